@@ -1,0 +1,1 @@
+"""localpayment-proxy: a local authenticating reverse proxy for Localpayment."""

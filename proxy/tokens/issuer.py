@@ -1,0 +1,211 @@
+"""How are Localpayment's two token endpoints asked?
+
+No redirect is followed, no answer's body is quoted anywhere, and a 401 is told apart from everything else.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Self
+
+import aiohttp
+
+from proxy.tokens.model import Grant, Issued, UnusableTokenError, read_answer
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from multidict import CIMultiDictProxy
+
+    from proxy.clock import Clock
+    from proxy.config import EgressProxy, Origin
+    from proxy.credentials.model import Credentials
+    from proxy.secret import Secret
+
+LOGIN_PATH = "/api/token/"
+REFRESH_PATH = "/api/token/refresh/"
+MAX_ANSWER = 64 * 1024  # bytes; DESIGN section 5
+DENIED_PAUSE = 15.0  # seconds before the next try after a 4xx that a person has to cure, such as an IP not allow-listed
+
+
+class FetchResult(StrEnum):
+    """How a token fetch ended; label of the fetch metrics."""
+
+    GRANTED = "granted"
+    NO_PROGRESS = "no_progress"
+    REFUSED = "refused"
+    DENIED = "denied"
+    THROTTLED = "throttled"
+    SERVER_ERROR = "server_error"
+    MALFORMED = "malformed"
+    TIMEOUT = "timeout"
+    TLS = "tls"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass
+class FetchFailedError(Exception):
+    """A token fetch brought no token.
+
+    Attributes:
+        result: what kind of failure; REFUSED is a definitive 401.
+        reason: the same in words of ours.
+        status: the HTTP status, if there was an answer.
+        retry_after: seconds before another try makes sense, 0 when the server did not say.
+    """
+
+    result: FetchResult
+    reason: str
+    status: int | None = None
+    retry_after: float = 0.0
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class Issuer:
+    """Localpayment's token endpoints, one fresh connection a call.
+
+    A kept-alive connection that died unnoticed would lose the answer to a rotating refresh; two calls in five minutes
+    do not need one.
+    """
+
+    def __init__(self, origin: Origin, clock: Clock, tls: ssl.SSLContext | None, egress: EgressProxy | None) -> None:
+        self._base = str(origin)
+        self._clock = clock
+        self._tls = tls
+        self._egress = egress if origin.tls else None
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=self._tls or True, force_close=True),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "localpayment-proxy"},
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def log_in(self, credentials: Credentials, timeout: float) -> Issued:  # noqa: ASYNC109 - bounds the HTTP call
+        """Exchange username and password for a pair.
+
+        Raises:
+            FetchFailedError: no token came of it.
+        """
+        body = {"username": credentials.username.reveal(), "password": credentials.password.reveal()}
+        return await self._post(LOGIN_PATH, body, timeout)
+
+    async def refresh(self, token: Secret, timeout: float) -> Issued:  # noqa: ASYNC109 - bounds the HTTP call
+        """Exchange a refresh token for an access token.
+
+        Raises:
+            FetchFailedError: no token came of it.
+        """
+        return await self._post(REFRESH_PATH, {"refresh": token.reveal()}, timeout)
+
+    async def _post(self, path: str, body: dict[str, str], timeout: float) -> Issued:  # noqa: ASYNC109
+        if self._session is None:
+            message = "the issuer is used before it is entered"
+            raise RuntimeError(message)
+        sent_at = self._clock.now()
+        try:
+            async with self._session.post(
+                self._base + path,
+                json=body,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=timeout),
+                proxy=None if self._egress is None else f"http://{self._egress.host}:{self._egress.port}",
+                proxy_headers=self._proxy_headers(),
+            ) as answer:
+                _check_status(answer.status, answer.headers)
+                text = await _bounded(answer.content)
+                date = http_date(answer.headers.get("Date"))
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            # aiohttp's own texts may quote what was received, so they end here.
+            raise _translated(error) from None
+        try:
+            return read_answer(json.loads(text), sent_at=sent_at, wall=self._clock.wall(), date=date)
+        except UnusableTokenError as error:
+            raise FetchFailedError(FetchResult.MALFORMED, str(error), 200) from None
+        except (ValueError, RecursionError):
+            raise FetchFailedError(FetchResult.MALFORMED, "the answer is not JSON", 200) from None
+
+    def _proxy_headers(self) -> dict[str, str] | None:
+        if self._egress is None or self._egress.authorization is None:
+            return None
+        return {"Proxy-Authorization": self._egress.authorization.reveal()}
+
+
+def _check_status(status: int, headers: CIMultiDictProxy[str]) -> None:
+    retry_after = seconds_to_wait(headers.get("Retry-After"), http_date(headers.get("Date")))
+    match status:
+        case 200:
+            return
+        case 401:
+            raise FetchFailedError(FetchResult.REFUSED, "the token endpoint refused the credential", status)
+        case 429:
+            raise FetchFailedError(FetchResult.THROTTLED, "the token endpoint throttles us", status, retry_after)
+        case _ if status >= 500:
+            raise FetchFailedError(FetchResult.SERVER_ERROR, "the token endpoint failed", status, retry_after)
+        case _ if status >= 400:
+            reason = "the token endpoint denied the request; is this source IP allow-listed?"
+            raise FetchFailedError(FetchResult.DENIED, reason, status, max(retry_after, DENIED_PAUSE))
+        case _:
+            raise FetchFailedError(FetchResult.MALFORMED, "the token endpoint answered with an odd status", status)
+
+
+async def _bounded(stream: aiohttp.StreamReader) -> bytes:
+    text = bytearray()
+    async for chunk in stream.iter_chunked(16 * 1024):
+        text += chunk
+        if len(text) > MAX_ANSWER:
+            raise FetchFailedError(FetchResult.MALFORMED, "the token endpoint's answer is larger than 64 KiB", 200)
+    return bytes(text)
+
+
+def _translated(error: Exception) -> FetchFailedError:
+    match error:
+        case TimeoutError():
+            return FetchFailedError(FetchResult.TIMEOUT, "the token endpoint did not answer in time")
+        case aiohttp.ClientSSLError() | ssl.SSLError():
+            return FetchFailedError(FetchResult.TLS, "no trusted TLS connection to the token endpoint")
+        case aiohttp.ClientConnectorError() | aiohttp.ClientHttpProxyError() | aiohttp.ClientProxyConnectionError():
+            return FetchFailedError(FetchResult.UNREACHABLE, "the token endpoint cannot be reached")
+        case aiohttp.ClientPayloadError() | aiohttp.ClientResponseError():
+            return FetchFailedError(FetchResult.MALFORMED, "the token endpoint's answer is not valid HTTP")
+        case _:
+            return FetchFailedError(FetchResult.UNREACHABLE, "the connection to the token endpoint was lost")
+
+
+def http_date(value: str | None) -> float | None:
+    """Read an HTTP date (RFC 9110 section 5.6.7) as seconds since the epoch; None when there is none to read."""
+    if value is None:
+        return None
+    try:
+        return parsedate_to_datetime(value).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def seconds_to_wait(value: str | None, server_now: float | None) -> float:
+    """Read a Retry-After field (RFC 9110 section 10.2.3): seconds, or a date that is compared with the server's own.
+
+    Returns:
+        Seconds, 0 when the field is absent, past or unreadable.
+    """
+    if value is None:
+        return 0.0
+    if value.isascii() and value.isdigit():
+        return float(value[:9])
+    date = http_date(value)
+    return 0.0 if date is None or server_now is None else max(date - server_now, 0.0)

@@ -1,0 +1,211 @@
+"""What is a token to us? Its bytes, its generation and four moments on our clock.
+
+Pure. `exp` is read, never trusted for authorization; nothing here may show a token's text.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import jwt
+
+from proxy.secret import Secret
+
+if TYPE_CHECKING:
+    from jwt.types import Options
+
+MIN_LIFETIME = 1.0  # seconds; DESIGN section 5
+MAX_LIFETIME = 86400.0  # seconds; DESIGN section 5
+DOCUMENTED_REFRESH_LIFETIME = 86400.0  # seconds; Localpayment's documentation, for a refresh token that is no JWT
+DATE_UNCERTAINTY = 1.0  # seconds; the Date field counts whole seconds (RFC 9110 section 5.6.7)
+LOCAL_UNCERTAINTY = 3.0  # seconds; without a Date field our own wall clock stands in for the server's
+
+_READ_ONLY: Options = {"verify_signature": False}  # PyJWT then checks no claim either; the key is Localpayment's
+
+
+class Grant(StrEnum):
+    """How a token is got; OAuth's grant names."""
+
+    PASSWORD = "password"  # noqa: S105 - the grant's name
+    REFRESH = "refresh_token"
+
+
+class UnusableTokenError(ValueError):
+    """An answer holds no token that could be used; the text says what was wrong and quotes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """What one 200 answer of a token endpoint says, its times already on our clock.
+
+    Attributes:
+        access: the access token.
+        access_lifetime: seconds from `sent_at` to its expiry, clamped to 1 s … 24 h.
+        refresh: a refresh token that came along, or None.
+        refresh_lifetime: seconds from `sent_at` to the expiry of `refresh`; 0 without one.
+        sent_at: clock reading before the request was sent; lifetimes are anchored here, so delay only shortens them.
+        uncertainty: seconds by which the lifetimes may be too long.
+        skew: the server's clock minus our wall clock in seconds, or None without a Date field.
+    """
+
+    access: Secret
+    access_lifetime: float
+    refresh: Secret | None
+    refresh_lifetime: float
+    sent_at: float
+    uncertainty: float
+    skew: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """The token that calls carry.
+
+    Attributes:
+        header: the Authorization field's value, built once.
+        generation: counts grants; the token's identity in every later discussion.
+        grant: how it was got.
+        sent_at: when its request was sent.
+        refresh_at: from here on a background refresh is due.
+        join_at: from here on callers join a refresh in flight.
+        stop_at: from here on it is never injected.
+        expires_at: when Localpayment stops accepting it.
+    """
+
+    header: bytes = field(repr=False)
+    generation: int
+    grant: Grant
+    sent_at: float
+    refresh_at: float
+    join_at: float
+    stop_at: float
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshToken:
+    """What buys the next access token.
+
+    Attributes:
+        value: the token itself.
+        login_at: from here on a password login replaces it early.
+        expires_at: when Localpayment stops accepting it.
+    """
+
+    value: Secret
+    login_at: float
+    expires_at: float
+
+
+def access_token(issued: Issued, generation: int, grant: Grant, chance: float) -> AccessToken:
+    """Place an access token's moments on our clock.
+
+    Args:
+        issued: the answer.
+        generation: the new token's number.
+        grant: how it was got.
+        chance: a number in [0, 1) that spreads the refresh point over 15 % of the lifetime.
+
+    The fractions are DESIGN section 5's; for 300 s: refresh at 135-180 s, join at 270 s, stop at 295-297 s.
+    """
+    lifetime, start = issued.access_lifetime, issued.sent_at
+    return AccessToken(
+        header=b"Bearer " + issued.access.reveal().encode("ascii"),
+        generation=generation,
+        grant=grant,
+        sent_at=start,
+        refresh_at=start + 0.60 * lifetime - chance * 0.15 * lifetime,
+        join_at=start + lifetime - max(min(30.0, 0.1 * lifetime), min(10.0, lifetime / 3)),
+        stop_at=start + lifetime - min(2.0 + issued.uncertainty, lifetime / 5),
+        expires_at=start + lifetime,
+    )
+
+
+def refresh_token(value: Secret, issued: Issued, chance: float) -> RefreshToken:
+    """Place a refresh token's moments on our clock; `chance` in [0, 1) puts the early login at 80-92 % of its life."""
+    return RefreshToken(
+        value=value,
+        login_at=issued.sent_at + (0.80 + 0.12 * chance) * issued.refresh_lifetime,
+        expires_at=issued.sent_at + issued.refresh_lifetime,
+    )
+
+
+def expiry(token: str) -> float | None:
+    """Read a JWT's `exp`, in seconds since the epoch, without verifying anything.
+
+    Returns:
+        The expiry, or None when the text is no JWT or has no finite numeric `exp`.
+    """
+    try:
+        claims = jwt.decode(token, options=_READ_ONLY)
+    except (jwt.InvalidTokenError, ValueError, OverflowError, RecursionError):
+        return None
+    exp = claims.get("exp")
+    if isinstance(exp, bool) or not isinstance(exp, int | float):
+        return None
+    try:
+        return float(exp) if math.isfinite(exp) else None
+    except OverflowError:
+        return None
+
+
+def read_answer(body: object, *, sent_at: float, wall: float, date: float | None) -> Issued:
+    """Turn a token endpoint's JSON into tokens with lifetimes on our clock.
+
+    Args:
+        body: the parsed JSON: `{"access": str}` and perhaps `{"refresh": str}`.
+        sent_at: clock reading before the request was sent.
+        wall: our wall clock when the answer came, seconds since the epoch.
+        date: the answer's Date field, seconds since the epoch, or None.
+
+    Raises:
+        UnusableTokenError: the answer has no access token, or one that is expired already by the server's own clock.
+    """
+    if not isinstance(body, dict):
+        message = "the answer is not a JSON object"
+        raise UnusableTokenError(message)
+    access = _token_text(body, "access")
+    if access is None:
+        message = "the answer has no access token"
+        raise UnusableTokenError(message)
+    exp = expiry(access)
+    if exp is None:
+        message = "the access token is not a JWT with a numeric exp"
+        raise UnusableTokenError(message)
+    if date is not None and exp <= date:
+        message = "the access token had expired before it arrived"
+        raise UnusableTokenError(message)
+    server_now = wall if date is None else date
+    refresh = _token_text(body, "refresh")
+    return Issued(
+        access=Secret(access),
+        access_lifetime=_clamped(exp - server_now),
+        refresh=None if refresh is None else Secret(refresh),
+        refresh_lifetime=0.0 if refresh is None else _refresh_lifetime(refresh, server_now),
+        sent_at=sent_at,
+        uncertainty=LOCAL_UNCERTAINTY if date is None else DATE_UNCERTAINTY,
+        skew=None if date is None else date - wall,
+    )
+
+
+def _refresh_lifetime(token: str, server_now: float) -> float:
+    exp = expiry(token)
+    return DOCUMENTED_REFRESH_LIFETIME if exp is None else max(exp - server_now, MIN_LIFETIME)
+
+
+def _clamped(seconds: float) -> float:
+    return min(max(seconds, MIN_LIFETIME), MAX_LIFETIME)
+
+
+def _token_text(body: dict[object, object], key: str) -> str | None:
+    """Return a token that can stand in a header field: visible ASCII, as RFC 6750's b64token is."""
+    value = body.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value or not value.isascii() or not value.isprintable() or " " in value:
+        message = f"the {key} token is not a text that a header field can carry"
+        raise UnusableTokenError(message)
+    return value
