@@ -1,0 +1,74 @@
+"""In which of Localpayment's body shapes is something said?
+
+The five error shapes of its documentation are used on purpose by different operations: a client must read them all.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+# RFC 9110 section 11.6.1; the realm is Simple JWT's default.
+CHALLENGE = ("WWW-Authenticate", 'Bearer realm="api"')
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A complete HTTP answer but for its Date."""
+
+    status: int
+    body: bytes = field(default=b"", repr=False)
+    content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class RefusalError(Exception):
+    """An operation's refusal; carries the answer that tells it."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
+
+
+def said(content: object, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
+    """One line of JSON, spaced so that a terminal shows it readably."""
+    return Answer(status, json.dumps(content, ensure_ascii=False).encode(), headers=headers)
+
+
+def detailed(status: int, detail: str, **more: object) -> Answer:
+    """Shape `{"detail"}`: the framework's own; every 401 carries the challenge."""
+    return said({"detail": detail, **more}, status, (CHALLENGE,) if status == HTTPStatus.UNAUTHORIZED else ())
+
+
+def rejected(code: str, detail: str, **more: object) -> Answer:
+    """Shape `{"status", "errors"}`: a transaction refused for a business reason.
+
+    HTTP 400 is this simulator's choice: Localpayment does not document the HTTP status of a duplicate or any other
+    business rejection, so no client may rely on it; `status.code` inside the body is what is documented.
+    """
+    status = {"code": code, "description": "REJECTED", "detail": detail}
+    return said({**more, "status": status, "errors": [{"code": code, "detail": detail}]}, 400)
+
+
+def denied(code: str, detail: str) -> Answer:
+    """Shape `{"status"}`: something that is no transaction cannot change to the state asked for."""
+    return said({"status": {"code": code, "description": "REJECTED", "detail": detail}}, 400)
+
+
+def coded(status: int, code: str, description: str) -> Answer:
+    """Shape `{"code", "description"}`: the thing named in the path is not there."""
+    return said({"code": code, "description": description}, status)
+
+
+def invalid(**problems: str) -> Answer:
+    """Shape `{"errors"}`: parameters that cannot be used; 801 is the documented "Params error"."""
+    return said({"errors": [{"code": "801", "field": name, "detail": text} for name, text in problems.items()]}, 400)
+
+
+def page(status: int) -> Answer:
+    """An HTML page, as a server answers that has no view or whose view crashed."""
+    title = html.escape(HTTPStatus(status).phrase)
+    text = f"<!doctype html>\n<html lang=en>\n<title>{title}</title>\n<h1>{title}</h1>\n</html>\n"
+    return Answer(status, text.encode(), "text/html; charset=utf-8")

@@ -1,0 +1,179 @@
+"""What does the simulated Localpayment know, and what can it be told to do? Everything but sockets.
+
+The control interface offers exactly the switches of this class. Nothing here is a real credential or real money.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from proxy.simulator.faults import Fault, Faults
+from proxy.simulator.ledger import Ledger
+from proxy.simulator.tokens import Account, Kind, Settings, Tokens, User
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+    from proxy.secret import Secret
+
+# Enough to look back on a test or a demonstration; a benchmark's calls fall out at the other end.
+LOG_LENGTH = 1000
+# Further off, dates leave the range that HTTP and JWT libraries read.
+CLOCK_OFFSET_LIMIT = 10 * 366 * 86400.0
+GRANTS = {"token": "password", "token_refresh": "refresh"}
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatorOptions:
+    """How a simulator starts. Ports: 0 is any free one. Lifetimes in seconds."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    control_port: int = 0
+    # Both None: any non-empty pair logs in.
+    username: Secret | None = None
+    password: Secret | None = None
+    access_lifetime: float = 300.0
+    refresh_lifetime: float = 86400.0
+    rotate: bool = False
+    # With rotation: whether the old refresh token ends.
+    blacklist: bool = True
+    # Seconds since the epoch; tests own it.
+    clock: Callable[[], float] = time.time
+    ssl_context: ssl.SSLContext | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedCall:
+    """One call in the log: no body, no token, no id. Status None: the connection was cut or never answered."""
+
+    method: str
+    operation: str
+    status: int | None
+    fault: str | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """The call, with its fault only if it met one."""
+        shown: dict[str, object] = {"method": self.method, "operation": self.operation, "status": self.status}
+        return {**shown, "fault": self.fault} if self.fault else shown
+
+
+class Service:
+    """Localpayment's state and its switches.
+
+    Attributes:
+        token_calls: calls of the token endpoints by grant, `password` or `refresh`, whatever came of them.
+        unauthorized: 401s answered to API calls.
+        executed: operations that took effect, by (name, None) and by (name, external id).
+        attempted: operations that were called with a living token, refused ones included, by the same keys.
+    """
+
+    def __init__(self, options: SimulatorOptions) -> None:
+        self._options = options
+        self.faults = Faults()
+        self.tokens = Tokens(_settings(options))
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin again as at the start; tokens issued before stay as they are, so a running client is not disturbed."""
+        self.faults.clear()
+        self.ledger = Ledger()
+        self.account = Account(self._options.username, self._options.password)
+        self.tokens.settings = _settings(self._options)
+        self.clock_offset = 0.0
+        self.token_calls: Counter[str] = Counter()
+        self.unauthorized = 0
+        self.executed: Counter[tuple[str, str | None]] = Counter()
+        self.attempted: Counter[tuple[str, str | None]] = Counter()
+        self.log: deque[LoggedCall] = deque(maxlen=LOG_LENGTH)
+
+    def now(self) -> float:
+        """Localpayment's wall clock, in seconds since the epoch."""
+        return self._options.clock() + self.clock_offset
+
+    def executions(self, operation: str, external_id: str | None = None) -> int:
+        """How often an operation took effect, altogether or for one external id."""
+        return self.executed[operation, external_id]
+
+    def attempts(self, operation: str, external_id: str | None = None) -> int:
+        """How often an operation was called, refusals such as a duplicate's included."""
+        return self.attempted[operation, external_id]
+
+    def add_fault(self, fault: Fault) -> Fault:
+        """Let calls fail; returns the rule with its number."""
+        return self.faults.add(fault)
+
+    def clear_faults(self) -> int:
+        """End all faults, and release the calls that hang."""
+        return self.faults.clear()
+
+    def revoke(self, *kinds: Kind) -> int:
+        """End the tokens issued so far: `access`, `refresh`, or both without arguments."""
+        return self.tokens.revoke(*(kinds or ("access", "refresh")))
+
+    def expire(self, *kinds: Kind) -> int:
+        """Let the tokens issued so far expire now: `access`, `refresh`, or both without arguments."""
+        return self.tokens.expire(*(kinds or ("access", "refresh")))
+
+    def set_clock(self, offset: float) -> None:
+        """Set how many seconds Localpayment's clock is ahead of the true one."""
+        if not abs(offset) <= CLOCK_OFFSET_LIMIT:
+            message = f"offset must be between -{CLOCK_OFFSET_LIMIT:.0f} and {CLOCK_OFFSET_LIMIT:.0f} seconds"
+            raise ValueError(message)
+        self.clock_offset = offset
+
+    def change_settings(
+        self,
+        *,
+        access_lifetime: float | None = None,
+        refresh_lifetime: float | None = None,
+        rotate: bool | None = None,
+        blacklist: bool | None = None,
+    ) -> Settings:
+        """Change how tokens are issued from now on; None leaves a setting as it is."""
+        old = self.tokens.settings
+        self.tokens.settings = Settings(
+            old.access_lifetime if access_lifetime is None else access_lifetime,
+            old.refresh_lifetime if refresh_lifetime is None else refresh_lifetime,
+            old.rotate if rotate is None else rotate,
+            old.blacklist if blacklist is None else blacklist,
+        )
+        return self.tokens.settings
+
+    def change_password(self, password: Secret | None = None, *, revoke_check: bool = False) -> None:
+        """Let the account's owner set another password, or with None the same one again.
+
+        With `revoke_check` tokens issued before are refused as `password_changed`, while refreshing still answers 200.
+        """
+        self.account.change_password(password, revoke_check=revoke_check)
+
+    def set_user(self, user: User) -> None:
+        """Let the account be active, inactive or deleted."""
+        self.account.user = user
+
+    def stats(self) -> dict[str, object]:
+        """Figures; names of operations only."""
+        return {
+            "token_calls": dict(self.token_calls),
+            "unauthorized": self.unauthorized,
+            "executed": _by_name(self.executed),
+            "attempted": _by_name(self.attempted),
+            "transactions": len(self.ledger.transactions),
+            "faults": len(self.faults.rules),
+        }
+
+    def note(self, method: str, operation: str, status: int | None, fault: str | None) -> None:
+        """Log a call."""
+        self.log.append(LoggedCall(method, operation, status, fault))
+
+
+def _settings(options: SimulatorOptions) -> Settings:
+    return Settings(options.access_lifetime, options.refresh_lifetime, options.rotate, options.blacklist)
+
+
+def _by_name(counter: Counter[tuple[str, str | None]]) -> dict[str, int]:
+    return {name: count for (name, external_id), count in counter.items() if external_id is None}

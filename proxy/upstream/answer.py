@@ -1,0 +1,98 @@
+"""What did the origin answer? The head at once, the body as it arrives.
+
+An answer that was cut never looks complete: its body ends with an exception.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Self
+
+from proxy.upstream.model import FaultKind
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from proxy.upstream.connection import Connection
+    from proxy.upstream.model import Exchange
+    from proxy.upstream.parser import Head
+    from proxy.upstream.turn import Turn
+
+
+class Answer:
+    """Close it, or leave its `async with`, whatever happens.
+
+    Attributes:
+        status: as sent, 200 to 999.
+        reason: the reason phrase, possibly empty.
+        headers: raw, in order, without optional white space around the values.
+        length: the declared Content-Length, also of an answer without a body, such as one to HEAD.
+        has_body: whether bytes of a body may follow.
+        exchange: what was measured; still growing while the body arrives.
+    """
+
+    def __init__(self, connection: Connection, turn: Turn, head: Head) -> None:
+        self.status = head.status
+        self.reason = head.reason
+        self.headers = head.headers
+        self.length = head.framing.length
+        self.has_body = head.framing.has_body
+        self.exchange: Exchange = turn.exchange
+        self._connection = connection
+        self._turn = turn
+        self._closed = False
+        turn.handed_out = True
+
+    @property
+    def trailers(self) -> list[tuple[bytes, bytes]]:
+        """Fields after a chunked body; all of them once the body was read to its end."""
+        return self._turn.parser.trailers
+
+    async def read(self) -> bytes:
+        """Return the next piece of the body, as it came but for the transfer coding; b"" after the last.
+
+        Raises:
+            UpstreamFault: the body was cut; every piece that came before was returned.
+        """
+        if self._closed:
+            message = "the answer was closed already"
+            raise RuntimeError(message)
+        turn = self._turn
+        while not turn.pieces:
+            if turn.fault is not None:
+                raise turn.fault
+            if turn.over:
+                return b""
+            await turn.changed()
+        piece = turn.pieces.popleft()
+        self._connection.taken(turn, piece)
+        return piece
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = await self.read()
+        if not piece:
+            raise StopAsyncIteration
+        return piece
+
+    def close(self) -> None:
+        """Be done with it. The connection of an answer that came completely is free already; any other is aborted."""
+        self._closed = True
+        self._turn.pieces.clear()
+        self._connection.fail(self._turn, FaultKind.DISCONNECTED, "the answer was given up before its end")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        """Hold no connection for an answer that nobody can read any more."""
+        if not self._turn.over:
+            self.close()
+            warnings.warn("an upstream answer was dropped without being closed", ResourceWarning, stacklevel=2)

@@ -1,0 +1,248 @@
+"""What happens on one connection, call after call?
+
+It tells exactly how far each call got. It carries one call at a time, sends no byte twice, and is never used again
+after anything that leaves a doubt about where the next answer begins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final, cast
+
+from proxy.upstream.deadline import Deadline
+from proxy.upstream.framing import MalformedAnswerError
+from proxy.upstream.model import FaultKind, Progress
+from proxy.upstream.parser import AnswerParser
+from proxy.upstream.transport import backlog, cleanly_ended, quiet
+from proxy.upstream.turn import Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from proxy.upstream.model import Exchange, Limits
+
+_TLS_BACKLOG: Final = 64 * 1024  # bytes; more makes a body's producer wait
+
+
+class Connection(asyncio.Protocol):
+    """A connection to the origin; `ended` is told of each end of a turn, `lost` of its own end.
+
+    Attributes:
+        free: whether it may carry another call, as far as the last one tells.
+        idle_since: when its last call ended.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        now: Callable[[], float],
+        ended: Callable[[Connection], None],
+        lost: Callable[[Connection], None],
+    ) -> None:
+        self.free = False
+        self.idle_since = 0.0
+        self._limits = limits
+        self._now = now
+        self._ended = ended
+        self._lost = lost
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport
+        self._raw: asyncio.Transport
+        self._turn: Turn | None = None
+        self._served = False
+        self._closed = False
+        self._drained: asyncio.Future[None] | None = None
+        self._unsent = 0
+        self._deadline = Deadline(self._loop, self._expired)
+
+    def secured(self, transport: asyncio.Transport) -> None:
+        """Speak over TLS from now on."""
+        self._transport = transport
+        transport.set_write_buffer_limits(high=_TLS_BACKLOG, low=0)
+
+    @property
+    def alive(self) -> bool:
+        """Whether nothing has ended it, as far as the event loop has seen."""
+        return not (self._closed or self._transport.is_closing() or self._raw.is_closing())
+
+    def quiet(self) -> bool:
+        """Whether nothing waits in the kernel that would end it."""
+        return quiet(self._raw)
+
+    def abort(self) -> None:
+        """End the connection at once; what it carries ends with a fault when the loop reports the loss."""
+        self._closed = True
+        self._deadline.cancel()
+        self._raw.abort()  # under TLS too: no farewell, which would wait for the origin
+
+    # One call
+
+    def begin(self, method: bytes, exchange: Exchange) -> Turn:
+        """Start a turn; the connection must be alive."""
+        exchange.reused = self._served
+        self.free = False
+        self._deadline.clear()
+        self._turn = turn = Turn(AnswerParser(method, self._limits), exchange)
+        return turn
+
+    def write(self, turn: Turn, data: bytes, *, last: bool) -> None:
+        """Hand bytes of the request to the socket, unless the turn is over or answered already."""
+        if turn.over or turn.parser.head is not None:
+            return
+        turn.progress = Progress.SOME
+        turn.exchange.request_bytes += len(data)
+        turn.written = last
+        self._transport.write(data)
+        self._note_sent(turn)
+
+    async def drained(self) -> None:
+        """Wait until the socket takes more, or the connection is lost."""
+        if self._drained is not None:
+            await self._drained
+
+    def taken(self, turn: Turn, piece: bytes) -> None:
+        """The reader took a piece; read on from the socket when it has caught up."""
+        turn.held -= len(piece)
+        if turn.paused and not turn.over and not turn.held:
+            turn.paused = False
+            self._transport.resume_reading()
+            self._deadline.set(self._limits.idle_timeout)
+
+    def fail(self, turn: Turn, kind: FaultKind, detail: str) -> None:
+        """End a turn without a complete answer."""
+        if not turn.over:
+            self._note_progress(turn)
+            self.stop(turn, turn.cut(kind, detail))
+
+    def stop(self, turn: Turn, error: Exception) -> None:
+        """End a turn with an error of any origin; the connection goes with it."""
+        if not turn.over:
+            turn.fault = error
+            self._end(turn, reusable=False)
+
+    def _finish(self, turn: Turn) -> None:
+        """End a turn whose answer is complete."""
+        head = turn.parser.head
+        self._note_progress(turn)
+        known_end = head is not None and head.framing.keeps_alive and not turn.parser.excess
+        self._end(turn, reusable=known_end and turn.progress is Progress.ALL and self.alive)
+
+    def _end(self, turn: Turn, *, reusable: bool) -> None:
+        turn.over = True
+        turn.exchange.total_seconds = self._now() - turn.exchange.started
+        self._turn = None
+        if reusable:
+            self.free = self._served = True
+            self.idle_since = self._now()
+            self._deadline.set(self._limits.pool_idle)
+        else:
+            self.abort()
+        turn.wake()
+        self._ended(self)
+
+    # How far it got
+
+    def _note_progress(self, turn: Turn) -> None:
+        """ALL only when seen: a lost connection has dropped its backlog, so that an empty one then proves nothing."""
+        if turn.written and self.alive and not backlog(self._raw, self._transport):
+            turn.progress = Progress.ALL
+
+    def _note_sent(self, turn: Turn) -> None:
+        """Choose what is waited for next: the socket, the answer, or (without a timer) the body's producer."""
+        self._note_progress(turn)
+        self._unsent = backlog(self._raw, self._transport)
+        if turn.progress is Progress.ALL:
+            self._deadline.set(self._limits.response_timeout)
+        elif self._unsent:
+            self._deadline.set(self._limits.idle_timeout)
+        else:
+            self._deadline.clear()
+
+    # What asyncio reports
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the socket's backlog at nothing, so that what is sent is known."""
+        self._transport = self._raw = cast("asyncio.Transport", transport)  # uvloop's is not a subclass
+        self._raw.set_write_buffer_limits(high=0)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes of an answer; without a call they spoil the connection."""
+        turn = self._turn
+        if turn is None:
+            self.abort()  # nobody asked: whatever it is, it is not the next call's answer
+            return
+        parser, exchange = turn.parser, turn.exchange
+        headless = parser.head is None
+        exchange.response_bytes += len(data)
+        if exchange.first_byte_seconds is None:
+            exchange.first_byte_seconds = self._now() - exchange.started
+        try:
+            pieces = parser.feed(data)
+        except MalformedAnswerError as error:
+            self.fail(turn, FaultKind.MALFORMED, f"the answer is not valid HTTP: {error}")
+            return
+        if parser.excess and headless:
+            self.fail(turn, FaultKind.MALFORMED, "the answer is not valid HTTP: more bytes came than it declares")
+        elif parser.head is not None:
+            self._store(turn, pieces)
+
+    def _store(self, turn: Turn, pieces: list[bytes]) -> None:
+        turn.pieces.extend(pieces)
+        turn.held += sum(map(len, pieces))
+        if turn.parser.complete:
+            self._finish(turn)
+            return
+        if turn.held > self._limits.buffer:
+            turn.paused = True
+            self._transport.pause_reading()
+            self._deadline.clear()
+        else:
+            self._deadline.set(self._limits.idle_timeout)
+        turn.wake()
+
+    def eof_received(self) -> None:
+        """End an answer that only this ends; any other is cut."""
+        turn = self._turn
+        if turn is None:
+            self.abort()
+            return
+        if cleanly_ended(self._transport):
+            turn.parser.feed_eof()
+        if turn.parser.complete:
+            self._finish(turn)
+        else:
+            self.fail(turn, FaultKind.DISCONNECTED, "the origin ended the connection before the answer was complete")
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature; the loss is enough
+        """End what is still going on."""
+        self._closed = True
+        self._deadline.cancel()
+        self.resume_writing()
+        if self._turn is not None:
+            self.fail(self._turn, FaultKind.DISCONNECTED, "the connection was lost before the answer was complete")
+        self._lost(self)
+
+    def pause_writing(self) -> None:
+        """Make the body's producer wait."""
+        self._drained = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        """Let the body's producer go on."""
+        drained, self._drained = self._drained, None
+        if drained is not None and not drained.done():
+            drained.set_result(None)
+        if self._turn is not None and self._turn.parser.head is None and not self._closed:
+            self._note_sent(self._turn)
+
+    def _expired(self) -> None:
+        turn = self._turn
+        if turn is None:
+            self.abort()
+        elif turn.parser.head is not None:
+            self.fail(turn, FaultKind.TIMEOUT, f"no byte of the answer for {self._limits.idle_timeout} s")
+        elif turn.progress is Progress.ALL:
+            self.fail(turn, FaultKind.TIMEOUT, f"no answer within {self._limits.response_timeout} s")
+        elif backlog(self._raw, self._transport) < self._unsent:
+            self._note_sent(turn)
+        else:
+            self.fail(turn, FaultKind.TIMEOUT, f"no byte of the request was taken for {self._limits.idle_timeout} s")

@@ -1,0 +1,53 @@
+"""Has the time run out that a connection may take? One timer for its whole life.
+
+Moving a deadline further away, which every call does, costs no timer: the one that is set looks again when it fires.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+
+class Deadline:
+    """A deadline that can be moved, on the event loop's clock."""
+
+    __slots__ = ("_at", "_expired", "_loop", "_timer")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, expired: Callable[[], None]) -> None:
+        self._loop = loop
+        self._expired = expired
+        self._at: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def set(self, seconds: float) -> None:
+        """Let it be so many seconds from now, whatever it was."""
+        self._at = at = self._loop.time() + seconds
+        if self._timer is None or self._timer.when() > at:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(at, self._look)
+
+    def clear(self) -> None:
+        """Have no deadline for now."""
+        self._at = None
+
+    def cancel(self) -> None:
+        """Have no deadline, and no timer that would keep the connection alive."""
+        self._at = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._at is None:
+            return
+        if self._loop.time() < self._at:
+            self._timer = self._loop.call_at(self._at, self._look)
+        else:
+            self._at = None
+            self._expired()

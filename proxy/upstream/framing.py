@@ -1,0 +1,150 @@
+"""Which bytes make exactly one request, and where does an answer end?
+
+Pure decisions over heads. What can be read in two ways is refused, never guessed (RFC 9112 section 6.3).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Final
+
+from proxy.upstream.model import BodyLengthError, Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from proxy.upstream.model import Call
+
+_TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch  # RFC 9110 section 5.6.2
+field_value: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*").fullmatch  # RFC 9110 section 5.5
+_TARGET: Final = re.compile(rb"/[\x21-\x7e\x80-\xff]*").fullmatch  # origin-form; what it means is not ours to judge
+_LENGTH: Final = re.compile(rb"[0-9]{1,18}").fullmatch  # no sign, no list; fits 63 bits
+_OURS: Final = frozenset((b"host", b"content-length", b"transfer-encoding", b"connection", b"upgrade"))
+_NO_CONTENT: Final = 204
+_NOT_MODIFIED: Final = 304
+
+
+class MalformedAnswerError(Exception):
+    """An answer that is not HTTP/1.1 with one reading; the text holds nothing from the wire."""
+
+
+class Ending(Enum):
+    """What ends an answer."""
+
+    HEAD = auto()
+    LENGTH = auto()
+    CHUNKS = auto()
+    EOF = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """Where an answer ends, its declared length if any, and whether another may follow on the connection."""
+
+    ending: Ending
+    length: int | None
+    keeps_alive: bool
+
+    @property
+    def has_body(self) -> bool:
+        """Whether bytes of a body may follow the head."""
+        return self.ending is not Ending.HEAD
+
+
+def request_head(call: Call, authority: bytes) -> bytes:
+    """Return the request line and fields, Host first; ValueError when they would not make one unambiguous request."""
+    if not _TOKEN(call.method) or call.method == b"CONNECT" or not _TARGET(call.target):
+        message = "the method is not a token, or the target is not origin-form without white space and controls"
+        raise ValueError(message)
+    lines = [call.method + b" " + call.target + b" HTTP/1.1", b"Host: " + authority]
+    for name, value in call.headers:
+        if not _TOKEN(name) or not field_value(value) or name.lower() in _OURS:
+            message = "a header field is not valid HTTP, or is one that the pool writes itself"
+            raise ValueError(message)
+        lines.append(name + b": " + value)
+    match call.body:
+        case bytes() as body:
+            lines.append(b"Content-Length: %d" % len(body))
+        case Stream(length=length):
+            lines.append(b"Transfer-Encoding: chunked" if length is None else b"Content-Length: %d" % length)
+        case None:
+            pass
+    lines.append(b"\r\n")
+    return b"\r\n".join(lines)
+
+
+class BodyFramer:
+    """The framing of a streamed body: never more and never fewer bytes than were declared."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self, length: int | None) -> None:
+        if length is not None and length < 0:
+            message = "a body cannot be shorter than nothing"
+            raise ValueError(message)
+        self._left = length
+
+    @property
+    def complete(self) -> bool:
+        """Whether every declared byte was framed; never so for a chunked body, which only `end` completes."""
+        return self._left == 0
+
+    def frame(self, chunk: bytes) -> bytes:
+        """Return the bytes that carry a chunk, none for an empty one."""
+        if self._left is None:
+            return b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunk else b""
+        if len(chunk) > self._left:
+            message = "the streamed body is longer than its declared length"
+            raise BodyLengthError(message)
+        self._left -= len(chunk)
+        return chunk
+
+    def end(self) -> bytes:
+        """Return the bytes that end the body."""
+        if self._left:
+            message = "the streamed body is shorter than its declared length"
+            raise BodyLengthError(message)
+        return b"0\r\n\r\n" if self._left is None else b""
+
+
+def answer_framing(method: bytes, status: int, version: str, headers: Iterable[tuple[bytes, bytes]]) -> Framing:
+    """Decide where the answer to a request of this method ends; raises MalformedAnswerError."""
+    lengths: list[bytes] = []
+    codings: list[bytes] = []
+    options: set[bytes] = set()
+    for name, value in headers:
+        match name.lower():
+            case b"content-length":
+                lengths.append(value)
+            case b"transfer-encoding":
+                codings.append(value)
+            case b"connection":
+                options.update(option.strip(b" \t").lower() for option in value.split(b","))
+            case _:
+                pass
+    length = _declared_length(lengths, codings, version)
+    persistent = version == "1.1" and b"close" not in options
+    if method == b"CONNECT" and 200 <= status < 300:  # noqa: PLR2004 - the class of successes, RFC 9110 section 15.3
+        return Framing(Ending.HEAD, None, keeps_alive=True)
+    if method == b"HEAD" or status == _NOT_MODIFIED:
+        return Framing(Ending.HEAD, length, persistent)
+    if status == _NO_CONTENT:
+        # A 204 has no body whatever it declares; one that declares a body may be followed by it, so nothing else is.
+        return Framing(Ending.HEAD, length, persistent and not length and not codings)
+    if codings:
+        return Framing(Ending.CHUNKS, None, persistent)
+    if length is None:
+        return Framing(Ending.EOF, None, keeps_alive=False)
+    return Framing(Ending.LENGTH if length else Ending.HEAD, length, persistent)
+
+
+def _declared_length(lengths: list[bytes], codings: list[bytes], version: str) -> int | None:
+    if codings and (lengths or version != "1.1" or [coding.lower() for coding in codings] != [b"chunked"]):
+        message = "its Transfer-Encoding is not exactly chunked, or stands beside a Content-Length, or in HTTP/1.0"
+        raise MalformedAnswerError(message)
+    if len(lengths) > 1 or not all(_LENGTH(value) for value in lengths):
+        message = "its Content-Length is not one plain number"
+        raise MalformedAnswerError(message)
+    return int(lengths[0]) if lengths else None

@@ -1,0 +1,215 @@
+"""What is a call, how far did it get, and what stopped it?
+
+Pure types. No call is ever sent from here, and no text that came over the wire is ever put into a fault.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from proxy.secret import Secret
+
+
+class Progress(Enum):
+    """How much of a request was handed to the socket; only NOTHING proves that the call was not processed."""
+
+    NOTHING = "nothing"
+    SOME = "some"
+    ALL = "all"
+
+
+class FaultKind(Enum):
+    """Why a call has no complete answer.
+
+    UNREACHABLE: name not resolved, refused, unreachable, refused by the egress proxy, or not connected in time.
+    TLS: the handshake failed. POOL: every connection was busy for the whole connect budget, or the pool is closed.
+    TIMEOUT: connected, then too slow. DISCONNECTED: the connection ended. MALFORMED: not HTTP that can be relayed.
+    """
+
+    UNREACHABLE = "unreachable"
+    TLS = "tls"
+    POOL = "pool"
+    TIMEOUT = "timeout"
+    DISCONNECTED = "disconnected"
+    MALFORMED = "malformed"
+
+
+class ConnectResult(StrEnum):
+    """How an attempt to connect ended: the values of a metric's label."""
+
+    CONNECTED = "connected"
+    UNREACHABLE = "unreachable"
+    TLS = "tls"
+    TIMEOUT = "timeout"
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What is measured of one call; complete when the call has ended.
+
+    Bytes are those above TLS: heads, framing and bodies. `first_byte_seconds` and `total_seconds` count from `started`
+    (the pool's clock, when there was something to send) and are None until then. The times of connecting are lengths
+    of their own, None on a reused connection; `connect_seconds` is DNS, TCP and the egress proxy together.
+    """
+
+    started: float
+    reused: bool = False
+    request_bytes: int = 0
+    response_bytes: int = 0
+    connect_seconds: float | None = None
+    tls_seconds: float | None = None
+    first_byte_seconds: float | None = None
+    total_seconds: float | None = None
+
+
+class UpstreamFault(Exception):  # noqa: N818 - it is a fault in the design's words, and not always an error
+    """A call that got no complete answer.
+
+    Attributes:
+        kind: what stopped it.
+        progress: how much of the request was handed to the socket.
+        reused: whether the connection had served a call before.
+        answer_begun: whether the answer's head was handed out already.
+        detail: our own words; nothing from the wire.
+        exchange: what was measured until then.
+    """
+
+    def __init__(  # noqa: PLR0913 - the six facts that decide a call's fate, each named by the caller
+        self, kind: FaultKind, *, progress: Progress, reused: bool, answer_begun: bool, detail: str, exchange: Exchange
+    ) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.progress = progress
+        self.reused = reused
+        self.answer_begun = answer_begun
+        self.detail = detail
+        self.exchange = exchange
+
+
+class ConnectError(Exception):
+    """No connection came about; the pool turns it into a fault. The text is ours."""
+
+    def __init__(self, result: ConnectResult, detail: str) -> None:
+        super().__init__(detail)
+        self.result = result
+        self.detail = detail
+
+
+class BodyLengthError(ValueError):
+    """A streamed body was longer or shorter than its declared length; the connection was aborted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A body that is produced while it is sent.
+
+    Its iterator bounds its own waiting: no timer runs here while it thinks. It is asked for the first chunk before a
+    connection is taken, and is cancelled at its wait, or simply not asked again, when an answer comes early.
+    """
+
+    length: int | None
+    chunks: AsyncIterator[bytes]
+
+
+Body = bytes | Stream | None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, without Host and framing fields: the pool writes those itself.
+
+    `body` None sends no framing field; bytes are sent with Content-Length. `effects` says that the call may change
+    something at the origin, so that it must not ride a connection that has been idle for long.
+    """
+
+    method: bytes
+    target: bytes
+    headers: Sequence[tuple[bytes, bytes]]
+    body: Body
+    effects: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of time (seconds), number and size; all apply to one origin's pool.
+
+    connect_timeout: the whole of waiting for a free connection, DNS, TCP, egress proxy and TLS.
+    response_timeout: from the last request byte to the end of the final answer's head.
+    idle_timeout: without a byte sent, or received, while the origin is the one we wait for.
+    pool_idle: a connection idle for longer is closed. Below the 5 s keep-alive of Apache httpd 2.4 (KeepAliveTimeout),
+        Node.js (server.keepAliveTimeout) and uvicorn (--timeout-keep-alive).
+    effects_idle: a call with effects never rides a connection that was idle for longer. Not above gunicorn's 2 s.
+    max_head: bytes of an answer's head.
+    max_headers: fields of an answer's head, and again of its trailers.
+    max_interim: 1xx answers before the final one.
+    max_excess: bytes of chunk extensions and trailers beyond honest framing; the 16 KiB of Go's net/http/internal.
+    buffer: bytes of an answer's body held for a slow reader before reading from the socket stops.
+    """
+
+    connect_timeout: float = 5.0
+    response_timeout: float = 60.0
+    idle_timeout: float = 60.0
+    pool_idle: float = 4.0
+    effects_idle: float = 2.0
+    max_connections: int = 256
+    max_head: int = 64 * 1024
+    max_headers: int = 128
+    max_interim: int = 8
+    max_excess: int = 16 * 1024
+    buffer: int = 64 * 1024
+
+
+class Stats(NamedTuple):
+    """Connections of a pool: idle and active add up to open."""
+
+    open: int
+    idle: int
+    active: int
+
+
+class Origin(Protocol):
+    """Where calls go; proxy.config.Origin is one."""
+
+    @property
+    def host(self) -> str:
+        """Name or address, an IPv6 address without brackets."""
+        ...
+
+    @property
+    def port(self) -> int:
+        """TCP port."""
+        ...
+
+    @property
+    def authority(self) -> str:
+        """Value of the Host field."""
+        ...
+
+    @property
+    def tls(self) -> bool:
+        """Whether it speaks https."""
+        ...
+
+
+class EgressProxy(Protocol):
+    """An HTTP CONNECT proxy; proxy.config.EgressProxy is one."""
+
+    @property
+    def host(self) -> str:
+        """Name or address, an IPv6 address without brackets."""
+        ...
+
+    @property
+    def port(self) -> int:
+        """TCP port."""
+        ...
+
+    @property
+    def authorization(self) -> Secret | None:
+        """Ready value of Proxy-Authorization."""
+        ...

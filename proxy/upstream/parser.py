@@ -1,0 +1,213 @@
+"""What answer do these bytes make, in whatever segments they come?
+
+No I/O. llhttp judges the syntax, strictly; `framing` decides where the answer ends; what neither bounds is counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from proxy.upstream.framing import Ending, Framing, MalformedAnswerError, answer_framing, field_value
+
+if TYPE_CHECKING:
+    from proxy.upstream.model import Limits
+
+_HEAD_END: Final = b"\r\n\r\n"
+_FIRST_STATUS: Final = 100
+_SWITCHING_PROTOCOLS: Final = 101
+_FINAL_STATUS: Final = 200
+_FRAMING_FIELDS: Final = frozenset((b"content-length", b"transfer-encoding"))
+# What an honest chunk may need besides its data: 16 hex digits, two line ends, and a few more for the last chunk.
+_CHUNK_FRAMING: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A final answer's head."""
+
+    status: int
+    reason: bytes
+    headers: list[tuple[bytes, bytes]]
+    framing: Framing
+
+
+class _Seen:
+    """What llhttp has reported; apart from the parser, so that the two do not keep each other alive."""
+
+    __slots__ = ("begun", "chunks", "done", "fields", "headed", "pieces", "reason")
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.reason = b""
+        self.fields: list[tuple[bytes, bytes]] = []
+        self.headed = False
+        self.chunks = 0
+        self.pieces: list[bytes] = []
+        self.done = False
+
+    def on_message_begin(self) -> None:
+        self.begun += 1
+
+    def on_status(self, text: bytes) -> None:
+        self.reason += text
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.fields.append((name, value.rstrip(b" \t")))
+
+    def on_headers_complete(self) -> None:
+        self.headed = True
+
+    def on_chunk_header(self) -> None:
+        self.chunks += 1
+
+    def on_body(self, piece: bytes) -> None:
+        self.pieces.append(piece)
+
+    def on_message_complete(self) -> None:
+        self.done = True
+
+
+class AnswerParser:
+    """The answer to one request.
+
+    Attributes:
+        head: the final answer's head, once it is complete.
+        trailers: fields after a chunked body.
+        complete: whether the whole answer was read.
+        excess: whether more than the answer came.
+    """
+
+    __slots__ = (
+        "_excess_framing", "_interim", "_left", "_limits", "_llhttp", "_method", "_seen", "_size", "_tail",
+        "complete", "excess", "head", "trailers",
+    )  # fmt: skip
+
+    def __init__(self, method: bytes, limits: Limits) -> None:
+        self.head: Head | None = None
+        self.trailers: list[tuple[bytes, bytes]] = []
+        self.complete = False
+        self.excess = False
+        self._method = method
+        self._limits = limits
+        self._interim = 0
+        self._left = 0
+        self._excess_framing = 0
+        self._expect_head()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Take bytes as they came; return pieces of the body. Raises MalformedAnswerError."""
+        while self.head is None and data:
+            data = self._feed_head(data)
+        if not data:
+            return []
+        if self.head is None or self.complete:
+            self.excess = True
+            return []
+        match self.head.framing.ending:
+            case Ending.EOF:
+                return [data]
+            case Ending.CHUNKS:
+                return self._feed_chunks(data)
+            case _:
+                piece = data[: self._left]
+                self._left -= len(piece)
+                self.complete = not self._left
+                self.excess = len(piece) < len(data)
+                return [piece]
+
+    def feed_eof(self) -> None:
+        """Take a clean end of the connection, which completes only an answer without another ending."""
+        self.complete = self.complete or (self.head is not None and self.head.framing.ending is Ending.EOF)
+
+    def _expect_head(self) -> None:
+        self._seen = _Seen()
+        self._llhttp = HttpResponseParser(self._seen)
+        self._size = 0
+        self._tail = b""
+
+    def _feed_head(self, data: bytes) -> bytes:
+        """Give llhttp the head's part of the data, exactly; return the rest."""
+        if not self._size and not data.startswith(b"H"):
+            message = "it does not begin with a status line"
+            raise MalformedAnswerError(message)
+        seam = self._tail + data
+        found = seam.find(_HEAD_END)
+        end = len(data) if found < 0 else found + len(_HEAD_END) - len(self._tail)
+        self._size += end
+        if self._size > self._limits.max_head:
+            message = f"its head is longer than {self._limits.max_head} bytes"
+            raise MalformedAnswerError(message)
+        try:
+            self._llhttp.feed_data(data[:end])
+        except (HttpParserError, HttpParserUpgrade) as error:
+            message = "its head breaks HTTP's grammar, or asks for an upgrade"
+            raise MalformedAnswerError(message) from error
+        self._tail = seam[1 - len(_HEAD_END) :]
+        if found >= 0:
+            self._end_head()
+        return data[end:]
+
+    def _end_head(self) -> None:
+        seen = self._seen
+        status = self._llhttp.get_status_code()
+        version = self._llhttp.get_http_version()
+        if version not in ("1.0", "1.1") or status < _FIRST_STATUS or not field_value(seen.reason):
+            message = "its status line is not that of HTTP/1.0 or HTTP/1.1"
+            raise MalformedAnswerError(message)
+        if len(seen.fields) > self._limits.max_headers:
+            message = f"its head has more than {self._limits.max_headers} fields"
+            raise MalformedAnswerError(message)
+        if status < _FINAL_STATUS:
+            self._skip_interim(status)
+            return
+        framing = answer_framing(self._method, status, version, seen.fields)
+        self.head = Head(status, seen.reason, seen.fields, framing)
+        seen.fields = self.trailers
+        self._left = framing.length or 0
+        self._tail = b""
+        self.complete = framing.ending is Ending.HEAD
+
+    def _skip_interim(self, status: int) -> None:
+        self._interim += 1
+        if (
+            status == _SWITCHING_PROTOCOLS
+            or self._interim > self._limits.max_interim
+            or any(name.lower() in _FRAMING_FIELDS for name, _ in self._seen.fields)
+        ):
+            message = "it switches protocols, or its interim answers are too many or declare a body"
+            raise MalformedAnswerError(message)
+        self._expect_head()
+
+    def _feed_chunks(self, data: bytes) -> list[bytes]:
+        seen = self._seen
+        seen.pieces = []
+        chunks = seen.chunks
+        try:
+            self._llhttp.feed_data(data)
+        except HttpParserError as error:
+            if not seen.done:
+                message = "its chunked body breaks HTTP's grammar"
+                raise MalformedAnswerError(message) from error
+            self.excess = True
+        self._bound_framing(len(data) - sum(map(len, seen.pieces)), seen.chunks - chunks)
+        self._tail = (self._tail + data[-5:])[-5:]
+        if seen.done:
+            self.complete = True
+            # llhttp skips line ends before a next message without a word, so the last bytes themselves are looked at:
+            # a last line that is not empty, then the empty one.
+            clean = self._tail.endswith(_HEAD_END) and self._tail[:1] not in (b"\r", b"\n")
+            self.excess = self.excess or seen.begun > 1 or not clean
+        return seen.pieces
+
+    def _bound_framing(self, framing: int, chunks: int) -> None:
+        """Bound chunk extensions and trailers, which llhttp does not; data sent earns no credit for later."""
+        self._excess_framing = max(0, self._excess_framing + framing - chunks * _CHUNK_FRAMING)
+        if self._excess_framing > self._limits.max_excess or len(self.trailers) > self._limits.max_headers:
+            message = "its chunk extensions or trailers are too long"
+            raise MalformedAnswerError(message)
+        if any(name.lower() in _FRAMING_FIELDS for name, _ in self.trailers):
+            message = "its trailers declare a framing"
+            raise MalformedAnswerError(message)

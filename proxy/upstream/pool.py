@@ -1,0 +1,177 @@
+"""On which connection does a call go out, and how many are there?
+
+A call is sent at most once. A connection that proves dead before the first byte is passed over; after that, the fault
+says how far the call got, and to send again is for others to decide.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Final, assert_never
+
+from proxy.upstream.connect import Route, connect
+from proxy.upstream.connection import Connection
+from proxy.upstream.model import ConnectError, ConnectResult, Exchange, FaultKind, Progress, Stats, UpstreamFault
+from proxy.upstream.request import Request, converse
+from proxy.upstream.reuse import Fitness, fitness
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+    from proxy.upstream.answer import Answer
+    from proxy.upstream.model import Call, EgressProxy, Limits, Origin
+
+_LOSS_TAKES: Final = 1.0  # seconds; an aborted connection is lost within turns of the event loop, and a stop must end
+
+
+class Pool:
+    """All calls to one origin; make it inside the event loop.
+
+    Args:
+        origin: where every call goes.
+        limits: bounds; see Limits.
+        ssl_context: from `tls_context`; given exactly when the origin speaks TLS.
+        egress: CONNECT proxy to go through, if any.
+        now: a clock that counts suspended time too, in seconds; ages of idle connections are taken from it.
+        connected: told how each attempt to connect ended, except one whose caller gave up.
+    """
+
+    def __init__(  # noqa: PLR0913 - what one pool is made of, all but the origin by name
+        self,
+        origin: Origin,
+        *,
+        limits: Limits,
+        ssl_context: ssl.SSLContext | None,
+        egress: EgressProxy | None = None,
+        now: Callable[[], float],
+        connected: Callable[[ConnectResult], None] = lambda _result: None,
+    ) -> None:
+        if origin.tls != (ssl_context is not None):
+            message = "an https origin needs a TLS context, an http origin must have none"
+            raise ValueError(message)
+        self._authority = origin.authority.encode("ascii")
+        self._route = Route(origin, ssl_context, egress, limits, now)
+        self._limits = limits
+        self._now = now
+        self._connected = connected
+        self._slots = asyncio.Semaphore(limits.max_connections)  # one for each call that has, or makes, a connection
+        self._taken = 0
+        self._idle: list[Connection] = []  # the one used last is at the end, and taken first
+        self._open: set[Connection] = set()
+        self._all_lost = asyncio.Event()
+        self._all_lost.set()
+        self._closed = False
+
+    async def send(self, call: Call) -> Answer:
+        """Send a call once and return its answer as soon as the head is complete.
+
+        Raises:
+            UpstreamFault: no answer; says how far the call got.
+            ValueError: the call would not make one unambiguous request; nothing was sent.
+            BodyLengthError: the streamed body does not have its declared length.
+            Whatever the body's iterator raises: unchanged, and the connection is gone.
+        """
+        request = Request(call, self._authority)
+        opening = await request.piece()
+        exchange = Exchange(self._now())
+        connection = await self._take(exchange, effects=call.effects)
+        return await converse(connection, request, opening, exchange)
+
+    def stats(self) -> Stats:
+        """Count connections; one that is still being made is not open yet."""
+        return Stats(len(self._open), len(self._idle), len(self._open) - len(self._idle))
+
+    async def close(self) -> None:
+        """Abort every connection and wait until the sockets are gone; calls on their way end with a fault."""
+        self._closed = True
+        for connection in tuple(self._open):
+            connection.abort()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LOSS_TAKES):
+                await self._all_lost.wait()
+
+    async def _take(self, exchange: Exchange, *, effects: bool) -> Connection:
+        """Return a usable connection, warm or new, within the connect budget."""
+        deadline = asyncio.get_running_loop().time() + self._limits.connect_timeout
+        try:
+            async with asyncio.timeout_at(deadline if self._slots.locked() else None):
+                await self._slots.acquire()
+        except TimeoutError as error:
+            detail = f"all {self._limits.max_connections} connections were busy for {self._limits.connect_timeout} s"
+            raise self._not_sent(FaultKind.POOL, detail, exchange) from error
+        self._taken += 1
+        try:
+            self._refuse_if_closed(exchange)
+            return self._warm(effects=effects) or await self._fresh(exchange, deadline)
+        except BaseException:
+            self._free_slot()
+            raise
+
+    def _warm(self, *, effects: bool) -> Connection | None:
+        """Take the idle connection used last, unless it has cooled too far for this call."""
+        now = self._now()
+        while self._idle:
+            connection = self._idle.pop()
+            if not (connection.alive and connection.quiet()):
+                connection.abort()
+                continue
+            match fitness(now - connection.idle_since, effects=effects, limits=self._limits):
+                case Fitness.RIDE:
+                    return connection
+                case Fitness.LEAVE:
+                    self._idle.append(connection)
+                    return None
+                case Fitness.DROP:
+                    connection.abort()
+                case never:
+                    assert_never(never)
+        return None
+
+    async def _fresh(self, exchange: Exchange, deadline: float) -> Connection:
+        """Make a connection, in the place of the one idle for longest when there are as many as may be."""
+        while self._idle and self._taken + len(self._idle) > self._limits.max_connections:
+            self._idle.pop(0).abort()
+        connection = Connection(self._limits, self._now, self._ended, self._lost)
+        try:
+            await connect(self._route, connection, exchange, deadline)
+        except ConnectError as error:
+            self._connected(error.result)
+            kind = FaultKind.TLS if error.result is ConnectResult.TLS else FaultKind.UNREACHABLE
+            raise self._not_sent(kind, error.detail, exchange) from error
+        self._connected(ConnectResult.CONNECTED)
+        if self._closed or not connection.alive:
+            connection.abort()
+            self._refuse_if_closed(exchange)
+            detail = "the origin ended the new connection, or spoke before it was asked"
+            raise self._not_sent(FaultKind.DISCONNECTED, detail, exchange)
+        self._open.add(connection)
+        self._all_lost.clear()
+        return connection
+
+    def _refuse_if_closed(self, exchange: Exchange) -> None:
+        if self._closed:
+            raise self._not_sent(FaultKind.POOL, "the pool is closed", exchange)
+
+    def _not_sent(self, kind: FaultKind, detail: str, exchange: Exchange) -> UpstreamFault:
+        exchange.total_seconds = self._now() - exchange.started
+        return UpstreamFault(
+            kind, progress=Progress.NOTHING, reused=False, answer_begun=False, detail=detail, exchange=exchange
+        )
+
+    def _free_slot(self) -> None:
+        self._taken -= 1
+        self._slots.release()
+
+    def _ended(self, connection: Connection) -> None:
+        self._free_slot()
+        if connection.free:
+            self._idle.append(connection)
+
+    def _lost(self, connection: Connection) -> None:
+        self._open.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+        if not self._open:
+            self._all_lost.set()

@@ -1,0 +1,60 @@
+"""What is known of one call on its connection: what was written, what came back, how it ended?
+
+It only remembers, and wakes the one who waits; the connection decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
+
+from proxy.upstream.model import Progress, UpstreamFault
+
+if TYPE_CHECKING:
+    from proxy.upstream.model import Exchange, FaultKind
+    from proxy.upstream.parser import AnswerParser
+
+
+class Turn:
+    """One call's use of a connection: what was written, what came back and how it ended."""
+
+    __slots__ = ("_waiter", "exchange", "fault", "handed_out", "held", "over", "parser", "paused", "pieces", "progress",
+                 "written")  # fmt: skip
+
+    def __init__(self, parser: AnswerParser, exchange: Exchange) -> None:
+        self.parser = parser
+        self.exchange = exchange
+        self.progress = Progress.NOTHING
+        self.written = False
+        self.pieces: deque[bytes] = deque()
+        self.held = 0
+        self.paused = False
+        self.handed_out = False
+        self.over = False
+        self.fault: Exception | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    def cut(self, kind: FaultKind, detail: str) -> UpstreamFault:
+        """Return the fault that ends it here, as far as it got."""
+        return UpstreamFault(
+            kind,
+            progress=self.progress,
+            reused=self.exchange.reused,
+            answer_begun=self.handed_out,
+            detail=detail,
+            exchange=self.exchange,
+        )
+
+    async def changed(self) -> None:
+        """Wait until something came or the turn is over."""
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def wake(self) -> None:
+        """Tell the one who waits, if any."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

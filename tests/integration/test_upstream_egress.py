@@ -1,0 +1,141 @@
+"""Through an egress proxy: the tunnel, its credentials, and what becomes of a call when there is no tunnel."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import uvloop
+
+from proxy.secret import Secret
+from proxy.upstream.model import ConnectResult, FaultKind, Limits
+from tests.integration.test_upstream_connect import free_port, refused_call
+from tests.integration.test_upstream_harness import (
+    At,
+    Egress,
+    Wire,
+    answering,
+    call,
+    get,
+    origin,
+    pool_to,
+    server_tls,
+    whole,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    Run = Callable[[Coroutine[Any, Any, None]], None]
+
+RUNS = [pytest.param(asyncio.run, id="asyncio"), pytest.param(uvloop.run, id="uvloop")]
+SHORT = Limits(connect_timeout=0.05)
+
+
+CREDENTIALS = "Basic " + base64.b64encode(b"user:invented").decode()
+
+
+async def relay(wire: Wire, port: int) -> None:
+    """Carry bytes both ways, as a CONNECT proxy does once the tunnel stands."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+    async def upwards() -> None:
+        while data := await wire.reader.read(65536):
+            wire.received += data
+            writer.write(data)
+        writer.close()
+
+    up = asyncio.create_task(upwards(), name="script of an origin")
+    try:
+        while data := await reader.read(65536):
+            await wire.send(data)
+    finally:
+        up.cancel()
+        writer.close()
+
+
+@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_through_an_egress_proxy_its_credentials_go_to_it_alone(*, run: Run, tls: bool) -> None:
+    async def scenario() -> None:
+        async with origin(answering, tls=server_tls() if tls else None) as served:
+
+            async def tunnel(wire: Wire) -> None:
+                await wire.head()
+                await wire.send(
+                    b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 200 Connection ", b"established\r\nVia: x\r\n\r\n"
+                )
+                await relay(wire, served.at.port)
+
+            async with (
+                origin(tunnel) as proxy,
+                pool_to(served.at, egress=Egress("localhost", proxy.at.port, Secret(CREDENTIALS))) as pool,
+            ):
+                first = await pool.send(call())
+                assert await whole(first) == b"hello"
+                assert await get(pool) == b"hello"
+                authority = f"localhost:{served.at.port}"
+                assert proxy.requests[0].startswith(
+                    f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n"
+                    f"Proxy-Authorization: {CREDENTIALS}\r\n\r\n".encode()
+                )
+                assert CREDENTIALS.encode() not in served.requests[0]
+                assert (b"GET /x" in proxy.requests[0]) != tls
+                assert served.requests[0].count(b"GET /x") == 2
+                assert (first.exchange.tls_seconds is not None) == tls
+
+    run(scenario())
+
+
+async def test_without_credentials_none_are_sent_and_an_ipv6_origin_is_bracketed() -> None:
+    async def tunnel(wire: Wire) -> None:
+        await wire.head()
+        await wire.send(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+
+    async with origin(tunnel) as proxy:
+        await refused_call(At("::1", 80), egress=Egress("localhost", proxy.at.port))
+        assert proxy.requests == [b"CONNECT [::1]:80 HTTP/1.1\r\nHost: [::1]:80\r\n\r\n"]
+
+
+@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize(
+    ("answer", "detail"),
+    [
+        (b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 6\r\n\r\nsecret", "status 407"),
+        (b"HTTP/1.1 502 Bad Gateway\r\n\r\n", "status 502"),
+        (b"SSH-2.0-x\r\n", "not valid HTTP"),
+        (b"HTTP/1.1 200 OK\r\n\r\n\x16\x03", "more than its answer"),
+        (b"HTTP/1.1 200", "without an answer"),
+        (b"", "without an answer"),
+    ],
+)
+def test_an_egress_proxy_that_opens_no_tunnel_makes_the_origin_unreachable(
+    *, run: Run, answer: bytes, detail: str
+) -> None:
+    async def scenario() -> None:
+        async def tunnel(wire: Wire) -> None:
+            await wire.head()
+            await wire.send(answer)
+
+        async with origin(tunnel) as proxy:
+            at = At("localhost", 1, tls=True)
+            kind, result, told = await refused_call(at, egress=Egress("localhost", proxy.at.port, Secret(CREDENTIALS)))
+            assert (kind, result) == (FaultKind.UNREACHABLE, ConnectResult.UNREACHABLE)
+            assert detail in told
+            assert "secret" not in told
+            await proxy.wires[0].ended.wait()
+
+    run(scenario())
+
+
+async def test_an_egress_proxy_that_hangs_or_is_not_there_makes_the_origin_unreachable() -> None:
+    kind, result, detail = await refused_call(At("localhost", 1), egress=Egress("127.0.0.1", free_port()))
+    assert (kind, result) == (FaultKind.UNREACHABLE, ConnectResult.UNREACHABLE)
+    async with origin(Wire.until_end) as proxy:
+        egress = Egress("localhost", proxy.at.port)
+        kind, result, detail = await refused_call(At("localhost", 1), egress=egress, limits=SHORT)
+        assert (kind, result) == (FaultKind.UNREACHABLE, ConnectResult.TIMEOUT)
+        assert "egress proxy" in detail
+        await proxy.wires[0].ended.wait()

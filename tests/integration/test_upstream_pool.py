@@ -1,0 +1,196 @@
+"""Which connection a call rides, and when a connection is never used again."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from dataclasses import replace
+
+import pytest
+
+from proxy.upstream.model import ConnectResult, Limits
+from tests.integration.test_upstream_harness import (
+    HELLO,
+    At,
+    ScriptedOrigin,
+    Wire,
+    answering,
+    call,
+    client_tls,
+    get,
+    origin,
+    pool_to,
+    seen,
+    server_tls,
+    whole,
+)
+
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+async def test_a_second_call_rides_the_first_ones_connection() -> None:
+    connects: list[ConnectResult] = []
+    async with origin(answering) as served, pool_to(served.at, connects=connects) as pool:
+        first = await pool.send(call())
+        assert await whole(first) == b"hello"
+        second = await pool.send(call(b"POST", b"{}", effects=True))
+        assert await whole(second) == b"hello"
+        assert (first.exchange.reused, second.exchange.reused) == (False, True)
+        assert pool.stats() == (1, 1, 0)
+    assert connects == [ConnectResult.CONNECTED]
+    head = b"Host: localhost:%d\r\nAccept: */*\r\n" % served.at.port
+    assert served.requests == [
+        b"GET /x HTTP/1.1\r\n" + head + b"\r\nPOST /x HTTP/1.1\r\n" + head + b"Content-Length: 2\r\n\r\n{}"
+    ]
+
+
+async def test_what_is_measured_is_what_crossed_the_wire() -> None:
+    async with origin(answering) as served, pool_to(served.at) as pool:
+        first, second = await pool.send(call()), None
+        await whole(first)
+        second = await pool.send(call(b"PUT", b"abc"))
+        await whole(second)
+        facts = first.exchange
+        assert (facts.request_bytes, facts.response_bytes) == (
+            len(served.requests[0]) - second.exchange.request_bytes,
+            len(HELLO),
+        )
+        assert facts.connect_seconds is not None
+        assert facts.tls_seconds is None
+        assert facts.first_byte_seconds is not None
+        assert facts.total_seconds is not None
+        assert 0 < facts.connect_seconds < facts.first_byte_seconds <= facts.total_seconds
+        assert second.exchange.connect_seconds is None
+
+
+async def test_the_connection_used_last_is_used_next() -> None:
+    async with origin(answering) as served, pool_to(served.at) as pool:
+        old, young = await asyncio.gather(pool.send(call()), pool.send(call()))
+        await whole(old)
+        await whole(young)
+        assert pool.stats() == (2, 2, 0)
+        for _ in range(3):
+            await get(pool)
+        assert sorted(request.count(b"GET") for request in served.requests) == [1, 4]
+
+
+async def test_a_call_with_effects_does_not_ride_a_connection_that_cooled_but_a_read_does() -> None:
+    moment = [100.0]
+    async with origin(answering) as served, pool_to(served.at, now=lambda: moment[0]) as pool:
+        await get(pool)
+        moment[0] += 2.5
+        paid = await pool.send(call(b"POST", b"", effects=True))
+        assert not paid.exchange.reused
+        await whole(paid)
+        moment[0] += 2.5
+        read = await pool.send(call())
+        assert read.exchange.reused
+        await whole(read)
+        assert [request.count(b"POST") for request in served.requests] == [0, 1]
+
+
+async def test_a_connection_idle_for_too_long_is_closed_and_not_used() -> None:
+    moment = [100.0]
+    async with origin(answering) as served, pool_to(served.at, now=lambda: moment[0]) as pool:
+        await get(pool)
+        moment[0] += 4.0
+        await get(pool)
+        assert len(served.wires) == 2
+        await served.wires[0].ended.wait()
+
+
+async def test_an_idle_connection_is_closed_by_its_own_timer() -> None:
+    async with origin(answering) as served, pool_to(served.at, limits=Limits(pool_idle=0.03)) as pool:
+        await get(pool)
+        await served.wires[0].ended.wait()
+        await seen(lambda: pool.stats().open == 0)
+
+
+@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize("rogue", [b"", b"\r\n", HELLO])
+async def test_a_connection_that_received_anything_while_idle_is_never_used_again(*, rogue: bytes, tls: bool) -> None:
+    served: ScriptedOrigin
+
+    async def once(wire: Wire) -> None:
+        await wire.request()
+        await wire.send(HELLO)
+        if len(served.wires) == 1:
+            await idle.wait()
+            await wire.send(rogue)
+            if rogue:
+                await wire.until_end()
+        else:
+            await answering(wire)
+
+    idle = asyncio.Event()
+    async with origin(once, tls=server_tls() if tls else None) as served, pool_to(served.at) as pool:
+        await get(pool)
+        assert pool.stats().idle == 1
+        idle.set()
+        await seen(lambda: pool.stats().open == 0)
+        assert await get(pool) == b"hello"
+        assert [request.count(b"GET") for request in served.requests] == [1, 1]
+
+
+async def test_an_end_that_the_event_loop_has_not_seen_yet_is_noticed_before_a_byte_is_written() -> None:
+    async def once(wire: Wire) -> None:
+        await wire.request()
+        await wire.send(HELLO)
+        if len(served.wires) == 1:
+            await asyncio.Event().wait()
+        await answering(wire)
+
+    async with origin(once) as served, pool_to(served.at) as pool:
+        await get(pool)
+        # Behind asyncio's back, and with no turn of the loop before the next call looks for a connection.
+        served.wires[0].writer.get_extra_info("socket").shutdown(socket.SHUT_WR)
+        answer = await pool.send(call(b"POST", b"pay", effects=True))
+        assert not answer.exchange.reused
+        await whole(answer)
+        assert served.requests[0].count(b"POST") == 0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        OK + b"Connection: close\r\nContent-Length: 2\r\n\r\nhi",
+        OK + b"Connection: foo, Close\r\nContent-Length: 2\r\n\r\nhi",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\nhi",
+        b"HTTP/1.1 204 x\r\nContent-Length: 2\r\n\r\n",
+    ],
+)
+async def test_a_connection_that_does_not_persist_is_not_used_again(answer: bytes) -> None:
+    async def script(wire: Wire) -> None:
+        await wire.request()
+        await wire.send(answer)
+        await wire.until_end()
+
+    async with origin(script) as served, pool_to(served.at) as pool:
+        await get(pool)
+        await get(pool)
+        assert len(served.wires) == 2
+
+
+async def test_bytes_after_a_body_that_was_begun_spoil_the_connection_but_not_the_answer() -> None:
+    async def script(wire: Wire) -> None:
+        if len(served.wires) > 1:
+            await answering(wire)
+        await wire.request()
+        await wire.send(OK + b"Content-Length: 4\r\n\r\nab")
+        await begun.wait()
+        await wire.send(b"cd" + HELLO)
+        await wire.until_end()
+
+    begun = asyncio.Event()
+    async with origin(script) as served, pool_to(served.at) as pool:
+        answer = await pool.send(call())
+        begun.set()
+        assert await whole(answer) == b"abcd"
+        assert await get(pool) == b"hello"
+        assert [request.count(b"GET") for request in served.requests] == [1, 1]
+
+
+async def test_a_pool_without_the_tls_context_its_origin_needs_is_refused() -> None:
+    with pytest.raises(ValueError, match="TLS context"):
+        async with pool_to(replace(At("localhost", 1), tls=False), ssl_context=client_tls()):
+            pass

@@ -1,0 +1,200 @@
+"""One call in, exactly one request out; one head in, exactly one place where the answer ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from proxy.upstream.framing import BodyFramer, Ending, Framing, MalformedAnswerError, answer_framing, request_head
+from proxy.upstream.model import Body, BodyLengthError, Call, Limits, Stream
+from proxy.upstream.reuse import Fitness, fitness
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+async def nothing() -> AsyncIterator[bytes]:
+    for piece in list[bytes]():
+        yield piece
+
+
+def call(
+    method: bytes = b"GET",
+    target: bytes = b"/a",
+    headers: tuple[tuple[bytes, bytes], ...] = (),
+    body: Body = None,
+) -> Call:
+    return Call(method, target, headers, body, effects=False)
+
+
+def test_a_head_is_the_request_line_then_host_then_the_fields_in_order() -> None:
+    head = request_head(call(b"POST", b"/a%2Fb/?q=1", ((b"X-B", b"1"), (b"x-a", b""), (b"X-B", b"2"))), b"api.test:81")
+    assert head == b"POST /a%2Fb/?q=1 HTTP/1.1\r\nHost: api.test:81\r\nX-B: 1\r\nx-a: \r\nX-B: 2\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (None, b""),
+        (b"", b"Content-Length: 0\r\n"),
+        (b"abc", b"Content-Length: 3\r\n"),
+        (Stream(7, nothing()), b"Content-Length: 7\r\n"),
+        (Stream(0, nothing()), b"Content-Length: 0\r\n"),
+        (Stream(None, nothing()), b"Transfer-Encoding: chunked\r\n"),
+    ],
+)
+def test_a_body_is_framed_in_exactly_one_way(body: Body, field: bytes) -> None:
+    assert request_head(call(body=body), b"h") == b"GET /a HTTP/1.1\r\nHost: h\r\n" + field + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        call(method=b""),
+        call(method=b"GET /x HTTP/1.1\r\n"),
+        call(method=b"CONNECT"),
+        call(target=b""),
+        call(target=b"http://other/"),
+        call(target=b"*"),
+        call(target=b"/a b"),
+        call(target=b"/a\r\nX: y"),
+        call(target=b"/a\x00"),
+        call(target=b"/a\x7f"),
+        call(headers=((b"", b"v"),)),
+        call(headers=((b"a b", b"v"),)),
+        call(headers=((b"a:", b"v"),)),
+        call(headers=((b"a\n", b"v"),)),
+        call(headers=((b"a", b"v\r\nEvil: 1"),)),
+        call(headers=((b"a", b"v\n"),)),
+        call(headers=((b"a", b"\x00"),)),
+        call(headers=((b"HOST", b"other"),)),
+        call(headers=((b"Content-length", b"1"),)),
+        call(headers=((b"transfer-encoding", b"chunked"),)),
+        call(headers=((b"Connection", b"close"),)),
+        call(headers=((b"Upgrade", b"h2c"),)),
+    ],
+)
+def test_a_call_that_would_not_be_one_unambiguous_request_is_refused(wrong: Call) -> None:
+    with pytest.raises(ValueError, match=r"method|header field"):
+        request_head(wrong, b"h")
+
+
+def test_a_chunked_body_carries_each_chunk_and_ends_with_the_last_chunk() -> None:
+    framer = BodyFramer(None)
+    assert framer.frame(b"hello, world, hi") == b"10\r\nhello, world, hi\r\n"
+    assert framer.frame(b"") == b""
+    assert not framer.complete
+    assert framer.end() == b"0\r\n\r\n"
+
+
+def test_a_sized_body_is_complete_at_its_last_declared_byte() -> None:
+    framer = BodyFramer(3)
+    pieces = [(framer.frame(piece), framer.complete) for piece in (b"ab", b"c")]
+    assert pieces == [(b"ab", False), (b"c", True)]
+    assert framer.end() == b""
+
+
+def test_a_body_longer_than_declared_is_refused_before_a_byte_too_many() -> None:
+    framer = BodyFramer(3)
+    framer.frame(b"ab")
+    with pytest.raises(BodyLengthError, match="longer"):
+        framer.frame(b"cd")
+
+
+def test_a_body_shorter_than_declared_is_refused_at_its_end() -> None:
+    framer = BodyFramer(3)
+    framer.frame(b"ab")
+    with pytest.raises(BodyLengthError, match="shorter"):
+        framer.end()
+
+
+def test_a_negative_length_is_refused() -> None:
+    with pytest.raises(ValueError, match="shorter than nothing"):
+        BodyFramer(-1)
+
+
+CL, TE, CON = b"Content-Length", b"Transfer-Encoding", b"Connection"
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "version", "headers", "framing"),
+    [
+        (b"GET", 200, "1.1", [(CL, b"5")], Framing(Ending.LENGTH, 5, keeps_alive=True)),
+        (b"GET", 200, "1.1", [(b"content-LENGTH", b"0")], Framing(Ending.HEAD, 0, keeps_alive=True)),
+        (b"GET", 200, "1.1", [(TE, b"Chunked")], Framing(Ending.CHUNKS, None, keeps_alive=True)),
+        (b"GET", 200, "1.1", [], Framing(Ending.EOF, None, keeps_alive=False)),
+        (b"GET", 200, "1.0", [(CL, b"5")], Framing(Ending.LENGTH, 5, keeps_alive=False)),
+        (b"GET", 200, "1.0", [(CL, b"5"), (CON, b"keep-alive")], Framing(Ending.LENGTH, 5, keeps_alive=False)),
+        (b"GET", 200, "1.1", [(CL, b"5"), (CON, b"x , CLOSE")], Framing(Ending.LENGTH, 5, keeps_alive=False)),
+        (b"GET", 200, "1.1", [(CON, b"x"), (CON, b"close"), (CL, b"5")], Framing(Ending.LENGTH, 5, keeps_alive=False)),
+        (b"GET", 200, "1.1", [(CL, b"5"), (CON, b"not-close")], Framing(Ending.LENGTH, 5, keeps_alive=True)),
+        (b"HEAD", 200, "1.1", [(CL, b"5")], Framing(Ending.HEAD, 5, keeps_alive=True)),
+        (b"HEAD", 200, "1.1", [(TE, b"chunked")], Framing(Ending.HEAD, None, keeps_alive=True)),
+        (b"HEAD", 200, "1.1", [], Framing(Ending.HEAD, None, keeps_alive=True)),
+        (b"head", 200, "1.1", [(CL, b"5")], Framing(Ending.LENGTH, 5, keeps_alive=True)),
+        (b"GET", 304, "1.1", [(CL, b"5")], Framing(Ending.HEAD, 5, keeps_alive=True)),
+        (b"GET", 204, "1.1", [], Framing(Ending.HEAD, None, keeps_alive=True)),
+        (b"GET", 204, "1.1", [(CL, b"0")], Framing(Ending.HEAD, 0, keeps_alive=True)),
+        (b"GET", 204, "1.1", [(CL, b"5")], Framing(Ending.HEAD, 5, keeps_alive=False)),
+        (b"GET", 204, "1.1", [(TE, b"chunked")], Framing(Ending.HEAD, None, keeps_alive=False)),
+        (b"CONNECT", 200, "1.1", [(CL, b"5")], Framing(Ending.HEAD, None, keeps_alive=True)),
+        (b"CONNECT", 407, "1.1", [(CL, b"5")], Framing(Ending.LENGTH, 5, keeps_alive=True)),
+        (b"GET", 200, "1.1", [(CL, b"9" * 18)], Framing(Ending.LENGTH, 10**18 - 1, keeps_alive=True)),
+    ],
+)
+def test_an_answer_has_one_ending(
+    method: bytes, status: int, version: str, headers: list[tuple[bytes, bytes]], framing: Framing
+) -> None:
+    assert answer_framing(method, status, version, headers) == framing
+    assert framing.has_body == (framing.ending is not Ending.HEAD)
+
+
+@pytest.mark.parametrize(
+    ("version", "headers"),
+    [
+        ("1.1", [(CL, b"5"), (CL, b"6")]),
+        ("1.1", [(CL, b"5"), (CL, b"5")]),
+        ("1.1", [(CL, b"5, 5")]),
+        ("1.1", [(CL, b"+5")]),
+        ("1.1", [(CL, b"-5")]),
+        ("1.1", [(CL, b"")]),
+        ("1.1", [(CL, b"0x5")]),
+        ("1.1", [(CL, b"5 5")]),
+        ("1.1", [(CL, "\u0665".encode())]),
+        ("1.1", [(CL, b"9" * 19)]),
+        ("1.1", [(CL, b"5"), (TE, b"chunked")]),
+        ("1.1", [(TE, b"gzip, chunked")]),
+        ("1.1", [(TE, b"chunked, chunked")]),
+        ("1.1", [(TE, b"chunked"), (TE, b"chunked")]),
+        ("1.1", [(TE, b"identity")]),
+        ("1.1", [(TE, b"")]),
+        ("1.1", [(TE, b"\x0bchunked")]),
+        ("1.0", [(TE, b"chunked")]),
+    ],
+)
+@pytest.mark.parametrize(("method", "status"), [(b"GET", 200), (b"HEAD", 200), (b"GET", 304), (b"GET", 204)])
+def test_a_head_whose_end_can_be_read_in_two_ways_is_refused(
+    version: str, headers: list[tuple[bytes, bytes]], method: bytes, status: int
+) -> None:
+    with pytest.raises(MalformedAnswerError, match=r"Transfer-Encoding|Content-Length"):
+        answer_framing(method, status, version, headers)
+
+
+@pytest.mark.parametrize(
+    ("idle_seconds", "effects", "verdict"),
+    [
+        (0.0, True, Fitness.RIDE),
+        (2.0, True, Fitness.RIDE),
+        (2.1, True, Fitness.LEAVE),
+        (2.1, False, Fitness.RIDE),
+        (3.9, False, Fitness.RIDE),
+        (4.0, False, Fitness.DROP),
+        (4.0, True, Fitness.DROP),
+        (-0.1, False, Fitness.DROP),
+    ],
+)
+def test_a_call_with_effects_rides_only_a_warm_connection(
+    *, idle_seconds: float, effects: bool, verdict: Fitness
+) -> None:
+    assert fitness(idle_seconds, effects=effects, limits=Limits(pool_idle=4.0, effects_idle=2.0)) is verdict
