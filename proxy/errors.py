@@ -18,6 +18,7 @@ class Outcome(StrEnum):
     NOT_SENT = "not_sent"
     UNKNOWN = "unknown"
     ABORTED = "aborted"
+    ORPHANED = "orphaned"
 
 
 class Fault(StrEnum):
@@ -36,7 +37,7 @@ class RelayError(Exception):
         status: HTTP status of our answer.
         code: public, stable identifier; the last part of the problem's type URI.
         title: the same in words; constant per class (RFC 9457 section 3.1.3).
-        outcome: what is known of the call's fate.
+        outcome: what is known of the call's fate; a refusal in the middle of a streamed body turns it to UNKNOWN.
         retryable: whether the same call may be sent again without any risk.
         fault: who has to act.
         proxy_status: error type of the Proxy-Status field (RFC 9209 section 2.3).
@@ -47,7 +48,7 @@ class RelayError(Exception):
     status: ClassVar[int]
     code: ClassVar[str]
     title: ClassVar[str]
-    outcome: ClassVar[Outcome]
+    outcome: Outcome
     retryable: ClassVar[bool]
     fault: ClassVar[Fault]
     proxy_status: ClassVar[str]
@@ -154,6 +155,16 @@ class UpstreamMalformedError(UnknownOutcomeError):
     code = "upstream_malformed"
     title = "Localpayment's answer is not valid HTTP"
     proxy_status = "http_protocol_error"
+
+
+class InternalError(UnknownOutcomeError):
+    """A defect of the sidecar itself; how far the call got is not known."""
+
+    status = 500
+    code = "internal_error"
+    title = "The sidecar failed"
+    fault = Fault.SIDECAR
+    proxy_status = "proxy_internal_error"
 
 
 class RefusedError(RelayError):
