@@ -15,7 +15,7 @@ from aiohttp import web
 from proxy.secret import Secret
 from proxy.simulator.catalogue import NAMES
 from proxy.simulator.control_fields import Reader, fields_in, flag, lifetime, number, one_of, optional, text, whole
-from proxy.simulator.faults import EFFECTS, TOKEN_OPERATIONS, Fault
+from proxy.simulator.faults import BOTH_ENDPOINTS, EFFECTS, TOKEN_OPERATIONS, Fault
 from proxy.simulator.faults import Kind as FaultKind
 from proxy.simulator.tokens import User
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from proxy.simulator.service import Service
     from proxy.simulator.tokens import Kind
 
-OPERATIONS = frozenset({"*", "other", *TOKEN_OPERATIONS, *NAMES})
+OPERATIONS = frozenset({"*", "other", BOTH_ENDPOINTS, *TOKEN_OPERATIONS, *NAMES})
 TOKEN_KINDS: dict[str, tuple[Kind, ...]] = {
     "all": ("access", "refresh"),
     "access": ("access",),
@@ -116,7 +116,8 @@ COMMANDS = (
     Command(
         "POST",
         "/faults",
-        "lets the next `times` calls of an operation fail (null: every call); `*` is all but the token endpoints",
+        "lets the next `times` calls of an operation fail (null: every call); `*` is all but the token endpoints, "
+        "`token_endpoints` is both of these",
         _add_fault,
         FAULT_FIELDS,
         {"operation": "create_payin", "kind": "drop_after_read", "times": 1},

@@ -10,8 +10,9 @@ import itertools
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-# Faults name these two beside the catalogue's operations.
+# Faults name these two, alone or both at once, beside the catalogue's operations.
 TOKEN_OPERATIONS = ("token", "token_refresh")
+BOTH_ENDPOINTS = "token_endpoints"
 # A test that waits longer waits for nothing.
 SECONDS_LIMIT = 3600.0
 
@@ -39,7 +40,10 @@ EFFECTS = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One rule; `operation` is a catalogue name, `token`, `token_refresh`, or `*` for all but these two."""
+    """One rule.
+
+    `operation` is a catalogue name, `token`, `token_refresh`, `token_endpoints` for both of these, or `*` for all else.
+    """
 
     kind: Kind
     operation: str = "*"
@@ -66,7 +70,8 @@ class Fault:
 
     def concerns(self, operation: str) -> bool:
         """Whether a call of this operation meets this fault."""
-        return self.operation == operation or (self.operation == "*" and operation not in TOKEN_OPERATIONS)
+        group = BOTH_ENDPOINTS if operation in TOKEN_OPERATIONS else "*"
+        return self.operation in {operation, group}
 
     def as_json(self) -> dict[str, object]:
         """The rule, with only what matters for its kind."""

@@ -44,6 +44,8 @@ class SimulatorOptions:
     blacklist: bool = True
     # Seconds since the epoch; tests own it.
     clock: Callable[[], float] = time.time
+    # Told of each call when it is over.
+    heard: Callable[[LoggedCall], None] = lambda _call: None
     ssl_context: ssl.SSLContext | None = None
 
 
@@ -168,7 +170,9 @@ class Service:
 
     def note(self, method: str, operation: str, status: int | None, fault: str | None) -> None:
         """Log a call."""
-        self.log.append(LoggedCall(method, operation, status, fault))
+        call = LoggedCall(method, operation, status, fault)
+        self.log.append(call)
+        self._options.heard(call)
 
 
 def _settings(options: SimulatorOptions) -> Settings:

@@ -9,7 +9,9 @@ import aiohttp
 import pytest
 
 from proxy.secret import Secret
+from proxy.simulator.faults import Fault, Kind
 from proxy.simulator.server import Simulator, SimulatorOptions
+from proxy.simulator.service import LoggedCall
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com", ""])  # noqa: S104 - that it is refused is the point
@@ -53,6 +55,17 @@ async def test_a_restart_keeps_tokens_and_transactions() -> None:
         await simulator.stop()
         async with simulator, client.get(f"{simulator.url}/api/transactions/payin", headers=headers) as answer:
             assert answer.status == 200
+
+
+async def test_whoever_listens_is_told_of_each_call_when_it_is_over() -> None:
+    heard: list[LoggedCall] = []
+    async with Simulator(SimulatorOptions(heard=heard.append)) as simulator, aiohttp.ClientSession() as client:
+        async with client.get(f"{simulator.url}/api/payin") as answer:
+            assert answer.status == 401
+        simulator.add_fault(Fault(Kind.DROP_AFTER_READ))
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await client.post(f"{simulator.url}/nothing")
+    assert heard == [LoggedCall("GET", "other", 401), LoggedCall("POST", "other", None, "drop_after_read")]
 
 
 def test_a_tls_context_makes_the_url_https() -> None:

@@ -37,6 +37,13 @@ def test_the_star_spares_the_token_endpoints() -> None:
     assert kinds(faults, "other", 1) == [Kind.HANG]
 
 
+def test_one_fault_takes_both_token_endpoints_down_and_nothing_else() -> None:
+    faults = Faults()
+    faults.add(Fault(Kind.STATUS, "token_endpoints", times=None))
+    assert kinds(faults, "token", 1) == kinds(faults, "token_refresh", 1) == [Kind.STATUS]
+    assert kinds(faults, "get_balance", 1) == kinds(faults, "other", 1) == [None]
+
+
 def test_the_older_fault_comes_first_and_the_next_waits_its_turn() -> None:
     faults = Faults()
     faults.add(Fault(Kind.HANG))
