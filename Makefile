@@ -1,0 +1,108 @@
+# One entry for people and CI: on a machine with only make and Python, every goal sets up what it needs.
+# make PYTHON=python3.13 …   another interpreter for .venv        make demo ONCE=1     walk through the demo and end
+# make test ARGS='-k token'  hand arguments on to pytest          make lock UPGRADE=1  take newer versions
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+ONCE ?=
+ARGS ?=
+UPGRADE ?=
+IMAGE ?= localpayment-proxy:dev
+BASE ?=
+UV ?= $(BIN)/uv
+
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+# A package without wheels is built with what build.txt pins, not with what pip would fetch unasked.
+REQUIRE := $(PIP) install --quiet --require-hashes --no-build-isolation -r
+PROJECT := $(PIP) install --quiet --no-deps --no-build-isolation --editable .
+# Everything is resolved once, into dev.txt; the smaller files are parts of it, so that they agree.
+LOCK := pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
+	--no-emit-find-links --custom-compile-command 'make lock'
+PART := $(LOCK) --constraint requirements/dev.txt
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check lint types imports coverage hygiene bench lock audit image clean
+
+help: ## say what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.run ## start a simulated Localpayment and the sidecar, walk through some calls; ONCE=1 ends then
+	@$(BIN)/localpayment-proxy demo $(if $(filter-out 0,$(ONCE)),--once)
+
+test: $(VENV)/.test ## run the tests; ARGS are pytest's
+	$(BIN)/python -m pytest $(ARGS)
+
+check: lint types imports hygiene coverage ## do all that CI does
+
+lint: $(VENV)/.dev ## look for mistakes, and for text that the formatter would change
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(VENV)/.dev ## check types
+	$(BIN)/mypy
+
+imports: $(VENV)/.dev ## check which module may import which
+	$(BIN)/lint-imports
+
+coverage: $(VENV)/.test ## run the tests; fail when they miss too many branches
+	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+hygiene: $(VENV)/.test ## look for what must never be committed
+	$(BIN)/python -m tests.hygiene
+
+bench: $(VENV)/.test ## measure
+	$(BIN)/python -m pytest tests/benchmarks $(ARGS)
+
+lock: | $(UV) ## write requirements/*.txt anew from pyproject.toml; UPGRADE=1 takes newer versions
+	$(UV) $(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --all-extras --group build -o requirements/dev.txt
+	$(UV) $(PART) pyproject.toml --extra test -o requirements/test.txt
+	$(UV) $(PART) pyproject.toml -o requirements/run.txt
+	$(UV) $(PART) --group pyproject.toml:build -o requirements/build.txt
+
+audit: $(VENV)/.dev ## ask the public advisory service about every pinned package; needs the internet
+	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements/dev.txt
+
+image: ## build the container image with docker, podman or buildah; BASE= another base image, IMAGE= its name
+	@if docker info >/dev/null 2>&1; then engine=docker; \
+	elif command -v podman >/dev/null; then engine=podman; \
+	elif command -v buildah >/dev/null; then engine=buildah; \
+	else echo 'No container engine: start Docker, or install podman or buildah.' >&2; exit 1; fi; \
+	set -x; exec $$engine build --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
+		--build-arg REVISION=$$(git rev-parse HEAD) $(if $(BASE),--build-arg BASE=$(BASE)) --tag $(IMAGE) .
+
+clean: ## remove what was made, .venv included
+	rm -rf $(VENV) .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
+	find proxy tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo 'This needs Python 3.11 or newer. Fix: name one, as in make PYTHON=python3.13 …' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo 'Python cannot make a virtual environment: its ensurepip module is missing.' >&2; \
+		echo 'Fix on Debian and Ubuntu: apt-get install python3-venv' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# Each stamp stands for an installed set; the larger sets hold the smaller.
+$(VENV)/.build: requirements/build.txt | $(BIN)/python
+	$(REQUIRE) requirements/build.txt
+	@touch $@
+
+$(VENV)/.run: requirements/run.txt pyproject.toml $(VENV)/.build
+	$(REQUIRE) requirements/run.txt
+	$(PROJECT)
+	@touch $@
+
+$(VENV)/.test: requirements/test.txt pyproject.toml $(VENV)/.build
+	$(REQUIRE) requirements/test.txt
+	$(PROJECT)
+	@touch $(VENV)/.run $@
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml $(VENV)/.build
+	$(REQUIRE) requirements/dev.txt
+	$(PROJECT)
+	@touch $(VENV)/.run $(VENV)/.test $@
+
+$(BIN)/uv:
+	@$(MAKE) --no-print-directory $(VENV)/.dev
