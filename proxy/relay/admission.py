@@ -1,0 +1,104 @@
+"""May this request be taken at all? Its method, its Host, and whether a browser page sent it.
+
+Pure. A page in a browser on this machine must never reach Localpayment through the sidecar: neither by a request across
+origins nor by DNS rebinding, which makes the page's own name point to the loopback address.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from proxy.errors import BadRequestError, BrowserForbiddenError, HostForbiddenError, MethodForbiddenError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+LOOPBACK_HOSTS: Final = frozenset(("localhost", "127.0.0.1", "[::1]"))
+
+# CONNECT asks for a tunnel; TRACE, and TRACK as IIS calls it, would return the injected token to the caller.
+_FORBIDDEN_METHODS: Final = frozenset(("CONNECT", "TRACE", "TRACK"))
+# RFC 3986 section 3.2.2 without userinfo: a name or an address, an IPv6 one in brackets, and a port.
+_HOST: Final = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[\w.\-]+)(?P<port>:[0-9]{1,5})?", re.ASCII).fullmatch
+_JUDGED: Final = frozenset((b"host", b"origin", b"sec-fetch-site", b"sec-fetch-mode"))
+_PAGE_MODES: Final = frozenset((b"cors", b"no-cors"))
+
+
+def admit(
+    method: str, headers: Iterable[tuple[bytes, bytes]], allowed_hosts: frozenset[str] | None, *, http_1_1: bool = True
+) -> None:
+    """Raise the refusal of a request that is not to be taken; see the three checks below."""
+    check_method(method)
+    judged = [(name, value) for name, value in headers if name.lower() in _JUDGED]
+    hosts = [value for name, value in judged if name.lower() == b"host"]
+    check_host(hosts, allowed_hosts, http_1_1=http_1_1)
+    if len(judged) > len(hosts):
+        check_browser(judged)
+
+
+def check_method(method: str) -> None:
+    """Raise MethodForbiddenError for CONNECT, TRACE and TRACK, and for any method not in upper case.
+
+    Methods have a case (RFC 9110 section 9.1), but Django folds it: `post` would be judged as one and done as another.
+    """
+    if method in _FORBIDDEN_METHODS or method != method.upper():
+        detail = "CONNECT and TRACE are never relayed, and methods are written in upper case."
+        raise MethodForbiddenError(detail)
+
+
+def check_host(host_values: Sequence[bytes], allowed: frozenset[str] | None, *, http_1_1: bool = True) -> None:
+    """Raise the refusal of a Host that is not accepted.
+
+    Args:
+        host_values: values of all Host fields.
+        allowed: accepted hosts in lower case; `name` accepts any port, `name:port` only this one, an IPv6 address
+            stands in brackets. None accepts the loopback names.
+        http_1_1: whether the request must have a Host (RFC 9112 section 3.2); no browser omits it.
+
+    Raises:
+        BadRequestError: there is not exactly one, or it is no host.
+        HostForbiddenError: it is none of the accepted.
+    """
+    if not host_values and not http_1_1:
+        return
+    if len(host_values) != 1:
+        detail = "A request has exactly one Host field."
+        raise BadRequestError(detail)
+    found = _HOST(host_values[0].decode("latin-1").lower())
+    if found is None:
+        detail = "The Host field holds no host name or address with an optional port."
+        raise BadRequestError(detail)
+    name = found["name"].rstrip(".")
+    accepted = LOOPBACK_HOSTS if allowed is None else allowed
+    if name not in accepted and name + (found["port"] or "") not in accepted:
+        detail = (
+            "The Host field names no accepted host; call the sidecar by one, or add this one to PROXY_ALLOWED_HOSTS."
+        )
+        raise HostForbiddenError(detail)
+
+
+def default_hosts(listen_host: str) -> frozenset[str]:
+    """Return what is accepted without a setting: the loopback names and the address listened on, a port left open."""
+    name = listen_host.lower()
+    return LOOPBACK_HOSTS | {f"[{name}]" if ":" in name else name}
+
+
+def check_browser(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Raise BrowserForbiddenError for a request that a page sent.
+
+    Browsers add Origin to what crosses origins and to most of what is not a GET, and Sec-Fetch-* (Fetch Metadata) to
+    everything; `Sec-Fetch-Site: none` is a person who typed the address.
+    """
+    for name, value in headers:
+        match name.lower(), value.lower():
+            case (b"origin", _):
+                refused = True
+            case (b"sec-fetch-site", site):
+                refused = site != b"none"
+            case (b"sec-fetch-mode", mode):
+                refused = mode in _PAGE_MODES
+            case _:
+                refused = False
+        if refused:
+            detail = "Pages in browsers may not use the sidecar; call it from a server, without Origin and Sec-Fetch-*."
+            raise BrowserForbiddenError(detail)

@@ -1,0 +1,68 @@
+"""Under which names is a call found again: its request id and its trace?
+
+Pure: time and chance are arguments. Nothing a caller sends becomes a name unless it is short and visible ASCII.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_VISIBLE: Final = re.compile(rb"[!-~]{1,128}").fullmatch
+# W3C Trace Context section 3.2; version ff is forbidden, later versions may append fields.
+_TRACEPARENT: Final = re.compile(
+    rb"(?!ff)(?P<version>[0-9a-f]{2})-(?P<trace>(?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?P<more>-.*)?"
+).fullmatch
+_TIME_BITS: Final = 48
+RANDOM_BITS: Final = 74
+
+
+def uuid7(unix_ms: int, random_bits: int) -> str:
+    """Return a UUIDv7 (RFC 9562 section 5.7).
+
+    Args:
+        unix_ms: milliseconds since the Unix epoch; its lowest 48 bits count.
+        random_bits: a number of RANDOM_BITS random bits; its lowest 74 bits count.
+    """
+    time = unix_ms & ((1 << _TIME_BITS) - 1)
+    rand_a = random_bits >> 62 & 0xFFF
+    rand_b = random_bits & ((1 << 62) - 1)
+    digits = f"{time << 80 | 0x7 << 76 | rand_a << 64 | 0b10 << 62 | rand_b:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def is_request_id(value: bytes) -> bool:
+    """Whether a value may serve as a request id: 1 to 128 bytes of visible ASCII."""
+    return _VISIBLE(value) is not None
+
+
+def request_id(headers: Iterable[tuple[bytes, bytes]], unix_seconds: float, bits: Callable[[int], int]) -> str:
+    """Return the caller's X-Request-Id if it sent exactly one that is usable, else a new UUIDv7.
+
+    Args:
+        headers: raw fields of the request.
+        unix_seconds: the time for a new id.
+        bits: gives a number of so many random bits.
+    """
+    value = _only(headers, b"x-request-id")
+    if value is not None and is_request_id(value):
+        return value.decode("ascii")
+    return uuid7(int(unix_seconds * 1000), bits(RANDOM_BITS))
+
+
+def trace_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    """Return the trace id of a valid W3C traceparent field, 32 hex digits, or None."""
+    value = _only(headers, b"traceparent")
+    found = None if value is None else _TRACEPARENT(value)
+    if found is None or (found["version"] == b"00" and found["more"] is not None):
+        return None
+    return found["trace"].decode("ascii")
+
+
+def _only(headers: Iterable[tuple[bytes, bytes]], wanted: bytes) -> bytes | None:
+    size = len(wanted)
+    values = [value for name, value in headers if len(name) == size and name.lower().replace(b"_", b"-") == wanted]
+    return values[0] if len(values) == 1 else None
