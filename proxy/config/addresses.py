@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path  # noqa: TC003 - pydantic evaluates the annotations of what it validates
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from proxy.secret import Secret
+from proxy.secret import Secret  # noqa: TC001 - the same
 
 HTTP_PORT = 80  # RFC 9110 section 4.2.1
 HTTPS_PORT = 443  # RFC 9110 section 4.2.2

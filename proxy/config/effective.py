@@ -1,0 +1,83 @@
+"""Which settings hold, as an operator would write them? For `check` and for the log line of a start.
+
+It must never show a secret: what is secret reads `[redacted]`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from proxy.config import units
+from proxy.config.catalogue import SETTINGS
+from proxy.config.credential_sources import CredentialSource, EnvironmentSource, FilesSource
+from proxy.secret import Secret
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from proxy.config.settings import Settings
+
+
+def effective(settings: Settings) -> dict[str, str]:
+    """Return variable → text, in the order of the documentation.
+
+    What is not set and has no default is left out. Nor is PROXY_CONFIG_FILE in it: what it says is.
+    """
+    shown = {variable: _text(variable, value) for variable, value in _values(settings).items() if value is not None}
+    return {variable: shown[variable] for variable in SETTINGS if variable in shown}
+
+
+def _values(settings: Settings) -> dict[str, object]:
+    egress = settings.egress_proxy
+    proof = "[redacted]@" if egress is not None and egress.authorization is not None else ""
+    hosts = settings.allowed_hosts
+    return {
+        **_credentials(settings.credentials),
+        "LOCALPAYMENT_ENVIRONMENT": settings.environment,
+        "LOCALPAYMENT_BASE_URL": settings.origin,
+        "PROXY_LISTEN": settings.listen,
+        "PROXY_ADMIN_LISTEN": settings.admin_listen,
+        "PROXY_ALLOW_REMOTE": str(settings.allow_remote).lower(),
+        "PROXY_ALLOWED_HOSTS": None if hosts is None else ",".join(sorted(hosts)),
+        "PROXY_POLICY_FILE": settings.policy_file,
+        "PROXY_MAX_IN_FLIGHT": settings.max_in_flight,
+        "PROXY_MAX_REQUEST_BODY": settings.max_request_body,
+        "PROXY_REPLAY_BUFFER": settings.replay_buffer,
+        "PROXY_CONNECT_TIMEOUT": settings.connect_timeout,
+        "PROXY_RESPONSE_TIMEOUT": settings.response_timeout,
+        "PROXY_IDLE_TIMEOUT": settings.idle_timeout,
+        "PROXY_TOKEN_WAIT": settings.token_wait,
+        "PROXY_TOKEN_TIMEOUT": settings.token_timeout,
+        "PROXY_HEADER_TIMEOUT": settings.header_timeout,
+        "PROXY_EFFECTS_IDLE": settings.effects_idle,
+        "PROXY_DRAIN_DELAY": settings.drain_delay,
+        "PROXY_DRAIN_TIMEOUT": settings.drain_timeout,
+        "PROXY_UPSTREAM_CA_FILE": settings.upstream_ca_file,
+        "PROXY_EGRESS_PROXY": None if egress is None else str(egress).replace("://", f"://{proof}"),
+        "PROXY_LOG_LEVEL": settings.log_level,
+        "PROXY_LOG_FORMAT": settings.log_format,
+    }
+
+
+def _credentials(source: CredentialSource) -> dict[str, Secret | Path]:
+    match source:
+        case EnvironmentSource(username=username, password=password):
+            return {"LOCALPAYMENT_USERNAME": username, "LOCALPAYMENT_PASSWORD": password}
+        case FilesSource(username=username, password=password):
+            return dict((_either("LOCALPAYMENT_USERNAME", username), _either("LOCALPAYMENT_PASSWORD", password)))
+        case never:
+            assert_never(never)
+
+
+def _either(variable: str, value: Secret | Path) -> tuple[str, Secret | Path]:
+    return (variable if isinstance(value, Secret) else f"{variable}_FILE"), value
+
+
+def _text(variable: str, value: object) -> str:
+    match value:
+        case float():
+            return units.duration_text(value)
+        case int() if SETTINGS[variable].kind.startswith("size"):
+            return units.size_text(value)
+        case _:
+            return str(value)

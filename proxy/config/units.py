@@ -1,0 +1,94 @@
+"""How long, how much? Durations and sizes with their units, from text and back.
+
+A bare number is never guessed at: 5 could be seconds or minutes.
+"""
+
+from __future__ import annotations
+
+import re
+
+MAX_SECONDS = 86400.0  # a day; longer waits are typing errors
+
+_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h)", re.ASCII)
+_SIZE = re.compile(r"(\d{1,12})(B|KiB|MiB|GiB)", re.ASCII)
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_BYTES = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10, "B": 1}
+
+
+def duration(value: object) -> float:
+    """Read `5s`, `250ms`, `2m`, `1.5h` as seconds, at most a day.
+
+    Raises:
+        ValueError: it is none; the text says how to write one.
+    """
+    text = str(value).strip()
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        number = text if text.isascii() and text.isdigit() and len(text) < len("100000") else "5"
+        message = f"a duration carries its unit: write {number}s, {number}ms, {number}m or {number}h"
+        raise ValueError(message)
+    seconds = float(found[1]) * _SECONDS[found[2]]
+    if seconds > MAX_SECONDS:
+        message = "more than a day is not supported: write 24h or less"
+        raise ValueError(message)
+    return seconds
+
+
+def positive_duration(value: object) -> float:
+    """Read a duration that is not zero.
+
+    Raises:
+        ValueError: it is none, or zero.
+    """
+    seconds = duration(value)
+    if seconds == 0:
+        message = "must be longer than zero, such as 5s or 250ms"
+        raise ValueError(message)
+    return seconds
+
+
+def size(value: object) -> int:
+    """Read `32MiB`, `512KiB`, `0B` as bytes.
+
+    Raises:
+        ValueError: it is none; the text says how to write one.
+    """
+    text = str(value).strip()
+    found = _SIZE.fullmatch(text)
+    if found is None:
+        number = text if text.isascii() and text.isdigit() and len(text) < len("100000") else "32"
+        message = f"a size carries its unit, in powers of 1024: write {number}MiB, {number}KiB or {number}B"
+        raise ValueError(message)
+    return int(found[1]) * _BYTES[found[2]]
+
+
+def positive_size(value: object) -> int:
+    """Read a size that is not zero.
+
+    Raises:
+        ValueError: it is none, or zero.
+    """
+    count = size(value)
+    if count == 0:
+        message = "must be larger than zero, such as 32MiB"
+        raise ValueError(message)
+    return count
+
+
+def duration_text(seconds: float) -> str:
+    """Write seconds with the largest unit that leaves a whole number, or else as seconds."""
+    if seconds == 0:
+        return "0s"
+    for unit, length in _SECONDS.items():
+        count = round(seconds / length, 6)
+        if count.is_integer() and count >= 1:
+            return f"{int(count)}{unit}"
+    return f"{seconds:g}s"
+
+
+def size_text(count: int) -> str:
+    """Write bytes with the largest unit that leaves a whole number."""
+    for unit, length in _BYTES.items():
+        if count and count % length == 0:
+            return f"{count // length}{unit}"
+    return f"{count}B"
