@@ -89,6 +89,14 @@ class TokenUnavailableError(NotSentError):
     proxy_status = "proxy_internal_error"
 
 
+class LockedError(NotSentError):
+    """An operator has locked the sidecar: it holds no token and fetches none."""
+
+    code = "locked"
+    title = "The sidecar is locked"
+    proxy_status = "proxy_internal_response"
+
+
 class UpstreamUnreachableError(NotSentError):
     """No connection: name not resolved, refused, unreachable, or too slow."""
 
