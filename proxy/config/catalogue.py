@@ -78,14 +78,14 @@ SECTIONS = (
     Section(
         "Credentials: exactly one source",
         (
-            Setting("LOCALPAYMENT_USERNAME", "text", None, "The account's username.", secret=True),
+            Setting("LOCALPAYMENT_USERNAME", "text", None, "The account's username. Never shown.", secret=True),
             Setting(
                 "LOCALPAYMENT_USERNAME_FILE",
                 "path",
                 None,
                 "A file that holds the username and nothing else; read again when it changes.",
             ),
-            Setting("LOCALPAYMENT_PASSWORD", "text", None, "The account's password.", secret=True),
+            Setting("LOCALPAYMENT_PASSWORD", "text", None, "The account's password. Never shown.", secret=True),
             Setting(
                 "LOCALPAYMENT_PASSWORD_FILE",
                 "path",
@@ -190,7 +190,7 @@ SECTIONS = (
                 "`http://host:port`",
                 None,
                 "HTTP proxy through which Localpayment is reached (CONNECT); `http://user:password@host:port` for "
-                "basic authentication, both percent-encoded.",
+                "basic authentication, both percent-encoded and never shown.",
                 secret=True,
                 note="none",
             ),

@@ -1,4 +1,7 @@
-"""What does docs/settings.md say? It is written from the catalogue: `python -m proxy.config.reference > docs/settings.md`."""
+"""What does docs/settings.md say? It is written from the catalogue, by hand never.
+
+`python -m proxy.config.reference > docs/settings.md`
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ A start reports every mistake at once and ends with exit code 78. An unknown nam
 `LOCALPAYMENT_` is a mistake; what Kubernetes adds for Services of the same namespace (`PROXY_SERVICE_HOST`,
 `LOCALPAYMENT_PROXY_PORT_8080_TCP`, …) is not.
 
-Durations carry their unit: `250ms`, `5s`, `2m`, `1.5h`. So do sizes, in powers of 1024: `512B`, `64KiB`, `32MiB`, `1GiB`.
+Durations carry their unit: `250ms`, `5s`, `2m`, `1.5h`. So do sizes, in powers of 1024: `512B`, `64KiB`, `32MiB`.
 Every file is UTF-8, and is read at the start to see that it can be.
 """
 
@@ -35,8 +38,7 @@ def reference() -> str:
 
 def _row(setting: Setting) -> str:
     default = setting.note if setting.default is None else f"`{setting.default}`"
-    meaning = f"{setting.meaning} Never shown." if setting.secret else setting.meaning
-    return f"| `{setting.variable}` | {setting.kind} | {default} | {meaning} |"
+    return f"| `{setting.variable}` | {setting.kind} | {default} | {setting.meaning} |"
 
 
 if __name__ == "__main__":
