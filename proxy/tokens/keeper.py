@@ -163,8 +163,7 @@ class Keeper:
     async def replacement(self, generation: int) -> AccessToken | None:
         """After a 401 for the token of `generation`: return a newer one, or None when none came in time."""
         deadline = self._clock.now() + self._token_wait
-        renewing = self._lifecycle.disputed(generation, self._clock.now())
-        self._report(Disputed(generation, renewing))
+        renewing = self.dispute(generation)
         while renewing:
             now = self._clock.now()
             token = self._lifecycle.usable(now)
@@ -174,6 +173,18 @@ class Keeper:
                 break
             await self._next_news(deadline - now)
         return None
+
+    def dispute(self, generation: int) -> bool:
+        """After a 401 for the token of `generation` that nobody can repeat: see to a newer one for the calls to come.
+
+        Returns:
+            Whether a newer token is held or will be fetched.
+        """
+        renewing = self._lifecycle.disputed(generation, self._clock.now())
+        self._report(Disputed(generation, renewing))
+        if renewing:
+            self._wake.set()
+        return renewing
 
     def replace_credentials(self, credentials: Credentials) -> None:
         """Log in with other credentials at once; the token held serves on until that worked."""

@@ -48,6 +48,11 @@ class Answer:
         """Fields after a chunked body; all of them once the body was read to its end."""
         return self._turn.parser.trailers
 
+    @property
+    def waiting(self) -> bool:
+        """Whether `read` would wait for the origin."""
+        return not (self._turn.pieces or self._turn.over)
+
     async def read(self) -> bytes:
         """Return the next piece of the body, as it came but for the transfer coding; b"" after the last.
 

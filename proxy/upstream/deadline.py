@@ -23,6 +23,11 @@ class Deadline:
         self._at: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def running(self) -> bool:
+        """Whether there is a deadline now."""
+        return self._at is not None
+
     def set(self, seconds: float) -> None:
         """Let it be so many seconds from now, whatever it was."""
         self._at = at = self._loop.time() + seconds

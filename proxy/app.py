@@ -1,0 +1,226 @@
+"""What is the sidecar made of, and in which order does it start and stop? The only file that knows every other.
+
+Starting: listeners first, then the token, so that a wrong password is an answer and not a crash. Stopping: readiness
+first, then the listeners, then the calls in flight; the token is kept fresh until the last of them has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Final, Self
+
+from aiohttp import web
+
+from proxy.clock import SystemClock
+from proxy.credentials.sources import open_source
+from proxy.listening import Listening
+from proxy.ops.admin import Admin
+from proxy.ops.health import Health
+from proxy.ops.logs import CallLog, open_log
+from proxy.ops.metrics import Metrics, Readings
+from proxy.relay.gate import Gate
+from proxy.relay.handler import Relay, Sources
+from proxy.relay.listener import Listener
+from proxy.relay.sender import Sender
+from proxy.tokens.issuer import Issuer
+from proxy.tokens.keeper import Fetched, Keeper
+from proxy.upstream.model import Limits
+from proxy.upstream.pool import Pool
+from proxy.upstream.tls import tls_context
+
+if TYPE_CHECKING:
+    import ssl
+    from types import TracebackType
+
+    from structlog.typing import FilteringBoundLogger
+
+    from proxy.clock import Clock
+    from proxy.config import Settings
+    from proxy.credentials.model import Credentials
+    from proxy.relay.record import Record
+    from proxy.tokens.keeper import Disputed
+
+PRODUCT: Final = "localpayment-proxy"
+
+
+class KeeperDiedError(RuntimeError):
+    """The token loop ended, which it never may: the process must end too, so that it is started anew."""
+
+
+class Sidecar:
+    """One sidecar; an asynchronous context manager that is listening inside its block.
+
+    Raises on entering:
+        BindError: a listener's address cannot be had.
+        CredentialSourceError: the credentials cannot be read.
+        ValueError: the CA file holds no certificates.
+
+    Attributes:
+        stopping: set when the process was told to stop.
+    """
+
+    def __init__(
+        self, settings: Settings, *, clock: Clock | None = None, logger: FilteringBoundLogger | None = None
+    ) -> None:
+        self.settings = settings
+        self.logger = logger or open_log(settings.log_level, settings.log_format)
+        self.metrics = Metrics(version(PRODUCT))
+        self.gate = Gate(settings.max_in_flight)
+        self.stopping = asyncio.Event()
+        self._clock = clock or SystemClock()
+        self._calls = CallLog(self.logger)
+        self._exits = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self._exits.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._exits.aclose()
+
+    @property
+    def url(self) -> str:
+        """Where callers connect."""
+        return self._data.url
+
+    @property
+    def admin_url(self) -> str:
+        """Where health and metrics are."""
+        return self._admin.url
+
+    async def run(self) -> None:
+        """Wait for the order to stop.
+
+        Raises:
+            KeeperDiedError: the token loop has ended.
+        """
+        stop = asyncio.create_task(self.stopping.wait())
+        await asyncio.wait((stop, self._renewal), return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if self._renewal.done():
+            error = None if self._renewal.cancelled() else self._renewal.exception()
+            message = "the token loop has ended"
+            raise KeeperDiedError(message) from error
+
+    async def drain(self) -> bool:
+        """Become unready, take no new calls, finish those in flight.
+
+        Returns:
+            Whether all of them ended in time.
+        """
+        self.make_unready()
+        self.relay.shedding = True
+        await asyncio.sleep(self.settings.drain_delay)
+        await self._data.stop_accepting()
+        try:
+            async with asyncio.timeout(self.settings.drain_timeout):
+                await self.gate.empty.wait()
+        except TimeoutError:
+            self.logger.error("drain.timed_out", in_flight=self.gate.in_flight)  # noqa: TRY400 - a fact, not a defect
+            return False
+        finally:
+            self.gate.close()
+        return True
+
+    def make_unready(self) -> None:
+        """Answer the readiness probe with 503 from now on."""
+        if not self.health.draining:
+            self.health.draining = True
+            self.logger.info("drain.started", in_flight=self.gate.in_flight)
+
+    async def _start(self) -> None:
+        settings = self.settings
+        credentials = await open_source(settings.credentials).load()
+        tls = tls_context(settings.upstream_ca_file) if settings.origin.tls else None
+        self._data = self._exits.enter_context(Listening(settings.listen, "PROXY_LISTEN"))
+        self._admin = self._exits.enter_context(Listening(settings.admin_listen, "PROXY_ADMIN_LISTEN"))
+        self.pool = self._pool(tls)
+        self._exits.push_async_callback(self.pool.close)
+        self.keeper = await self._keeper(credentials, tls)
+        self.health = Health(self.keeper)
+        self.metrics.watch(Readings(self.gate, self.pool, self.keeper, self._clock.wall))
+        self.metrics.credentials_loaded.set(self._clock.wall())
+        await self._admin.serve(web.AppRunner(self._admin_application(), access_log=None))
+        self._exits.push_async_callback(self._admin.close)
+        self.relay = self._relay()
+        listener = Listener(self.relay, header_timeout=settings.header_timeout)
+        await self._data.serve(web.ServerRunner(listener))
+        self._exits.push_async_callback(self._data.close)
+        self._renewal = asyncio.create_task(self.keeper.run(), name="token renewal")
+        self._exits.push_async_callback(self._end_renewal)
+        self.logger.info("sidecar.started", version=version(PRODUCT), data=self.url, admin=self.admin_url)
+
+    def _pool(self, tls: ssl.SSLContext | None) -> Pool:
+        settings = self.settings
+        limits = Limits(
+            connect_timeout=settings.connect_timeout,
+            response_timeout=settings.response_timeout,
+            idle_timeout=settings.idle_timeout,
+            effects_idle=settings.effects_idle,
+            max_connections=settings.max_in_flight,  # so that the gate alone says how many calls there may be
+        )
+        return Pool(
+            settings.origin,
+            limits=limits,
+            ssl_context=tls,
+            egress=settings.egress_proxy,
+            now=self._clock.now,
+            connected=self.metrics.connected,
+        )
+
+    async def _keeper(self, credentials: Credentials, tls: ssl.SSLContext | None) -> Keeper:
+        settings = self.settings
+        issuer = Issuer(settings.origin, self._clock, tls, settings.egress_proxy)
+        return Keeper(
+            issuer=await self._exits.enter_async_context(issuer),
+            credentials=credentials,
+            clock=self._clock,
+            chance=random.SystemRandom().random,
+            report=self._reported,
+            token_wait=settings.token_wait,
+            fetch_timeout=settings.token_timeout,
+        )
+
+    def _admin_application(self) -> web.Application:
+        admin = Admin(
+            health=self.health,
+            metrics=self.metrics,
+            logger=self.logger,
+            drain=self.make_unready,
+            quit_=self.stopping.set,
+        )
+        return admin.application()
+
+    def _relay(self) -> Relay:
+        return Relay(
+            settings=self.settings,
+            sender=Sender(self.pool, self.keeper),
+            gate=self.gate,
+            sources=Sources(self._clock.now, self._clock.wall, random.getrandbits),
+            observe=self._observe,
+            failed=self._calls.failed,
+        )
+
+    async def _end_renewal(self) -> None:
+        self._renewal.cancel()
+        await asyncio.wait((self._renewal,))
+
+    def _observe(self, record: Record) -> None:
+        self.metrics.observe(record)
+        self._calls.observe(record)
+
+    def _reported(self, report: Fetched | Disputed) -> None:
+        if isinstance(report, Fetched):
+            self.metrics.fetched(report)
+            self._calls.fetched(report)
+        else:
+            self._calls.disputed(report)

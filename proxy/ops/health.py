@@ -1,0 +1,58 @@
+"""Is the sidecar alive, started, ready? Pure state; readiness flips before anything else when it shuts down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from proxy.tokens.lifecycle import State
+
+
+class TokenView(Protocol):
+    """What health needs to see of the control plane."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether a token is held that may be injected now."""
+        ...
+
+    @property
+    def state(self) -> State:
+        """What the control plane is in."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a probe is answered; `reason` is for people."""
+
+    good: bool
+    reason: str
+
+
+class Health:
+    """The three answers of the probes."""
+
+    def __init__(self, tokens: TokenView) -> None:
+        self._tokens = tokens
+        self._was_ready = False
+        self.draining = False
+
+    def live(self) -> Verdict:
+        """Whether process and event loop run: they answered."""
+        return Verdict(good=True, reason="alive")
+
+    def started(self) -> Verdict:
+        """Whether a token was held once."""
+        self._was_ready = self._was_ready or self._tokens.ready
+        return Verdict(self._was_ready, "started" if self._was_ready else "no token was got yet")
+
+    def ready(self) -> Verdict:
+        """Whether a call would be forwarded."""
+        if self.draining:
+            return Verdict(good=False, reason="draining")
+        if self._tokens.ready:
+            self._was_ready = True
+            return Verdict(good=True, reason="ready")
+        return Verdict(good=False, reason=f"no usable token is held; the token is {self._tokens.state.value}")

@@ -1,0 +1,190 @@
+"""What happens to one request, from its head to the last byte of its answer?
+
+Read `_carry` downwards. Each decision stands in a pure module; here they are carried out in order, and every request
+ends in exactly one record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from proxy.config.addresses import TcpAddress
+from proxy.errors import BadRequestError, InternalError, RelayError
+from proxy.relay.admission import LOOPBACK_HOSTS, admit, default_hosts
+from proxy.relay.body import CallerBody, CallerGoneError
+from proxy.relay.headers import headers_to_caller
+from proxy.relay.passage import Passage, own_answer
+from proxy.relay.record import METHODS, OTHER_METHOD, Record
+from proxy.relay.reply import LAST
+from proxy.relay.resend import cut_code
+from proxy.relay.target import read_target
+from proxy.relay.trace import request_id, trace_id
+from proxy.upstream.model import UpstreamFault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from proxy.config import Settings
+    from proxy.config.addresses import Listen
+    from proxy.relay.arrival import Arrival
+    from proxy.relay.gate import Gate
+    from proxy.relay.listener import CallerConnection
+    from proxy.relay.reply import Written
+    from proxy.relay.sender import Sender
+    from proxy.upstream.answer import Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the relay gets time and chance.
+
+    Attributes:
+        now: seconds on a clock that only moves forward.
+        wall: seconds since the Unix epoch.
+        bits: a number of so many random bits.
+    """
+
+    now: Callable[[], float]
+    wall: Callable[[], float]
+    bits: Callable[[int], int]
+
+
+class Relay:
+    """The data plane.
+
+    Args:
+        settings: limits and waits.
+        sender: the way to Localpayment.
+        gate: places for calls in flight.
+        sources: time and chance.
+        observe: told of every request once it is over; must not raise or block.
+        failed: told of an exception that is a defect of ours.
+
+    Attributes:
+        shedding: whether each answer ends its caller's connection, so that callers look for a successor.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a relay is made of, each named at the call
+        self,
+        *,
+        settings: Settings,
+        sender: Sender,
+        gate: Gate,
+        sources: Sources,
+        observe: Callable[[Record], None],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        self._settings = settings
+        self._sender = sender
+        self._gate = gate
+        self._sources = sources
+        self._observe = observe
+        self._failed = failed
+        self._hosts = settings.allowed_hosts or _hosts(settings.listen)
+        self.shedding = False
+
+    async def __call__(self, arrival: Arrival) -> Written:
+        """Relay one request."""
+        record = self._record(arrival)
+        passage = Passage(arrival, record, self._settings.idle_timeout)
+        passage.reply.last |= self.shedding
+        arrival.connection.left = passage.caller_left
+        try:
+            await self._carry(passage)
+        except RelayError as error:
+            passage.refuse(error)
+        except CallerGoneError:
+            passage.lost()
+        except asyncio.CancelledError:
+            passage.lost()
+            if not passage.gone:
+                raise
+        except Exception as error:  # noqa: BLE001 - a defect must not leave the caller without an answer
+            self._failed(error)
+            passage.refuse(InternalError("The sidecar failed on this call; its log has the reason."))
+        finally:
+            arrival.connection.left = None
+            record.total_seconds = self._sources.now() - record.started
+            record.response_bytes = passage.reply.sent
+            self._observe(record)
+        return passage.reply.finished
+
+    def unreadable(self, connection: CallerConnection, error: RelayError) -> Written:
+        """Refuse what could not be read as a request, and close the connection."""
+        identity = request_id((), self._sources.wall(), self._sources.bits)
+        record = Record(identity, OTHER_METHOD, self._sources.now(), status=error.status, code=error.code)
+        record.outcome = error.outcome
+        head, body = own_answer(error, record, check=None, close=True)
+        if connection.transport is not None and not connection.transport.is_closing():
+            connection.transport.write(head + body)
+        self._observe(record)
+        return LAST
+
+    def _record(self, arrival: Arrival) -> Record:
+        return Record(
+            request_id=request_id(arrival.headers, self._sources.wall(), self._sources.bits),
+            method=arrival.method if arrival.method in METHODS else OTHER_METHOD,
+            started=self._sources.now(),
+            trace_id=trace_id(arrival.headers),
+        )
+
+    async def _carry(self, passage: Passage) -> None:
+        arrival, settings, record = passage.arrival, self._settings, passage.record
+        if arrival.upgrade:
+            passage.reply.last = True
+            detail = "The sidecar relays HTTP/1.1 and no other protocol; send the request without Upgrade."
+            raise BadRequestError(detail)
+        admit(arrival.method, arrival.headers, self._hosts, http_1_1=arrival.http_1_1)
+        passage.match = match = read_target(arrival.target, arrival.method)
+        record.operation = match.operation.name
+        passage.body = CallerBody(
+            arrival, limit=settings.max_request_body, hold=settings.replay_buffer, stall=settings.idle_timeout
+        )
+        effects = match.operation.has_effects
+        self._gate.enter(effects=effects)
+        try:
+            await self._relay(passage, passage.body)
+        finally:
+            record.request_bytes = passage.body.received
+            self._gate.leave(effects=effects)
+
+    async def _relay(self, passage: Passage, body: CallerBody) -> None:
+        token = await self._sender.token()
+        if body.arrived:
+            content = await body.take()
+        else:
+            asked_at = self._sources.now()
+            passage.reply.invite()
+            content = await body.take()
+            passage.record.caller_seconds = self._sources.now() - asked_at
+            token = await self._sender.token()
+        answer, pieces = await self._sender.send(passage, content, token)
+        try:
+            async with answer:
+                await self._pass_on(passage, answer, pieces)
+        except UpstreamFault as fault:
+            passage.cut(cut_code(fault))
+        finally:
+            passage.spent(answer.exchange)
+
+    async def _pass_on(self, passage: Passage, answer: Answer, pieces: list[bytes]) -> None:
+        reply = passage.reply
+        passage.answered(answer.status)
+        headers = headers_to_caller(answer.headers, request_id=passage.record.request_id.encode("ascii"))
+        reply.begin(answer.status, answer.reason, headers, body=answer.has_body, length=answer.length)
+        for piece in pieces:
+            await reply.write(piece)
+        while answer.has_body:
+            if answer.waiting:
+                reply.flush()
+            piece = await answer.read()
+            if not piece:
+                break
+            await reply.write(piece)
+        reply.end()
+
+
+def _hosts(listen: Listen) -> frozenset[str]:
+    return default_hosts(listen.host) if isinstance(listen, TcpAddress) else LOOPBACK_HOSTS

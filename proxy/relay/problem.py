@@ -1,0 +1,66 @@
+"""What do we answer ourselves, byte for byte?
+
+Pure. RFC 9457 problem details and an RFC 9209 Proxy-Status field; only the request id may come from the wire.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from proxy.errors import RelayError
+
+PRODUCT: Final = "localpayment-proxy"
+TYPE_PREFIX: Final = f"urn:{PRODUCT}:error:"
+MEDIA_TYPE: Final = "application/problem+json"
+
+
+def problem(error: RelayError, *, operation: str, request_id: str, check: str | None) -> dict[str, object]:
+    """Return the members of the problem.
+
+    Args:
+        error: what is answered.
+        operation: name of the catalogue, or `other`.
+        request_id: as it is logged.
+        check: path of the read that settles an unknown outcome, None when the id is not known.
+    """
+    members: dict[str, object] = {
+        "type": TYPE_PREFIX + error.code,
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "code": error.code,
+        "outcome": error.outcome.value,
+        "retryable": error.retryable,
+        "operation": operation,
+        "request_id": request_id,
+    }
+    return members if check is None else {**members, "check": check}
+
+
+def problem_head(error: RelayError, *, request_id: str, date: str, length: int, close: bool) -> bytes:
+    """Return the head of the answer that carries a problem of `length` bytes; `date` is the Date field's value."""
+    fields = [
+        f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}",
+        f"Content-Type: {MEDIA_TYPE}",
+        f"Content-Length: {length}",
+        f"Date: {date}",
+        "Cache-Control: no-store",
+        f'Proxy-Status: {PRODUCT}; error={error.proxy_status}; details="{error.code}"',
+        f"X-Request-Id: {request_id}",
+    ]
+    if error.retry_after is not None:
+        fields.append(f"Retry-After: {max(math.ceil(error.retry_after), 1)}")
+    if error.status == HTTPStatus.METHOD_NOT_ALLOWED:
+        fields.append("Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+    if close:
+        fields.append("Connection: close")
+    return "\r\n".join([*fields, "\r\n"]).encode("latin-1")
+
+
+def problem_body(members: dict[str, object]) -> bytes:
+    """Return the members as one line of JSON."""
+    return json.dumps(members, ensure_ascii=False).encode() + b"\n"

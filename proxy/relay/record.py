@@ -1,0 +1,68 @@
+"""What is said about a call once it is over: one record, one log line, one observation of each metric.
+
+It must never hold a header value, a body, a query, a raw path or an external id.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from proxy.errors import Outcome
+
+# RFC 9110 section 9.3 and RFC 5789; any other method is a label of its own, so that callers cannot make up series.
+METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+OTHER_METHOD: Final = "other"
+
+
+class Resend(StrEnum):
+    """Why a call was sent again: the values of a metric's label."""
+
+    TOKEN = "token"  # noqa: S105 - a reason, not a secret
+    DISCONNECTED = "disconnected"
+    CONNECT = "connect"
+
+
+@dataclass(slots=True)
+class Record:
+    """One call, from its head to the last byte of its answer. Times in seconds, bytes are those of bodies.
+
+    Attributes:
+        request_id: the caller's X-Request-Id, or ours.
+        method: as sent, `other` for one that no RFC defines.
+        operation: a name of the catalogue, or `other`.
+        status: of the answer that the caller got, 0 when it got none.
+        outcome: what is known of the call's fate.
+        code: of our own answer, or of what cut an answer; empty when Localpayment's answer was passed on whole.
+        started: reading of the clock when the head had arrived.
+        total_seconds: from then on to the last byte of the answer.
+        upstream_seconds: of it, sum of all attempts from the first byte sent to the last one received.
+        caller_seconds: of it, waiting for the caller's body.
+        attempts: how often the call was given to the upstream pool.
+        resends: the reasons of all attempts but the first.
+        generation: of the token that the last attempt carried, 0 without one.
+    """
+
+    request_id: str
+    method: str
+    started: float
+    trace_id: str | None = None
+    caller: str = ""
+    operation: str = "other"
+    status: int = 0
+    outcome: Outcome = Outcome.REJECTED
+    code: str = ""
+    request_bytes: int = 0
+    response_bytes: int = 0
+    total_seconds: float = 0.0
+    upstream_seconds: float = 0.0
+    caller_seconds: float = 0.0
+    attempts: int = 0
+    resends: list[Resend] = field(default_factory=list)
+    generation: int = 0
+
+    @property
+    def own_seconds(self) -> float:
+        """What the sidecar itself added, waiting for a token included."""
+        return max(self.total_seconds - self.upstream_seconds - self.caller_seconds, 0.0)

@@ -1,0 +1,123 @@
+"""How often is a call given to the upstream pool, and with which token?
+
+Once; again only where `resend` allows it, or after a 401 that proves that nothing was executed and that brought a newer
+token. Never a third time for the same reason.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Protocol
+
+from proxy.relay.headers import headers_to_upstream
+from proxy.relay.record import Resend
+from proxy.relay.resend import UNKNOWN, after_fault
+from proxy.relay.unauthorized import challenges_bearer, look_into
+from proxy.upstream.model import Call, Stream, UpstreamFault
+
+if TYPE_CHECKING:
+    from proxy.relay.passage import Passage
+    from proxy.tokens.model import AccessToken
+    from proxy.upstream.answer import Answer
+    from proxy.upstream.model import Body
+    from proxy.upstream.pool import Pool
+
+
+class Tokens(Protocol):
+    """What the relay needs of the control plane; proxy.tokens.keeper.Keeper is one."""
+
+    def current(self) -> AccessToken | None:
+        """Return the token to inject, or None when `obtain` must be awaited."""
+        ...
+
+    async def obtain(self) -> AccessToken:
+        """Return the token to inject after a bounded wait, or raise a NotSentError."""
+        ...
+
+    async def replacement(self, generation: int) -> AccessToken | None:
+        """After a 401: return a newer token, or None when none came in time."""
+        ...
+
+    def dispute(self, generation: int) -> bool:
+        """After a 401 that cannot be repeated: see to a newer token for the calls to come."""
+        ...
+
+
+class Sender:
+    """Sends calls by the rules."""
+
+    def __init__(self, pool: Pool, tokens: Tokens) -> None:
+        self._pool = pool
+        self._tokens = tokens
+
+    async def token(self) -> AccessToken:
+        """Return the token to inject now, or raise a NotSentError."""
+        return self._tokens.current() or await self._tokens.obtain()
+
+    async def send(self, passage: Passage, body: Body, token: AccessToken) -> tuple[Answer, list[bytes]]:
+        """Return the answer to pass on, and what was read of its body already.
+
+        Raises:
+            RelayError: there is none, or one that was cut before anything of it was passed on.
+        """
+        record, held = passage.record, not isinstance(body, Stream)
+        while True:
+            answer = await self._once(passage, body, token, held=held)
+            if answer is None:
+                continue
+            if answer.status != HTTPStatus.UNAUTHORIZED:
+                return answer, []
+            try:
+                proven, pieces = (True, []) if challenges_bearer(answer) else await look_into(answer)
+                newer = await self._newer(token, again=held and Resend.TOKEN not in record.resends) if proven else None
+            except UpstreamFault as fault:
+                passage.spent(fault.exchange)
+                raise UNKNOWN[fault.kind](said(fault)) from fault
+            except BaseException:
+                answer.close()
+                raise
+            if newer is None:
+                return answer, pieces
+            answer.close()
+            passage.spent(answer.exchange)
+            record.resends.append(Resend.TOKEN)
+            token = newer
+
+    async def _once(self, passage: Passage, body: Body, token: AccessToken, *, held: bool) -> Answer | None:
+        """Send the call; return None when it must be sent once more."""
+        record = passage.record
+        call = _call(passage, body, token)
+        passage.attempt(token.generation)
+        try:
+            return await self._pool.send(call)
+        except UpstreamFault as fault:
+            passage.spent(fault.exchange)
+            verdict = after_fault(fault, repeatable=passage.repeatable, held=held, resends=record.resends)
+            if isinstance(verdict, Resend):
+                record.resends.append(verdict)
+                return None
+            raise verdict(said(fault)) from fault
+
+    async def _newer(self, token: AccessToken, *, again: bool) -> AccessToken | None:
+        if again:
+            return await self._tokens.replacement(token.generation)
+        self._tokens.dispute(token.generation)
+        return None
+
+
+def _call(passage: Passage, body: Body, token: AccessToken) -> Call:
+    arrival, record = passage.arrival, passage.record
+    return Call(
+        method=arrival.method.encode("ascii"),
+        target=arrival.target,
+        headers=headers_to_upstream(
+            arrival.headers, authorization=token.header, request_id=record.request_id.encode("ascii")
+        ),
+        body=body,
+        effects=not passage.repeatable,
+    )
+
+
+def said(fault: UpstreamFault) -> str:
+    """Say what stopped a call, for the one who made it."""
+    return f"{fault.detail[:1].upper()}{fault.detail[1:]}."

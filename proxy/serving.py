@@ -1,0 +1,58 @@
+"""How does the process live and end? Signals in, exit code out.
+
+The first SIGTERM or SIGINT drains; a second one ends the process at once, and says what it cut.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING, Final
+
+import uvloop
+
+from proxy.app import KeeperDiedError, Sidecar
+
+if TYPE_CHECKING:
+    from proxy.config import Settings
+
+EXIT_FINE: Final = 0
+EXIT_FAILED: Final = 1
+
+
+def serve(settings: Settings) -> int:
+    """Run the sidecar until it is told to stop.
+
+    Returns:
+        The process's exit code: 0 when every call in flight ended in time, else 1.
+
+    Raises:
+        BindError, CredentialSourceError, ValueError: as Sidecar does on entering.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> int:
+    loop, main = asyncio.get_running_loop(), asyncio.current_task()
+    async with Sidecar(settings) as sidecar:
+
+        def told() -> None:
+            if sidecar.stopping.is_set() and main is not None:
+                sidecar.logger.error("sidecar.killed", in_flight=sidecar.gate.in_flight)
+                main.cancel()
+            sidecar.stopping.set()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, told)
+        try:
+            await sidecar.run()
+            clean = await sidecar.drain()
+        except KeeperDiedError as error:
+            cause = type(error.__cause__).__qualname__
+            sidecar.logger.critical("token.loop_died", exception=cause)
+            return EXIT_FAILED
+        except asyncio.CancelledError:
+            return EXIT_FAILED
+    sidecar.logger.info("sidecar.stopped", clean=clean)
+    return EXIT_FINE if clean else EXIT_FAILED
