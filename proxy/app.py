@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from proxy.tokens.keeper import Disputed
 
 PRODUCT: Final = "localpayment-proxy"
+VERSION: Final = version(PRODUCT)
+CLOSING: Final = 1.0  # seconds for what is left once every call has ended, or was given up
 
 
 class KeeperDiedError(RuntimeError):
@@ -67,7 +69,7 @@ class Sidecar:
     ) -> None:
         self.settings = settings
         self.logger = logger or open_log(settings.log_level, settings.log_format)
-        self.metrics = Metrics(version(PRODUCT))
+        self.metrics = Metrics(VERSION)
         self.gate = Gate(settings.max_in_flight)
         self.stopping = asyncio.Event()
         self._clock = clock or SystemClock()
@@ -141,23 +143,21 @@ class Sidecar:
         settings = self.settings
         credentials = await open_source(settings.credentials).load()
         tls = tls_context(settings.upstream_ca_file) if settings.origin.tls else None
-        self._data = self._exits.enter_context(Listening(settings.listen, "PROXY_LISTEN"))
-        self._admin = self._exits.enter_context(Listening(settings.admin_listen, "PROXY_ADMIN_LISTEN"))
+        self._data = await self._exits.enter_async_context(Listening(settings.listen, "PROXY_LISTEN"))
+        self._admin = await self._exits.enter_async_context(Listening(settings.admin_listen, "PROXY_ADMIN_LISTEN"))
         self.pool = self._pool(tls)
         self._exits.push_async_callback(self.pool.close)
         self.keeper = await self._keeper(credentials, tls)
         self.health = Health(self.keeper)
         self.metrics.watch(Readings(self.gate, self.pool, self.keeper, self._clock.wall))
         self.metrics.credentials_loaded.set(self._clock.wall())
-        await self._admin.serve(web.AppRunner(self._admin_application(), access_log=None))
-        self._exits.push_async_callback(self._admin.close)
+        await self._admin.serve(web.AppRunner(self._admin_application(), access_log=None, shutdown_timeout=CLOSING))
         self.relay = self._relay()
         listener = Listener(self.relay, header_timeout=settings.header_timeout)
-        await self._data.serve(web.ServerRunner(listener))
-        self._exits.push_async_callback(self._data.close)
+        await self._data.serve(web.ServerRunner(listener, shutdown_timeout=CLOSING))
         self._renewal = asyncio.create_task(self.keeper.run(), name="token renewal")
         self._exits.push_async_callback(self._end_renewal)
-        self.logger.info("sidecar.started", version=version(PRODUCT), data=self.url, admin=self.admin_url)
+        self.logger.info("sidecar.started", version=VERSION, data=self.url, admin=self.admin_url)
 
     def _pool(self, tls: ssl.SSLContext | None) -> Pool:
         settings = self.settings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import socket
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from proxy.config.addresses import Listen
 
 BACKLOG: Final = 1024  # callers in the kernel's queue; Linux cuts it to net.core.somaxconn
-CLOSING: Final = 1.0  # seconds for what is left once every call has ended, or was given up
 _NOT_FOR_OTHERS: Final = 0o117  # leaves 0660: owner and group may connect
 
 
@@ -28,7 +28,7 @@ class BindError(Exception):
 
 
 class Listening:
-    """An address that is ours inside the `with` block, and the server that stands there.
+    """An address that is ours inside the `async with` block, and the server that stands there.
 
     Args:
         listen: where.
@@ -44,16 +44,18 @@ class Listening:
         self._sock: socket.socket
         self._runner: web.BaseRunner | None = None
 
-    def __enter__(self) -> Self:
-        self._sock = bind(self._listen, self._setting)
+    async def __aenter__(self) -> Self:
+        self._sock = await asyncio.to_thread(bind, self._listen, self._setting)
         return self
 
-    def __exit__(
+    async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
         self._sock.close()
         if isinstance(self._listen, UnixAddress):
-            self._listen.path.unlink(missing_ok=True)
+            await asyncio.to_thread(self._listen.path.unlink, missing_ok=True)
 
     @property
     def url(self) -> str:
@@ -75,11 +77,6 @@ class Listening:
                 await site.stop()
             if self._runner.server is not None:
                 self._runner.server.pre_shutdown()
-
-    async def close(self) -> None:
-        """Close every connection; what is still in flight is cut after a last second."""
-        if self._runner is not None:
-            await self._runner.cleanup()
 
 
 def bind(listen: Listen, setting: str) -> socket.socket:
