@@ -1,0 +1,116 @@
+"""What did a check find, and how is that told to a person or to a program?
+
+Findings hold no secret: their texts are ours, with names, addresses and figures only.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from proxy.cli.exits import Exit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+
+class Result(StrEnum):
+    """How a step ended."""
+
+    OK = "ok"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+SIGNS: Final = {Result.OK: "✓", Result.FAILED: "✗", Result.SKIPPED: "-"}
+ASCII_SIGNS: Final = {Result.OK: "ok", Result.FAILED: "FAILED", Result.SKIPPED: "-"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one step found.
+
+    Attributes:
+        step: its name.
+        result: how it ended.
+        found: what was seen.
+        advice: what to do about it; empty unless it failed.
+        milliseconds: that it took, None when nothing was measured.
+        exit_code: what the command ends with because of it.
+    """
+
+    step: str
+    result: Result
+    found: str
+    advice: str = ""
+    milliseconds: float | None = None
+    exit_code: Exit = Exit.FINE
+
+
+class FailedError(Exception):
+    """A step that failed; says what was seen, what to do, and what the command ends with."""
+
+    def __init__(self, found: str, advice: str, exit_code: Exit) -> None:
+        super().__init__(found)
+        self.found = found
+        self.advice = advice
+        self.exit_code = exit_code
+
+
+class NotNeededError(Exception):
+    """A step that has nothing to prove with these settings; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All findings, and the effective settings with their secrets masked, or None when there are none."""
+
+    findings: Sequence[Finding]
+    settings: Mapping[str, object] | None = None
+
+    @property
+    def exit_code(self) -> Exit:
+        """What the first failure says."""
+        return next((item.exit_code for item in self.findings if item.result is Result.FAILED), Exit.FINE)
+
+    def as_json(self) -> str:
+        """One JSON object."""
+        steps = [
+            {
+                "step": item.step,
+                "result": item.result.value,
+                "milliseconds": None if item.milliseconds is None else round(item.milliseconds, 1),
+                "found": item.found,
+                "advice": item.advice or None,
+            }
+            for item in self.findings
+        ]
+        code = self.exit_code
+        shown = {"ok": code is Exit.FINE, "exit_code": code.value, "steps": steps, "settings": self.settings}
+        return json.dumps(shown, indent=2, default=str)
+
+    def as_lines(self, encoding: str) -> Iterator[str]:
+        """Settings, then a table; signs that the encoding lacks are words."""
+        if self.settings:
+            widest = max(map(len, self.settings))
+            yield "Effective settings:"
+            yield from (f"  {name:<{widest}}  {value}" for name, value in self.settings.items())
+            yield ""
+        signs = SIGNS if _writes("".join(SIGNS.values()), encoding) else ASCII_SIGNS
+        margin = max(map(len, signs.values()))
+        widest = max((len(item.step) for item in self.findings), default=0)
+        for item in self.findings:
+            took = "" if item.milliseconds is None else f"{item.milliseconds:.0f} ms"
+            yield f"{signs[item.result]:<{margin}} {item.step:<{widest}} {took:>8}  {item.found}"
+            if item.advice:
+                yield f"{'':<{margin}} {'':<{widest}} {'':>8}  To do: {item.advice}"
+
+
+def _writes(text: str, encoding: str) -> bool:
+    try:
+        text.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True

@@ -1,0 +1,79 @@
+"""Would calls reach Localpayment from here, with these credentials? Steps in order, each timed.
+
+One login, never repeated: how many failed ones lock an account is not documented.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from proxy.cli.check import account, network
+from proxy.cli.check.findings import FailedError, Finding, NotNeededError, Result
+from proxy.cli.check.journey import Journey
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from proxy.clock import Clock
+    from proxy.config import Settings
+    from proxy.credentials.model import Credentials
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to prove.
+
+    Attributes:
+        name: how it is told.
+        prove: returns what was found, or raises FailedError or NotNeededError.
+        carries: whether the steps after it need what it proves.
+    """
+
+    name: str
+    prove: Callable[[Journey], Awaitable[str]]
+    carries: bool = True
+
+
+EGRESS: Final = Step("egress proxy", network.tunnel)
+STEPS: Final = (
+    Step("DNS", network.resolve),
+    Step("TCP", network.dial),
+    EGRESS,
+    Step("TLS", network.secure),
+    Step("login", account.log_in),
+    Step("token lifetime", account.judge_lifetimes, carries=False),
+    Step("clock skew", account.judge_clock, carries=False),
+    Step("read call", account.read),
+)
+
+
+async def findings(settings: Settings, credentials: Credentials, clock: Clock, country: str) -> Sequence[Finding]:
+    """Go the way of a call, step by step; what a failed step carries is skipped."""
+    journey = Journey(settings, credentials, clock, country)
+    found: list[Finding] = []
+    broken: str | None = None
+    try:
+        for step in STEPS:
+            if step is EGRESS and journey.egress is None:
+                continue
+            if broken is None:
+                found.append(await _proven(step, journey))
+                broken = step.name if step.carries and found[-1].result is Result.FAILED else None
+            else:
+                found.append(Finding(step.name, Result.SKIPPED, f"not tried, because {broken} failed"))
+    finally:
+        journey.end()
+    return found
+
+
+async def _proven(step: Step, journey: Journey) -> Finding:
+    started = journey.clock.now()
+    try:
+        seen = await step.prove(journey)
+    except NotNeededError as reason:
+        return Finding(step.name, Result.SKIPPED, str(reason))
+    except FailedError as failure:
+        took = (journey.clock.now() - started) * 1000
+        return Finding(step.name, Result.FAILED, failure.found, failure.advice, took, failure.exit_code)
+    return Finding(step.name, Result.OK, seen, milliseconds=(journey.clock.now() - started) * 1000)

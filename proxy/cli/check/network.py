@@ -1,0 +1,148 @@
+"""Is there a way to Localpayment? Name, TCP, egress proxy, TLS: one step each, as a call would go.
+
+Only the CONNECT line and the egress proxy's own credentials are ever sent here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import ssl
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from aiohappyeyeballs import start_connection
+
+from proxy.cli.check.findings import FailedError, NotNeededError
+from proxy.cli.exits import Exit
+from proxy.upstream.tls import tls_context
+
+if TYPE_CHECKING:
+    from proxy.cli.check.journey import Journey
+
+NEXT_ADDRESS_AFTER: Final = 0.25  # seconds; the Connection Attempt Delay that RFC 8305 section 5 recommends
+STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] ([0-9]{3})[ \r]")
+PROXY_AUTHENTICATION_REQUIRED: Final = 407  # RFC 9110 section 15.5.8
+
+# The verification errors of OpenSSL that have a cure of their own: X509_V_ERR_… in openssl/x509_vfy.h.
+CERTIFICATE_CURES: Final = {
+    9: "the certificate is not valid yet: set this machine's clock",
+    10: "the certificate has expired: check this machine's clock first, else tell Localpayment",
+    62: "the certificate is for another host: check LOCALPAYMENT_BASE_URL, and where its name leads",
+}
+UNKNOWN_AUTHORITY: Final = (
+    "something between here and Localpayment may break TLS open (a corporate proxy), or the trust store is old; "
+    "set PROXY_UPSTREAM_CA_FILE to the PEM file of the authority that you trust, or update ca-certificates"
+)
+
+
+async def resolve(journey: Journey) -> str:
+    """Resolve the name that is dialled: the egress proxy's if there is one."""
+    host, port, variable = _dialled(journey)
+    try:
+        async with asyncio.timeout(journey.settings.connect_timeout):
+            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except TimeoutError:
+        raise _too_slow(journey, "the name was not resolved", "check this machine's resolver") from None
+    except (socket.gaierror, UnicodeError):
+        advice = f"check {variable}, and that this machine's resolver knows the name"
+        seen = f"the name {host} cannot be resolved"
+        raise FailedError(seen, advice, Exit.UNAVAILABLE) from None
+    journey.addresses = list(found)
+    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    return f"{host} is an address" if addresses == [host] else f"{host} is {', '.join(addresses)}"
+
+
+async def dial(journey: Journey) -> str:
+    """Connect to the first address that answers."""
+    host, port, variable = _dialled(journey)
+    advice = f"allow outgoing TCP to {host} port {port} in the firewall, or check {variable}"
+    try:
+        async with asyncio.timeout(journey.settings.connect_timeout):
+            sock = await start_connection(journey.addresses, happy_eyeballs_delay=NEXT_ADDRESS_AFTER, interleave=1)
+    except TimeoutError:
+        raise _too_slow(journey, f"no TCP connection to {host} port {port}", advice) from None
+    except ConnectionRefusedError:
+        seen = f"{host} port {port} refuses connections"
+        raise FailedError(seen, f"check {variable}; nothing listens there", Exit.UNAVAILABLE) from None
+    except (OSError, RuntimeError) as error:  # uvloop raises RuntimeError for some failures to connect
+        seen = f"{host} port {port}: {getattr(error, 'strerror', None) or 'cannot be reached'}"
+        raise FailedError(seen, advice, Exit.UNAVAILABLE) from None
+    peer = sock.getpeername()[0]
+    journey.stream = await asyncio.open_connection(sock=sock)
+    return f"connected to {peer} port {port}"
+
+
+async def tunnel(journey: Journey) -> str:
+    """Have the egress proxy open a tunnel to the origin."""
+    egress, origin = journey.egress, journey.settings.origin
+    if egress is None or journey.stream is None:
+        message = "calls go through no egress proxy"
+        raise NotNeededError(message)
+    reader, writer = journey.stream
+    authority = origin.authority if f":{origin.port}" in origin.authority else f"{origin.authority}:{origin.port}"
+    secret = egress.authorization
+    proof = f"Proxy-Authorization: {secret.reveal()}\r\n" if secret else ""
+    writer.write(f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n{proof}\r\n".encode("latin-1"))
+    try:
+        async with asyncio.timeout(journey.settings.connect_timeout):
+            head = await reader.readuntil(b"\r\n\r\n")
+    except TimeoutError:
+        raise _too_slow(journey, "no answer to CONNECT", "check the egress proxy's own log") from None
+    except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        seen = "the egress proxy gave no HTTP answer to CONNECT"
+        raise FailedError(seen, "check that PROXY_EGRESS_PROXY names an HTTP proxy", Exit.UNAVAILABLE) from None
+    shape = STATUS_LINE.match(head)
+    status = int(shape[1]) if shape else 0
+    if 200 <= status < 300:  # noqa: PLR2004 - the class of successes, RFC 9110 section 15.3
+        return f"{egress} opened a tunnel to {authority}"
+    if status == PROXY_AUTHENTICATION_REQUIRED:
+        seen = "the egress proxy refused its credentials (407)"
+        raise FailedError(seen, "check user and password in PROXY_EGRESS_PROXY", Exit.UNAVAILABLE)
+    seen = f"the egress proxy refused CONNECT to {authority} (status {status})"
+    raise FailedError(seen, f"have the egress proxy allow CONNECT to {authority}", Exit.UNAVAILABLE)
+
+
+async def secure(journey: Journey) -> str:
+    """Shake hands, and say until when the certificate holds."""
+    host = journey.settings.origin.host
+    if not journey.settings.origin.tls or journey.stream is None:
+        message = "a plain http origin, possible on this machine only"
+        raise NotNeededError(message)
+    try:
+        journey.tls = tls_context(journey.settings.upstream_ca_file)
+    except ValueError as error:
+        raise FailedError(str(error), "correct PROXY_UPSTREAM_CA_FILE", Exit.BAD_CONFIGURATION) from None
+    writer = journey.stream[1]
+    try:
+        async with asyncio.timeout(journey.settings.connect_timeout):
+            await writer.start_tls(journey.tls, server_hostname=host)
+    except TimeoutError:
+        raise _too_slow(journey, "the TLS handshake did not end", "check what stands in between") from None
+    except ssl.SSLCertVerificationError as error:
+        seen = f"the certificate of {host} is not trusted: {error.verify_message}"
+        cure = CERTIFICATE_CURES.get(error.verify_code, UNKNOWN_AUTHORITY)
+        raise FailedError(seen, cure, Exit.UNAVAILABLE) from None
+    except OSError as error:
+        seen = f"the TLS handshake with {host} failed: {getattr(error, 'reason', None) or 'the connection ended'}"
+        advice = "check that LOCALPAYMENT_BASE_URL's port speaks TLS, and what stands in between"
+        raise FailedError(seen, advice, Exit.UNAVAILABLE) from None
+    certificate = writer.get_extra_info("peercert")
+    expires = datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate["notAfter"]), UTC)
+    days = int((expires.timestamp() - journey.clock.wall()) // 86400)
+    version = writer.get_extra_info("ssl_object").version()
+    return f"{version}, certificate of {host} valid until {expires:%Y-%m-%d} ({days} days)"
+
+
+def _dialled(journey: Journey) -> tuple[str, int, str]:
+    """Host and port of the TCP connection, and the setting that names them."""
+    if journey.egress is not None:
+        return journey.egress.host, journey.egress.port, "PROXY_EGRESS_PROXY"
+    origin = journey.settings.origin
+    return origin.host, origin.port, "LOCALPAYMENT_BASE_URL"
+
+
+def _too_slow(journey: Journey, seen: str, advice: str) -> FailedError:
+    within = f"{seen} within PROXY_CONNECT_TIMEOUT ({journey.settings.connect_timeout:g} s)"
+    return FailedError(within, advice, Exit.UNAVAILABLE)

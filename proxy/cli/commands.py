@@ -1,0 +1,214 @@
+"""Which commands are there, and what may they be told? Each imports what it needs when it runs.
+
+`healthcheck` and `--help` must stay fast: nothing here imports pydantic, aiohttp or the proxy itself at the top.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from proxy.cli import kinds
+from proxy.cli.exits import Exit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from proxy.config import Listen, Settings, TcpAddress
+    from proxy.simulator.service import LoggedCall
+
+NAME = "localpayment-proxy"
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+EXIT_CODES = (
+    "Exit codes: 0 fine, 1 failure while running, 2 wrong usage, 78 bad configuration; `check --live` adds 69 and 77."
+)
+
+
+def exit_code(arguments: Sequence[str]) -> int:
+    """Carry out a command; its own mistakes in words on stderr."""
+    try:
+        return int(commands.main(arguments, prog_name=NAME, standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        return Exit.FAILED
+
+
+@click.group(context_settings=CONTEXT, epilog=EXIT_CODES)
+@click.version_option(package_name=NAME, message="%(prog)s %(version)s")
+def commands() -> None:
+    """Authenticate one service's calls to Localpayment.
+
+    The sidecar runs beside your service, holds the username, the password and the token, and forwards plain HTTP
+    requests to Localpayment over TLS. To see it work without an account: `localpayment-proxy demo`.
+    """
+
+
+@commands.command(short_help="Run the sidecar.")
+def serve() -> Exit:
+    """Run the sidecar until SIGTERM or Ctrl-C.
+
+    It is told everything by environment variables; LOCALPAYMENT_ENVIRONMENT, LOCALPAYMENT_USERNAME and
+    LOCALPAYMENT_PASSWORD are the least. `localpayment-proxy check` says whether they are right.
+    """
+    settings = _settings()
+    from proxy.credentials.model import CredentialSourceError  # noqa: PLC0415 - as below
+    from proxy.listening import BindError  # noqa: PLC0415 - as below
+    from proxy.serving import serve as run  # noqa: PLC0415 - the whole proxy
+
+    try:
+        return Exit(run(settings))
+    except BindError as error:
+        return _failed(str(error))
+    except (CredentialSourceError, ValueError) as error:
+        return _failed(str(error), Exit.BAD_CONFIGURATION)
+
+
+@commands.command(short_help="See it work, without an account.")
+@click.option(
+    "--listen", type=kinds.tcp_address, help="Where the sidecar takes calls.  [default: 127.0.0.1:8080 if free]"
+)
+@click.option("--admin-listen", type=kinds.tcp_address, help="Its admin listener.  [default: 127.0.0.1:8081 if free]")
+@click.option("--once", is_flag=True, help="End after the walk, with exit code 1 if a step went wrong.")
+def demo(*, listen: TcpAddress | None, admin_listen: TcpAddress | None, once: bool) -> Exit:
+    """See it work: a simulated Localpayment and a sidecar in one go.
+
+    Walks through a few calls, shows each as the curl command that you would type, and says what happened behind the
+    scenes; then both stay up for you to try. Needs no account, no settings and no network.
+    """
+    import asyncio  # noqa: PLC0415 - as below
+
+    from proxy.cli.demo.show import show  # noqa: PLC0415 - the whole proxy
+    from proxy.listening import BindError  # noqa: PLC0415 - as above
+
+    try:
+        return asyncio.run(show(listen, admin_listen, click.echo, once=once))
+    except BindError as error:
+        return _failed(str(error))
+
+
+@commands.command(short_help="Run a local Localpayment to test against.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address; no other is accepted.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8090, show_default=True, help="Port of the API; 0: any.")
+@click.option(
+    "--control-port",
+    type=click.IntRange(0, 65535),
+    default=8091,
+    show_default=True,
+    help="Port of the controls; 0: any.",
+)
+@click.option("--username", help="The only username that logs in.  [default: any]")
+@click.option("--password", help="The only password that logs in; an invented one.  [default: any]")
+@click.option("--access-lifetime", type=kinds.lifetime, default="5m", show_default=True, help="Life of access tokens.")
+@click.option(
+    "--refresh-lifetime", type=kinds.lifetime, default="24h", show_default=True, help="Life of refresh tokens."
+)
+@click.option("--rotate", is_flag=True, help="A refresh brings a new refresh token too.")
+@click.option("--blacklist/--no-blacklist", default=True, show_default=True, help="With --rotate, end the old one.")
+@click.option("--log-calls", is_flag=True, help="Print a line for each call; never a body, an id or a token.")
+def simulator(*, log_calls: bool, username: str | None, password: str | None, **options: object) -> Exit:
+    """Run a local Localpayment to develop and test against.
+
+    It keeps payments in memory and forgets them at its end. A second port takes commands that let it misbehave: delays,
+    errors, cut connections, revoked tokens. Never give it a real credential.
+    """
+    import asyncio  # noqa: PLC0415 - as below
+
+    from proxy.cli.simulate import call_line, simulate  # noqa: PLC0415 - aiohttp
+    from proxy.secret import Secret  # noqa: PLC0415 - as above
+    from proxy.simulator.service import SimulatorOptions  # noqa: PLC0415 - as above
+
+    def heard(call: LoggedCall) -> None:
+        if log_calls:
+            click.echo(call_line(call))
+
+    told = SimulatorOptions(
+        heard=heard,
+        username=None if username is None else Secret(username),
+        password=None if password is None else Secret(password),
+        **options,  # type: ignore[arg-type]  # click has read each by the type of its option
+    )
+    try:
+        asyncio.run(simulate(told, click.echo))
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--host") from None
+    except OSError as error:
+        return _failed(f"{error.strerror or error}: choose other ports with --port and --control-port; 0 is any")
+    return Exit.FINE
+
+
+@commands.command(short_help="Say whether settings, credentials and network are right.")
+@click.option("--live", is_flag=True, help="Also go the way of a call: DNS, TCP, TLS, one login, one read call.")
+@click.option("--country", default="ARG", show_default=True, help="Country that the read call asks about, ISO alpha-3.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def check(*, live: bool, country: str, as_json: bool) -> Exit:
+    """Say whether the settings are right, and with --live whether Localpayment can be reached with them.
+
+    Prints every setting in effect, secrets masked, then a line for each step: what was found, and what to do if it
+    failed. --live logs in once and moves no money.
+
+    Exit codes: 0 all is well; 78 settings, policy or credential source; 69 network, TLS or Localpayment itself;
+    77 login or permission refused; 1 anything else. The first failure decides.
+    """
+    from proxy.cli.check.run import checked  # noqa: PLC0415 - pydantic
+
+    report = checked(os.environ, live=live, country=country)
+    for line in [report.as_json()] if as_json else report.as_lines(sys.stdout.encoding):
+        click.echo(line)
+    return report.exit_code
+
+
+@commands.command(short_help="Ask the running sidecar whether it is ready.")
+def healthcheck() -> Exit:
+    """Ask the sidecar of this machine once whether it is ready; exit code 0 if so.
+
+    The address is PROXY_ADMIN_LISTEN, as for `serve`.
+    """
+    from proxy.cli.probe import readiness  # noqa: PLC0415 - http.client
+
+    return _told(readiness(_admin()))
+
+
+@commands.command(short_help="Wait until the running sidecar is ready.")
+@click.option("--timeout", type=kinds.duration, default="30s", show_default=True, help="How long to wait at most.")
+def wait(timeout: float) -> Exit:
+    """Wait until the sidecar of this machine is ready; exit code 0 if it became so."""
+    from proxy.cli.probe import wait_until_ready  # noqa: PLC0415 - http.client
+
+    return _told(wait_until_ready(_admin(), timeout))
+
+
+def _settings() -> Settings:
+    """Load the settings, or end with every mistake on a line of stderr."""
+    from proxy.config import SettingsError, load_settings  # noqa: PLC0415 - pydantic
+
+    try:
+        return load_settings(os.environ)
+    except SettingsError as error:
+        for problem in error.problems:
+            click.echo(str(problem), err=True)
+    raise click.exceptions.Exit(Exit.BAD_CONFIGURATION)
+
+
+def _admin() -> Listen:
+    from proxy.cli.probe import AddressError, admin_address  # noqa: PLC0415 - http.client
+
+    try:
+        return admin_address(os.environ)
+    except AddressError as error:
+        click.echo(str(error), err=True)
+    raise click.exceptions.Exit(Exit.BAD_CONFIGURATION)
+
+
+def _told(objection: str | None) -> Exit:
+    click.echo(objection or "ready", err=objection is not None)
+    return Exit.FINE if objection is None else Exit.FAILED
+
+
+def _failed(text: str, code: Exit = Exit.FAILED) -> Exit:
+    click.echo(text, err=True)
+    return code

@@ -1,0 +1,97 @@
+"""How does the demo run? A simulated Localpayment and a sidecar in one process, a walk through some calls, then to try.
+
+It reads nothing of the environment: no real credential is ever used here.
+"""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+
+from proxy.app import Sidecar
+from proxy.cli.demo.stage import Stage
+from proxy.cli.demo.walk import BALANCE, FIRST_LIFETIME, LATER_LIFETIME, PATIENCE, STEPS, walk
+from proxy.cli.exits import Exit
+from proxy.cli.stopping import stop_requested
+from proxy.config import TcpAddress, load_settings
+from proxy.secret import Secret
+from proxy.simulator.server import Simulator, SimulatorOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from proxy.config import Settings
+
+USERNAME: Final = "demo"
+
+
+async def show(
+    listen: TcpAddress | None, admin_listen: TcpAddress | None, tell: Callable[[str], None], *, once: bool
+) -> Exit:
+    """Run until the walk has ended, or unless `once` until a signal.
+
+    Args:
+        listen: where the sidecar takes calls; None: the default port if it is free, else any.
+        admin_listen: the same for its admin listener.
+        tell: prints a line.
+        once: whether to end after the walk.
+
+    Raises:
+        OSError: a port is in use.
+    """
+    password = secrets.token_urlsafe()
+    options = SimulatorOptions(username=Secret(USERNAME), password=Secret(password), access_lifetime=FIRST_LIFETIME)
+    with stop_requested() as stop:
+        async with Simulator(options) as simulator, aiohttp.ClientSession() as client:
+            settings = _settings(simulator.url, password, listen or _free(8080), admin_listen or _free(8081))
+            async with Sidecar(settings) as sidecar:
+                stage = Stage(simulator, sidecar.url, sidecar.admin_url, client, tell)
+                _introduce(stage)
+                await stage.until(stage.ready, PATIENCE, "the first login")
+                simulator.change_settings(access_lifetime=LATER_LIFETIME)
+                wrong = await walk(stage)
+                tell(f"\n{len(STEPS) - wrong} of {len(STEPS)} steps went as they must.")
+                if not once:
+                    _invite(stage)
+                    await stop.wait()
+    return Exit.FAILED if wrong else Exit.FINE
+
+
+def _settings(origin: str, password: str, listen: TcpAddress, admin_listen: TcpAddress) -> Settings:
+    return load_settings(
+        {
+            "LOCALPAYMENT_ENVIRONMENT": "sandbox",
+            "LOCALPAYMENT_BASE_URL": origin,
+            "LOCALPAYMENT_USERNAME": USERNAME,
+            "LOCALPAYMENT_PASSWORD": password,
+            "PROXY_LISTEN": str(listen),
+            "PROXY_ADMIN_LISTEN": str(admin_listen),
+            "PROXY_LOG_LEVEL": "error",
+        }
+    )
+
+
+def _free(port: int) -> TcpAddress:
+    """Return the loopback address with this port if nobody listens there, else with any port."""
+    try:
+        with socket.create_server(("127.0.0.1", port)):
+            return TcpAddress("127.0.0.1", port)
+    except OSError:
+        return TcpAddress("127.0.0.1", 0)
+
+
+def _introduce(stage: Stage) -> None:
+    stage.tell(f"Simulated Localpayment  {stage.simulator.url}  (control: {stage.simulator.control_url})")
+    stage.tell(f"Sidecar                 {stage.origin}  (admin: {stage.admin})")
+
+
+def _invite(stage: Stage) -> None:
+    stage.tell("\nBoth stay up; end them with Ctrl-C. To try:")
+    stage.tell(f"  curl -s {stage.origin}{BALANCE}")
+    stage.tell(f"  curl -s {stage.admin}/status          # what the sidecar is doing; a page in a browser")
+    stage.tell(f"  curl -s {stage.admin}/metrics")
+    stage.tell(f"  curl -s {stage.simulator.control_url}/          # commands that let Localpayment misbehave")
+    stage.tell(f"  curl -s {stage.simulator.control_url}/log       # the calls that Localpayment saw")

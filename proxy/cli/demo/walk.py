@@ -1,0 +1,137 @@
+"""Which calls does the demo make, and what must be true of each? Steps of one story, in their order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from proxy.cli.demo.stage import WrongError, promise
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from proxy.cli.demo.stage import Reply, Stage
+
+ACCOUNT: Final = "032.840.00000001"
+BALANCE: Final = f"/api/accounts/{ACCOUNT}/balance"
+OPENING_BALANCE: Final = 100000.0
+# The first access token lives so short that its renewal can be watched; the next ones live as Localpayment's do.
+FIRST_LIFETIME: Final = 4.0  # seconds
+LATER_LIFETIME: Final = 300.0  # seconds
+PATIENCE: Final = 20.0  # seconds that a busy machine may take to do what it does in less than two
+
+
+async def balance(stage: Stage) -> None:
+    """Read a balance: no credential, no token."""
+    reply = await stage.call(BALANCE)
+    promise(reply.status, 200, "the status")
+    promise(reply.content["balance"], OPENING_BALANCE, "the balance")
+    stage.note("The sidecar added the Authorization header; the caller holds no credential.")
+
+
+async def payin(stage: Stage) -> None:
+    """Collect a payment."""
+    reply = await stage.call("/api/payin", order("demo-1"))
+    _completed(reply, 201)
+
+
+async def status(stage: Stage) -> None:
+    """Ask what became of it."""
+    reply = await stage.call("/api/transactions/demo-1/status")
+    _completed(reply, 200)
+
+
+async def duplicate(stage: Stage) -> None:
+    """Send the same payment again: Localpayment rejects a repeated externalId."""
+    reply = await stage.call("/api/payin", order("demo-1"))
+    promise(reply.status, 400, "the status")
+    promise(reply.content["status"]["code"], "500", "the business code")
+    promise(stage.simulator.executions("create_payin", "demo-1"), 1, "the number of payments made")
+    stage.note('A repeat is rejected, not replayed, and the answer crosses unchanged: "500" is a business code.')
+
+
+async def rotation(stage: Stage) -> None:
+    """Watch the token being renewed in the background."""
+
+    async def renewed() -> bool:
+        return await stage.generation() > 1
+
+    await stage.until(renewed, PATIENCE, "the renewal of the first token")
+    stage.note(f"The first token lived {FIRST_LIFETIME:g} s; it was refreshed before its end, and no call waited.")
+    stage.note(f"Token generation {await stage.generation()} is in use now.")
+    reply = await stage.call(BALANCE)
+    promise(reply.status, 200, "the status")
+    promise(reply.content["balance"], OPENING_BALANCE + 25, "the balance")
+    promise(stage.simulator.unauthorized, 0, "the number of calls with a dead token")
+
+
+async def revoked(stage: Stage) -> None:
+    """Let Localpayment revoke the token, and pay all the same."""
+    before, resent = await stage.generation(), await stage.count("resends_total")
+    await stage.order("/tokens/revoke", {"kind": "access"})
+    reply = await stage.call("/api/payin", order("demo-2"))
+    _completed(reply, 201)
+    promise(stage.simulator.executions("create_payin", "demo-2"), 1, "the number of payments made")
+    promise(await stage.count("resends_total") - resent, 1, "the number of calls sent again")
+    after = await stage.generation()
+    promise(after, before + 1, "the token generation")
+    stage.note(
+        f"A 401 proves that nothing was done: the sidecar got a new token (generation {after}) and sent the call"
+    )
+    stage.note("once more. The caller noticed nothing, and one payment was made.")
+
+
+async def lost_answer(stage: Stage) -> None:
+    """Lose an answer: the payment was made, and nobody can know yet."""
+    await stage.order("/faults", {"operation": "create_payin", "kind": "drop_after_read", "times": 1})
+    reply = await stage.call("/api/payin", order("demo-3"))
+    promise(reply.status, 502, "the status")
+    promise(reply.content["outcome"], "unknown", "the outcome")
+    promise(stage.simulator.attempts("create_payin", "demo-3"), 1, "the number of times that it was sent")
+    stage.note("502 means: sent, outcome unknown. It is never sent again; asking for its status settles it:")
+    _completed(await stage.call("/api/transactions/demo-3/status"), 200)
+
+
+async def token_endpoint(stage: Stage) -> None:
+    """Ask for a token through the sidecar: refused."""
+    reply = await stage.call("/api/token/", {"username": "anybody", "password": "anything"})
+    promise(reply.status, 403, "the status")
+    promise(reply.content["code"], "operation_forbidden", "the code")
+
+
+STEPS: Final[tuple[Callable[[Stage], Awaitable[None]], ...]] = (
+    balance,
+    payin,
+    status,
+    duplicate,
+    rotation,
+    revoked,
+    lost_answer,
+    token_endpoint,
+)
+
+
+async def walk(stage: Stage) -> int:
+    """Take every step; return how many went wrong."""
+    wrong = 0
+    for number, step in enumerate(STEPS, 1):
+        stage.tell(f"\n{number}. {(step.__doc__ or '').strip()}")
+        try:
+            await step(stage)
+        except WrongError as error:
+            wrong += 1
+            stage.tell(f"  WRONG: {error}")
+        except (KeyError, TypeError) as error:
+            wrong += 1
+            stage.tell(f"  WRONG: the answer has not the expected shape ({type(error).__name__})")
+    return wrong
+
+
+def order(external_id: str) -> dict[str, object]:
+    """The body of a card payment over 25 dollars."""
+    method = {"type": "CreditCard", "code": "1001"}
+    return {"externalId": external_id, "country": "ARG", "currency": "USD", "amount": 25, "paymentMethod": method}
+
+
+def _completed(reply: Reply, expected: int) -> None:
+    promise(reply.status, expected, "the status")
+    promise(reply.content["status"]["description"], "COMPLETED", "the payment")

@@ -1,0 +1,47 @@
+"""What may an option's value be? The settings' own readers, with refusals that click shows beside the option."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from proxy.config import TcpAddress, parsing, units
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Value = TypeVar("Value")
+
+# `exp` is a whole second, so a shorter life could be none.
+SHORTEST_LIFETIME = 1.0
+
+
+def duration(text: str) -> float:
+    """Read a length of time with its unit as seconds."""
+    return _read(units.positive_duration, text)
+
+
+def lifetime(text: str) -> float:
+    """Read a token's life as seconds."""
+    seconds = duration(text)
+    if seconds < SHORTEST_LIFETIME:
+        message = "a token lives for at least 1s"
+        raise click.BadParameter(message)
+    return seconds
+
+
+def tcp_address(text: str) -> TcpAddress:
+    """Read `host:port`; port 0 is any free one."""
+    address = _read(parsing.listen, text)
+    if not isinstance(address, TcpAddress):
+        message = "write host:port, such as 127.0.0.1:8080"
+        raise click.BadParameter(message)
+    return address
+
+
+def _read(reader: Callable[[str], Value], text: str) -> Value:
+    try:
+        return reader(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
