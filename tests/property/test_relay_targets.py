@@ -1,0 +1,193 @@
+"""However servers on the way decode, cut and resolve an accepted path, it is one operation and no token endpoint."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable
+from typing import Final
+
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from proxy.errors import BadTargetError, OperationForbiddenError
+from proxy.relay.operations import OPERATIONS, match
+from proxy.relay.target import read_target
+from proxy.simulator import catalogue as peer
+
+Stage = Callable[[str], str]
+
+METHODS: Final = st.sampled_from(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+WORDS: Final = sorted({word for row in peer.CATALOGUE for word in row.path.split("/") if word and word[0] != "{"})
+SEPARATORS: Final = ["/", "//", "%2F", "%252f", "%25252F", "\\", "%5C", "%255c"]
+ODDITIES: Final = [
+    ".", "..", "%2e", "%2E%2e", "%252e", ";", ";x=1", "%3B", "%3Fx", "%23", "..;", "%74oken", "TOKEN", "x", "%20",
+    "%25", "a%2Fb", "token", "api", "refresh", "",
+]  # fmt: skip
+
+
+@st.composite
+def crafted(draw: st.DrawFn) -> str:
+    pieces = draw(st.lists(st.tuples(st.sampled_from(SEPARATORS), st.sampled_from(WORDS + ODDITIES)), max_size=8))
+    return "/" + "".join(word + separator for separator, word in pieces)
+
+
+@st.composite
+def bent(draw: st.DrawFn) -> str:
+    """A path of the catalogue, or a token endpoint, with something put into it or encoded."""
+    honest = [row.path for row in peer.CATALOGUE] + ["/api/token/", "/api/token/refresh/"]
+    path = re.sub(
+        r"\{\w+\}",
+        lambda _: draw(st.sampled_from(["x", "a%2Fb", "..", "status", "032.840"])),
+        draw(st.sampled_from(honest)),
+    )
+    for _ in range(draw(st.integers(0, 3))):
+        at = draw(st.integers(0, len(path)))
+        if draw(st.booleans()):
+            path = path[:at] + draw(st.sampled_from(SEPARATORS + ODDITIES)) + path[at:]
+        else:
+            path = path[:at] + "".join(f"%{ord(letter):02x}" for letter in path[at : at + 1]) + path[at + 1 :]
+    return path
+
+
+PATHS: Final = st.one_of(
+    crafted(), bent(), st.sampled_from([row.path.replace("{", "").replace("}", "") for row in peer.CATALOGUE])
+)
+
+
+def decoded(path: str) -> str:
+    return re.sub("%([0-9A-Fa-f]{2})", lambda found: chr(int(found[1], 16)), path)
+
+
+def resolved(path: str) -> str:
+    """Dots removed the way RFC 3986 words it: by an input and an output buffer."""
+    left, done = path, ""
+    while left:
+        if left.startswith(("/./", "/../")):
+            done = done if left.startswith("/./") else done[: done.rfind("/")] if "/" in done else ""
+            left = left[2:] if left.startswith("/./") else left[3:]
+        elif left in {"/.", "/.."}:
+            done = done if left == "/." else done[: done.rfind("/")] if "/" in done else ""
+            left = "/"
+        else:
+            end = left.find("/", 1)
+            end = len(left) if end < 0 else end
+            done, left = done + left[:end], left[end:]
+    return done
+
+
+def collapsed(path: str) -> str:
+    while "//" in path:
+        path = path.replace("//", "/")
+    return path
+
+
+def without_parameters(path: str) -> str:
+    return "/".join(segment.split(";")[0] for segment in path.split("/"))
+
+
+def with_slashes(path: str) -> str:
+    return "/".join(path.split("\\"))
+
+
+STAGES: Final[list[Stage]] = [decoded, resolved, collapsed, without_parameters, with_slashes]
+
+
+def name_of(method: str, path: str) -> str:
+    found = peer.match("GET" if method == "HEAD" else method, path)
+    return found.operation.name if found and found.operation else "other"
+
+
+def is_token_endpoint(path: str) -> bool:
+    return re.match(r"/api/token(/|\Z)", path, re.IGNORECASE) is not None
+
+
+@given(METHODS, PATHS, st.lists(st.sampled_from(STAGES), max_size=7))
+@example("PATCH", "/api/payin/subscriptions/x%2Fstatus", [decoded])
+@example("POST", "/x/..;/api/token/", [without_parameters, resolved])
+def test_no_chain_of_servers_reads_an_accepted_target_otherwise(method: str, path: str, stages: list[Stage]) -> None:
+    assume(stages.count(decoded) <= 2)
+    try:
+        accepted = read_target(path.encode(), method).operation.name
+    except (BadTargetError, OperationForbiddenError):
+        return
+    assert accepted == name_of(method, path)
+    reading, worked = path, list[Stage]()
+    for stage in stages:
+        if stage(reading) != reading:
+            reading = stage(reading)
+            worked.append(stage)
+    assert not is_token_endpoint(reading)
+    name = name_of(method, reading)
+    # An encoded slash is data of its parameter; who takes it for a separator finds nothing.
+    slash_is_data = name == "other" and worked.count(decoded) == 1 and set(worked) <= {decoded, collapsed}
+    assert name == accepted or slash_is_data
+
+
+@given(METHODS, st.sampled_from(peer.CATALOGUE), st.data())
+def test_an_honest_target_passes_with_its_parameters_as_they_are(
+    method: str, operation: peer.Operation, data: st.DataObject
+) -> None:
+    plain = st.text("abcXYZ0189-_~:@!$&'()*+,=", min_size=1, max_size=12)
+    token = st.text("abXY01%", min_size=1, max_size=12).map(
+        lambda text: text.replace("%", data.draw(st.sampled_from(["%2B", "%3D", "%20"])))
+    )
+    value = st.one_of(plain, plain.map(lambda text: f"9.{text}"), token)
+    path = re.sub(r"\{\w+\}", lambda _: data.draw(value), operation.path.replace("{switch}", "enable"))
+    assert read_target(
+        path.encode() + data.draw(st.sampled_from([b"", b"?a=%2F..;//"])), method
+    ).operation.name == name_of(method, path)
+
+
+@given(METHODS, st.text("ab/%2Fc", max_size=12))
+def test_a_card_token_with_encoded_slashes_is_the_id_of_its_call(method: str, token: str) -> None:
+    encoded = "t" + re.sub("[/%]", lambda found: f"%{ord(found[0]):02X}", token)
+    with contextlib.suppress(BadTargetError):  # a token that holds an encoded percent sign may be ambiguous
+        found = read_target(f"/api/payin/subscriptions/{encoded}".encode(), method)
+        assert found.external_id in {encoded, None}
+
+
+@given(METHODS, st.text("ab/c+=", max_size=12))
+def test_a_card_token_encoded_once_always_passes(method: str, token: str) -> None:
+    encoded = "t" + re.sub("[/+=]", lambda found: f"%{ord(found[0]):02X}", token)
+    found = read_target(f"/api/payin/subscriptions/{encoded}".encode(), method)
+    assert found.operation.name == name_of(method, f"/api/payin/subscriptions/{encoded}")
+
+
+@given(st.binary(max_size=60), METHODS)
+def test_arbitrary_bytes_are_clean_origin_form_or_refused(noise: bytes, method: str) -> None:
+    for raw in (noise, b"/" + noise, b"/api/transactions/" + noise):
+        try:
+            read_target(raw, method)
+        except (BadTargetError, OperationForbiddenError):
+            continue
+        assert raw.startswith(b"/")
+        assert all(0x21 <= byte <= 0x7E and byte != 0x23 for byte in raw)
+
+
+PIECES: Final = st.sampled_from([*WORDS, "x", "", "{x}", "enable", "plan", "refund"])
+
+
+@given(METHODS, st.lists(PIECES, max_size=7).map("/".join), st.sampled_from(["/", ""]))
+def test_the_walk_finds_what_the_peer_finds_line_by_line(method: str, path: str, lead: str) -> None:
+    assert match(method, lead + path).operation.name == name_of(method, lead + path)
+
+
+def test_both_catalogues_hold_the_same_operations() -> None:
+    ours = {
+        (operation.name, method, path)
+        for operation in OPERATIONS
+        for method in operation.methods
+        for path in operation.templates
+    }
+    theirs = {
+        (row.name, method, path)
+        for row in peer.CATALOGUE
+        for method in row.methods
+        for path in (
+            [row.path.replace("{switch}", word) for word in ("enable", "disable")]
+            if "{switch}" in row.path
+            else [row.path]
+        )
+    }
+    assert ours == theirs

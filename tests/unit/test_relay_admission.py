@@ -1,0 +1,133 @@
+"""No page in a browser, no foreign Host and no tunnel gets as far as a decision about operations."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.errors import BadRequestError, BrowserForbiddenError, HostForbiddenError, MethodForbiddenError
+from proxy.relay.admission import admit, check_browser, check_host, check_method, default_hosts
+
+LOCAL = (b"Host", b"127.0.0.1:8080")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY", "X-1"])
+def test_methods_pass(method: str) -> None:
+    check_method(method)
+    admit(method, [LOCAL], None)
+
+
+@pytest.mark.parametrize("method", ["CONNECT", "TRACE", "TRACK", "trace", "Connect", "post", "Post"])
+def test_tunnels_echoes_and_methods_that_others_would_fold_are_refused(method: str) -> None:
+    with pytest.raises(MethodForbiddenError):
+        admit(method, [LOCAL], None)
+
+
+@pytest.mark.parametrize(
+    ("value", "allowed"),
+    [
+        (b"localhost", None),
+        (b"LocalHost:8080", None),
+        (b"localhost.:8080", None),
+        (b"127.0.0.1", None),
+        (b"[::1]:8080", None),
+        (b"sidecar", {"sidecar"}),
+        (b"sidecar:1", {"sidecar"}),
+        (b"Sidecar:8080", {"sidecar:8080"}),
+        (b"10.0.0.1:8080", {"10.0.0.1"}),
+        (b"[fe80::1]", {"[fe80::1]"}),
+        (b"a_b.svc.cluster.local", {"a_b.svc.cluster.local"}),
+    ],
+)
+def test_an_accepted_host_is_taken_with_any_port_unless_one_is_set(value: bytes, allowed: set[str] | None) -> None:
+    accepted = None if allowed is None else frozenset(allowed)
+    check_host([value], accepted)
+    admit("GET", [(b"hOST", value)], accepted)
+
+
+@pytest.mark.parametrize(
+    ("value", "allowed"),
+    [
+        (b"evil.example", None),
+        (b"localhost.evil.example", None),
+        (b"127.0.0.1.evil.example", None),
+        (b"127.0.0.2", None),
+        (b"localhost", {"sidecar"}),
+        (b"sidecar", {"sidecar:8080"}),
+        (b"sidecar:8081", {"sidecar:8080"}),
+        (b"sidecar", set[str]()),
+    ],
+)
+def test_any_other_host_is_forbidden(value: bytes, allowed: set[str] | None) -> None:
+    with pytest.raises(HostForbiddenError, match="PROXY_ALLOWED_HOSTS"):
+        admit("GET", [(b"Host", value)], None if allowed is None else frozenset(allowed))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [],
+        [b"localhost", b"localhost"],
+        [b""],
+        [b"a b"],
+        [b"localhost,localhost"],
+        [b"user@localhost"],
+        [b"localhost:"],
+        [b"localhost:x"],
+        [b"localhost:123456"],
+        [b"localhost/"],
+        [b"::1"],
+        [b"[::1"],
+        [b"l\xf6calhost"],
+        ["\u212aelvin".encode()],
+    ],
+)
+def test_a_request_has_exactly_one_readable_host(values: list[bytes]) -> None:
+    with pytest.raises(BadRequestError):
+        admit("GET", [(b"Host", value) for value in values], frozenset(("localhost", "kelvin")))
+
+
+def test_http_1_0_may_come_without_a_host_but_not_with_a_foreign_one() -> None:
+    admit("GET", [], None, http_1_1=False)
+    with pytest.raises(HostForbiddenError):
+        admit("GET", [(b"Host", b"evil.example")], None, http_1_1=False)
+
+
+@pytest.mark.parametrize(
+    ("host", "value"),
+    [("10.1.2.3", b"10.1.2.3:80"), ("FE80::1", b"[fe80::1]"), ("Sidecar", b"sidecar"), ("x", b"localhost")],
+)
+def test_the_address_listened_on_is_accepted_by_default(host: str, value: bytes) -> None:
+    check_host([value], default_hosts(host))
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        (b"Origin", b"https://evil.example"),
+        (b"origin", b"null"),
+        (b"ORIGIN", b""),
+        (b"Sec-Fetch-Site", b"cross-site"),
+        (b"Sec-Fetch-Site", b"same-origin"),
+        (b"Sec-Fetch-Site", b"same-site"),
+        (b"Sec-Fetch-Site", b""),
+        (b"sec-fetch-mode", b"cors"),
+        (b"Sec-Fetch-Mode", b"No-CORS"),
+    ],
+)
+def test_a_page_in_a_browser_is_refused(field: tuple[bytes, bytes]) -> None:
+    none = (b"Sec-Fetch-Site", b"none")
+    with pytest.raises(BrowserForbiddenError):
+        admit("GET", [LOCAL, none, field], None)
+    with pytest.raises(BrowserForbiddenError):
+        check_browser([none, field, none])
+
+
+def test_a_person_who_typed_the_address_is_not_a_page() -> None:
+    fields = [(b"Sec-Fetch-Site", b"none"), (b"Sec-Fetch-Mode", b"navigate"), (b"Sec-Fetch-Dest", b"document")]
+    admit("GET", [LOCAL, *fields], None)
+
+
+def test_a_refusal_does_not_repeat_the_host() -> None:
+    with pytest.raises(HostForbiddenError) as refused:
+        check_host([b"secret.example"], None)
+    assert "secret" not in str(refused.value)
