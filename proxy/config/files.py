@@ -45,10 +45,8 @@ def read_file(path: Path, limit: int = MAX_FILE) -> FileText:
         UnusableFileError: it is missing, unreadable, not a regular file, larger than `limit` bytes, or not UTF-8.
     """
     try:
-        # O_NONBLOCK: opening a FIFO must not wait for a writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
+        with open(path, "rb", opener=_without_waiting) as file:
+            status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 message = "is not a regular file: name a file"
                 raise UnusableFileError(message)
@@ -103,6 +101,11 @@ def read_certificates(path: Path) -> FileText:
     return read
 
 
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file; a FIFO too, which would wait for a writer."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def _decoded(content: bytes) -> Secret:
     try:
         text = content.decode()
@@ -120,6 +123,8 @@ def _translated(error: Exception) -> UnusableFileError:
             return error
         case FileNotFoundError():
             return UnusableFileError("there is no such file: check the path and that it is mounted")
+        case IsADirectoryError():
+            return UnusableFileError("is a directory: name a file in it")
         case PermissionError():
             return UnusableFileError("the file may not be read: give this process's user read permission")
         case _:

@@ -118,7 +118,7 @@ def listen(value: object) -> Listen:
 
 
 def _socket_path(text: str) -> Path:
-    if not text.startswith("/") or text.endswith("/"):
+    if not text.isprintable() or not text.startswith("/") or text.endswith("/"):
         message = "a Unix socket needs an absolute path: write unix:/run/localpayment/proxy.sock"
         raise ValueError(message)
     if len(text.encode()) > SOCKET_PATH:

@@ -31,6 +31,7 @@ class Written:
         environment, file: variable → value, as written; secrets are Secrets already.
         problems: the mistakes found.
         reported: variables that need no second line.
+        meant: variables that a misspelt name stands for.
         complete: whether everything that may hold settings could be read.
     """
 
@@ -38,6 +39,7 @@ class Written:
     file: dict[str, object] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     reported: set[str] = field(default_factory=set)
+    meant: set[str] = field(default_factory=set)
     complete: bool = True
 
     @property
@@ -59,6 +61,7 @@ def read(environ: Mapping[str, str]) -> Written:
     written = Written()
     _read_environment(environ, written)
     _read_config_file(written)
+    written.reported |= written.meant - written.variables
     return written
 
 
@@ -112,7 +115,7 @@ def _unknown(name: str, shown: str, written: Written) -> None:
     else:
         spelt = meant if name == name.upper() else meant.lower()
         text = f"unknown setting: did you mean {spelt}?"
-        written.reported.add(meant)
+        written.meant.add(meant)
     written.problems.append(Problem(fit(shown), None, text))
 
 
