@@ -20,7 +20,7 @@ from proxy.relay.operations import OTHER, match
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from proxy.relay.operations import Match
+    from proxy.relay.operations import Match, Operation
 
 # Whatever reads such a path, it reads the same: RFC 3986's pchar without `%` and `;`, no segment that is empty or
 # begins with a dot, and any query.
@@ -52,14 +52,14 @@ def read_target(raw: bytes, method: str) -> Match:
         BadTargetError: it is not origin-form, or has two readings.
     """
     plain = _PLAIN(raw)
-    if plain is None:
-        return _read_closely(raw, method)
-    path = plain[1].decode("ascii")
+    path = _path(raw) if plain is None else plain[1].decode("ascii")
     found = match(method, path)
     if found.operation is OTHER and _is_token_endpoint(path):
         raise OperationForbiddenError(_TOKEN_DETAIL)
     if found.contested:
         raise BadTargetError(_CONTESTED_DETAIL)
+    if plain is None:
+        _compare_readings(path, method, found.operation)
     return found
 
 
@@ -77,27 +77,25 @@ _READINGS_DETAIL: Final = (
 )
 
 
-def _read_closely(raw: bytes, method: str) -> Match:
+def _path(raw: bytes) -> str:
     if not _ACCEPTABLE(raw):
         raise BadTargetError(_FORM_DETAIL)
     path = raw.partition(b"?")[0].decode("ascii")
     if _MALFORMED_ESCAPE(path):
         raise BadTargetError(_ESCAPE_DETAIL)
-    if _is_token_endpoint(path):
-        raise OperationForbiddenError(_TOKEN_DETAIL)
-    found = match(method, path)
-    if found.contested:
-        raise BadTargetError(_CONTESTED_DETAIL)
+    return path
+
+
+def _compare_readings(path: str, method: str, operation: Operation) -> None:
     for reading, only_decoded in _readings(path):
         if _CONTROL(reading):
             raise BadTargetError(_ESCAPE_DETAIL)
-        other = match(method, reading)
+        found = match(method, reading)
         # An encoded slash is data of its parameter (card tokens hold some), unless decoding makes it a known path.
-        is_data = only_decoded and other.operation is OTHER
-        differs = other.contested or (other.operation is not found.operation and not is_data)
+        is_data = only_decoded and found.operation is OTHER
+        differs = found.contested or (found.operation is not operation and not is_data)
         if differs or _is_token_endpoint(reading):
             raise BadTargetError(_READINGS_DETAIL)
-    return found
 
 
 def _readings(path: str) -> Iterator[tuple[str, bool]]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
-from hypothesis import assume, example, given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.errors import BadTargetError, OperationForbiddenError
@@ -38,7 +38,7 @@ def bent(draw: st.DrawFn) -> str:
     honest = [row.path for row in peer.CATALOGUE] + ["/api/token/", "/api/token/refresh/"]
     path = re.sub(
         r"\{\w+\}",
-        lambda _: draw(st.sampled_from(["x", "a%2Fb", "..", "status", "032.840"])),
+        lambda _: draw(st.sampled_from(["x", "a%2Fb", "a%252Fb", "a%5Cb", "a\\b", "..", "status", "032.840"])),
         draw(st.sampled_from(honest)),
     )
     for _ in range(draw(st.integers(0, 3))):
@@ -93,6 +93,14 @@ def with_slashes(path: str) -> str:
 STAGES: Final[list[Stage]] = [decoded, resolved, collapsed, without_parameters, with_slashes]
 
 
+def readings(path: str, *worked: Stage) -> Iterator[tuple[str, tuple[Stage, ...]]]:
+    """Every path that servers in a row make of this one, and the stages that changed something."""
+    yield path, worked
+    for stage in STAGES:
+        if len(worked) < 5 and (stage is not decoded or worked.count(decoded) < 2) and stage(path) != path:
+            yield from readings(stage(path), *worked, stage)
+
+
 def name_of(method: str, path: str) -> str:
     found = peer.match("GET" if method == "HEAD" else method, path)
     return found.operation.name if found and found.operation else "other"
@@ -102,26 +110,21 @@ def is_token_endpoint(path: str) -> bool:
     return re.match(r"/api/token(/|\Z)", path, re.IGNORECASE) is not None
 
 
-@given(METHODS, PATHS, st.lists(st.sampled_from(STAGES), max_size=7))
-@example("PATCH", "/api/payin/subscriptions/x%2Fstatus", [decoded])
-@example("POST", "/x/..;/api/token/", [without_parameters, resolved])
-def test_no_chain_of_servers_reads_an_accepted_target_otherwise(method: str, path: str, stages: list[Stage]) -> None:
-    assume(stages.count(decoded) <= 2)
+@given(METHODS, PATHS)
+@example("PATCH", "/api/payin/subscriptions/x%2Fstatus")
+@example("POST", "/x/..;/api/token/")
+def test_no_chain_of_servers_reads_an_accepted_target_otherwise(method: str, path: str) -> None:
     try:
         accepted = read_target(path.encode(), method).operation.name
     except (BadTargetError, OperationForbiddenError):
         return
     assert accepted == name_of(method, path)
-    reading, worked = path, list[Stage]()
-    for stage in stages:
-        if stage(reading) != reading:
-            reading = stage(reading)
-            worked.append(stage)
-    assert not is_token_endpoint(reading)
-    name = name_of(method, reading)
-    # An encoded slash is data of its parameter; who takes it for a separator finds nothing.
-    slash_is_data = name == "other" and worked.count(decoded) == 1 and set(worked) <= {decoded, collapsed}
-    assert name == accepted or slash_is_data
+    for reading, worked in readings(path):
+        assert not is_token_endpoint(reading)
+        name = name_of(method, reading)
+        # An encoded slash is data of its parameter; who takes it for a separator finds nothing.
+        slash_is_data = name == "other" and worked.count(decoded) == 1 and set(worked) <= {decoded, collapsed}
+        assert name == accepted or slash_is_data
 
 
 @given(METHODS, st.sampled_from(peer.CATALOGUE), st.data())
