@@ -65,12 +65,13 @@ audit: $(VENV)/.dev ## ask the public advisory service about every pinned packag
 	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements/dev.txt
 
 image: ## build the container image with docker, podman or buildah; BASE= another base image, IMAGE= its name
-	@if docker info >/dev/null 2>&1; then engine=docker; \
-	elif command -v podman >/dev/null; then engine=podman; \
-	elif command -v buildah >/dev/null; then engine=buildah; \
-	else echo 'No container engine: start Docker, or install podman or buildah.' >&2; exit 1; fi; \
-	set -x; exec $$engine build --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
-		--build-arg REVISION=$$(git rev-parse HEAD) $(if $(BASE),--build-arg BASE=$(BASE)) --tag $(IMAGE) .
+	@if docker info >/dev/null 2>&1; then set -- docker build; \
+	elif command -v podman >/dev/null; then set -- podman build --format docker; \
+	elif command -v buildah >/dev/null; then set -- buildah build --format docker; \
+	else echo 'No container engine. Fix: start Docker, or install podman or buildah.' >&2; exit 1; fi; \
+	set -x; "$$@" --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) --build-arg REVISION=$$(git rev-parse HEAD) \
+		--build-arg VERSION=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) \
+		$(if $(BASE),--build-arg BASE=$(BASE)) --tag $(IMAGE) .
 
 clean: ## remove what was made, .venv included
 	rm -rf $(VENV) .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
