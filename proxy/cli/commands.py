@@ -70,9 +70,11 @@ def serve() -> Exit:
 
 @commands.command(short_help="See it work, without an account.")
 @click.option(
-    "--listen", type=kinds.tcp_address, help="Where the sidecar takes calls.  [default: 127.0.0.1:8080 if free]"
+    "--listen", type=kinds.loopback_address, help="Where the sidecar takes calls.  [default: 127.0.0.1:8080 if free]"
 )
-@click.option("--admin-listen", type=kinds.tcp_address, help="Its admin listener.  [default: 127.0.0.1:8081 if free]")
+@click.option(
+    "--admin-listen", type=kinds.loopback_address, help="Its admin listener.  [default: 127.0.0.1:8081 if free]"
+)
 @click.option("--once", is_flag=True, help="End after the walk, with exit code 1 if a step went wrong.")
 def demo(*, listen: TcpAddress | None, admin_listen: TcpAddress | None, once: bool) -> Exit:
     """See it work: a simulated Localpayment and a sidecar in one go.
@@ -137,7 +139,9 @@ def simulator(*, log_calls: bool, username: str | None, password: str | None, **
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--host") from None
     except OSError as error:
-        return _failed(f"{error.strerror or error}: choose other ports with --port and --control-port; 0 is any")
+        return _failed(
+            f"cannot listen: {error.strerror or error}: choose other ports with --port and --control-port; 0 is any"
+        )
     return Exit.FINE
 
 

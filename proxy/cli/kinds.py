@@ -31,11 +31,11 @@ def lifetime(text: str) -> float:
     return seconds
 
 
-def tcp_address(text: str) -> TcpAddress:
-    """Read `host:port`; port 0 is any free one."""
+def loopback_address(text: str) -> TcpAddress:
+    """Read `host:port` of this machine; port 0 is any free one."""
     address = _read(parsing.listen, text)
-    if not isinstance(address, TcpAddress):
-        message = "write host:port, such as 127.0.0.1:8080"
+    if not isinstance(address, TcpAddress) or not address.is_loopback:
+        message = "write host:port of this machine, such as 127.0.0.1:8080"
         raise click.BadParameter(message)
     return address
 

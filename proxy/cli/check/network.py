@@ -45,7 +45,7 @@ async def resolve(journey: Journey) -> str:
             found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except TimeoutError:
         raise _too_slow(journey, "the name was not resolved", "check this machine's resolver") from None
-    except (socket.gaierror, UnicodeError):
+    except socket.gaierror:
         advice = f"check {variable}, and that this machine's resolver knows the name"
         seen = f"the name {host} cannot be resolved"
         raise FailedError(seen, advice, Exit.UNAVAILABLE) from None
@@ -66,8 +66,8 @@ async def dial(journey: Journey) -> str:
     except ConnectionRefusedError:
         seen = f"{host} port {port} refuses connections"
         raise FailedError(seen, f"check {variable}; nothing listens there", Exit.UNAVAILABLE) from None
-    except (OSError, RuntimeError) as error:  # uvloop raises RuntimeError for some failures to connect
-        seen = f"{host} port {port}: {getattr(error, 'strerror', None) or 'cannot be reached'}"
+    except OSError as error:
+        seen = f"{host} port {port} cannot be reached: {error.strerror or 'every address failed'}"
         raise FailedError(seen, advice, Exit.UNAVAILABLE) from None
     peer = sock.getpeername()[0]
     journey.stream = await asyncio.open_connection(sock=sock)
@@ -91,10 +91,12 @@ async def tunnel(journey: Journey) -> str:
     except TimeoutError:
         raise _too_slow(journey, "no answer to CONNECT", "check the egress proxy's own log") from None
     except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-        seen = "the egress proxy gave no HTTP answer to CONNECT"
-        raise FailedError(seen, "check that PROXY_EGRESS_PROXY names an HTTP proxy", Exit.UNAVAILABLE) from None
+        head = b""
     shape = STATUS_LINE.match(head)
-    status = int(shape[1]) if shape else 0
+    if shape is None:
+        seen = "the egress proxy gave no HTTP answer to CONNECT"
+        raise FailedError(seen, "check that PROXY_EGRESS_PROXY names an HTTP proxy", Exit.UNAVAILABLE)
+    status = int(shape[1])
     if 200 <= status < 300:  # noqa: PLR2004 - the class of successes, RFC 9110 section 15.3
         return f"{egress} opened a tunnel to {authority}"
     if status == PROXY_AUTHENTICATION_REQUIRED:

@@ -13,7 +13,7 @@ import aiohttp
 
 from proxy.app import Sidecar
 from proxy.cli.demo.stage import Stage
-from proxy.cli.demo.walk import BALANCE, FIRST_LIFETIME, LATER_LIFETIME, PATIENCE, STEPS, walk
+from proxy.cli.demo.walk import BALANCE, FIRST_LIFETIME, LATER_LIFETIME, STEPS, walk
 from proxy.cli.exits import Exit
 from proxy.cli.stopping import stop_requested
 from proxy.config import TcpAddress, load_settings
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from proxy.config import Settings
 
 USERNAME: Final = "demo"
+HOST: Final = "127.0.0.1"
 
 
 async def show(
@@ -46,11 +47,16 @@ async def show(
     options = SimulatorOptions(username=Secret(USERNAME), password=Secret(password), access_lifetime=FIRST_LIFETIME)
     with stop_requested() as stop:
         async with Simulator(options) as simulator, aiohttp.ClientSession() as client:
-            settings = _settings(simulator.url, password, listen or _free(8080), admin_listen or _free(8081))
+            settings = _settings(
+                simulator.url,
+                password,
+                listen or TcpAddress(HOST, free_port(8080)),
+                admin_listen or TcpAddress(HOST, free_port(8081)),
+            )
             async with Sidecar(settings) as sidecar:
                 stage = Stage(simulator, sidecar.url, sidecar.admin_url, client, tell)
                 _introduce(stage)
-                await stage.until(stage.ready, PATIENCE, "the first login")
+                await stage.until(stage.ready, "the first login")
                 simulator.change_settings(access_lifetime=LATER_LIFETIME)
                 wrong = await walk(stage)
                 tell(f"\n{len(STEPS) - wrong} of {len(STEPS)} steps went as they must.")
@@ -74,13 +80,13 @@ def _settings(origin: str, password: str, listen: TcpAddress, admin_listen: TcpA
     )
 
 
-def _free(port: int) -> TcpAddress:
-    """Return the loopback address with this port if nobody listens there, else with any port."""
+def free_port(port: int) -> int:
+    """Return the port if nobody listens there on the loopback address, else 0, which is any."""
     try:
-        with socket.create_server(("127.0.0.1", port)):
-            return TcpAddress("127.0.0.1", port)
+        with socket.create_server((HOST, port)):
+            return port
     except OSError:
-        return TcpAddress("127.0.0.1", 0)
+        return 0
 
 
 def _introduce(stage: Stage) -> None:
@@ -91,7 +97,6 @@ def _introduce(stage: Stage) -> None:
 def _invite(stage: Stage) -> None:
     stage.tell("\nBoth stay up; end them with Ctrl-C. To try:")
     stage.tell(f"  curl -s {stage.origin}{BALANCE}")
-    stage.tell(f"  curl -s {stage.admin}/status          # what the sidecar is doing; a page in a browser")
     stage.tell(f"  curl -s {stage.admin}/metrics")
     stage.tell(f"  curl -s {stage.simulator.control_url}/          # commands that let Localpayment misbehave")
     stage.tell(f"  curl -s {stage.simulator.control_url}/log       # the calls that Localpayment saw")

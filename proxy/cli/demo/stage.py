@@ -12,10 +12,10 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+import aiohttp
 
-    import aiohttp
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from proxy.simulator.server import Simulator
     from proxy.simulator.service import LoggedCall
@@ -45,6 +45,7 @@ class Stage:
         origin: where the sidecar takes calls.
         admin: where it shows its health and metrics.
         tell: prints a line.
+        patience: seconds that a busy machine may take for what it does in less than two.
     """
 
     simulator: Simulator
@@ -52,15 +53,21 @@ class Stage:
     admin: str
     client: aiohttp.ClientSession
     tell: Callable[[str], None]
+    patience: float = 20.0
 
     async def call(self, path: str, body: Mapping[str, object] | None = None) -> Reply:
         """Call the sidecar, POST with a body and GET without; tell the call, its answer and what Localpayment saw."""
         seen = len(self.simulator.log)
         for line in curl(self.origin + path, body):
             self.tell(line)
-        async with self.client.request("GET" if body is None else "POST", self.origin + path, json=body) as answer:
-            reply = Reply(answer.status, _content(await answer.text()))
-            self.tell(f"  HTTP {answer.status} {answer.reason or ''}".rstrip())
+        method = "GET" if body is None else "POST"
+        try:
+            async with self.client.request(method, self.origin + path, json=body) as answer:
+                reply = Reply(answer.status, _content(await answer.text()))
+                self.tell(f"  HTTP {answer.status} {answer.reason or ''}".rstrip())
+        except aiohttp.ClientError as error:
+            message = f"the sidecar gave no answer ({type(error).__name__})"
+            raise WrongError(message) from error
         for line in json.dumps(reply.content, indent=2, ensure_ascii=False).splitlines():
             self.tell(f"  {line}")
         self.note(f"Localpayment saw: {_seen(list(self.simulator.log)[seen:])}.")
@@ -98,14 +105,14 @@ class Stage:
         """Count the tokens that the sidecar has been granted; the last one is in use."""
         return await self.count("token_fetches_total", 'result="granted"')
 
-    async def until(self, holds: Callable[[], Any], seconds: float, what: str) -> None:
-        """Look until an asynchronous condition holds, for at most so many seconds."""
+    async def until(self, holds: Callable[[], Awaitable[bool]], what: str) -> None:
+        """Look until an asynchronous condition holds, as long as patience lasts."""
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(self.patience):
                 while not await holds():  # noqa: ASYNC110 - what is looked at is another listener's answer
                     await asyncio.sleep(LOOK_AGAIN)
         except TimeoutError:
-            message = f"{what} did not happen within {seconds:g} s"
+            message = f"{what} did not happen within {self.patience:g} s"
             raise WrongError(message) from None
 
 

@@ -17,7 +17,6 @@ OPENING_BALANCE: Final = 100000.0
 # The first access token lives so short that its renewal can be watched; the next ones live as Localpayment's do.
 FIRST_LIFETIME: Final = 4.0  # seconds
 LATER_LIFETIME: Final = 300.0  # seconds
-PATIENCE: Final = 20.0  # seconds that a busy machine may take to do what it does in less than two
 
 
 async def balance(stage: Stage) -> None:
@@ -55,7 +54,7 @@ async def rotation(stage: Stage) -> None:
     async def renewed() -> bool:
         return await stage.generation() > 1
 
-    await stage.until(renewed, PATIENCE, "the renewal of the first token")
+    await stage.until(renewed, "the renewal of the first token")
     stage.note(f"The first token lived {FIRST_LIFETIME:g} s; it was refreshed before its end, and no call waited.")
     stage.note(f"Token generation {await stage.generation()} is in use now.")
     reply = await stage.call(BALANCE)

@@ -1,0 +1,84 @@
+"""What `demo` shows, and that it notices when something is not as it shows."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import socket
+
+import aiohttp
+import pytest
+
+from proxy.cli.demo.show import free_port
+from proxy.cli.demo.stage import Stage
+from proxy.cli.demo.walk import STEPS, walk
+from proxy.simulator.server import Simulator
+from tests.processes import ran, running
+
+ANY_PORTS = ("--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
+
+
+async def test_the_walk_goes_well_and_shows_each_step_as_a_command_to_type() -> None:
+    finished = await ran("demo", "--once", *ANY_PORTS)
+    assert (finished.code, finished.err) == (0, "")
+    headings = re.findall(r"^\d\. (.*)$", finished.out, re.MULTILINE)
+    assert headings == [step.__doc__ for step in STEPS]
+    assert f"{len(STEPS)} of {len(STEPS)} steps went as they must." in finished.out
+    for part in (
+        "/api/accounts/032.840.00000001/balance",
+        "HTTP 201 Created",
+        "External ID already used",
+        "Token generation 2 is in use now.",
+        "POST create_payin → 401",
+        '"outcome": "unknown"',
+        "operation_forbidden",
+    ):
+        assert part in finished.out
+    assert "eyJ" not in finished.out
+    commands = re.findall(r"^\$ (curl (?:.*\\\n)*.*)$", finished.out, re.MULTILINE)
+    assert len(commands) >= len(STEPS)
+    for command in commands:
+        assert shlex.split(command)[0] == "curl"
+
+
+async def test_without_once_both_stay_up_with_addresses_to_try_until_a_signal() -> None:
+    async with running("demo", *ANY_PORTS) as demo, aiohttp.ClientSession() as client:
+        await demo.says("Both stay up")
+        for _ in range(4):
+            command = await demo.says("curl")
+            url = re.search(r"http://\S+", command)
+            assert url is not None
+            async with client.get(url[0]) as answer:
+                assert answer.status == 200, command
+        assert (await demo.stopped()).code == 0
+
+
+@pytest.mark.parametrize("option", ["--listen", "--admin-listen"])
+async def test_an_address_in_use_is_one_line_with_its_fix(option: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        finished = await ran("demo", "--once", *ANY_PORTS, option, address)
+    assert finished.code == 1
+    assert f"{address}: cannot listen there" in finished.err
+    assert len(finished.err.splitlines()) == 1
+
+
+async def test_an_address_beyond_this_machine_is_refused() -> None:
+    finished = await ran("demo", "--once", "--listen", "0.0.0.0:0")
+    assert (finished.code, finished.out) == (2, "")
+    assert "this machine" in finished.err
+
+
+def test_a_default_port_that_is_taken_gives_way_to_any() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert free_port(port) == 0
+    assert free_port(port) == port
+
+
+async def test_a_walk_without_a_working_sidecar_counts_every_step_as_wrong() -> None:
+    said: list[str] = []
+    async with Simulator() as simulator, aiohttp.ClientSession() as client:
+        stage = Stage(simulator, simulator.url, simulator.control_url, client, said.append, patience=0.1)
+        assert await walk(stage) == len(STEPS)
+    assert sum("WRONG: " in line for line in said) == len(STEPS)

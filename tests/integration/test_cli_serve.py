@@ -1,0 +1,98 @@
+"""How `serve` lives and ends as a process."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+from typing import TYPE_CHECKING
+
+import aiohttp
+import pytest
+
+from proxy.secret import Secret
+from proxy.simulator.server import Simulator, SimulatorOptions
+from tests.processes import Running, ran, running
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+NAME, WORD = "the-username", "the-password"
+BALANCE = "/api/accounts/032.840.00000001/balance"
+
+
+@pytest.fixture
+async def simulator() -> AsyncIterator[Simulator]:
+    async with Simulator(SimulatorOptions(username=Secret(NAME), password=Secret(WORD))) as running_simulator:
+        yield running_simulator
+
+
+def told(simulator: Simulator, **more: str) -> dict[str, str]:
+    return {
+        "LOCALPAYMENT_ENVIRONMENT": "sandbox",
+        "LOCALPAYMENT_BASE_URL": simulator.url,
+        "LOCALPAYMENT_USERNAME": NAME,
+        "LOCALPAYMENT_PASSWORD": WORD,
+        "PROXY_LISTEN": "127.0.0.1:0",
+        "PROXY_ADMIN_LISTEN": "127.0.0.1:0",
+        **more,
+    }
+
+
+@contextlib.asynccontextmanager
+async def serving(settings: dict[str, str]) -> AsyncIterator[tuple[Running, str, str]]:
+    """A sidecar that has logged where it listens, and both its addresses."""
+    async with running("serve", settings=settings) as sidecar:
+        started = json.loads(await sidecar.says("sidecar.started"))
+        yield sidecar, started["data"], started["admin"]
+
+
+async def status_of(url: str) -> int:
+    async with aiohttp.ClientSession() as client, client.get(url) as answer:
+        return answer.status
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_calls_are_relayed_until_a_signal_ends_it(simulator: Simulator, number: signal.Signals) -> None:
+    async with serving(told(simulator)) as (sidecar, data, admin):
+        await sidecar.says("token.refreshed")
+        assert await status_of(data + BALANCE) == 200
+        assert await status_of(f"{admin}/readyz") == 200
+        finished = await sidecar.stopped(number)
+    assert (finished.code, finished.err) == (0, "")
+    assert WORD not in finished.out
+
+
+async def test_a_wrong_password_leaves_it_alive_and_unready(simulator: Simulator) -> None:
+    async with serving(told(simulator, LOCALPAYMENT_PASSWORD="another")) as (sidecar, data, admin):
+        await sidecar.says("token.fetch_failed")
+        assert await status_of(f"{admin}/livez") == 200
+        assert await status_of(f"{admin}/readyz") == 503
+        assert await status_of(data + BALANCE) == 503
+        assert (await sidecar.stopped()).code == 0
+    assert simulator.token_calls == {"password": 1}
+
+
+async def test_healthcheck_and_wait_see_the_sidecar_on_its_socket(simulator: Simulator, tmp_path: Path) -> None:
+    settings = told(simulator, PROXY_ADMIN_LISTEN=f"unix:{tmp_path}/admin.sock")
+    assert (await ran("healthcheck", settings=settings)).code == 1
+    async with serving(settings):
+        waited = await ran("wait", "--timeout", "20s", settings=settings)
+        assert (waited.code, waited.out) == (0, "ready\n")
+        assert (await ran("healthcheck", settings=settings)).code == 0
+    async with serving({**settings, "LOCALPAYMENT_PASSWORD": "another"}) as (sidecar, _, _):
+        await sidecar.says("token.fetch_failed")
+        checked = await ran("healthcheck", settings=settings)
+    assert checked.code == 1
+    assert "answered 503" in checked.err
+
+
+async def test_a_credential_file_that_vanishes_before_the_start_is_bad_configuration(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    settings = told(simulator, LOCALPAYMENT_PASSWORD_FILE=str(tmp_path / "password"))
+    del settings["LOCALPAYMENT_PASSWORD"]
+    finished = await ran("serve", settings=settings)
+    assert finished.code == 78
+    assert len(finished.err.splitlines()) == 1
