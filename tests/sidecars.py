@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import io
 import json
 import secrets
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from proxy.app import Sidecar
-from proxy.config import Environment, EnvironmentSource, Origin, Settings, TcpAddress
+from proxy.config import EnvironmentSource, Origin, Settings, TcpAddress, load_settings
 from proxy.ops.logs import open_log
 from proxy.secret import Secret
 
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
     from proxy.clock import Clock
 
+# Every setting's default, so that one that is added later needs no word here; read before any loop runs.
+DEFAULTS = load_settings(
+    {"LOCALPAYMENT_ENVIRONMENT": "sandbox", "LOCALPAYMENT_USERNAME": "merchant", "LOCALPAYMENT_PASSWORD": "invented"}
+)
 BOUND = 20.0  # seconds that nothing here may take; only a defect reaches it
 
 
@@ -34,32 +39,18 @@ def settings_for(url: str, **changes: Any) -> Settings:
     assert where.hostname is not None
     assert where.port is not None
     values: dict[str, Any] = {
-        "environment": Environment.SANDBOX,
         "origin": Origin(where.hostname, where.port, tls=where.scheme == "https"),
         "credentials": EnvironmentSource(Secret("merchant"), Secret(secrets.token_urlsafe(24))),
         "listen": TcpAddress("127.0.0.1", 0),
         "admin_listen": TcpAddress("127.0.0.1", 0),
-        "allow_remote": False,
-        "allowed_hosts": None,
-        "policy_file": None,
-        "max_request_body": 32 * 1024 * 1024,
-        "replay_buffer": 1024 * 1024,
-        "connect_timeout": 5.0,
         "response_timeout": 10.0,
         "idle_timeout": 10.0,
-        "token_wait": 2.5,
-        "token_timeout": 5.0,
         "header_timeout": 5.0,
-        "max_in_flight": 512,
-        "drain_delay": 0.0,
         "drain_timeout": 5.0,
-        "upstream_ca_file": None,
-        "egress_proxy": None,
         "log_level": "debug",
         "log_format": "json",
-        "effects_idle": 2.0,
     }
-    return Settings(**{**values, **changes})
+    return dataclasses.replace(DEFAULTS, **{**values, **changes})
 
 
 class Running:
@@ -130,8 +121,8 @@ class Running:
 async def sidecar(settings: Settings, *, ready: bool = True, clock: Clock | None = None) -> AsyncIterator[Running]:
     """Run a sidecar inside the block, waiting first for its token if `ready`."""
     log = io.StringIO()
-    logger = open_log(settings.log_level, settings.log_format, log)
-    async with Sidecar(settings, clock=clock, logger=logger) as started, aiohttp.ClientSession() as session:
+    opened = open_log(settings.log_level, settings.log_format, log)
+    async with Sidecar(settings, clock=clock, log=opened) as started, aiohttp.ClientSession() as session:
         running = Running(started, session, log)
         if ready:
             await running.until_ready()

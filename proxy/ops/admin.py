@@ -47,18 +47,34 @@ class Admin:
     def application(self) -> web.Application:
         """Return the application with all routes."""
         application = web.Application(middlewares=[self._log])
-        health = self._health
         application.add_routes(
             [
-                web.get("/livez", lambda _: _probe(health.live())),
-                web.get("/readyz", lambda _: _probe(health.ready())),
-                web.get("/startupz", lambda _: _probe(health.started())),
+                web.get("/livez", self._livez),
+                web.get("/readyz", self._readyz),
+                web.get("/startupz", self._startupz),
                 web.get("/metrics", self._expose),
-                web.post("/-/drain", lambda _: _order(self._drain, "unready from now on")),
-                web.post("/-/quit", lambda _: _order(self._quit, "shutting down")),
+                web.post("/-/drain", self._begin_drain),
+                web.post("/-/quit", self._begin_quit),
             ]
         )
         return application
+
+    async def _livez(self, _: web.Request) -> web.Response:
+        return _probed(self._health.live())
+
+    async def _readyz(self, _: web.Request) -> web.Response:
+        return _probed(self._health.ready())
+
+    async def _startupz(self, _: web.Request) -> web.Response:
+        return _probed(self._health.started())
+
+    async def _begin_drain(self, _: web.Request) -> web.Response:
+        self._drain()
+        return web.Response(status=202, text="unready from now on\n")
+
+    async def _begin_quit(self, _: web.Request) -> web.Response:
+        self._quit()
+        return web.Response(status=202, text="shutting down\n")
 
     async def _expose(self, request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
@@ -85,10 +101,5 @@ class Admin:
             self._logger.info("admin.answered", **facts)
 
 
-async def _probe(verdict: Verdict) -> web.Response:
+def _probed(verdict: Verdict) -> web.Response:
     return web.Response(status=200 if verdict.good else 503, text=verdict.reason + "\n")
-
-
-async def _order(carry_out: Callable[[], None], text: str) -> web.Response:
-    carry_out()
-    return web.Response(status=202, text=text + "\n")

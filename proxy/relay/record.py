@@ -19,7 +19,8 @@ OTHER_METHOD: Final = "other"
 class Resend(StrEnum):
     """Why a call was sent again: the values of a metric's label."""
 
-    TOKEN = "token"  # noqa: S105 - a reason, not a secret
+    TOKEN = "token"  # noqa: S105 - a reason, not a secret; a newer one was had
+    SAME_TOKEN = "same_token"  # noqa: S105 - as above; the node that refused it lagged behind
     DISCONNECTED = "disconnected"
     CONNECT = "connect"
 
@@ -42,6 +43,7 @@ class Record:
         attempts: how often the call was given to the upstream pool.
         resends: the reasons of all attempts but the first.
         generation: of the token that the last attempt carried, 0 without one.
+        subject: keyed hash of the merchant's id of what the call is about; empty when nobody asked, or none is known.
     """
 
     request_id: str
@@ -61,6 +63,7 @@ class Record:
     attempts: int = 0
     resends: list[Resend] = field(default_factory=list)
     generation: int = 0
+    subject: str = ""
 
     @property
     def own_seconds(self) -> float:

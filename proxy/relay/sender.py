@@ -1,7 +1,7 @@
 """How often is a call given to the upstream pool, and with which token?
 
-Once; again only where `resend` allows it, or after a 401 that proves that nothing was executed and that brought a newer
-token. Never a third time for the same reason.
+Once; again only where `resend` allows it, or after a 401 that proves that nothing was executed, with a newer token or
+with one that a lagging node did not know yet. Never twice for the same reason.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Protocol
 from proxy.relay.headers import headers_to_upstream
 from proxy.relay.record import Resend
 from proxy.relay.resend import UNKNOWN, after_fault
-from proxy.relay.unauthorized import challenges_bearer, look_into
+from proxy.relay.unauthorized import read_refusal
 from proxy.upstream.model import Call, Stream, UpstreamFault
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from proxy.relay.passage import Passage
+    from proxy.relay.unauthorized import Refusal
     from proxy.tokens.model import AccessToken
     from proxy.upstream.answer import Answer
     from proxy.upstream.model import Body
@@ -34,11 +37,11 @@ class Tokens(Protocol):
         """Return the token to inject after a bounded wait, or raise a NotSentError."""
         ...
 
-    async def replacement(self, generation: int) -> AccessToken | None:
-        """After a 401: return a newer token, or None when none came in time."""
+    async def replacement(self, generation: int, code: str | None = None) -> AccessToken | None:
+        """After a 401: return a newer token, the same one if it may just not be known everywhere, or None."""
         ...
 
-    def dispute(self, generation: int) -> bool:
+    def dispute(self, generation: int, code: str | None = None) -> bool:
         """After a 401 that cannot be repeated: see to a newer token for the calls to come."""
         ...
 
@@ -68,20 +71,32 @@ class Sender:
             if answer.status != HTTPStatus.UNAUTHORIZED:
                 return answer, []
             try:
-                proven, pieces = (True, []) if challenges_bearer(answer) else await look_into(answer)
-                newer = await self._newer(token, again=held and Resend.TOKEN not in record.resends) if proven else None
+                refusal = await read_refusal(answer)
+                again = await self._after(refusal, token, record.resends, held=held)
             except UpstreamFault as fault:
                 passage.spent(fault.exchange)
                 raise UNKNOWN[fault.kind](said(fault)) from fault
             except BaseException:
                 answer.close()
                 raise
-            if newer is None:
-                return answer, pieces
+            if again is None:
+                return answer, refusal.pieces
             answer.close()
             passage.spent(answer.exchange)
-            record.resends.append(Resend.TOKEN)
-            token = newer
+            record.resends.append(_reason(token, again))
+            token = again
+
+    async def _after(
+        self, refusal: Refusal, token: AccessToken, resends: Collection[Resend], *, held: bool
+    ) -> AccessToken | None:
+        """Return the token to send the call with once more, or None when the 401 is the caller's answer."""
+        if not refusal.proven:
+            return None
+        if not held or Resend.TOKEN in resends:
+            self._tokens.dispute(token.generation, refusal.code)
+            return None
+        again = await self._tokens.replacement(token.generation, refusal.code)
+        return None if again is None or _reason(token, again) in resends else again
 
     async def _once(self, passage: Passage, body: Body, token: AccessToken, *, held: bool) -> Answer | None:
         """Send the call; return None when it must be sent once more."""
@@ -98,11 +113,9 @@ class Sender:
                 return None
             raise verdict(said(fault)) from fault
 
-    async def _newer(self, token: AccessToken, *, again: bool) -> AccessToken | None:
-        if again:
-            return await self._tokens.replacement(token.generation)
-        self._tokens.dispute(token.generation)
-        return None
+
+def _reason(token: AccessToken, again: AccessToken) -> Resend:
+    return Resend.SAME_TOKEN if again.generation == token.generation else Resend.TOKEN
 
 
 def _call(passage: Passage, body: Body, token: AccessToken) -> Call:
