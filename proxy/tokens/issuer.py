@@ -6,15 +6,18 @@ No redirect is followed, no answer's body is quoted anywhere, and a 401 is told 
 from __future__ import annotations
 
 import json
+import math
 import ssl
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Self
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final, Self
 
 import aiohttp
 
-from proxy.tokens.model import Grant, Issued, UnusableTokenError, read_answer
+from proxy.tokens.model import Issued, UnusableTokenError, read_answer
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -26,10 +29,13 @@ if TYPE_CHECKING:
     from proxy.credentials.model import Credentials
     from proxy.secret import Secret
 
-LOGIN_PATH = "/api/token/"
-REFRESH_PATH = "/api/token/refresh/"
-MAX_ANSWER = 64 * 1024  # bytes; DESIGN section 5
-DENIED_PAUSE = 15.0  # seconds before the next try after a 4xx that a person has to cure, such as an IP not allow-listed
+LOGIN_PATH: Final = "/api/token/"
+REFRESH_PATH: Final = "/api/token/refresh/"
+MAX_ANSWER: Final = 64 * 1024  # bytes; DESIGN section 5
+PIECE: Final = 16 * 1024  # bytes read at once
+DENIED_PAUSE: Final = (
+    15.0  # seconds before the next try after a 4xx that a person has to cure, such as an IP not allow-listed
+)
 
 
 class FetchResult(StrEnum):
@@ -47,7 +53,7 @@ class FetchResult(StrEnum):
     UNREACHABLE = "unreachable"
 
 
-@dataclass
+@dataclass(eq=False)
 class FetchFailedError(Exception):
     """A token fetch brought no token.
 
@@ -113,7 +119,7 @@ class Issuer:
         """
         return await self._post(REFRESH_PATH, {"refresh": token.reveal()}, timeout)
 
-    async def _post(self, path: str, body: dict[str, str], timeout: float) -> Issued:  # noqa: ASYNC109
+    async def _post(self, path: str, body: dict[str, str], timeout: float) -> Issued:  # noqa: ASYNC109 - as above
         if self._session is None:
             message = "the issuer is used before it is entered"
             raise RuntimeError(message)
@@ -123,22 +129,23 @@ class Issuer:
                 self._base + path,
                 json=body,
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=timeout),
-                proxy=None if self._egress is None else f"http://{self._egress.host}:{self._egress.port}",
+                # aiohttp would round a bound of 5 s or more up to a whole second of its loop's clock.
+                timeout=aiohttp.ClientTimeout(total=timeout, ceil_threshold=math.inf),
+                proxy=None if self._egress is None else str(self._egress),
                 proxy_headers=self._proxy_headers(),
             ) as answer:
-                _check_status(answer.status, answer.headers)
-                text = await _bounded(answer.content)
                 date = http_date(answer.headers.get("Date"))
+                _check_status(answer.status, answer.headers, self._clock.wall() if date is None else date)
+                text = await _bounded(answer.content)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             # aiohttp's own texts may quote what was received, so they end here.
             raise _translated(error) from None
         try:
             return read_answer(json.loads(text), sent_at=sent_at, wall=self._clock.wall(), date=date)
         except UnusableTokenError as error:
-            raise FetchFailedError(FetchResult.MALFORMED, str(error), 200) from None
+            raise FetchFailedError(FetchResult.MALFORMED, str(error), HTTPStatus.OK) from None
         except (ValueError, RecursionError):
-            raise FetchFailedError(FetchResult.MALFORMED, "the answer is not JSON", 200) from None
+            raise FetchFailedError(FetchResult.MALFORMED, "the answer is not JSON", HTTPStatus.OK) from None
 
     def _proxy_headers(self) -> dict[str, str] | None:
         if self._egress is None or self._egress.authorization is None:
@@ -146,30 +153,37 @@ class Issuer:
         return {"Proxy-Authorization": self._egress.authorization.reveal()}
 
 
-def _check_status(status: int, headers: CIMultiDictProxy[str]) -> None:
-    retry_after = seconds_to_wait(headers.get("Retry-After"), http_date(headers.get("Date")))
+def _check_status(status: int, headers: CIMultiDictProxy[str], server_now: float) -> None:
+    retry_after = seconds_to_wait(headers.get("Retry-After"), server_now)
     match status:
-        case 200:
+        case HTTPStatus.OK:
             return
-        case 401:
+        case HTTPStatus.UNAUTHORIZED:
             raise FetchFailedError(FetchResult.REFUSED, "the token endpoint refused the credential", status)
-        case 429:
+        case HTTPStatus.TOO_MANY_REQUESTS:
             raise FetchFailedError(FetchResult.THROTTLED, "the token endpoint throttles us", status, retry_after)
-        case _ if status >= 500:
+        case _ if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise FetchFailedError(FetchResult.SERVER_ERROR, "the token endpoint failed", status, retry_after)
-        case _ if status >= 400:
+        case _ if status >= HTTPStatus.BAD_REQUEST:
             reason = "the token endpoint denied the request; is this source IP allow-listed?"
             raise FetchFailedError(FetchResult.DENIED, reason, status, max(retry_after, DENIED_PAUSE))
+        case _ if status >= HTTPStatus.MULTIPLE_CHOICES:
+            reason = (
+                "the token endpoint redirects, which is not followed; is LOCALPAYMENT_BASE_URL Localpayment's origin?"
+            )
+            raise FetchFailedError(FetchResult.MALFORMED, reason, status)
         case _:
             raise FetchFailedError(FetchResult.MALFORMED, "the token endpoint answered with an odd status", status)
 
 
 async def _bounded(stream: aiohttp.StreamReader) -> bytes:
     text = bytearray()
-    async for chunk in stream.iter_chunked(16 * 1024):
+    async for chunk in stream.iter_chunked(PIECE):
         text += chunk
         if len(text) > MAX_ANSWER:
-            raise FetchFailedError(FetchResult.MALFORMED, "the token endpoint's answer is larger than 64 KiB", 200)
+            raise FetchFailedError(
+                FetchResult.MALFORMED, "the token endpoint's answer is larger than 64 KiB", HTTPStatus.OK
+            )
     return bytes(text)
 
 
@@ -179,7 +193,9 @@ def _translated(error: Exception) -> FetchFailedError:
             return FetchFailedError(FetchResult.TIMEOUT, "the token endpoint did not answer in time")
         case aiohttp.ClientSSLError() | ssl.SSLError():
             return FetchFailedError(FetchResult.TLS, "no trusted TLS connection to the token endpoint")
-        case aiohttp.ClientConnectorError() | aiohttp.ClientHttpProxyError() | aiohttp.ClientProxyConnectionError():
+        case aiohttp.ClientHttpProxyError() | aiohttp.ClientProxyConnectionError():
+            return FetchFailedError(FetchResult.UNREACHABLE, "the egress proxy gave no way to the token endpoint")
+        case aiohttp.ClientConnectorError():
             return FetchFailedError(FetchResult.UNREACHABLE, "the token endpoint cannot be reached")
         case aiohttp.ClientPayloadError() | aiohttp.ClientResponseError():
             return FetchFailedError(FetchResult.MALFORMED, "the token endpoint's answer is not valid HTTP")
@@ -192,12 +208,13 @@ def http_date(value: str | None) -> float | None:
     if value is None:
         return None
     try:
-        return parsedate_to_datetime(value).timestamp()
+        date = parsedate_to_datetime(value)
+        return (date if date.tzinfo is not None else date.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
 
 
-def seconds_to_wait(value: str | None, server_now: float | None) -> float:
+def seconds_to_wait(value: str | None, server_now: float) -> float:
     """Read a Retry-After field (RFC 9110 section 10.2.3): seconds, or a date that is compared with the server's own.
 
     Returns:
@@ -208,4 +225,4 @@ def seconds_to_wait(value: str | None, server_now: float | None) -> float:
     if value.isascii() and value.isdigit():
         return float(value[:9])
     date = http_date(value)
-    return 0.0 if date is None or server_now is None else max(date - server_now, 0.0)
+    return 0.0 if date is None else max(date - server_now, 0.0)

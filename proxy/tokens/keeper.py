@@ -1,75 +1,28 @@
-"""Who renews the token, and how do callers get it? One loop carries out the lifecycle's steps; callers only look or wait.
+"""How do callers get the token? They look, or wait for news within a bound; the loop that renews it is not theirs.
 
-It must never run two fetches at once, and no caller's cancellation may touch a fetch. When the loop dies the process must.
+No caller's cancellation may touch a fetch, and none may hang because the loop died. When it dies the process must.
 """
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
-from proxy.errors import CredentialsRejectedError, TokenUnavailableError
-from proxy.tokens.issuer import FetchFailedError, FetchResult
-from proxy.tokens.lifecycle import Lifecycle, LogIn, Refresh, State, Wait
-from proxy.tokens.model import Grant
+from proxy.errors import CredentialsRejectedError, LockedError, NotSentError, TokenUnavailableError
+from proxy.tokens.lifecycle import Dispute, Lifecycle, State
+from proxy.tokens.renewal import Renewal, TokenEndpoints
+from proxy.tokens.reports import Disputed, Fetched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from proxy.clock import Clock
     from proxy.credentials.model import Credentials
-    from proxy.secret import Secret
-    from proxy.tokens.model import AccessToken, Issued
+    from proxy.tokens.model import AccessToken
 
-NAP = 15.0  # seconds; the loop's timer stops in suspend, so it looks at the clock at least this often
+__all__ = ["Disputed", "Fetched", "Keeper", "TokenEndpoints"]
 
-
-class TokenEndpoints(Protocol):
-    """What the keeper needs of an issuer; both raise FetchFailedError and nothing else."""
-
-    async def log_in(self, credentials: Credentials, timeout: float) -> Issued:  # noqa: ASYNC109 - part of the call
-        """Exchange username and password for a pair."""
-        ...
-
-    async def refresh(self, token: Secret, timeout: float) -> Issued:  # noqa: ASYNC109 - part of the call
-        """Exchange a refresh token for an access token."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """A fetch ended.
-
-    Attributes:
-        grant: what was tried.
-        result: how it ended.
-        seconds: how long it took.
-        generation: of the token held afterwards, 0 without one.
-        reason: why it failed, in words of ours; empty when it did not.
-        status: the HTTP status of a failure, if there was an answer.
-        headroom: seconds that the replaced token could still have been injected; None when none was replaced.
-        skew: the server's clock minus ours in seconds, if the answer told.
-        retry_in: seconds until the loop will act again.
-    """
-
-    grant: Grant
-    result: FetchResult
-    seconds: float
-    generation: int
-    reason: str
-    status: int | None
-    headroom: float | None
-    skew: float | None
-    retry_in: float
-
-
-@dataclass(frozen=True, slots=True)
-class Disputed:
-    """The API refused a token; `renewing` says whether a newer one is held or will be fetched."""
-
-    generation: int
-    renewing: bool
+LEAST_RETRY_AFTER: Final = 1.0  # seconds; the Retry-After field counts whole ones
+LOCKED_RETRY_AFTER: Final = 30.0  # seconds; people unlock, and not at once
 
 
 class Keeper:
@@ -96,16 +49,11 @@ class Keeper:
         token_wait: float,
         fetch_timeout: float,
     ) -> None:
-        self._issuer = issuer
-        self._credentials = credentials
         self._clock = clock
-        self._chance = chance
         self._report = report
         self._token_wait = token_wait
-        self._lifecycle = Lifecycle(fetch_timeout)
-        self._fetching = False
-        self._wake = asyncio.Event()
-        self._news = asyncio.Event()
+        self._lifecycle = Lifecycle(credentials, fetch_timeout)
+        self._renewal = Renewal(issuer, self._lifecycle, clock, chance, report)
 
     @property
     def state(self) -> State:
@@ -119,8 +67,13 @@ class Keeper:
 
     @property
     def rejected(self) -> bool:
-        """Whether the last login was refused."""
-        return self._lifecycle.rejected
+        """Whether the newest credentials that were tried were refused; a session may work on with older ones."""
+        return self._lifecycle.accounts.rejected
+
+    @property
+    def locked(self) -> bool:
+        """Whether tokens are neither held nor fetched, until `unlock`."""
+        return self._lifecycle.locked
 
     @property
     def expiries(self) -> tuple[float | None, float | None]:
@@ -141,120 +94,113 @@ class Keeper:
         """Return the token to inject, after a bounded wait if a fetch is under way or none is held.
 
         Raises:
+            LockedError: an operator has locked the sidecar.
             CredentialsRejectedError: none is held and Localpayment refused the credentials.
-            TokenUnavailableError: none is held and none came in time.
+            TokenUnavailableError: none is held and none came in time, or can come in time.
         """
         deadline = self._clock.now() + self._token_wait
         while True:
             now = self._clock.now()
-            token, busy = self._lifecycle.usable(now), self._busy(now)
-            if token is not None and (not busy or now >= deadline):
-                return token
-            if token is None and not busy and self._lifecycle.rejected:
-                detail = (
-                    "Localpayment refused the username and password that the sidecar was given; an operator must act."
-                )
-                raise CredentialsRejectedError(detail, retry_after=self._until_next_try(now))
-            if now >= deadline:
-                detail = "The sidecar holds no usable access token and none came in time; it goes on trying."
-                raise TokenUnavailableError(detail)
-            await self._next_news(deadline - now)
-
-    async def replacement(self, generation: int) -> AccessToken | None:
-        """After a 401 for the token of `generation`: return a newer one, or None when none came in time."""
-        deadline = self._clock.now() + self._token_wait
-        renewing = self.dispute(generation)
-        while renewing:
-            now = self._clock.now()
             token = self._lifecycle.usable(now)
-            if token is not None and token.generation > generation:
+            if token is not None and (now < token.join_at or now >= deadline or self._renewal.next_fetch(now) > now):
                 return token
-            if now >= deadline or (self._lifecycle.rejected and not self._busy(now)):
-                break
-            await self._next_news(deadline - now)
-        return None
+            if self._in_vain(now, deadline):
+                raise self._refusal(now)
+            await self._renewal.news(deadline - now)
 
-    def dispute(self, generation: int) -> bool:
+    async def replacement(self, generation: int, code: str | None = None) -> AccessToken | None:
+        """After a 401 for the token of `generation`: return the token to send the call with once more.
+
+        Args:
+            generation: of the token that was refused.
+            code: Simple JWT's, if the 401 had one; `password_changed` and its like go straight to a login.
+
+        Returns:
+            A newer token, or the very same when it was so new that whoever refused it may have been behind; None when
+            none came in time.
+        """
+        match self._disputed(generation, code):
+            case Dispute.GIVEN_UP:
+                return None
+            case Dispute.LAGGING:
+                return await self._settled(generation)
+            case Dispute.STALE | Dispute.RENEWING:
+                return await self._newer(generation)
+            case never:
+                assert_never(never)
+
+    def dispute(self, generation: int, code: str | None = None) -> bool:
         """After a 401 for the token of `generation` that nobody can repeat: see to a newer one for the calls to come.
 
         Returns:
             Whether a newer token is held or will be fetched.
         """
-        renewing = self._lifecycle.disputed(generation, self._clock.now())
-        self._report(Disputed(generation, renewing))
-        if renewing:
-            self._wake.set()
-        return renewing
+        return self._disputed(generation, code) in {Dispute.STALE, Dispute.RENEWING}
 
     def replace_credentials(self, credentials: Credentials) -> None:
-        """Log in with other credentials at once; the token held serves on until that worked."""
-        self._credentials = credentials
-        self._lifecycle.credentials_changed()
-        self._wake.set()
+        """Log in with other credentials at once; what is held, the old ones included, serves on until that worked.
+
+        Those in use already change nothing, refused or not: only other ones are worth a login before its time.
+        """
+        self._lifecycle.accounts.offer(credentials)
+        self._renewal.wake()
+
+    def lock(self) -> None:
+        """Drop all tokens, fetch none and let every caller be refused, until `unlock`."""
+        self._lifecycle.lock()
+        self._renewal.announce()
+
+    def unlock(self) -> None:
+        """End the lock; the loop logs in anew."""
+        self._lifecycle.unlock()
+        self._renewal.wake()
 
     async def run(self) -> None:
-        """Renew for ever; ends only by cancellation."""
+        """Renew for ever; ends only by cancellation, or by a defect."""
+        await self._renewal.run()
+
+    def _disputed(self, generation: int, code: str | None) -> Dispute:
+        verdict = self._lifecycle.disputed(generation, self._clock.now(), code)
+        renewing = verdict in {Dispute.STALE, Dispute.RENEWING}
+        self._report(Disputed(generation, renewing, lagging=verdict is Dispute.LAGGING))
+        self._renewal.wake()
+        return verdict
+
+    async def _newer(self, generation: int) -> AccessToken | None:
+        deadline = self._clock.now() + self._token_wait
         while True:
-            self._wake.clear()
             now = self._clock.now()
-            match self._lifecycle.next_step(now):
-                case Wait(until):
-                    await self._clock.wait(self._wake, min(until - now, NAP))
-                case LogIn() | Refresh() as step:
-                    await self._fetch(step)
-                case never:
-                    assert_never(never)
+            token = self._lifecycle.usable(now)
+            if token is not None and token.generation > generation:
+                return token
+            if self._in_vain(now, deadline):
+                return None
+            await self._renewal.news(deadline - now)
 
-    async def _fetch(self, step: LogIn | Refresh) -> None:
-        grant = Grant.PASSWORD if isinstance(step, LogIn) else Grant.REFRESH
-        credentials, started, held = self._credentials, self._clock.now(), self._lifecycle.access
-        reason, status, skew = "", None, None
-        self._fetching = True
-        try:
-            issued = await self._ask(step)
-        except FetchFailedError as error:
-            result, reason, status, now = error.result, error.reason, error.status, self._clock.now()
-            if credentials is not self._credentials:
-                pass  # News about credentials that were replaced meanwhile concerns nobody.
-            elif result is FetchResult.REFUSED:
-                self._lifecycle.refused(grant, now)
-            else:
-                self._lifecycle.failed(grant, now, self._chance(), error.retry_after)
-        else:
-            now, skew = self._clock.now(), issued.skew
-            progress = self._lifecycle.granted(grant, issued, now, self._chance())
-            result = FetchResult.GRANTED if progress else FetchResult.NO_PROGRESS
-        finally:
-            self._fetching = False
-        access = self._lifecycle.access
-        self._report(
-            Fetched(
-                grant=grant,
-                result=result,
-                seconds=now - started,
-                generation=0 if access is None else access.generation,
-                reason=reason,
-                status=status,
-                headroom=None if held is None or access is held else held.stop_at - now,
-                skew=skew,
-                retry_in=self._until_next_try(now),
-            )
-        )
-        self._news.set()
-        self._news = asyncio.Event()
+    async def _settled(self, generation: int) -> AccessToken | None:
+        """Return the token of `generation` once it should be known everywhere, or a newer one as soon as there is."""
+        now = self._clock.now()
+        until = min(self._lifecycle.disputes.settled_at, now + self._token_wait)
+        while True:
+            now = self._clock.now()
+            token = self._lifecycle.usable(now)
+            if token is None or token.generation > generation or now >= until:
+                return token
+            await self._renewal.news(until - now)
 
-    async def _ask(self, step: LogIn | Refresh) -> Issued:
-        if isinstance(step, LogIn):
-            return await self._issuer.log_in(self._credentials, step.timeout)
-        return await self._issuer.refresh(step.token, step.timeout)
+    def _in_vain(self, now: float, deadline: float) -> bool:
+        """Whether the time to wait is over, or will be before anything is fetched."""
+        return now >= deadline or self._renewal.next_fetch(now) > deadline
 
-    async def _next_news(self, seconds: float) -> None:
-        self._wake.set()
-        await self._clock.wait(self._news, seconds)
-
-    def _busy(self, now: float) -> bool:
-        return self._fetching or not isinstance(self._lifecycle.next_step(now), Wait)
-
-    def _until_next_try(self, now: float) -> float:
-        step = self._lifecycle.next_step(now)
-        return max(step.until - now, 0.0) if isinstance(step, Wait) else 0.0
+    def _refusal(self, now: float) -> NotSentError:
+        retry_after = max(self._renewal.next_fetch(now) - now, LEAST_RETRY_AFTER)
+        match self._lifecycle.state(now):
+            case State.LOCKED:
+                detail = "The sidecar is locked: it holds no token and fetches none until an operator unlocks it."
+                return LockedError(detail, retry_after=LOCKED_RETRY_AFTER)
+            case State.REJECTED:
+                detail = "Localpayment refused the username and password that the sidecar has; an operator must act."
+                return CredentialsRejectedError(detail, retry_after=retry_after)
+            case _:
+                detail = "The sidecar holds no usable access token and none came in time; it goes on trying."
+                return TokenUnavailableError(detail, retry_after=retry_after)

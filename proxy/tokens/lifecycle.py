@@ -10,81 +10,46 @@ It must never drop a token that is still good because a fetch failed, and never 
 from __future__ import annotations
 
 import math
-from collections import deque
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from proxy.tokens.accounts import Account, Accounts
+from proxy.tokens.backoff import Backoff, fetch_timeout
+from proxy.tokens.disputes import Dispute, Disputes, only_a_login_helps
 from proxy.tokens.model import AccessToken, Grant, Issued, RefreshToken, access_token, refresh_token
+from proxy.tokens.steps import Fetch, LogIn, Refresh, State, Step, Wait
 
 if TYPE_CHECKING:
-    from proxy.secret import Secret
+    from proxy.credentials.model import Credentials
 
-RETRY_BASE = 0.5  # seconds; this and the next three: DESIGN section 5
-RETRY_CAP_ALIVE = 15.0
-RETRY_CAP_DEAD = 4.0
-RETRY_AFTER_CAP = 300.0  # seconds; a longer Retry-After is read as this, so that every wait is bounded
-LOGIN_FLOOR = 60.0  # seconds between a failed login and the next while a refresh token could serve; doubles after a 401
-LOGIN_FLOOR_CAP = 900.0
-FORCED_FETCHES = 3  # by 401s from the API ...
-FORCED_WINDOW = 60.0  # ... in so many seconds
-MIN_TIMEOUT = 0.5  # seconds; a fetch is given no less, however short-lived the tokens are
-
-
-class State(StrEnum):
-    """What the token control plane is in, as an operator would say it."""
-
-    STARTING = "starting"
-    VALID = "valid"
-    EXPIRING = "expiring"
-    EXPIRED = "expired"
-    REJECTED = "rejected"
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Nothing to do before `until`, unless something happens."""
-
-    until: float
-
-
-@dataclass(frozen=True, slots=True)
-class LogIn:
-    """Fetch a pair with username and password, in at most `timeout` seconds."""
-
-    timeout: float
-
-
-@dataclass(frozen=True, slots=True)
-class Refresh:
-    """Fetch an access token with `token`, in at most `timeout` seconds."""
-
-    token: Secret
-    timeout: float
-
-
-Step = Wait | LogIn | Refresh
+__all__ = ["Dispute", "Fetch", "Lifecycle", "LogIn", "Refresh", "State", "Step", "Wait"]
 
 
 class Lifecycle:
-    """One credential's tokens and the ladder that renews them.
+    """One account's tokens and the ladder that renews them.
 
-    Ask `next_step`, do it, tell what happened: `granted`, `failed` or `refused`. One step at a time.
+    Ask `next_step`, do it, tell what happened: `granted`, `failed` or `refused`. One fetch at a time.
+
+    Attributes:
+        access: the access token held, in its time or not.
+        accounts: what may log in.
+        locked: whether tokens are neither held nor fetched.
+        disputes: what refusals by the API mean.
     """
 
-    def __init__(self, fetch_timeout: float) -> None:
+    def __init__(self, credentials: Credentials, fetch_timeout: float) -> None:
         self.access: AccessToken | None = None
-        self.rejected = False
+        self.accounts = Accounts(credentials)
+        self.locked = False
+        self.disputes = Disputes()
         self._fetch_timeout = fetch_timeout
         self._refresh: RefreshToken | None = None
+        self._candidate: RefreshToken | None = None
         self._generation = 0
-        self._failures = 0
-        self._retry_at = -math.inf
+        self._session = 0
+        self._backoff = Backoff()
         self._login_wanted = False
-        self._login_after = -math.inf
-        self._rejections = 0
         self._forced = False
-        self._forced_at: deque[float] = deque(maxlen=FORCED_FETCHES)
 
     @property
     def refresh_expires_at(self) -> float | None:
@@ -97,130 +62,189 @@ class Lifecycle:
 
     def state(self, now: float) -> State:
         """Name the state for health, metrics and people."""
+        if self.locked:
+            return State.LOCKED
         token = self.usable(now)
         if token is not None:
             return State.VALID if now < token.join_at else State.EXPIRING
-        if self.rejected:
+        if self.accounts.held.rejected:
             return State.REJECTED
         return State.STARTING if self._generation == 0 else State.EXPIRED
 
     def next_step(self, now: float) -> Step:
         """Decide what to do at `now`."""
-        at = max(self._due(), self._retry_at)
-        refresh = self._refresh if self._refresh is not None and now < self._refresh.expires_at else None
-        if now < at:
-            return Wait(at)
-        if now >= self._login_after and (refresh is None or self._prefers_login(refresh, now)):
-            return LogIn(self._timeout(now))
-        if refresh is not None:
-            return Refresh(refresh.value, self._timeout(now))
-        return Wait(self._login_after)
+        if self.locked:
+            return Wait(math.inf)
+        at = max(self._due(now), self._backoff.until)
+        return Wait(at) if now < at else self._fetch(now)
 
-    def granted(self, grant: Grant, issued: Issued, now: float, chance: float) -> bool:
+    def concerns(self, step: Fetch) -> bool:
+        """Whether an answer to `step` still matters: tokens may have been dropped, credentials replaced meanwhile."""
+        if step.session != self._session:
+            return False
+        if isinstance(step, LogIn):
+            return self._account(step) is not None
+        return any(held is not None and held.value is step.token for held in (self._refresh, self._candidate))
+
+    def granted(self, step: Fetch, issued: Issued, now: float, chance: float) -> bool:
         """Take new tokens over.
 
         Args:
-            grant: how they were got.
+            step: what was done.
             issued: what the answer said.
             now: the clock.
             chance: a number in [0, 1).
 
         Returns:
-            Whether that was progress; the very token that is held already counts as a failure.
+            Whether that was progress. The token that is held already is none, nor is one that is past its time.
         """
-        token = access_token(issued, self._generation + 1, grant, chance)
-        if self.access is not None and token.header == self.access.header:
-            self.failed(grant, now, chance)
+        if not self.concerns(step):
             return False
-        self._generation += 1
-        self.access = token
-        if issued.refresh is not None:
-            self._refresh = refresh_token(issued.refresh, issued, chance)
-        elif grant is Grant.PASSWORD:
-            self._refresh = None
-        if grant is Grant.PASSWORD:
-            self._allow_login()
-            self._login_wanted = False
-        self._failures = 0
-        self._retry_at = -math.inf
-        self._forced = False
-        return True
+        account, on_trial = self._account(step), self._is_candidate(step)
+        token = access_token(issued, self._generation + 1, Grant.REFRESH if account is None else Grant.PASSWORD, chance)
+        successor = None if issued.refresh is None else refresh_token(issued.refresh, issued, chance)
+        progress = now < token.stop_at and (self.access is None or token.header != self.access.header)
+        if not progress:
+            self.failed(step, now, chance)
+        if account is not None:
+            return progress and self._logged_in(account, token, successor, now)
+        if progress and on_trial:
+            self.accounts.granted(self.accounts.held)
+            self._refresh, self._candidate = self._candidate, None
+        if progress or not on_trial:
+            self._refresh = successor or self._refresh  # The one before may be blacklisted by now.
+        if progress:
+            self._adopt(token, now)
+        return progress
 
-    def failed(self, grant: Grant, now: float, chance: float, retry_after: float = 0.0) -> None:
+    def failed(self, step: Fetch, now: float, chance: float, retry_after: float = 0.0) -> None:
         """Note a failure that says nothing about the credential: network, 429, 5xx, malformed answer.
 
-        Args:
-            grant: what was tried.
-            now: the clock.
-            chance: a number in [0, 1), the full jitter (Brooker, "Exponential Backoff And Jitter", 2015).
-            retry_after: seconds that the server asked for, 0 if it did not.
+        `chance` in [0, 1) is the jitter; `retry_after` are the seconds that the server asked for, 0 if it did not.
         """
-        token = self.usable(now)
-        cap = RETRY_CAP_DEAD if token is None else min(RETRY_CAP_ALIVE, (token.stop_at - now) / 4)
-        delay = chance * min(cap, RETRY_BASE * 2 ** min(self._failures, 10))
-        self._failures += 1
-        self._retry_at = now + max(delay, min(retry_after, RETRY_AFTER_CAP))
-        if grant is Grant.PASSWORD and self._refresh is not None and now < self._refresh.expires_at:
-            self._login_after = max(self._login_after, now + LOGIN_FLOOR)
+        if not self.concerns(step):
+            return
+        account = self._account(step)
+        if account is not None:
+            account.failed(now, retry_after)
+            # What the login endpoint asks for must not keep a living refresh token from being used.
+            retry_after = 0.0 if self.accounts.is_bound(account, alive=self._alive(now)) else retry_after
+        self._end_trial(step, now)
+        self._backoff.failed(now, chance, self._left(now), retry_after)
 
-    def refused(self, grant: Grant, now: float) -> None:
+    def refused(self, step: Fetch, now: float) -> None:
         """Note a definitive 401 from a token endpoint."""
-        if grant is Grant.REFRESH:
+        if not self.concerns(step):
+            return
+        account = self._account(step)
+        if account is not None:
+            account.refused(now)
+        elif not self._end_trial(step, now):
             self._refresh = None
             self._login_wanted = True
-            return
-        self.rejected = True
-        self._login_after = now + min(LOGIN_FLOOR * 2 ** min(self._rejections, 10), LOGIN_FLOOR_CAP)
-        self._rejections += 1
+        self._login_wanted |= self.accounts.fallen()
 
-    def disputed(self, generation: int, now: float) -> bool:
-        """Note that the API refused the token of `generation`.
-
-        Returns:
-            Whether a newer token is held or will be fetched. Not when three fetches were forced within a minute.
-        """
+    def disputed(self, generation: int, now: float, code: str | None = None) -> Dispute:
+        """Note that the API refused the token of `generation`; `code` is Simple JWT's, if the answer had one."""
         token = self.access
-        if token is None or generation != token.generation or self._forced:
-            return True
-        if len(self._forced_at) == FORCED_FETCHES and now - self._forced_at[0] < FORCED_WINDOW:
-            return False
-        self._forced_at.append(now)
-        self._forced = True
-        # Simple JWT after a password change: refreshed tokens are dead on arrival, only a login helps.
-        young = now - token.sent_at < (token.expires_at - token.sent_at) / 10
-        self._login_wanted = self._login_wanted or (token.grant is Grant.REFRESH and young)
-        self.access = replace(token, join_at=-math.inf)
+        if self.locked:
+            return Dispute.GIVEN_UP
+        if token is None:
+            return Dispute.RENEWING
+        if generation != token.generation:
+            return Dispute.STALE
+        verdict = self.disputes.judge(now, code, forced=self._forced)
+        if verdict is Dispute.RENEWING:
+            self._login_wanted |= only_a_login_helps(token, now, code)
+            self._forced = True
+            self.access = replace(token, join_at=-math.inf)
+        return verdict
+
+    def lock(self) -> None:
+        """Drop all tokens and fetch none; what is being fetched is dropped when it comes."""
+        self.locked = True
+        self.access = self._refresh = self._candidate = None
+        self._login_wanted = self._forced = False
+        self._session += 1
+
+    def unlock(self) -> None:
+        """Begin anew with a login."""
+        self.locked = False
+
+    def _logged_in(self, account: Account, token: AccessToken, successor: RefreshToken | None, now: float) -> bool:
+        if account is self.accounts.held and self._healthy(now):
+            # Nothing is at stake yet: the pair held stays until the new one has bought a token.
+            account.rejected = False
+            self._backoff.ended()
+            self._candidate = successor
+            if successor is None:
+                account.put_off(now)
+            return successor is not None
+        self.accounts.granted(account)
+        self._refresh = successor
+        self._login_wanted = False
+        self._adopt(token, now)
         return True
 
-    def credentials_changed(self) -> None:
-        """Log in at once: a new username or password deserves a fresh try."""
-        self._allow_login()
-        self._login_wanted = True
-        self._retry_at = -math.inf
+    def _adopt(self, token: AccessToken, now: float) -> None:
+        self.disputes.put_in_use(token, now, handed_over=self.usable(now) is not None and not self._forced)
+        self._generation = token.generation
+        self.access = token
+        self._forced = False
+        self._backoff.ended()
 
-    def _allow_login(self) -> None:
-        self.rejected = False
-        self._rejections = 0
-        self._login_after = -math.inf
+    def _end_trial(self, step: Fetch, now: float) -> bool:
+        """Drop a new pair that did not prove itself; the one held goes on, and another login waits."""
+        if not self._is_candidate(step):
+            return False
+        self._candidate = None
+        self.accounts.held.put_off(now)
+        return True
 
-    def _due(self) -> float:
-        if self.access is None or self._forced:
+    def _account(self, step: Fetch) -> Account | None:
+        return self.accounts.of(step.credentials) if isinstance(step, LogIn) else None
+
+    def _is_candidate(self, step: Fetch) -> bool:
+        return isinstance(step, Refresh) and self._candidate is not None and step.token is self._candidate.value
+
+    def _due(self, now: float) -> float:
+        if self.access is None or self._forced or self._candidate is not None:
             return -math.inf
-        due = self.access.refresh_at
+        alive = self._alive(now)
+        login_from = self.accounts.login_from(alive=alive)
+        due = min(self.access.refresh_at, self.accounts.offered_from(alive=alive))
         if self._login_wanted:
-            due = min(due, self._login_after)
-        if self._refresh is not None:
-            due = min(due, max(self._refresh.login_at, self._login_after))
+            due = min(due, login_from)
+        if self._refresh is not None and alive:
+            due = min(due, max(self._refresh.login_at, login_from))
         return due
 
-    def _prefers_login(self, refresh: RefreshToken, now: float) -> bool:
-        if self._login_wanted or now >= refresh.login_at:
-            return True
-        return self._failures > 0 and (self.access is None or now >= self.access.join_at)
+    def _fetch(self, now: float) -> Step:
+        timeout = fetch_timeout(self._left(now), self._fetch_timeout)
+        if self._candidate is not None:
+            return Refresh(self._candidate.value, timeout, self._session)
+        alive = self._alive(now)
+        login_from, offered_from = self.accounts.login_from(alive=alive), self.accounts.offered_from(alive=alive)
+        if self.accounts.offered is not None and now >= offered_from:
+            return LogIn(self.accounts.offered.credentials, timeout, offered=True, session=self._session)
+        if now >= login_from and (not alive or self._prefers_login(now)):
+            return LogIn(self.accounts.held.credentials, timeout, offered=False, session=self._session)
+        if self._refresh is None or not alive:
+            return Wait(min(login_from, offered_from))
+        return Refresh(self._refresh.value, timeout, self._session)
 
-    def _timeout(self, now: float) -> float:
-        """Leave time for another try before the token held stops, as far as the setting allows."""
+    def _left(self, now: float) -> float | None:
         token = self.usable(now)
-        if token is None:
-            return self._fetch_timeout
-        return min(self._fetch_timeout, max((token.stop_at - now) / 3, MIN_TIMEOUT))
+        return None if token is None else token.stop_at - now
+
+    def _alive(self, now: float) -> bool:
+        return self._refresh is not None and now < self._refresh.expires_at
+
+    def _healthy(self, now: float) -> bool:
+        in_time = self.access is not None and now < self.access.join_at
+        return in_time and self._alive(now) and not self._login_wanted
+
+    def _prefers_login(self, now: float) -> bool:
+        if self._login_wanted or (self._refresh is not None and now >= self._refresh.login_at):
+            return True
+        return self._backoff.failures > 0 and (self.access is None or now >= self.access.join_at)

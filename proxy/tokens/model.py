@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MIN_LIFETIME = 1.0  # seconds; DESIGN section 5
 MAX_LIFETIME = 86400.0  # seconds; DESIGN section 5
-DOCUMENTED_REFRESH_LIFETIME = 86400.0  # seconds; Localpayment's documentation, for a refresh token that is no JWT
+DOCUMENTED_REFRESH_LIFETIME = 86400.0  # seconds; Localpayment's documentation, where the token does not tell
 DATE_UNCERTAINTY = 1.0  # seconds; the Date field counts whole seconds (RFC 9110 section 5.6.7)
 LOCAL_UNCERTAINTY = 3.0  # seconds; without a Date field our own wall clock stands in for the server's
 
@@ -167,9 +167,9 @@ def read_answer(body: object, *, sent_at: float, wall: float, date: float | None
     if not isinstance(body, dict):
         message = "the answer is not a JSON object"
         raise UnusableTokenError(message)
-    access = _token_text(body, "access")
-    if access is None:
-        message = "the answer has no access token"
+    access = body.get("access")
+    if not isinstance(access, str) or not _fits_a_header(access):
+        message = "the answer has no access token that a header field can carry"
         raise UnusableTokenError(message)
     exp = expiry(access)
     if exp is None:
@@ -179,33 +179,29 @@ def read_answer(body: object, *, sent_at: float, wall: float, date: float | None
         message = "the access token had expired before it arrived"
         raise UnusableTokenError(message)
     server_now = wall if date is None else date
-    refresh = _token_text(body, "refresh")
+    refresh_lifetime = _refresh_lifetime(body.get("refresh"), wall, date)
     return Issued(
         access=Secret(access),
-        access_lifetime=_clamped(exp - server_now),
-        refresh=None if refresh is None else Secret(refresh),
-        refresh_lifetime=0.0 if refresh is None else _refresh_lifetime(refresh, server_now),
+        access_lifetime=min(max(exp - server_now, MIN_LIFETIME), MAX_LIFETIME),
+        refresh=None if refresh_lifetime is None else Secret(str(body["refresh"])),
+        refresh_lifetime=refresh_lifetime or 0.0,
         sent_at=sent_at,
         uncertainty=LOCAL_UNCERTAINTY if date is None else DATE_UNCERTAINTY,
         skew=None if date is None else date - wall,
     )
 
 
-def _refresh_lifetime(token: str, server_now: float) -> float:
-    exp = expiry(token)
-    return DOCUMENTED_REFRESH_LIFETIME if exp is None else max(exp - server_now, MIN_LIFETIME)
-
-
-def _clamped(seconds: float) -> float:
-    return min(max(seconds, MIN_LIFETIME), MAX_LIFETIME)
-
-
-def _token_text(body: dict[object, object], key: str) -> str | None:
-    """Return a token that can stand in a header field: visible ASCII, as RFC 6750's b64token is."""
-    value = body.get(key)
-    if value is None:
+def _refresh_lifetime(token: object, wall: float, date: float | None) -> float | None:
+    """Return the seconds that a refresh token lives; None when it is none, or dead: the access token is good anyway."""
+    if not isinstance(token, str) or not token:
         return None
-    if not isinstance(value, str) or not value or not value.isascii() or not value.isprintable() or " " in value:
-        message = f"the {key} token is not a text that a header field can carry"
-        raise UnusableTokenError(message)
-    return value
+    exp = expiry(token)
+    if exp is None or (date is None and exp <= wall):  # no JWT; or our clock is the only witness, and cannot be right
+        return DOCUMENTED_REFRESH_LIFETIME
+    lifetime = exp - (wall if date is None else date)
+    return lifetime if lifetime > 0 else None
+
+
+def _fits_a_header(token: str) -> bool:
+    """Whether it is visible ASCII, as RFC 6750's b64token is."""
+    return bool(token) and token.isascii() and token.isprintable() and " " not in token
