@@ -19,8 +19,11 @@ from proxy.credentials.sources import open_source
 from proxy.listening import Listening
 from proxy.ops.admin import Admin
 from proxy.ops.health import Health
-from proxy.ops.logs import CallLog, open_log
-from proxy.ops.metrics import Metrics, Readings
+from proxy.ops.logs import open_log
+from proxy.ops.lookout import open_lookout
+from proxy.ops.metrics import Metrics
+from proxy.ops.readings import Readings, declare_readings
+from proxy.ops.witness import Witness
 from proxy.relay.gate import Gate
 from proxy.relay.handler import Relay, Sources
 from proxy.relay.listener import Listener
@@ -35,12 +38,10 @@ if TYPE_CHECKING:
     import ssl
     from types import TracebackType
 
-    from structlog.typing import FilteringBoundLogger
-
     from proxy.clock import Clock
     from proxy.config import Settings
     from proxy.credentials.model import Credentials
-    from proxy.relay.record import Record
+    from proxy.ops.logs import Log
     from proxy.tokens.keeper import Disputed
 
 PRODUCT: Final = "localpayment-proxy"
@@ -64,16 +65,14 @@ class Sidecar:
         stopping: set when the process was told to stop.
     """
 
-    def __init__(
-        self, settings: Settings, *, clock: Clock | None = None, logger: FilteringBoundLogger | None = None
-    ) -> None:
+    def __init__(self, settings: Settings, *, clock: Clock | None = None, log: Log | None = None) -> None:
         self.settings = settings
-        self.logger = logger or open_log(settings.log_level, settings.log_format)
+        self.log = log or open_log(settings.log_level, settings.log_format)
+        self.logger = self.log.logger
         self.metrics = Metrics(VERSION)
         self.gate = Gate(settings.max_in_flight)
         self.stopping = asyncio.Event()
         self._clock = clock or SystemClock()
-        self._calls = CallLog(self.logger)
         self._exits = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -136,12 +135,15 @@ class Sidecar:
     def make_unready(self) -> None:
         """Answer the readiness probe with 503 from now on."""
         if not self.health.draining:
-            self.health.draining = True
+            self.health.draining_since = self._clock.wall()
             self.logger.info("drain.started", in_flight=self.gate.in_flight)
 
     async def _start(self) -> None:
         settings = self.settings
-        credentials = await open_source(settings.credentials).load()
+        source = open_source(settings.credentials)
+        credentials = await source.load()
+        self.lookout = await asyncio.to_thread(open_lookout, settings, self.log, self.metrics, self._clock.wall)
+        self._exits.push_async_callback(asyncio.to_thread, self.lookout.close, CLOSING)
         tls = tls_context(settings.upstream_ca_file) if settings.origin.tls else None
         self._data = await self._exits.enter_async_context(Listening(settings.listen, "PROXY_LISTEN"))
         self._admin = await self._exits.enter_async_context(Listening(settings.admin_listen, "PROXY_ADMIN_LISTEN"))
@@ -149,7 +151,8 @@ class Sidecar:
         self._exits.push_async_callback(self.pool.close)
         self.keeper = await self._keeper(credentials, tls)
         self.health = Health(self.keeper)
-        self.metrics.watch(Readings(self.gate, self.pool, self.keeper, self._clock.wall))
+        readings = Readings(self.gate, self.pool, self.keeper, self.health, self.lookout)
+        declare_readings(self.metrics.instruments, readings)
         self.metrics.credentials_loaded.set(self._clock.wall())
         await self._admin.serve(web.AppRunner(self._admin_application(), access_log=None, shutdown_timeout=CLOSING))
         self.relay = self._relay()
@@ -157,7 +160,7 @@ class Sidecar:
         await self._data.serve(web.ServerRunner(listener, shutdown_timeout=CLOSING))
         self._renewal = asyncio.create_task(self.keeper.run(), name="token renewal")
         self._exits.push_async_callback(self._end_renewal)
-        self.logger.info("sidecar.started", version=VERSION, data=self.url, admin=self.admin_url)
+        self.lookout.started(settings, source, version=VERSION, data=self.url, admin=self.admin_url)
 
     def _pool(self, tls: ssl.SSLContext | None) -> Pool:
         settings = self.settings
@@ -181,7 +184,7 @@ class Sidecar:
         settings = self.settings
         issuer = Issuer(settings.origin, self._clock, tls, settings.egress_proxy)
         return Keeper(
-            issuer=await self._exits.enter_async_context(issuer),
+            issuer=Witness(await self._exits.enter_async_context(issuer), self.log.known),
             credentials=credentials,
             clock=self._clock,
             chance=random.SystemRandom().random,
@@ -206,21 +209,14 @@ class Sidecar:
             sender=Sender(self.pool, self.keeper),
             gate=self.gate,
             sources=Sources(self._clock.now, self._clock.wall, random.getrandbits),
-            observe=self._observe,
-            failed=self._calls.failed,
+            observe=self.lookout.observe,
+            failed=self.lookout.events.failed,
+            fingerprint=self.lookout.fingerprint,
         )
 
     async def _end_renewal(self) -> None:
         self._renewal.cancel()
         await asyncio.wait((self._renewal,))
 
-    def _observe(self, record: Record) -> None:
-        self.metrics.observe(record)
-        self._calls.observe(record)
-
     def _reported(self, report: Fetched | Disputed) -> None:
-        if isinstance(report, Fetched):
-            self.metrics.fetched(report)
-            self._calls.fetched(report)
-        else:
-            self._calls.disputed(report)
+        self.lookout.reported(report, self.keeper.state)

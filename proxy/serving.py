@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Final
 import uvloop
 
 from proxy.app import KeeperDiedError, Sidecar
+from proxy.ops.logs import open_log
 
 if TYPE_CHECKING:
     from proxy.config import Settings
+    from proxy.ops.logs import Log
 
 EXIT_FINE: Final = 0
 EXIT_FAILED: Final = 1
+FLUSHING: Final = 1.0  # seconds for the last lines of the log; whoever reads it may be gone
 
 
 def serve(settings: Settings) -> int:
@@ -29,13 +32,17 @@ def serve(settings: Settings) -> int:
     Raises:
         BindError, CredentialSourceError, ValueError: as Sidecar does on entering.
     """
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(settings))
+    log = open_log(settings.log_level, settings.log_format)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_serve(settings, log))
+    finally:
+        log.close(FLUSHING)
 
 
-async def _serve(settings: Settings) -> int:
+async def _serve(settings: Settings, log: Log) -> int:
     loop, main = asyncio.get_running_loop(), asyncio.current_task()
-    async with Sidecar(settings) as sidecar:
+    async with Sidecar(settings, log=log) as sidecar:
 
         def told() -> None:
             if sidecar.stopping.is_set() and main is not None:

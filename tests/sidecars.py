@@ -41,6 +41,7 @@ def settings_for(url: str, **changes: Any) -> Settings:
     values: dict[str, Any] = {
         "origin": Origin(where.hostname, where.port, tls=where.scheme == "https"),
         "credentials": EnvironmentSource(Secret("merchant"), Secret(secrets.token_urlsafe(24))),
+        "credentials_interval": None,
         "listen": TcpAddress("127.0.0.1", 0),
         "admin_listen": TcpAddress("127.0.0.1", 0),
         "response_timeout": 10.0,

@@ -32,12 +32,21 @@ class Verdict:
 
 
 class Health:
-    """The three answers of the probes."""
+    """The three answers of the probes.
+
+    Attributes:
+        draining_since: when draining began, in seconds since the epoch; None before.
+    """
 
     def __init__(self, tokens: TokenView) -> None:
         self._tokens = tokens
         self._was_ready = False
-        self.draining = False
+        self.draining_since: float | None = None
+
+    @property
+    def draining(self) -> bool:
+        """Whether the sidecar was told to take no new calls."""
+        return self.draining_since is not None
 
     def live(self) -> Verdict:
         """Whether process and event loop run: they answered."""

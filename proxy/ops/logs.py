@@ -1,130 +1,143 @@
-"""What is written to the log? One JSON object a line on stdout: facts with units, never a header, a body or a path.
+"""How does a fact become a line? One JSON object a line on stdout, or text for people; never a header, body or path.
 
-What other libraries log passes here too, without its arguments: aiohttp's and asyncio's texts may quote what was sent.
+What other libraries log passes here too, without its text: aiohttp's and asyncio's may quote what was sent.
 """
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import sys
-from typing import TYPE_CHECKING, Final, Literal, TextIO
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Final, Literal
 
 import structlog
 
-from proxy.errors import Fault, Outcome
-from proxy.tokens.issuer import FetchResult
+from proxy.ops.console import Console
+from proxy.ops.redaction import KnownSecrets
+from proxy.ops.spool import STDOUT, Spool, write_all
 
 if TYPE_CHECKING:
-    from structlog.typing import FilteringBoundLogger, Processor
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import TextIO
 
-    from proxy.relay.record import Record
-    from proxy.tokens.keeper import Disputed, Fetched
+    from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
 LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-_MILLI: Final = 1000.0
-_UNSETTLED: Final = frozenset((Outcome.UNKNOWN, Outcome.ABORTED, Outcome.ORPHANED))
+Style = Literal["json", "console"] | None
+
+# Facts are texts, numbers and what is made of them; anything else is shown by its str(), which hides a Secret's value.
+_encode: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=str).encode
 
 
-def open_log(
-    level: str, style: Literal["json", "console"] | None, stream: TextIO | None = None
-) -> FilteringBoundLogger:
-    """Return the logger, and send what the standard library's loggers get through it.
+@dataclass(frozen=True, slots=True)
+class Log:
+    """An open log.
+
+    Attributes:
+        logger: takes facts.
+        known: the secrets that no line may hold.
+        spool: where lines wait to be written; None when they are written at once.
+        emit: writes one finished line, whatever the level.
+        render: makes a line of facts.
+    """
+
+    logger: FilteringBoundLogger
+    known: KnownSecrets
+    spool: Spool | None
+    emit: Callable[[str], None]
+    render: Callable[[EventDict], str]
+
+    @property
+    def lost(self) -> int:
+        """How many lines were never written."""
+        return 0 if self.spool is None else self.spool.lost
+
+    def close(self, seconds: float) -> bool:
+        """Write what waits, for at most so many seconds; tell whether that was all."""
+        return self.spool is None or self.spool.close(seconds)
+
+
+def open_log(level: str, style: Style, stream: TextIO | None = None) -> Log:
+    """Open the log, and send what the standard library's loggers get through it.
 
     Args:
         level: least severe level that is written.
         style: None chooses console for a terminal and JSON for anything else.
-        stream: where to write, stdout by default.
+        stream: where to write at once, for tests; None is stdout, through a spool.
     """
-    out = sys.stdout if stream is None else stream
-    console = out.isatty() if style is None else style == "console"
-    renderer: Processor = (
-        structlog.dev.ConsoleRenderer(colors=out.isatty()) if console else structlog.processors.JSONRenderer()
-    )
+    terminal = stream is None and _is_terminal()
+    console = terminal if style is None else style == "console"
+    known = KnownSecrets()
+    render = Console(colours=terminal).render if console else json_line
+    spool = None
+    if stream is None:
+        spool = Spool(partial(write_all, STDOUT), note=lambda count: render(_dropped(count)))
+        write: Callable[[str], object] = spool.write
+    else:
+        write = stream.write
+
+    def emit(line: str) -> None:
+        write(known.redacted(line))
+
     logger: FilteringBoundLogger = structlog.wrap_logger(
-        structlog.PrintLogger(out),
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-            renderer,
-        ],
+        _Lines(emit),
+        processors=[_stamped, partial(_rendered, render)],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         cache_logger_on_first_use=True,
     )
-    _adopt_libraries(logger)
-    return logger
+    adopt_libraries(logger)
+    if stream is None:
+        _adopt_crashes(logger)
+    return Log(logger, known, spool, emit, render)
 
 
-class CallLog:
-    """The lines about calls and tokens."""
-
-    def __init__(self, logger: FilteringBoundLogger) -> None:
-        self._logger = logger
-
-    def observe(self, record: Record) -> None:
-        """Write the one line of a request that is over."""
-        level = logging.WARNING if record.outcome in _UNSETTLED else logging.INFO
-        event = "request.relayed" if record.attempts else "request.refused"
-        self._logger.log(level, event, **call_facts(record))
-
-    def fetched(self, report: Fetched) -> None:
-        """Write that a token fetch ended."""
-        facts = {"grant": report.grant.value, "result": report.result.value, "fetch_ms": milliseconds(report.seconds)}
-        if report.result is FetchResult.GRANTED:
-            skew = None if report.skew is None else round(report.skew, 1)
-            self._logger.info("token.refreshed", **facts, token_generation=report.generation, clock_skew_s=skew)
-            return
-        level = logging.ERROR if report.result is FetchResult.REFUSED else logging.WARNING
-        self._logger.log(
-            level,
-            "token.fetch_failed",
-            **facts,
-            status=report.status,
-            reason=report.reason,
-            fault=Fault.CREDENTIALS.value if report.result is FetchResult.REFUSED else Fault.UPSTREAM.value,
-            retry_in_s=round(report.retry_in, 3),
-        )
-
-    def disputed(self, report: Disputed) -> None:
-        """Write that the API refused a token."""
-        self._logger.warning("token.disputed", token_generation=report.generation, renewing=report.renewing)
-
-    def failed(self, error: BaseException) -> None:
-        """Write that the sidecar itself failed: where and with what type, never with what text."""
-        trace = error.__traceback__
-        while trace is not None and trace.tb_next is not None:
-            trace = trace.tb_next
-        where = None if trace is None else f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}"
-        self._logger.error("request.failed", exception=type(error).__qualname__, where=where)
+def stamped(level: str, event: str, **facts: object) -> EventDict:
+    """Return what a line holds: when, how severe, what, and the facts."""
+    return {"time": _now(), "level": level, "event": event, **facts}
 
 
-def call_facts(record: Record) -> dict[str, object]:
-    """Return what a call's line holds, in the order in which it is read."""
-    return {
-        "request_id": record.request_id,
-        "trace_id": record.trace_id,
-        "caller": record.caller,
-        "method": record.method,
-        "operation": record.operation,
-        "status": record.status,
-        "outcome": record.outcome.value,
-        "code": record.code or None,
-        "request_bytes": record.request_bytes,
-        "response_bytes": record.response_bytes,
-        "total_ms": milliseconds(record.total_seconds),
-        "upstream_ms": milliseconds(record.upstream_seconds),
-        "own_ms": milliseconds(record.own_seconds),
-        "attempts": record.attempts,
-        "token_generation": record.generation,
-    }
+def json_line(facts: EventDict) -> str:
+    """Make a line of JSON."""
+    return _encode(facts) + "\n"
 
 
-def milliseconds(seconds: float) -> float:
-    """Round to microseconds, in milliseconds."""
-    return round(seconds * _MILLI, 3)
+def where(error: BaseException) -> str | None:
+    """Name module and line of the innermost frame; an exception's text may quote what was sent, so it is never told."""
+    return place(error.__traceback__)
+
+
+def place(trace: TracebackType | None) -> str | None:
+    """Name module and line of a traceback's innermost frame."""
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return None if trace is None else f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}"
+
+
+def adopt_libraries(logger: FilteringBoundLogger) -> None:
+    """Make the standard library's loggers speak through ours."""
+    root = logging.getLogger()
+    root.handlers = [_Adopted(logger)]
+    root.setLevel(logging.WARNING)
+    logging.captureWarnings(capture=True)
+    access = logging.getLogger("aiohttp.access")
+    access.propagate = False
+
+
+class _Lines:
+    """What structlog writes to: takes finished lines, whatever their level."""
+
+    def __init__(self, emit: Callable[[str], None]) -> None:
+        self.debug = self.info = self.warning = self.error = self.critical = emit
 
 
 class _Adopted(logging.Handler):
-    """A standard handler that passes on who spoke and how severely, but not with what arguments."""
+    """A standard handler that passes on who spoke, where in the source and how severely, but not what was said."""
 
     def __init__(self, logger: FilteringBoundLogger) -> None:
         super().__init__()
@@ -132,20 +145,49 @@ class _Adopted(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line."""
-        kind = record.exc_info[0] if record.exc_info else None
+        kind, _, trace = record.exc_info or (None, None, None)
         self._logger.log(
             record.levelno,
             "library.logged",
             logger=record.name,
-            template=str(record.msg)[:80] if record.name != "asyncio" else "asyncio",
+            at=f"{record.module}:{record.lineno}",
             exception=None if kind is None else kind.__qualname__,
+            where=place(trace),
         )
 
 
-def _adopt_libraries(logger: FilteringBoundLogger) -> None:
-    root = logging.getLogger()
-    root.handlers = [_Adopted(logger)]
-    root.setLevel(logging.WARNING)
-    quoting = logging.getLogger("aiohttp")
-    quoting.handlers = [logging.NullHandler()]
-    quoting.propagate = False
+def _adopt_crashes(logger: FilteringBoundLogger) -> None:
+    """Say where and with what type a thread or a finaliser failed; Python itself would print the exception's text."""
+
+    def in_thread(args: threading.ExceptHookArgs) -> None:
+        logger.critical("thread.failed", exception=args.exc_type.__qualname__, where=place(args.exc_traceback))
+
+    def unraisable(args: sys.UnraisableHookArgs) -> None:
+        logger.error("finaliser.failed", exception=args.exc_type.__qualname__, where=place(args.exc_traceback))
+
+    threading.excepthook = in_thread
+    sys.unraisablehook = unraisable
+
+
+def _stamped(_: WrappedLogger, level: str, facts: EventDict) -> EventDict:
+    event = facts.pop("event")
+    return {"time": _now(), "level": level, "event": event, **facts}
+
+
+def _rendered(render: Callable[[EventDict], str], _: WrappedLogger, __: str, facts: EventDict) -> str:
+    return render(facts)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _dropped(count: int) -> EventDict:
+    return stamped("warning", "log.lines_dropped", lines=count)
+
+
+def _is_terminal() -> bool:
+    try:
+        return os.isatty(STDOUT)
+    except OSError:
+        return False

@@ -1,143 +1,154 @@
-"""What does Prometheus read? Every metric is declared here, and every label takes its values from a closed set."""
+"""What does Prometheus read? Every metric is declared here or in `readings`, its labels taken from closed sets.
+
+No caller and no answer can make up a series. What an alert counts is there from the start, as 0: Prometheus sees no
+increase in a series that begins with 1.
+"""
 
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
-from functools import partial
+from http import HTTPStatus
+from itertools import product
 from typing import TYPE_CHECKING, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import ProcessCollector
 
-from proxy.errors import Outcome
-from proxy.tokens.lifecycle import State
+from proxy import errors
+from proxy.errors import Outcome, RelayError
+from proxy.ops.instruments import Instruments
+from proxy.ops.risks import OPTIONS
+from proxy.relay.operations import OPERATIONS, OTHER
+from proxy.relay.record import Resend
+from proxy.tokens.issuer import FetchResult
+from proxy.tokens.model import Grant
 from proxy.upstream.model import ConnectResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable
 
-    from proxy.relay.gate import Gate
+    from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+    from proxy.ops.instruments import Declared
     from proxy.relay.record import Record
-    from proxy.tokens.keeper import Fetched, Keeper
-    from proxy.upstream.pool import Pool
+    from proxy.tokens.keeper import Fetched
 
-NAMESPACE: Final = "localpayment_proxy"
 # Seconds. Payment APIs answer in tens of milliseconds to tens of seconds; 60 s is the default response timeout.
 CALL_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 # Seconds. The sidecar's own share is a fraction of a millisecond unless a call waits for a token.
 OWN_BUCKETS: Final = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5)
 # Seconds of life left when a token was replaced; a 5-minute token has 120-165 s left.
 HEADROOM_BUCKETS: Final = (0.0, 1.0, 5.0, 15.0, 30.0, 60.0, 90.0, 120.0, 180.0, 300.0, 3600.0)
+MOST_CALLERS: Final = 64  # a policy names a handful; more would be a mistake, and a series each for every kind
+UNSETTLED: Final = (Outcome.UNKNOWN, Outcome.ABORTED, Outcome.ORPHANED)
+DENIALS: Final = (401, 403, 429)
 
-
-@dataclass(frozen=True, slots=True)
-class Readings:
-    """What is looked at, not counted; `wall` gives seconds since the epoch."""
-
-    gate: Gate
-    pool: Pool
-    keeper: Keeper
-    wall: Callable[[], float]
-
-    def is_in(self, state: State) -> float:
-        """1 when the token is in this state, else 0."""
-        return float(self.keeper.state is state)
-
-    def moment(self, remaining: float | None) -> float:
-        """Turn seconds that remain into seconds since the epoch; 0 for None."""
-        return 0.0 if remaining is None else self.wall() + remaining
+_ALL: Final = (*OPERATIONS, OTHER)
+_KINDS: Final = {operation.name: operation.kind.value for operation in _ALL}
+_WITH_EFFECTS: Final = tuple(operation.name for operation in _ALL if operation.has_effects)
+_STATUSES: Final = frozenset(status.value for status in HTTPStatus)
 
 
 class Metrics:
-    """The registry and all that is in it."""
+    """What is counted."""
 
     def __init__(self, version: str) -> None:
-        self.registry = CollectorRegistry()
-        self.requests = self._counter(
+        self.instruments = make = Instruments()
+        self.requests = make.counter(
             "requests", "Requests that ended, by what became of them.", "operation", "method", "status", "outcome"
         )
-        self.request_seconds = self._histogram(
-            "request_duration_seconds", "From a request's head to the last byte of its answer.", CALL_BUCKETS
+        self.request_seconds = make.histogram(
+            "request_duration_seconds",
+            "From a request's head to the last byte of its answer. Exemplars hold trace ids.",
+            CALL_BUCKETS,
+            "operation",
         )
-        self.upstream_seconds = self._histogram(
-            "upstream_duration_seconds", "Of it, what Localpayment took, all attempts together.", CALL_BUCKETS
+        self.upstream_seconds = make.histogram(
+            "upstream_duration_seconds",
+            "Of it, what Localpayment took, all attempts together.",
+            CALL_BUCKETS,
+            "operation",
         )
-        self.own_seconds = Histogram(
-            "own_duration_seconds",
-            "Of it, what the sidecar itself added, waiting for a token included.",
-            namespace=NAMESPACE,
-            buckets=OWN_BUCKETS,
-            registry=self.registry,
+        self.own_seconds = make.histogram(
+            "own_duration_seconds", "Of it, what the sidecar itself added, waiting for a token included.", OWN_BUCKETS
         )
-        self.request_bytes = self._counter("request_body_bytes", "Bytes of request bodies received from callers.")
-        self.response_bytes = self._counter("response_body_bytes", "Bytes of response bodies given to callers.")
-        self.refusals = self._counter("refusals", "Answers of the sidecar's own, and answers cut short.", "code")
-        self.resends = self._counter("resends", "Calls that were sent again, by the reason.", "reason")
-        self.token_fetches = self._counter("token_fetches", "Calls of the token endpoints.", "grant", "result")
-        self.token_fetch_seconds = Histogram(
-            "token_fetch_duration_seconds",
-            "Time that a call of a token endpoint took.",
-            ["grant"],
-            namespace=NAMESPACE,
-            buckets=CALL_BUCKETS,
-            registry=self.registry,
+        self.request_bytes = make.counter("request_body_bytes", "Bytes of request bodies received from callers.")
+        self.response_bytes = make.counter("response_body_bytes", "Bytes of response bodies given to callers.")
+        self.refusals = make.counter("refusals", "Answers of the sidecar's own, and answers cut short.", "code")
+        self.resends = make.counter("resends", "Calls that were sent again, by the reason.", "reason")
+        self.unsettled = make.counter(
+            "unsettled_calls",
+            "Calls with effects whose caller does not know what became of them. For `orphaned` ones the log does.",
+            *("operation", "outcome"),
         )
-        self.token_headroom = Histogram(
+        self.denials = make.counter(
+            "upstream_denials",
+            "Answers of Localpayment's with status 401, 403 or 429 that reached the caller.",
+            "status",
+        )
+        self.callers = make.counter("caller_requests", "Requests that ended, by who made them.", "caller", "kind")
+        self.token_fetches = make.counter("token_fetches", "Calls of the token endpoints.", "grant", "result")
+        self.token_fetch_seconds = make.histogram(
+            "token_fetch_duration_seconds", "Time that a call of a token endpoint took.", CALL_BUCKETS, "grant"
+        )
+        self.token_headroom = make.histogram(
             "token_headroom_seconds",
             "Seconds that a token could still have been used when it was replaced.",
-            namespace=NAMESPACE,
-            buckets=HEADROOM_BUCKETS,
-            registry=self.registry,
+            HEADROOM_BUCKETS,
         )
-        self.clock_skew = self._gauge("clock_skew_seconds", "Localpayment's clock minus this machine's, as last seen.")
-        self.credentials_loaded = self._gauge(
+        self.disputes = make.counter("token_disputes", "Calls whose token Localpayment refused as no longer valid.")
+        self.clock_skew = make.gauge("clock_skew_seconds", "Localpayment's clock minus this machine's, as last seen.")
+        self.credentials_loaded = make.gauge(
             "credentials_loaded_timestamp_seconds", "When the credentials in use were read from their source."
         )
-        self.unsafe_options = self._gauge(
+        self.unsafe_options = make.gauge(
             "unsafe_option_enabled", "1 for each option in force that weakens the sidecar.", "option"
         )
-        self.connects = self._counter("upstream_connects", "Attempts to connect to Localpayment.", "result")
-        for result in ConnectResult:
-            self.connects.labels(result.value)
-        build = self._gauge("build_info", "What is running.", "version", "python")
+        self.connects = make.counter("upstream_connects", "Attempts to connect to Localpayment.", "result")
+        self._kinds = make.gauge(
+            "operation_info", "1 for each operation of the catalogue; tells its kind.", "operation", "kind"
+        )
+        build = make.gauge("build_info", "What is running.", "version", "python")
         build.labels(version, platform.python_version()).set(1)
         ProcessCollector(registry=self.registry)
+        self._begin()
+        self._request_children: dict[tuple[str, str, int, str], Counter] = {}
+        self._caller_children: dict[tuple[str, str], Counter] = {}
+        self._callers_seen: set[str] = set()
+        self._upstream_children: dict[str, Histogram] = {}
 
-    def watch(self, readings: Readings) -> None:
-        """Declare what is read at each scrape."""
-        keeper, pool = readings.keeper, readings.pool
-        self._gauge("in_flight_requests", "Requests being relayed now.").set_function(lambda: readings.gate.in_flight)
-        connections = self._gauge("upstream_connections", "Connections to Localpayment.", "state")
-        connections.labels("idle").set_function(lambda: pool.stats().idle)
-        connections.labels("active").set_function(lambda: pool.stats().active)
-        states = self._gauge("token_state", "1 for the state that the token is in.", "state")
-        for state in State:
-            states.labels(state.value).set_function(partial(readings.is_in, state))
-        self._gauge("credentials_rejected", "1 while Localpayment refuses the credentials.").set_function(
-            lambda: keeper.rejected
-        )
-        self._gauge(
-            "token_expiry_timestamp_seconds", "When the access token expires; 0 while none is held."
-        ).set_function(lambda: readings.moment(keeper.expiries[0]))
-        self._gauge(
-            "refresh_token_expiry_timestamp_seconds", "When the refresh token expires; 0 while none is held."
-        ).set_function(lambda: readings.moment(keeper.expiries[1]))
+    @property
+    def registry(self) -> CollectorRegistry:
+        """What is exposed."""
+        return self.instruments.registry
+
+    @property
+    def declared(self) -> list[Declared]:
+        """Every metric that was declared, in the order in which one reads of them."""
+        return self.instruments.declared
 
     def observe(self, record: Record) -> None:
         """Count a request that is over."""
-        operation = record.operation
-        self.requests.labels(operation, record.method, str(record.status), record.outcome.value).inc()
-        self.request_seconds.labels(operation).observe(record.total_seconds)
+        operation, outcome = record.operation, record.outcome
+        self._of_request(operation, record.method, record.status, outcome.value).inc()
+        exemplar = None if record.trace_id is None else {"trace_id": record.trace_id}
+        self._request_seconds[operation].observe(record.total_seconds, exemplar)
         if record.attempts:
-            self.upstream_seconds.labels(operation).observe(record.upstream_seconds)
-        if record.outcome is not Outcome.REJECTED:
+            self._of_upstream(operation).observe(record.upstream_seconds, exemplar)
+        if outcome is not Outcome.REJECTED:
             self.own_seconds.observe(record.own_seconds)
-        self.request_bytes.inc(record.request_bytes)
-        self.response_bytes.inc(record.response_bytes)
+        self._of_caller(record.caller, _KINDS[operation]).inc()
+        if record.request_bytes:
+            self.request_bytes.inc(record.request_bytes)
+        if record.response_bytes:
+            self.response_bytes.inc(record.response_bytes)
         if record.code:
             self.refusals.labels(record.code).inc()
+        elif record.status in DENIALS:
+            self.denials.labels(str(record.status)).inc()
         for reason in record.resends:
             self.resends.labels(reason.value).inc()
+        if outcome in UNSETTLED and operation in _WITH_EFFECTS:
+            self.unsettled.labels(operation, outcome.value).inc()
 
     def fetched(self, report: Fetched) -> None:
         """Count a token fetch."""
@@ -152,11 +163,58 @@ class Metrics:
         """Count an attempt to connect."""
         self.connects.labels(result.value).inc()
 
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(name, text, labels, namespace=NAMESPACE, registry=self.registry)
+    def _begin(self) -> None:
+        """Let every series that an alert looks at exist, and bind what each request needs."""
+        self._request_seconds = {name: self.request_seconds.labels(name) for name in _KINDS}
+        for name, kind in _KINDS.items():
+            self._kinds.labels(name, kind).set(1)
+        zeros: tuple[tuple[Counter | Gauge, Iterable[tuple[object, ...]]], ...] = (
+            (self.unsettled, product(_WITH_EFFECTS, UNSETTLED)),
+            (self.denials, product(DENIALS)),
+            (self.refusals, product(codes())),
+            (self.resends, product(Resend)),
+            (self.token_fetches, product(Grant, FetchResult)),
+            (self.connects, product(ConnectResult)),
+            (self.unsafe_options, product(OPTIONS)),
+        )
+        for metric, series in zeros:
+            for values in series:
+                metric.labels(*values)
 
-    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
-        return Gauge(name, text, labels, namespace=NAMESPACE, registry=self.registry)
+    def _of_request(self, operation: str, method: str, status: int, outcome: str) -> Counter:
+        key = (operation, method, status, outcome)
+        child = self._request_children.get(key)
+        if child is None:
+            shown = str(status) if status in _STATUSES or not status else f"{status // 100}xx"
+            child = self._request_children[key] = self.requests.labels(operation, method, shown, outcome)
+        return child
 
-    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
-        return Histogram(name, text, ["operation"], namespace=NAMESPACE, buckets=buckets, registry=self.registry)
+    def _of_upstream(self, operation: str) -> Histogram:
+        child = self._upstream_children.get(operation)
+        if child is None:
+            child = self._upstream_children[operation] = self.upstream_seconds.labels(operation)
+        return child
+
+    def _of_caller(self, caller: str, kind: str) -> Counter:
+        if caller not in self._callers_seen:
+            if len(self._callers_seen) >= MOST_CALLERS:
+                caller = "other"
+            else:
+                self._callers_seen.add(caller)
+        key = (caller, kind)
+        child = self._caller_children.get(key)
+        if child is None:
+            child = self._caller_children[key] = self.callers.labels(caller, kind)
+        return child
+
+
+def codes() -> tuple[str, ...]:
+    """Return the code of every error that a caller can get, in alphabetical order."""
+    found: set[str] = set()
+    kinds = [RelayError]
+    while kinds:
+        kind = kinds.pop()
+        kinds += [child for child in kind.__subclasses__() if child.__module__ == errors.__name__]
+        if "code" in vars(kind):
+            found.add(kind.code)
+    return tuple(sorted(found))

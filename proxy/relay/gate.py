@@ -17,6 +17,7 @@ class Gate:
     """Places for calls in flight.
 
     Attributes:
+        limit: places there are.
         in_flight: calls that hold a place.
         empty: set while none does.
     """
@@ -25,7 +26,7 @@ class Gate:
         self.in_flight = 0
         self.empty = asyncio.Event()
         self.empty.set()
-        self._limit = limit
+        self.limit = limit
         self._read_limit = max(limit - limit // RESERVED_SHARE, 1)
         self._reads = 0
         self._closed = False
@@ -44,8 +45,8 @@ class Gate:
         if self._closed:
             detail = "The sidecar is shutting down; nothing was sent. Send the call again to its successor."
             raise DrainingError(detail)
-        if self.in_flight >= self._limit or (not effects and self._reads >= self._read_limit):
-            detail = f"The sidecar relays as many calls at once as PROXY_MAX_IN_FLIGHT ({self._limit}) lets it."
+        if self.in_flight >= self.limit or (not effects and self._reads >= self._read_limit):
+            detail = f"The sidecar relays as many calls at once as PROXY_MAX_IN_FLIGHT ({self.limit}) lets it."
             raise OverloadedError(detail)
         self.in_flight += 1
         self._reads += not effects

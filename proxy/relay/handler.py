@@ -19,6 +19,7 @@ from proxy.relay.passage import Passage, own_answer
 from proxy.relay.record import METHODS, OTHER_METHOD, Record
 from proxy.relay.reply import LAST
 from proxy.relay.resend import cut_code
+from proxy.relay.subject import external_id
 from proxy.relay.target import read_target
 from proxy.relay.trace import request_id, trace_id
 from proxy.upstream.model import UpstreamFault
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from proxy.relay.reply import Written
     from proxy.relay.sender import Sender
     from proxy.upstream.answer import Answer
+    from proxy.upstream.model import Body
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Relay:
         sources: time and chance.
         observe: told of every request once it is over; must not raise or block.
         failed: told of an exception that is a defect of ours.
+        fingerprint: makes the merchant's id of a payment unreadable, for the record; None leaves it out.
 
     Attributes:
         shedding: whether each answer ends its caller's connection, so that callers look for a successor.
@@ -75,6 +78,7 @@ class Relay:
         sources: Sources,
         observe: Callable[[Record], None],
         failed: Callable[[BaseException], None],
+        fingerprint: Callable[[str], str] | None = None,
     ) -> None:
         self._settings = settings
         self._sender = sender
@@ -82,6 +86,7 @@ class Relay:
         self._sources = sources
         self._observe = observe
         self._failed = failed
+        self._fingerprint = fingerprint
         self._hosts = settings.allowed_hosts or _hosts(settings.listen)
         self.shedding = False
 
@@ -160,6 +165,7 @@ class Relay:
             content = await body.take()
             passage.record.caller_seconds = self._sources.now() - asked_at
             token = await self._sender.token()
+        self._identify(passage, content)
         answer, pieces = await self._sender.send(passage, content, token)
         try:
             async with answer:
@@ -168,6 +174,13 @@ class Relay:
             passage.cut(cut_code(fault))
         finally:
             passage.spent(answer.exchange)
+
+    def _identify(self, passage: Passage, content: Body) -> None:
+        if self._fingerprint is None or passage.match is None or not passage.effects:
+            return
+        subject = external_id(passage.match, content)
+        if subject is not None:
+            passage.record.subject = self._fingerprint(subject)
 
     async def _pass_on(self, passage: Passage, answer: Answer, pieces: list[bytes]) -> None:
         reply = passage.reply

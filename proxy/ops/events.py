@@ -1,0 +1,118 @@
+"""Which facts are told of calls, tokens and credentials? One event each; a relayed call is exactly one line."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from proxy.credentials.watch import Recovered, Reloaded, ReloadFailed
+from proxy.errors import Fault, Outcome
+from proxy.ops.logs import where
+from proxy.tokens.issuer import FetchResult
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+    from proxy.credentials.watch import Event
+    from proxy.relay.record import Record
+    from proxy.tokens.keeper import Disputed, Fetched
+    from proxy.tokens.lifecycle import State
+
+_MILLI: Final = 1000.0
+_SERVER_ERROR: Final = 500  # RFC 9110 section 15.6
+_UNSETTLED: Final = frozenset((Outcome.UNKNOWN, Outcome.ABORTED, Outcome.ORPHANED))
+
+
+class Events:
+    """The lines about calls, tokens and credentials."""
+
+    def __init__(self, logger: FilteringBoundLogger) -> None:
+        self._logger = logger
+        self._state: State | None = None
+
+    def observe(self, record: Record) -> None:
+        """Write the one line of a request that is over."""
+        event = "request.relayed" if record.attempts else "request.refused"
+        self._logger.log(_severity(record), event, **call_facts(record))
+
+    def fetched(self, report: Fetched) -> None:
+        """Write that a token fetch ended."""
+        facts = {"grant": report.grant.value, "result": report.result.value, "fetch_ms": milliseconds(report.seconds)}
+        if report.result is FetchResult.GRANTED:
+            skew = None if report.skew is None else round(report.skew, 1)
+            headroom = None if report.headroom is None else round(report.headroom, 1)
+            self._logger.info(
+                "token.refreshed",
+                **facts,
+                token_generation=report.generation,
+                headroom_s=headroom,
+                clock_skew_s=skew,
+                next_in_s=round(report.retry_in, 1),
+            )
+            return
+        refused = report.result is FetchResult.REFUSED
+        self._logger.log(
+            logging.ERROR if refused else logging.WARNING,
+            "token.fetch_failed",
+            **facts,
+            status=report.status,
+            reason=report.reason,
+            fault=Fault.CREDENTIALS.value if refused else Fault.UPSTREAM.value,
+            retry_in_s=round(report.retry_in, 3),
+        )
+
+    def disputed(self, report: Disputed) -> None:
+        """Write that the API refused a token."""
+        self._logger.warning("token.disputed", token_generation=report.generation, renewing=report.renewing)
+
+    def state(self, state: State) -> None:
+        """Write that the token is in another state than when this was last told."""
+        if state is not self._state:
+            before, self._state = self._state, state
+            self._logger.info("token.state_changed", was=None if before is None else before.value, state=state.value)
+
+    def credentials(self, event: Event) -> None:
+        """Write what became of looking at the source of the credentials."""
+        match event:
+            case Reloaded():
+                self._logger.info("credentials.changed")
+            case Recovered():
+                self._logger.info("credentials.readable_again")
+            case ReloadFailed():
+                self._logger.warning("credentials.reload_failed", reason=event.reason, failures=event.failures)
+
+    def failed(self, error: BaseException) -> None:
+        """Write that the sidecar itself failed: where and with what type, never with what text."""
+        self._logger.error("request.failed", exception=type(error).__qualname__, where=where(error))
+
+
+def _severity(record: Record) -> int:
+    """A call whose fate is open, or that the sidecar could not pass on, deserves a look."""
+    ours = bool(record.code) and record.status >= _SERVER_ERROR
+    return logging.WARNING if ours or record.outcome in _UNSETTLED else logging.INFO
+
+
+def call_facts(record: Record) -> dict[str, object]:
+    """Return what a call's line holds, in the order in which it is read."""
+    return {
+        "request_id": record.request_id,
+        "trace_id": record.trace_id,
+        "caller": record.caller,
+        "method": record.method,
+        "operation": record.operation,
+        "status": record.status,
+        "outcome": record.outcome.value,
+        "code": record.code or None,
+        "request_bytes": record.request_bytes,
+        "response_bytes": record.response_bytes,
+        "total_ms": milliseconds(record.total_seconds),
+        "upstream_ms": milliseconds(record.upstream_seconds),
+        "own_ms": milliseconds(record.own_seconds),
+        "attempts": record.attempts,
+        "token_generation": record.generation,
+    }
+
+
+def milliseconds(seconds: float) -> float:
+    """Round to microseconds, in milliseconds."""
+    return round(seconds * _MILLI, 3)

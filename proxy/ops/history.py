@@ -1,0 +1,142 @@
+"""What happened lately? Fixed numbers of calls and fetches, and fifteen minutes in slices; for the status page.
+
+It must never hold what identifies a payment or a caller's request: operation, status, outcome and time are all.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from proxy.errors import Outcome
+from proxy.relay.operations import OPERATIONS, OTHER
+
+if TYPE_CHECKING:
+    from proxy.relay.record import Record
+    from proxy.tokens.keeper import Fetched
+
+CALLS: Final = 50
+FETCHES: Final = 20
+SLICE: Final = 15  # seconds
+SLICES: Final = 60  # fifteen minutes
+# Seconds; a call is counted in the first bucket that it fits. Narrow enough for a line that is an inch high.
+EDGES: Final = (0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.4, 0.6, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0, 60.0)
+_SERVER_ERROR: Final = 500  # RFC 9110 section 15.6
+_UNSETTLED: Final = frozenset((Outcome.UNKNOWN, Outcome.ABORTED))
+_KINDS: Final = {operation.name: operation for operation in (*OPERATIONS, OTHER)}
+
+
+@dataclass(frozen=True, slots=True)
+class SeenCall:
+    """One call; `at` is seconds since the epoch, `milliseconds` its whole duration."""
+
+    at: float
+    operation: str
+    kind: str
+    status: int
+    outcome: str
+    code: str
+    milliseconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SeenFetch:
+    """One token fetch; `at` is seconds since the epoch."""
+
+    at: float
+    grant: str
+    result: str
+    milliseconds: float
+    reason: str
+
+
+@dataclass(slots=True)
+class Slice:
+    """What happened in `SLICE` seconds; `number` counts slices since the epoch."""
+
+    number: int
+    calls: int = 0
+    errors: int = 0
+    latencies: list[int] = field(default_factory=lambda: [0] * (len(EDGES) + 1))
+
+    def percentile(self, share: float) -> float | None:
+        """Return the upper edge, in seconds, of the bucket that holds this share of calls; None without calls."""
+        rest = share * sum(self.latencies)
+        for edge, count in zip((*EDGES, EDGES[-1]), self.latencies, strict=True):
+            rest -= count
+            if count and rest <= 0:
+                return edge
+        return None
+
+
+class History:
+    """What the status page shows of the past.
+
+    Attributes:
+        calls: the last ones, oldest first.
+        unsettled: the last ones with effects whose outcome is not known, oldest first.
+        fetches: the last ones, oldest first.
+        unsettled_total: how many there were since the start.
+    """
+
+    def __init__(self) -> None:
+        self.calls: deque[SeenCall] = deque(maxlen=CALLS)
+        self.unsettled: deque[SeenCall] = deque(maxlen=CALLS)
+        self.fetches: deque[SeenFetch] = deque(maxlen=FETCHES)
+        self.unsettled_total = 0
+        self._slices: deque[Slice] = deque(maxlen=SLICES)
+
+    def observe(self, record: Record, at: float) -> None:
+        """Take note of a call that ended `at` seconds since the epoch."""
+        operation = _KINDS.get(record.operation, OTHER)
+        seen = SeenCall(
+            at=at,
+            operation=record.operation,
+            kind=operation.kind.value,
+            status=record.status,
+            outcome=record.outcome.value,
+            code=record.code,
+            milliseconds=round(record.total_seconds * 1000, 1),
+        )
+        self.calls.append(seen)
+        if is_unsettled(record):
+            self.unsettled.append(seen)
+            self.unsettled_total += 1
+        current = self._slice(int(at) // SLICE)
+        current.calls += 1
+        current.errors += is_error(record)
+        current.latencies[_bucket(record.total_seconds)] += 1
+
+    def fetched(self, report: Fetched, at: float) -> None:
+        """Take note of a token fetch that ended `at` seconds since the epoch."""
+        seen = SeenFetch(at, report.grant.value, report.result.value, round(report.seconds * 1000, 1), report.reason)
+        self.fetches.append(seen)
+
+    def slices(self, at: float) -> tuple[Slice, ...]:
+        """Return the last fifteen minutes before `at`, oldest first, empty slices included."""
+        last = int(at) // SLICE
+        known = {each.number: each for each in self._slices}
+        return tuple(known.get(number) or Slice(number) for number in range(last - SLICES + 1, last + 1))
+
+    def _slice(self, number: int) -> Slice:
+        """Return the slice to count in; a wall clock that was set back counts in the newest one."""
+        if not self._slices or self._slices[-1].number < number:
+            self._slices.append(Slice(number))
+        return self._slices[-1]
+
+
+def is_unsettled(record: Record) -> bool:
+    """Whether nobody knows what became of a call that may have changed something."""
+    return record.outcome in _UNSETTLED and _KINDS.get(record.operation, OTHER).has_effects
+
+
+def is_error(record: Record) -> bool:
+    """Whether a call failed for another reason than the caller's own: the errors of the service's levels."""
+    if record.outcome is Outcome.ANSWERED or record.outcome is Outcome.ORPHANED:
+        return record.status >= _SERVER_ERROR
+    return record.outcome is not Outcome.REJECTED and bool(record.code)
+
+
+def _bucket(seconds: float) -> int:
+    return next((place for place, edge in enumerate(EDGES) if seconds <= edge), len(EDGES))

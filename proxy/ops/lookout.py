@@ -1,0 +1,104 @@
+"""Who is told of what happens? Metrics, log, history and audit stream, each in its own words.
+
+Nothing here may raise or block: it is called while calls are relayed and tokens fetched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from proxy.config.effective import effective
+from proxy.ops.audit import open_audit
+from proxy.ops.events import Events
+from proxy.ops.history import History
+from proxy.ops.risks import risks
+from proxy.tokens.keeper import Fetched
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from proxy.config import Settings
+    from proxy.credentials.model import Source
+    from proxy.ops.audit import Audit
+    from proxy.ops.logs import Log
+    from proxy.ops.metrics import Metrics
+    from proxy.relay.record import Record
+    from proxy.tokens.keeper import Disputed
+    from proxy.tokens.lifecycle import State
+
+
+@dataclass(frozen=True, slots=True)
+class Lookout:
+    """All that look on.
+
+    Attributes:
+        audit: None when nobody asked for one.
+        wall: gives seconds since the Unix epoch.
+    """
+
+    log: Log
+    metrics: Metrics
+    events: Events
+    history: History
+    audit: Audit | None
+    wall: Callable[[], float]
+
+    def observe(self, record: Record) -> None:
+        """Take note of a request that is over."""
+        self.metrics.observe(record)
+        self.events.observe(record)
+        self.history.observe(record, self.wall())
+        if self.audit is not None:
+            self.audit.observe(record)
+
+    def reported(self, report: Fetched | Disputed, state: State) -> None:
+        """Take note of what the keeper did, and of the state in which that left the token."""
+        if isinstance(report, Fetched):
+            self.metrics.fetched(report)
+            self.events.fetched(report)
+            self.history.fetched(report, self.wall())
+        else:
+            self.metrics.disputes.inc()
+            self.events.disputed(report)
+        self.events.state(state)
+
+    @property
+    def fingerprint(self) -> Callable[[str], str] | None:
+        """What makes an external id unreadable; None when no record needs one."""
+        return None if self.audit is None else self.audit.fingerprint
+
+    def started(self, settings: Settings, source: Source, **facts: str) -> None:
+        """Say what runs, with which settings, and what about them is unsafe."""
+        logger = self.log.logger
+        environment = settings.environment.value
+        logger.info(
+            "sidecar.started",
+            **facts,
+            environment=environment,
+            credentials=source.describe(),
+            settings=effective(settings),
+        )
+        for risk in risks(settings):
+            self.metrics.unsafe_options.labels(risk.option).set(1)
+            logger.warning("option.unsafe", option=risk.option, text=risk.text)
+        for text in source.warnings():
+            logger.warning("credentials.exposed", text=text)
+
+    def close(self, seconds: float) -> None:
+        """Let the audit stream be written to its end, for at most so many seconds; blocks."""
+        if self.audit is not None and not self.audit.close(seconds):
+            self.log.logger.error("audit.cut", seconds=seconds)
+
+
+def open_lookout(settings: Settings, log: Log, metrics: Metrics, wall: Callable[[], float]) -> Lookout:
+    """Open what the settings ask for; blocks while files are opened.
+
+    Raises:
+        AuditError: the audit stream cannot be opened.
+    """
+    if settings.egress_proxy is not None:
+        log.known.keep(settings.egress_proxy.authorization)
+    place = settings.audit_log
+    audit = None if place is None else open_audit(place, settings.audit_key_file, log)
+    return Lookout(log, metrics, Events(log.logger), History(), audit, wall)

@@ -1,0 +1,114 @@
+"""Which options in force weaken the sidecar? Each is a warning at the start and a metric; none is refused here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from proxy.config import Environment, EnvironmentSource, TcpAddress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from proxy.config import Listen, Settings
+
+# Seconds. Docker and Kubernetes kill 10 and 30 s after SIGTERM; a shorter drain cuts calls that an answer is due for.
+_ANSWERS_TAKE: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """An option that weakens the sidecar.
+
+    Attributes:
+        option: the value of the metric's label.
+        text: what may happen, and what to do about it.
+    """
+
+    option: str
+    text: str
+
+
+def _is_remote(listen: Listen) -> bool:
+    return isinstance(listen, TcpAddress) and not listen.is_loopback
+
+
+def _remote_data(settings: Settings) -> bool:
+    return _is_remote(settings.listen)
+
+
+def _remote_admin(settings: Settings) -> bool:
+    return _is_remote(settings.admin_listen)
+
+
+def _plain_upstream(settings: Settings) -> bool:
+    return not settings.origin.tls
+
+
+def _password_in_environment(settings: Settings) -> bool:
+    return settings.environment is Environment.PRODUCTION and isinstance(settings.credentials, EnvironmentSource)
+
+
+def _no_policy(settings: Settings) -> bool:
+    return settings.environment is Environment.PRODUCTION and settings.policy_file is None
+
+
+def _short_drain(settings: Settings) -> bool:
+    return settings.drain_timeout < _ANSWERS_TAKE
+
+
+_RULES: Final[tuple[tuple[Risk, Callable[[Settings], bool]], ...]] = (
+    (
+        Risk(
+            "remote_data",
+            "PROXY_LISTEN is reachable from other machines: whoever reaches it spends the account's money. "
+            "Listen on loopback or on a Unix socket, or let the network keep strangers out.",
+        ),
+        _remote_data,
+    ),
+    (
+        Risk(
+            "remote_admin",
+            "PROXY_ADMIN_LISTEN is reachable from other machines: whoever reaches it can end the sidecar. "
+            "Set PROXY_ADMIN_KEY_FILE, or let the network keep strangers out.",
+        ),
+        _remote_admin,
+    ),
+    (
+        Risk(
+            "plain_upstream",
+            "LOCALPAYMENT_BASE_URL is http: credentials cross in clear. Only a local simulator needs that.",
+        ),
+        _plain_upstream,
+    ),
+    (
+        Risk(
+            "password_in_environment",
+            "The password stands in the environment, which every process of this user can read: "
+            "mount it, and name the file in LOCALPAYMENT_PASSWORD_FILE.",
+        ),
+        _password_in_environment,
+    ),
+    (
+        Risk(
+            "no_policy",
+            "No PROXY_POLICY_FILE is set, so every caller may do every operation, payouts too: "
+            "write a policy that allows what callers need.",
+        ),
+        _no_policy,
+    ),
+    (
+        Risk(
+            "short_drain",
+            "PROXY_DRAIN_TIMEOUT is so short that a stop cuts calls whose answers are on their way: give it 25s.",
+        ),
+        _short_drain,
+    ),
+)
+
+OPTIONS: Final = tuple(risk.option for risk, _ in _RULES)
+
+
+def risks(settings: Settings) -> tuple[Risk, ...]:
+    """Return the risks that these settings take."""
+    return tuple(risk for risk, taken in _RULES if taken(settings))

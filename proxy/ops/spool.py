@@ -1,0 +1,147 @@
+"""How do lines get out without a call ever waiting for it? A bounded queue, and a thread that writes.
+
+A reader of ours that is slow, stuck or gone costs lines, never time; what was lost is counted, and told once writing
+works again.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import select
+import threading
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+# Lines that wait at most. One is about 600 bytes, so that is 5 MB: several seconds of a busy sidecar's log.
+WAITING: Final = 8192
+_BATCH: Final = 256  # lines that are written at once; a pipe of Linux holds 64 KiB
+_AUDIT_MODE: Final = 0o640
+STDOUT: Final = 1
+
+
+class Spool:
+    """Takes lines at once, and has them written in the order in which they came.
+
+    Args:
+        sink: writes all of the bytes, or raises OSError; may block.
+        note: makes the line that says how many lines were lost, its newline included.
+        waiting: lines that are held at most.
+    """
+
+    def __init__(self, sink: Callable[[bytes], None], *, note: Callable[[int], str], waiting: int = WAITING) -> None:
+        self._sink = sink
+        self._note = note
+        self._waiting = waiting
+        self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._refused = 0  # counted by those who write, as the next is by the thread: neither needs a lock
+        self._failed = 0
+        self._told = 0
+        self._thread = threading.Thread(target=self._run, name="log writer", daemon=True)
+        self._thread.start()
+
+    @property
+    def lost(self) -> int:
+        """How many lines were never written."""
+        return self._refused + self._failed
+
+    def write(self, line: str) -> None:
+        """Take a line, its newline included; drop it when too many wait already. Never blocks."""
+        if self._queue.qsize() >= self._waiting:
+            self._refused += 1
+        else:
+            self._queue.put(line)
+
+    def close(self, seconds: float) -> bool:
+        """Write what waits, for at most so many seconds; take nothing more.
+
+        Returns:
+            Whether everything was written.
+        """
+        self._waiting = 0
+        self._queue.put(None)
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while True:
+            lines = self._batch()
+            ended = lines[-1] is None
+            written = [line for line in lines if line is not None]
+            untold = self.lost - self._told
+            if untold:
+                written.insert(0, self._note(untold))
+            try:
+                self._sink("".join(written).encode("utf-8", "backslashreplace"))
+            except OSError:
+                self._failed += len(written) - bool(untold)
+            else:
+                self._told += untold
+            if ended:
+                return
+
+    def _batch(self) -> list[str | None]:
+        """Wait for a line; return it with those behind it, None at the end for the order to stop."""
+        lines = [self._queue.get()]
+        while lines[-1] is not None and len(lines) < _BATCH:
+            try:
+                lines.append(self._queue.get_nowait())
+            except queue.Empty:
+                break
+        return lines
+
+
+def write_all(descriptor: int, content: bytes) -> None:
+    """Write all of it to a descriptor, which another process may have made non-blocking.
+
+    Raises:
+        OSError: the other end is gone, the disk is full.
+    """
+    rest = memoryview(content)
+    while rest:
+        try:
+            rest = rest[os.write(descriptor, rest) :]
+        except BlockingIOError:
+            select.select((), (descriptor,), ())
+
+
+class AppendedFile:
+    """A file that lines are appended to, and that may be rotated by renaming it at any time.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = self._opened()
+
+    def write(self, content: bytes) -> None:
+        """Append; open the file anew first if its name means another one by now, or none.
+
+        Raises:
+            OSError: that does not work.
+        """
+        if not self._is_current():
+            descriptor = self._opened()
+            os.close(self._descriptor)
+            self._descriptor = descriptor
+        write_all(self._descriptor, content)
+
+    def close(self) -> None:
+        """Close it."""
+        os.close(self._descriptor)
+
+    def _opened(self) -> int:
+        return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, _AUDIT_MODE)
+
+    def _is_current(self) -> bool:
+        try:
+            there = self._path.stat()
+        except FileNotFoundError:
+            return False
+        here = os.fstat(self._descriptor)
+        return (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)
