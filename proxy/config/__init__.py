@@ -8,14 +8,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from proxy.config.addresses import EgressProxy, Listen, Origin, TcpAddress, UnixAddress
-from proxy.config.credential_sources import CredentialSource, EnvironmentSource, FilesSource
+from proxy.config.credential_sources import (
+    AwsSource,
+    CommandSource,
+    CredentialsFileSource,
+    CredentialSource,
+    EnvironmentSource,
+    FilesSource,
+    VaultAppRole,
+    VaultKubernetes,
+    VaultSource,
+    VaultToken,
+)
 from proxy.config.settings import Environment, Problem, Settings, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
+    "AwsSource",
+    "CommandSource",
     "CredentialSource",
+    "CredentialsFileSource",
     "EgressProxy",
     "Environment",
     "EnvironmentSource",
@@ -27,6 +41,10 @@ __all__ = [
     "SettingsError",
     "TcpAddress",
     "UnixAddress",
+    "VaultAppRole",
+    "VaultKubernetes",
+    "VaultSource",
+    "VaultToken",
     "load_settings",
 ]
 

@@ -1,50 +1,75 @@
-"""Which one source of credentials do the settings name? None, two, or half of one are mistakes."""
+"""Which source of credentials do settings without a problem name?"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from proxy.config.credential_sources import CredentialSource, EnvironmentSource, FilesSource
-from proxy.config.settings import Problem
+from proxy.config.account_settings import SERVICE_ACCOUNT_TOKEN
+from proxy.config.credential_sources import (
+    AwsSource,
+    CommandSource,
+    CredentialsFileSource,
+    CredentialSource,
+    EnvironmentSource,
+    FilesSource,
+    VaultAppRole,
+    VaultAuth,
+    VaultKubernetes,
+    VaultSource,
+    VaultToken,
+)
 from proxy.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from proxy.config.fields import Fields
 
-USERNAME = "LOCALPAYMENT_USERNAME"
-PASSWORD = "LOCALPAYMENT_PASSWORD"  # noqa: S105 - a variable's name
-USERNAME_FILE, PASSWORD_FILE = f"{USERNAME}_FILE", f"{PASSWORD}_FILE"
-
-
-def source_problems(written: frozenset[str]) -> Iterator[Problem]:
-    """Whether exactly one source is named, and the whole of it.
-
-    Args:
-        written: the variables that are set, be it right or wrong.
-    """
-    if not written & {USERNAME, USERNAME_FILE, PASSWORD, PASSWORD_FILE}:
-        text = f"no credentials: set {USERNAME} and {PASSWORD}, or {USERNAME_FILE} and {PASSWORD_FILE}"
-        yield Problem(USERNAME, None, text)
-        return
-    for plain, file in ((USERNAME, USERNAME_FILE), (PASSWORD, PASSWORD_FILE)):
-        if not written & {plain, file}:
-            yield Problem(plain, None, f"missing: set {plain} or {file}")
-        elif written >= {plain, file}:
-            yield Problem(file, None, f"{plain} is set too: remove one of the two")
+Value = TypeVar("Value")
 
 
 def chosen_source(fields: Fields) -> CredentialSource:
-    """Return the source that settings without a problem name."""
-    username = fields.localpayment_username or fields.localpayment_username_file
-    password = fields.localpayment_password or fields.localpayment_password_file
-    match username, password:
-        case Secret(), Secret():
-            return EnvironmentSource(username, password)
-        case Secret() | Path(), Secret() | Path():
-            return FilesSource(username, password)
-        case _:
-            message = "source_problems has let through settings without credentials"
-            raise RuntimeError(message)
+    """Return the one source that `source_rules` has let through."""
+    if fields.localpayment_credentials_file is not None:
+        return CredentialsFileSource(fields.localpayment_credentials_file)
+    if fields.localpayment_credentials_command is not None:
+        return CommandSource(fields.localpayment_credentials_command)
+    if fields.localpayment_vault_addr is not None:
+        return VaultSource(
+            origin=fields.localpayment_vault_addr,
+            mount=fields.localpayment_vault_mount,
+            path=_there(fields.localpayment_vault_path),
+            namespace=fields.localpayment_vault_namespace,
+            ca_file=fields.localpayment_vault_ca_file,
+            auth=_vault_auth(fields),
+        )
+    if fields.localpayment_aws_secret is not None:
+        region, endpoint = fields.localpayment_aws_region, fields.localpayment_aws_endpoint
+        return AwsSource(fields.localpayment_aws_secret, region, endpoint)
+    username = _either(fields.localpayment_username, fields.localpayment_username_file)
+    password = _either(fields.localpayment_password, fields.localpayment_password_file)
+    if isinstance(username, Secret) and isinstance(password, Secret):
+        return EnvironmentSource(username, password)
+    return FilesSource(username, password)
+
+
+def _vault_auth(fields: Fields) -> VaultAuth:
+    mount = fields.localpayment_vault_auth_mount
+    if fields.localpayment_vault_role is not None:
+        jwt_file = fields.localpayment_vault_jwt_file or Path(SERVICE_ACCOUNT_TOKEN)
+        return VaultKubernetes(mount or "kubernetes", fields.localpayment_vault_role, jwt_file)
+    if fields.localpayment_vault_role_id is not None:
+        secret_id = _either(fields.localpayment_vault_secret_id, fields.localpayment_vault_secret_id_file)
+        return VaultAppRole(mount or "approle", fields.localpayment_vault_role_id, secret_id)
+    return VaultToken(_either(fields.localpayment_vault_token, fields.localpayment_vault_token_file))
+
+
+def _either(value: Secret | None, file: Path | None) -> Secret | Path:
+    return _there(file) if value is None else value
+
+
+def _there(value: Value | None) -> Value:
+    """Return a value that the rules have made sure of."""
+    if value is None:
+        message = "source_rules has let through half a source"
+        raise RuntimeError(message)
+    return value

@@ -8,8 +8,8 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING
 
+from proxy.config.account_settings import SANDBOX_URL
 from proxy.config.addresses import Listen, Origin, TcpAddress, UnixAddress, is_loopback
-from proxy.config.catalogue import SANDBOX_URL
 from proxy.config.settings import Environment, Problem
 
 if TYPE_CHECKING:

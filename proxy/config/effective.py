@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, assert_never
 
 from proxy.config import units
 from proxy.config.catalogue import SETTINGS
-from proxy.config.credential_sources import CredentialSource, EnvironmentSource, FilesSource
+from proxy.config.credential_sources import (
+    AwsSource,
+    CommandSource,
+    CredentialsFileSource,
+    CredentialSource,
+    EnvironmentSource,
+    FilesSource,
+    VaultAppRole,
+    VaultAuth,
+    VaultKubernetes,
+    VaultSource,
+    VaultToken,
+)
 from proxy.secret import Secret
 
 if TYPE_CHECKING:
@@ -33,6 +45,7 @@ def _values(settings: Settings) -> dict[str, object]:
     hosts = settings.allowed_hosts
     return {
         **_credentials(settings.credentials),
+        "LOCALPAYMENT_CREDENTIALS_INTERVAL": settings.credentials_interval,
         "LOCALPAYMENT_ENVIRONMENT": settings.environment,
         "LOCALPAYMENT_BASE_URL": settings.origin,
         "PROXY_LISTEN": settings.listen,
@@ -56,20 +69,62 @@ def _values(settings: Settings) -> dict[str, object]:
         "PROXY_EGRESS_PROXY": None if egress is None else str(egress).replace("://", f"://{proof}"),
         "PROXY_LOG_LEVEL": settings.log_level,
         "PROXY_LOG_FORMAT": settings.log_format,
+        "PROXY_AUDIT_LOG": settings.audit_log,
+        "PROXY_AUDIT_KEY_FILE": settings.audit_key_file,
+        "PROXY_ADMIN_KEY_FILE": settings.admin_key_file,
     }
 
 
-def _credentials(source: CredentialSource) -> dict[str, Secret | Path]:
+def _credentials(source: CredentialSource) -> dict[str, object]:
     match source:
-        case EnvironmentSource(username=username, password=password):
-            return {"LOCALPAYMENT_USERNAME": username, "LOCALPAYMENT_PASSWORD": password}
-        case FilesSource(username=username, password=password):
+        case (
+            EnvironmentSource(username=username, password=password) | FilesSource(username=username, password=password)
+        ):
             return dict((_either("LOCALPAYMENT_USERNAME", username), _either("LOCALPAYMENT_PASSWORD", password)))
+        case CredentialsFileSource(path=path):
+            return {"LOCALPAYMENT_CREDENTIALS_FILE": path}
+        case CommandSource(argv=argv):
+            hidden = " [redacted]" if argv[1:] else ""
+            return {"LOCALPAYMENT_CREDENTIALS_COMMAND": f"{argv[0]}{hidden}"}
+        case VaultSource():
+            return {
+                "LOCALPAYMENT_VAULT_ADDR": source.origin,
+                "LOCALPAYMENT_VAULT_PATH": source.path,
+                "LOCALPAYMENT_VAULT_MOUNT": source.mount,
+                "LOCALPAYMENT_VAULT_NAMESPACE": source.namespace,
+                "LOCALPAYMENT_VAULT_CA_FILE": source.ca_file,
+                **_vault_login(source.auth),
+            }
+        case AwsSource(secret=secret, region=region, endpoint=endpoint):
+            return {
+                "LOCALPAYMENT_AWS_SECRET": secret,
+                "LOCALPAYMENT_AWS_REGION": region,
+                "LOCALPAYMENT_AWS_ENDPOINT": endpoint,
+            }
         case never:
             assert_never(never)
 
 
-def _either(variable: str, value: Secret | Path) -> tuple[str, Secret | Path]:
+def _vault_login(auth: VaultAuth) -> dict[str, object]:
+    match auth:
+        case VaultToken(token=token):
+            return dict((_either("LOCALPAYMENT_VAULT_TOKEN", token),))
+        case VaultAppRole(mount=mount, role_id=role_id, secret_id=secret_id):
+            variable, value = _either("LOCALPAYMENT_VAULT_SECRET_ID", secret_id)
+            return {
+                "LOCALPAYMENT_VAULT_ROLE_ID": role_id, variable: value, "LOCALPAYMENT_VAULT_AUTH_MOUNT": mount,
+            }  # fmt: skip
+        case VaultKubernetes(mount=mount, role=role, jwt_file=jwt_file):
+            return {
+                "LOCALPAYMENT_VAULT_ROLE": role,
+                "LOCALPAYMENT_VAULT_JWT_FILE": jwt_file,
+                "LOCALPAYMENT_VAULT_AUTH_MOUNT": mount,
+            }
+        case never:
+            assert_never(never)
+
+
+def _either(variable: str, value: Secret | Path) -> tuple[str, object]:
     return (variable if isinstance(value, Secret) else f"{variable}_FILE"), value
 
 

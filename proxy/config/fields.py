@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import BeforeValidator, Field, PlainValidator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from proxy.config import files, parsing, units
+from proxy.config import files, managers, pair, parsing, units
 from proxy.config.addresses import EgressProxy, Listen, Origin
 from proxy.config.settings import Environment
 from proxy.secret import Secret
@@ -44,6 +44,9 @@ SecondsOrNone = Annotated[float, PlainValidator(units.duration)]
 Bytes = Annotated[int, PlainValidator(units.positive_size)]
 BytesOrNone = Annotated[int, PlainValidator(units.size)]
 SecretText = Annotated[Secret, PlainValidator(_secret)]
+PairPath = Annotated[Path, PlainValidator(files.checked(pair.read_pair))]
+Name = Annotated[str, PlainValidator(managers.name)]
+VaultPath = Annotated[str, PlainValidator(managers.vault_path)]
 SecretPath = Annotated[Path, PlainValidator(files.checked(files.read_secret))]
 TextPath = Annotated[Path, PlainValidator(files.checked(files.read_file))]
 CertificatesPath = Annotated[Path, PlainValidator(files.checked(files.read_certificates))]
@@ -63,6 +66,25 @@ class Fields(BaseSettings):
     localpayment_username_file: SecretPath | None = None
     localpayment_password: SecretText | None = None
     localpayment_password_file: SecretPath | None = None
+    localpayment_credentials_file: PairPath | None = None
+    localpayment_credentials_command: Annotated[tuple[str, ...], PlainValidator(managers.argv)] | None = None
+    localpayment_vault_addr: Annotated[Origin, PlainValidator(parsing.origin)] | None = None
+    localpayment_vault_path: VaultPath | None = None
+    localpayment_vault_mount: VaultPath
+    localpayment_vault_namespace: VaultPath | None = None
+    localpayment_vault_ca_file: CertificatesPath | None = None
+    localpayment_vault_token: SecretText | None = None
+    localpayment_vault_token_file: SecretPath | None = None
+    localpayment_vault_role_id: Name | None = None
+    localpayment_vault_secret_id: SecretText | None = None
+    localpayment_vault_secret_id_file: SecretPath | None = None
+    localpayment_vault_role: Name | None = None
+    localpayment_vault_jwt_file: SecretPath | None = None
+    localpayment_vault_auth_mount: VaultPath | None = None
+    localpayment_aws_secret: Annotated[str, PlainValidator(managers.aws_secret)] | None = None
+    localpayment_aws_region: Name | None = None
+    localpayment_aws_endpoint: Annotated[Origin, PlainValidator(parsing.origin)] | None = None
+    localpayment_credentials_interval: Seconds | None = None
     proxy_listen: Address
     proxy_admin_listen: Address
     proxy_allow_remote: bool
@@ -84,6 +106,9 @@ class Fields(BaseSettings):
     proxy_egress_proxy: Annotated[EgressProxy, PlainValidator(parsing.egress_proxy)] | None = None
     proxy_log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)]
     proxy_log_format: Annotated[Literal["json", "console"], BeforeValidator(_lower)] | None = None
+    proxy_audit_log: Annotated[Path | Literal["stdout"], PlainValidator(parsing.audit_log)] | None = None
+    proxy_audit_key_file: SecretPath | None = None
+    proxy_admin_key_file: SecretPath | None = None
 
 
 class Layer(PydanticBaseSettingsSource):

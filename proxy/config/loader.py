@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Final
 from pydantic import ValidationError
 
 from proxy.config import cross_checks
-from proxy.config.catalogue import SANDBOX_URL, SETTINGS
-from proxy.config.chosen_source import chosen_source, source_problems
+from proxy.config.account_settings import SANDBOX_URL
+from proxy.config.catalogue import SETTINGS
+from proxy.config.chosen_source import chosen_source
 from proxy.config.fields import Fields, Layer
 from proxy.config.parsing import origin
 from proxy.config.settings import Problem, Settings, SettingsError
+from proxy.config.source_rules import source_problems
 from proxy.config.written import Written, read
 
 if TYPE_CHECKING:
@@ -120,6 +122,7 @@ def _settings(fields: Fields) -> Settings:
         environment=fields.localpayment_environment,
         origin=fields.localpayment_base_url or origin(SANDBOX_URL),
         credentials=chosen_source(fields),
+        credentials_interval=fields.localpayment_credentials_interval,
         listen=fields.proxy_listen,
         admin_listen=fields.proxy_admin_listen,
         allow_remote=fields.proxy_allow_remote,
@@ -141,4 +144,7 @@ def _settings(fields: Fields) -> Settings:
         log_level=fields.proxy_log_level,
         log_format=fields.proxy_log_format,
         effects_idle=fields.proxy_effects_idle,
+        audit_log=fields.proxy_audit_log,
+        audit_key_file=fields.proxy_audit_key_file,
+        admin_key_file=fields.proxy_admin_key_file,
     )

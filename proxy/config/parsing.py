@@ -10,7 +10,7 @@ import re
 from base64 import b64encode
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from proxy.config.addresses import HTTP_PORT, HTTPS_PORT, EgressProxy, Listen, Origin, TcpAddress, UnixAddress
@@ -41,7 +41,7 @@ def origin(value: object) -> Origin:
     Raises:
         ValueError: it is none; the text names everything that is wrong with it.
     """
-    url = _url(_text(value), "https://api.stage.localpayment.com")
+    url = _url(_text(value), "https://host:port")
     wrong = list(_not_an_origin(url.parts))
     if url.parts.scheme == "http" and not host_is_loopback(url.host):
         wrong.append("http is accepted to loopback only, credentials would cross the network in clear: write https://")
@@ -57,7 +57,7 @@ def _not_an_origin(parts: SplitResult) -> Iterable[str]:
     if "@" in parts.netloc:
         yield "must hold no user or password: they have settings of their own"
     if parts.path not in {"", "/"}:
-        yield "must end after the host, callers send the path themselves: remove the path"
+        yield "must end after the host: remove the path"
     if parts.query or parts.fragment:
         yield "must hold neither query nor fragment: remove everything from ? or # on"
 
@@ -123,6 +123,21 @@ def _socket_path(text: str) -> Path:
         raise ValueError(message)
     if len(text.encode()) > SOCKET_PATH:
         message = f"the path of a Unix socket has at most {SOCKET_PATH} bytes: choose a shorter one"
+        raise ValueError(message)
+    return Path(text)
+
+
+def audit_log(value: object) -> Path | Literal["stdout"]:
+    """Read `stdout`, or the path of a file that need not be there yet.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    text = _text(value)
+    if text == "stdout":
+        return "stdout"
+    if "/" not in text or text.endswith("/"):
+        message = "write stdout, or the path of a file, such as /var/log/localpayment/audit.jsonl"
         raise ValueError(message)
     return Path(text)
 

@@ -6,8 +6,12 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
-from proxy.config.catalogue import SECTIONS, Setting
+from proxy.config.catalogue import SECTIONS
+
+if TYPE_CHECKING:
+    from proxy.config.setting import Setting
 
 _HEAD = """\
 # Settings

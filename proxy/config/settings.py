@@ -31,6 +31,7 @@ class Settings:
         environment: sandbox or production.
         origin: Localpayment's API, pinned for the process's life.
         credentials: where username and password come from.
+        credentials_interval: between two looks at that source; None leaves it to the source.
         listen: where callers connect.
         admin_listen: where health, metrics and status are served.
         allow_remote: whether a listener may be reachable from other machines.
@@ -53,11 +54,15 @@ class Settings:
         log_level: least severe level that is written.
         log_format: None means console on a terminal, else json.
         effects_idle: a call with effects never rides a pooled connection that was idle for longer.
+        audit_log: where calls with effects are noted; None means nowhere.
+        audit_key_file: holds the key by which external ids are hashed there, or None.
+        admin_key_file: holds the key that orders to the admin listener must carry, or None.
     """
 
     environment: Environment
     origin: Origin
     credentials: CredentialSource
+    credentials_interval: float | None
     listen: Listen
     admin_listen: Listen
     allow_remote: bool
@@ -79,6 +84,9 @@ class Settings:
     log_level: Literal["debug", "info", "warning", "error"]
     log_format: Literal["json", "console"] | None
     effects_idle: float
+    audit_log: Path | Literal["stdout"] | None = None
+    audit_key_file: Path | None = None
+    admin_key_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from proxy.config.catalogue import CONFIG_FILE, PREFIXES, SETTINGS, is_service_link, near_miss
+from proxy.config.catalogue import PREFIXES, SETTINGS, is_service_link, near_miss
 from proxy.config.files import UnusableFileError, read_file
 from proxy.config.settings import Problem
+from proxy.config.sidecar_settings import CONFIG_FILE
 from proxy.secret import Secret
 
 if TYPE_CHECKING:

@@ -10,12 +10,13 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from proxy.config.files import UnusableFileError, read_secret
+from proxy.config.files import UnusableFileError, read_file, read_secret
+from proxy.config.pair import UnusablePairError, pair_in_text
 from proxy.credentials.model import Credentials, CredentialSourceError
 from proxy.secret import Secret
 
 if TYPE_CHECKING:
-    from proxy.config import FilesSource
+    from proxy.config import CredentialsFileSource, FilesSource
     from proxy.config.files import FileText
 
 FILE_INTERVAL: Final = 5.0  # seconds; reading two small files takes well under a millisecond
@@ -67,6 +68,39 @@ class MountedFiles:
         password = _value(self._config.password, warnings)
         self._warnings = tuple(warnings)
         return Credentials(username, password)
+
+
+class MountedDocument:
+    """Username and password in one JSON or TOML file."""
+
+    settle = FILE_SETTLE
+
+    def __init__(self, config: CredentialsFileSource, interval: float | None = None) -> None:
+        self.interval: float | None = FILE_INTERVAL if interval is None else interval
+        self._path = config.path
+        self._warnings: tuple[str, ...] = ()
+
+    async def load(self) -> Credentials:
+        """Read the file, off the event loop."""
+        return await asyncio.to_thread(self._read)
+
+    def describe(self) -> str:
+        """Name the file."""
+        return f"file {self._path}"
+
+    def warnings(self) -> tuple[str, ...]:
+        """Say that everybody on the machine may read it, if so."""
+        return self._warnings
+
+    def _read(self) -> Credentials:
+        try:
+            file = read_file(self._path)
+            credentials = Credentials(*pair_in_text(file.text))
+        except (UnusableFileError, UnusablePairError) as error:
+            message = f"{self._path}: {error}"
+            raise CredentialSourceError(message) from None
+        self._warnings = exposure(self._path, file)
+        return credentials
 
 
 def _value(place: Secret | Path, warnings: list[str]) -> Secret:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from proxy.secret import Secret
+
+MANAGER_INTERVAL: Final = 300.0  # seconds; secret managers count, and bill, what they are asked
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.config import SettingsError, load_settings, parsing, units
-from proxy.config.catalogue import CONFIG_FILE, SETTINGS
+from proxy.config.catalogue import SETTINGS
+from proxy.config.sidecar_settings import CONFIG_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -50,7 +50,7 @@ def test_an_origin_knows_its_parts() -> None:
         ("https://user:secret@api.example", "no user or password"),
         ("https://@api.example", "no user or password"),
         ("ftp://api.example", "must begin with https://"),
-        ("api.example", "write it like https://api.stage.localpayment.com"),
+        ("api.example", "write it like https://host:port"),
         ("https://", "a host and a port"),
         ("https://api.example:port", "a port from 1 to 65535"),
         ("https://api.example:0", "a port from 1 to 65535"),

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from proxy.config import Settings, load_settings
-from proxy.config.catalogue import CONFIG_FILE, SECTIONS, SETTINGS, is_service_link, near_miss
+from proxy.config.catalogue import SECTIONS, SETTINGS, is_service_link, near_miss
 from proxy.config.effective import effective
 from proxy.config.fields import Fields
 from proxy.config.reference import reference
+from proxy.config.sidecar_settings import CONFIG_FILE
 
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 

@@ -1,0 +1,136 @@
+"""Which credentials does Vault, or OpenBao, hold? A secret of its KV engine, version 2.
+
+A login's token is used again until two thirds of its life are over: a login each time would leave thousands behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
+from urllib.parse import quote
+
+from proxy.config import VaultAppRole, VaultKubernetes, VaultSource, VaultToken
+from proxy.config.files import UnusableFileError, read_secret
+from proxy.config.pair import UnusablePairError, pair_in
+from proxy.credentials.model import MANAGER_INTERVAL, Credentials, CredentialSourceError
+from proxy.credentials.vault_api import VaultApi
+from proxy.secret import Secret
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from proxy.clock import Clock
+    from proxy.credentials.vault_api import Answer
+
+USED_LIFE: Final = 2 / 3  # of a token's life
+ENDLESS: Final = 3600.0  # seconds that a token is used whose life has no end
+
+
+class _Held(NamedTuple):
+    token: Secret
+    until: float
+
+
+class Vault:
+    """One secret, and the login that it takes."""
+
+    settle: Final = 0.0
+
+    def __init__(self, config: VaultSource, clock: Clock, interval: float | None = None) -> None:
+        self.interval: float | None = MANAGER_INTERVAL if interval is None else interval
+        self._config = config
+        self._clock = clock
+        self._held: _Held | None = None
+        self._api = VaultApi(config.origin, config.namespace, config.ca_file)
+
+    async def load(self) -> Credentials:
+        """Log in if need be, and read the secret."""
+        async with self._api:
+            used_again = self._held is not None
+            answer = await self._secret()
+            if answer.status == 403 and used_again:  # noqa: PLR2004 - the token held may have been revoked
+                self._held = None
+                answer = await self._secret()
+        match answer:
+            case (200, {"data": {"data": document}}):
+                return self._credentials(document)
+            case (status, _):
+                raise self._refusal(status)
+
+    def describe(self) -> str:
+        """Name server and secret."""
+        return f"Vault {self._config.origin}, secret {self._config.mount}/{self._config.path}"
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return nothing."""
+        return ()
+
+    def _credentials(self, document: object) -> Credentials:
+        try:
+            return Credentials(*pair_in(document))
+        except UnusablePairError as error:
+            message = f"{self.describe()}: {error}"
+            raise CredentialSourceError(message) from None
+
+    async def _secret(self) -> Answer:
+        path = f"{self._config.mount}/data/{self._config.path}"
+        return await self._api.call("GET", quote(path), token=await self._token())
+
+    async def _token(self) -> Secret:
+        match self._config.auth:
+            case VaultToken(token=token):
+                return await _value(token)
+            case VaultAppRole(mount=mount, role_id=role_id, secret_id=secret_id):
+                return await self._logged_in(mount, {"role_id": role_id}, "secret_id", secret_id)
+            case VaultKubernetes(mount=mount, role=role, jwt_file=jwt_file):
+                return await self._logged_in(mount, {"role": role}, "jwt", jwt_file)
+            case never:
+                assert_never(never)
+
+    async def _logged_in(self, mount: str, body: dict[str, str], key: str, proof: Secret | Path) -> Secret:
+        """Return the token held, or that of a new login: POST auth/{mount}/login with a name and its proof."""
+        now = self._clock.now()
+        if self._held is not None and now < self._held.until:
+            return self._held.token
+        self._held = None
+        body = {**body, key: (await _value(proof)).reveal()}
+        match await self._api.call("POST", quote(f"auth/{mount}/login"), body=body):
+            case (200, {"auth": {"client_token": str(token), "lease_duration": int(seconds)}}) if token:
+                self._held = _Held(Secret(token), now + (seconds * USED_LIFE or ENDLESS))
+                return self._held.token
+            case (400 | 401 | 403 | 404 as status, _):
+                message = (
+                    f"{self.describe()}: the login at auth/{mount} was refused (status {status}): check role, "
+                    f"{key.replace('_', ' ')} and LOCALPAYMENT_VAULT_AUTH_MOUNT"
+                )
+                raise CredentialSourceError(message)
+            case (status, _):
+                raise self._refusal(status)
+
+    def _refusal(self, status: int) -> CredentialSourceError:
+        path = f"{self._config.mount}/data/{self._config.path}"
+        match status:
+            case 200:
+                text = "the answer is not one of the KV engine, version 2: check LOCALPAYMENT_VAULT_MOUNT"
+            case 403:
+                text = f'permission denied: the token is valid no more, or its policy lacks "read" on {path}'
+            case 404:
+                text = f"there is no secret at {path}, or its latest version was deleted: write it, or check the path"
+            case 429 | 472 | 473 | 503:
+                text = f"it is sealed, overloaded or a standby (status {status}): the next look may succeed"
+            case _ if 300 <= status < 400:  # noqa: PLR2004 - the class of redirects, RFC 9110 section 15.4
+                text = "it redirects, which is not followed with a token: name the active server or its load balancer"
+            case _:
+                text = f"it answered with status {status}"
+        return CredentialSourceError(f"{self.describe()}: {text}")
+
+
+async def _value(place: Secret | Path) -> Secret:
+    """Return what is given, or read the file anew: whoever keeps it fresh may have."""
+    if isinstance(place, Secret):
+        return place
+    try:
+        return (await asyncio.to_thread(read_secret, place)).text
+    except UnusableFileError as error:
+        message = f"{place}: {error}"
+        raise CredentialSourceError(message) from None
