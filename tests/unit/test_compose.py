@@ -39,6 +39,7 @@ def test_a_command_of_a_service_is_one_of_ours(name: str) -> None:
 @pytest.mark.parametrize("name", ["sidecar", "caller"])
 def test_sidecar_and_caller_share_the_network_namespace_in_which_loopback_is_enough(name: str) -> None:
     assert SERVICES[name]["network_mode"] == "service:simulator"
+    assert SERVICES["simulator"]["network_mode"] == "none"
 
 
 def test_the_sidecar_accepts_its_settings_and_calls_nobody_but_the_simulator() -> None:
