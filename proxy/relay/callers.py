@@ -1,0 +1,101 @@
+"""Who calls? Told by the socket's peer, by a client certificate, or by a key in `X-Proxy-Key`.
+
+Pure. A key itself is never held, only its SHA-256. Whoever sends a key that fits nobody is nobody, whatever else it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+KEY_HEADER: Final = b"x-proxy-key"
+# 128 bits in base64url; whatever is shorter holds less, and would fall to guessing from its hash.
+MIN_KEY_LENGTH: Final = 22
+_SAN_KINDS: Final = frozenset(("DNS", "URI"))
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """What a connection says about its other end.
+
+    Attributes:
+        uid, gid: of a Unix socket's peer (SO_PEERCRED), None for TCP.
+        sans: subject alternative names of its verified certificate, as `identities` writes them.
+    """
+
+    uid: int | None = None
+    gid: int | None = None
+    sans: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """How a caller is known: any one of these is enough.
+
+    Attributes:
+        uids, gids: numeric ids of a Unix socket's peer.
+        sans: `DNS:name` or `URI:uri`, compared whole.
+        keys: SHA-256 digests of keys, all valid at once, so that one can be replaced by the next.
+        anyone: whether whoever is nobody else is this caller.
+    """
+
+    uids: frozenset[int] = frozenset()
+    gids: frozenset[int] = frozenset()
+    sans: frozenset[str] = frozenset()
+    keys: tuple[bytes, ...] = field(default=(), repr=False)
+    anyone: bool = False
+
+
+def identities(subject_alt_name: Iterable[tuple[str, str]]) -> frozenset[str]:
+    """Return the names of a verified certificate.
+
+    Args:
+        subject_alt_name: as `ssl.SSLSocket.getpeercert()` gives it: pairs of kind and value.
+    """
+    return frozenset(san(f"{kind}:{value}") for kind, value in subject_alt_name if kind in _SAN_KINDS)
+
+
+def san(text: str) -> str:
+    """Return a `DNS:` or `URI:` name as it is compared; names of hosts have no case (RFC 4343).
+
+    Raises:
+        ValueError: it is none; the text says how to write one.
+    """
+    kind, _, value = text.partition(":")
+    if kind not in _SAN_KINDS or not value:
+        message = "a certificate's name carries its kind: write DNS:reports.internal or URI:spiffe://cluster/reports"
+        raise ValueError(message)
+    return f"DNS:{value.lower()}" if kind == "DNS" else text
+
+
+def presented_keys(headers: Iterable[tuple[bytes, bytes]]) -> list[bytes]:
+    """Return the values of all X-Proxy-Key fields."""
+    size = len(KEY_HEADER)
+    return [value for name, value in headers if len(name) == size and name.lower() == KEY_HEADER]
+
+
+def digest(key: bytes) -> bytes | None:
+    """Return the SHA-256 of a key, or None if the key is too short to be one."""
+    return hashlib.sha256(key).digest() if len(key) >= MIN_KEY_LENGTH else None
+
+
+def holder(known: Sequence[tuple[bytes, int]], presented: bytes) -> int | None:
+    """Return whose key was presented, comparing with every known digest in constant time.
+
+    Args:
+        known: digests, each with the position of the caller it belongs to.
+        presented: the key as it was sent.
+    """
+    hashed = digest(presented)
+    if hashed is None:
+        return None
+    found = None
+    for other, position in known:
+        if hmac.compare_digest(other, hashed):
+            found = position
+    return found
