@@ -252,6 +252,24 @@ class HeaderTooLargeError(RefusedError):
     proxy_status = "http_request_error"
 
 
+class TargetTooLongError(RefusedError):
+    """The request target is longer than the sidecar accepts."""
+
+    status = 414
+    code = "target_too_long"
+    title = "The request target is too long"
+    proxy_status = "http_request_error"
+
+
+class ExpectationFailedError(RefusedError):
+    """The caller expects something other than 100-continue."""
+
+    status = 417
+    code = "expectation_failed"
+    title = "The request's expectation cannot be met"
+    proxy_status = "http_request_error"
+
+
 class SlowRequestError(RefusedError):
     """The request did not arrive in time."""
 

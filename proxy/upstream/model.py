@@ -10,7 +10,7 @@ from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from proxy.secret import Secret
 
@@ -119,12 +119,17 @@ class Stream:
 Body = bytes | Stream | None
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One request, without Host and framing fields: the pool writes those itself.
 
     `body` None sends no framing field; bytes are sent with Content-Length. `effects` says that the call may change
-    something at the origin, so that it must not ride a connection that has been idle for long.
+    something at the origin, so that it must not ride a connection that has been idle for long. `sending` is called
+    right before the first byte is handed to a socket: until then, cancelling proves that nothing was sent.
     """
 
     method: bytes
@@ -132,6 +137,7 @@ class Call:
     headers: Sequence[tuple[bytes, bytes]]
     body: Body
     effects: bool
+    sending: Callable[[], None] = _nothing
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,7 @@ class Pool:
         opening = await request.piece()
         exchange = Exchange(self._now())
         connection = await self._take(exchange, effects=call.effects)
+        call.sending()
         return await converse(connection, request, opening, exchange)
 
     def stats(self) -> Stats:

@@ -1,0 +1,101 @@
+"""Where does a caller's request end, and is it one that we relay? What the server's parser leaves open is closed here.
+
+Pure. What two readers may understand in two ways is refused, never mended: what is forwarded is framed anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from proxy.errors import BadRequestError, ExpectationFailedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+HTTP_1_0: Final = (1, 0)
+HTTP_1_1: Final = (1, 1)
+
+_JUDGED: Final = frozenset((b"content-length", b"transfer-encoding", b"expect", b"upgrade"))
+_JUDGED_LENGTHS: Final = frozenset(map(len, _JUDGED))
+_MOST_DIGITS: Final = 18  # fits 63 bits, as in answers; leading zeros are digits too
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """How a request's body comes.
+
+    Attributes:
+        length: the declared Content-Length, None without one.
+        waits: whether the caller sends the body only after a 100 (RFC 9110 section 10.1.1).
+    """
+
+    length: int | None
+    waits: bool
+
+
+def request_framing(version: tuple[int, int], headers: Iterable[tuple[bytes, bytes]]) -> Framing:
+    """Judge a request's framing.
+
+    Args:
+        version: of HTTP, as the request line says it.
+        headers: raw fields of a head that the server's parser accepted.
+
+    Raises:
+        BadRequestError: another protocol, or a framing with more than one reading.
+        ExpectationFailedError: the caller expects what nobody here can promise.
+    """
+    if version not in (HTTP_1_0, HTTP_1_1):
+        detail = "The sidecar speaks HTTP/1.1 and HTTP/1.0; send the request as one of them."
+        raise BadRequestError(detail)
+    length: int | None = None
+    coded = waits = False
+    for name, value in headers:
+        if len(name) not in _JUDGED_LENGTHS:
+            continue
+        match name.lower():
+            case b"content-length":
+                length = _length(value)
+            case b"transfer-encoding":
+                _check_coding(value, version)
+                coded = True
+            case b"expect":
+                waits = _waits(value, version)
+            case b"upgrade":
+                _check_upgrade(value)
+            case _:
+                pass
+    if coded and length is not None:
+        detail = "Content-Length stands beside Transfer-Encoding; send one of them."
+        raise BadRequestError(detail)
+    return Framing(length, waits)
+
+
+def _length(value: bytes) -> int:
+    if not value.isdigit() or len(value) > _MOST_DIGITS:
+        detail = f"Content-Length is not one plain number of at most {_MOST_DIGITS} digits."
+        raise BadRequestError(detail)
+    return int(value)
+
+
+def _check_coding(value: bytes, version: tuple[int, int]) -> None:
+    """A coding besides chunked would be lost with the field; an empty field names none."""
+    if value and (value.lower() != b"chunked" or version != HTTP_1_1):
+        detail = "Transfer-Encoding must be exactly chunked, in HTTP/1.1; send the body with Content-Length otherwise."
+        raise BadRequestError(detail)
+
+
+def _waits(value: bytes, version: tuple[int, int]) -> bool:
+    if version == HTTP_1_0:  # "MUST ignore": RFC 9110 section 10.1.1
+        return False
+    if value.lower() != b"100-continue":
+        detail = "The only expectation that the sidecar can meet is 100-continue; send the request without Expect."
+        raise ExpectationFailedError(detail)
+    return True
+
+
+def _check_upgrade(value: bytes) -> None:
+    """An offer of HTTP/2 may be declined in silence (RFC 9110 section 7.8); a WebSocket makes no sense without it."""
+    if any(protocol.strip(b" \t").lower().startswith(b"websocket") for protocol in value.split(b",")):
+        detail = "The sidecar relays HTTP requests and no WebSocket; send the request without Upgrade."
+        raise BadRequestError(detail)
