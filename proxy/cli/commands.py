@@ -64,7 +64,7 @@ def serve() -> Exit:
         return Exit(run(settings))
     except BindError as error:
         return _failed(str(error))
-    except (CredentialSourceError, ValueError) as error:
+    except CredentialSourceError as error:
         return _failed(str(error), Exit.BAD_CONFIGURATION)
 
 
@@ -147,7 +147,7 @@ def simulator(*, log_calls: bool, username: str | None, password: str | None, **
 
 @commands.command(short_help="Say whether settings, credentials and network are right.")
 @click.option("--live", is_flag=True, help="Also go the way of a call: DNS, TCP, TLS, one login, one read call.")
-@click.option("--country", default="ARG", show_default=True, help="Country that the read call asks about, ISO alpha-3.")
+@click.option("--country", type=kinds.country, default="ARG", show_default=True, help="What the read call asks about.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def check(*, live: bool, country: str, as_json: bool) -> Exit:
     """Say whether the settings are right, and with --live whether Localpayment can be reached with them.
@@ -188,10 +188,11 @@ def wait(timeout: float) -> Exit:
 
 def _settings() -> Settings:
     """Load the settings, or end with every mistake on a line of stderr."""
-    from proxy.config import SettingsError, load_settings  # noqa: PLC0415 - pydantic
+    from proxy.cli.loading import usable_settings  # noqa: PLC0415 - pydantic
+    from proxy.config import SettingsError  # noqa: PLC0415 - as above
 
     try:
-        return load_settings(os.environ)
+        return usable_settings(os.environ)
     except SettingsError as error:
         for problem in error.problems:
             click.echo(str(problem), err=True)

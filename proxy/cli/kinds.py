@@ -31,6 +31,15 @@ def lifetime(text: str) -> float:
     return seconds
 
 
+def country(text: str) -> str:
+    """Read an ISO 3166-1 alpha-3 code."""
+    code = text.strip().upper()
+    if len(code) != len("ARG") or not (code.isascii() and code.isalpha()):
+        message = "write three letters, such as ARG, BRA or MEX"
+        raise click.BadParameter(message)
+    return code
+
+
 def loopback_address(text: str) -> TcpAddress:
     """Read `host:port` of this machine; port 0 is any free one."""
     address = _read(parsing.listen, text)

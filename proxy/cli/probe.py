@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 VARIABLE: Final = "PROXY_ADMIN_LISTEN"
 DEFAULT: Final = "127.0.0.1:8081"  # DESIGN section 4
-ANSWER_SECONDS: Final = 3.0  # one probe; the listener answers from memory, and Docker's own default patience is 30 s
+ANSWER_SECONDS: Final = 2.0  # one probe; the listener answers from memory, and orchestrators end a probe after 3 s
 PAUSE_SECONDS: Final = 0.1  # between two probes while waiting
 BODY_SHOWN: Final = 200  # bytes of the reason that /readyz gives
 

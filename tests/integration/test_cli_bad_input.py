@@ -73,6 +73,11 @@ MISTAKES: dict[str, tuple[dict[str, str | None], str, str]] = {
     ),
     "an unknown name": ({"PROXY_LISTENN": "127.0.0.1:1"}, "PROXY_LISTENN", "PROXY_LISTEN"),
     "a duration without a unit": ({"PROXY_TOKEN_WAIT": "5"}, "PROXY_TOKEN_WAIT=5", "write 5s"),
+    "a CA file with a broken certificate": (
+        {"PROXY_UPSTREAM_CA_FILE": "{tmp}/ca.pem"},
+        "OpenSSL can read no certificate in it",
+        "name a PEM file",
+    ),
     "a CA file without certificates": ({"PROXY_UPSTREAM_CA_FILE": "{tmp}/password"}, "holds no certificate", "PEM"),
 }
 
@@ -81,6 +86,7 @@ MISTAKES: dict[str, tuple[dict[str, str | None], str, str]] = {
 def mistaken(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     """Good settings with one mistake; the files that it names are there."""
     (tmp_path / "password").write_text(WORD)
+    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\nbm90IG9uZQ==\n-----END CERTIFICATE-----\n")
     (tmp_path / "broken.toml").write_text(f"localpayment_password = {WORD}\n")
     changes, _, _ = MISTAKES[request.param]
     changed = {**GOOD, **{name: value and value.replace("{tmp}", str(tmp_path)) for name, value in changes.items()}}
@@ -138,7 +144,7 @@ async def test_good_settings_are_checked_without_a_network_and_shown_without_sec
 
 
 async def test_the_command_s_own_mistakes_are_exit_code_2() -> None:
-    for arguments in (("check", "--lively"), ("serv",), ("serve", "now"), ()):
+    for arguments in (("check", "--lively"), ("serv",), ("serve", "now"), ("check", "--country", "x\r\nX:"), ()):
         finished = await ran(*arguments)
         assert finished.code == 2
         assert "Usage: localpayment-proxy" in finished.err

@@ -194,15 +194,6 @@ async def test_a_handshake_that_hangs_is_given_up_in_time() -> None:
     assert failure(found, "TLS", Exit.UNAVAILABLE).found.endswith("within PROXY_CONNECT_TIMEOUT (0.1 s)")
 
 
-async def test_a_ca_file_that_cannot_be_read_is_bad_configuration(simulator: Simulator, tmp_path: Path) -> None:
-    broken = tmp_path / "ca.pem"
-    broken.write_text("-----BEGIN CERTIFICATE-----\nbm90IG9uZQ==\n-----END CERTIFICATE-----\n")
-    origin = simulator.url.replace("http:", "https:")
-    found = await report(told(origin, PROXY_UPSTREAM_CA_FILE=str(broken)))
-    assert "PROXY_UPSTREAM_CA_FILE" in str(found.as_json())
-    assert found.exit_code is Exit.BAD_CONFIGURATION
-
-
 async def test_a_wrong_password_is_told_from_a_missing_permission(simulator: Simulator) -> None:
     found = await report(told(simulator.url, LOCALPAYMENT_USERNAME="another"))
     failed = failure(found, "login", Exit.NO_PERMISSION)

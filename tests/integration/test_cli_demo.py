@@ -28,8 +28,8 @@ async def test_the_walk_goes_well_and_shows_each_step_as_a_command_to_type() -> 
         "/api/accounts/032.840.00000001/balance",
         "HTTP 201 Created",
         "External ID already used",
-        "Token generation 2 is in use now.",
-        "POST create_payin → 401",
+        "POST create_payin → 401, POST token_refresh → 200, POST create_payin → 201",
+        "Token generation 3 is in use now.",
         '"outcome": "unknown"',
         "operation_forbidden",
     ):
@@ -51,6 +51,14 @@ async def test_without_once_both_stay_up_with_addresses_to_try_until_a_signal() 
             async with client.get(url[0]) as answer:
                 assert answer.status == 200, command
         assert (await demo.stopped()).code == 0
+
+
+async def test_a_signal_on_the_way_ends_it_at_once() -> None:
+    async with running("demo", *ANY_PORTS) as demo:
+        await demo.says("Watch the token being renewed")
+        finished = await demo.stopped()
+    assert (finished.code, finished.err) == (1, "")
+    assert "Lose an answer" not in finished.out
 
 
 @pytest.mark.parametrize("option", ["--listen", "--admin-listen"])

@@ -112,10 +112,7 @@ async def secure(journey: Journey) -> str:
     if not journey.settings.origin.tls or journey.stream is None:
         message = "a plain http origin, possible on this machine only"
         raise NotNeededError(message)
-    try:
-        journey.tls = tls_context(journey.settings.upstream_ca_file)
-    except ValueError as error:
-        raise FailedError(str(error), "correct PROXY_UPSTREAM_CA_FILE", Exit.BAD_CONFIGURATION) from None
+    journey.tls = tls_context(journey.settings.upstream_ca_file)
     writer = journey.stream[1]
     try:
         async with asyncio.timeout(journey.settings.connect_timeout):

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.cli.check.findings import Finding, Report, Result
 from proxy.cli.exits import Exit
+from proxy.cli.loading import usable_settings
 from proxy.clock import SystemClock
-from proxy.config import SettingsError, load_settings
+from proxy.config import SettingsError
 from proxy.config.effective import effective
 from proxy.credentials.sources import CredentialSourceError, open_source
 
@@ -30,7 +31,7 @@ def checked(environ: Mapping[str, str], *, live: bool, country: str) -> Report:
         country: what the read call asks about, an ISO 3166-1 alpha-3 code.
     """
     try:
-        settings = load_settings(environ)
+        settings = usable_settings(environ)
     except SettingsError as error:
         problems = [_wrong(SETTINGS, str(problem)) for problem in error.problems]
         return Report([*problems, Finding(SOURCE, Result.SKIPPED, f"not tried, because {SETTINGS} failed")])

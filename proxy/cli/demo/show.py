@@ -5,6 +5,7 @@ It reads nothing of the environment: no real credential is ever used here.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import socket
 from typing import TYPE_CHECKING, Final
@@ -13,7 +14,7 @@ import aiohttp
 
 from proxy.app import Sidecar
 from proxy.cli.demo.stage import Stage
-from proxy.cli.demo.walk import BALANCE, FIRST_LIFETIME, LATER_LIFETIME, STEPS, walk
+from proxy.cli.demo.walk import BALANCE, FIRST_LIFETIME, STEPS, walk
 from proxy.cli.exits import Exit
 from proxy.cli.stopping import stop_requested
 from proxy.config import TcpAddress, load_settings
@@ -21,7 +22,7 @@ from proxy.secret import Secret
 from proxy.simulator.server import Simulator, SimulatorOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from proxy.config import Settings
 
@@ -56,14 +57,27 @@ async def show(
             async with Sidecar(settings) as sidecar:
                 stage = Stage(simulator, sidecar.url, sidecar.admin_url, client, tell)
                 _introduce(stage)
-                await stage.until(stage.ready, "the first login")
-                simulator.change_settings(access_lifetime=LATER_LIFETIME)
-                wrong = await walk(stage)
+                wrong = await _unless(stop, walk(stage))
+                if wrong is None:
+                    return Exit.FAILED
                 tell(f"\n{len(STEPS) - wrong} of {len(STEPS)} steps went as they must.")
                 if not once:
                     _invite(stage)
                     await stop.wait()
     return Exit.FAILED if wrong else Exit.FINE
+
+
+async def _unless(stop: asyncio.Event, walking: Coroutine[None, None, int]) -> int | None:
+    """Return what the walk returns; None if it was told to stop on the way."""
+    tasks = asyncio.create_task(walking), asyncio.create_task(stop.wait())
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    walk_task, stop_task = tasks
+    stop_task.cancel()
+    if walk_task.done():
+        return walk_task.result()
+    walk_task.cancel()
+    await asyncio.wait((walk_task,))
+    return None
 
 
 def _settings(origin: str, password: str, listen: TcpAddress, admin_listen: TcpAddress) -> Settings:

@@ -73,6 +73,14 @@ class Stage:
         self.note(f"Localpayment saw: {_seen(list(self.simulator.log)[seen:])}.")
         return reply
 
+    async def look(self, path: str) -> None:
+        """Read something of the sidecar's admin listener."""
+        for line in curl(self.admin + path, None):
+            self.tell(line)
+        async with self.client.get(self.admin + path) as answer:
+            self.tell(f"  HTTP {answer.status} {answer.reason}")
+            self.tell(f"  {(await answer.text()).strip()}")
+
     async def order(self, path: str, body: Mapping[str, object]) -> None:
         """Tell the simulator to do something."""
         for line in curl(self.simulator.control_url + path, body):

@@ -14,9 +14,18 @@ if TYPE_CHECKING:
 ACCOUNT: Final = "032.840.00000001"
 BALANCE: Final = f"/api/accounts/{ACCOUNT}/balance"
 OPENING_BALANCE: Final = 100000.0
-# The first access token lives so short that its renewal can be watched; the next ones live as Localpayment's do.
+AMOUNT: Final = 25
+# The first access tokens live so short that a renewal can be watched; the next ones live as Localpayment's do.
 FIRST_LIFETIME: Final = 4.0  # seconds
 LATER_LIFETIME: Final = 300.0  # seconds
+
+
+async def login(stage: Stage) -> None:
+    """Wait until the sidecar has logged in by itself."""
+    await stage.until(stage.ready, "the first login")
+    promise(await stage.generation(), 1, "the token generation")
+    await stage.look("/readyz")
+    stage.note("Username and password went to the token endpoint, once. Token generation 1 is held in memory.")
 
 
 async def balance(stage: Stage) -> None:
@@ -48,35 +57,37 @@ async def duplicate(stage: Stage) -> None:
     stage.note('A repeat is rejected, not replayed, and the answer crosses unchanged: "500" is a business code.')
 
 
-async def rotation(stage: Stage) -> None:
-    """Watch the token being renewed in the background."""
-
-    async def renewed() -> bool:
-        return await stage.generation() > 1
-
-    await stage.until(renewed, "the renewal of the first token")
-    stage.note(f"The first token lived {FIRST_LIFETIME:g} s; it was refreshed before its end, and no call waited.")
-    stage.note(f"Token generation {await stage.generation()} is in use now.")
-    reply = await stage.call(BALANCE)
-    promise(reply.status, 200, "the status")
-    promise(reply.content["balance"], OPENING_BALANCE + 25, "the balance")
-    promise(stage.simulator.unauthorized, 0, "the number of calls with a dead token")
-
-
 async def revoked(stage: Stage) -> None:
     """Let Localpayment revoke the token, and pay all the same."""
-    before, resent = await stage.generation(), await stage.count("resends_total")
+    before = await stage.generation()
     await stage.order("/tokens/revoke", {"kind": "access"})
     reply = await stage.call("/api/payin", order("demo-2"))
     _completed(reply, 201)
     promise(stage.simulator.executions("create_payin", "demo-2"), 1, "the number of payments made")
-    promise(await stage.count("resends_total") - resent, 1, "the number of calls sent again")
+    promise(await stage.count("resends_total") > 0, True, "that the call was sent again")
     after = await stage.generation()
-    promise(after, before + 1, "the token generation")
+    promise(after > before, True, "that a new token is in use")
     stage.note(
         f"A 401 proves that nothing was done: the sidecar got a new token (generation {after}) and sent the call"
     )
     stage.note("once more. The caller noticed nothing, and one payment was made.")
+
+
+async def rotation(stage: Stage) -> None:
+    """Watch the token being renewed in the background."""
+    stage.simulator.change_settings(access_lifetime=LATER_LIFETIME)
+    before, refused = await stage.generation(), stage.simulator.unauthorized
+
+    async def renewed() -> bool:
+        return await stage.generation() > before
+
+    await stage.until(renewed, "the renewal of the token")
+    stage.note(f"Tokens lived {FIRST_LIFETIME:g} s so far; the sidecar renewed its own in the background, in time.")
+    stage.note(f"Token generation {await stage.generation()} is in use now.")
+    reply = await stage.call(BALANCE)
+    promise(reply.status, 200, "the status")
+    promise(reply.content["balance"], OPENING_BALANCE + 2 * AMOUNT, "the balance")
+    promise(stage.simulator.unauthorized, refused, "the number of calls with a dead token")
 
 
 async def lost_answer(stage: Stage) -> None:
@@ -98,12 +109,13 @@ async def token_endpoint(stage: Stage) -> None:
 
 
 STEPS: Final[tuple[Callable[[Stage], Awaitable[None]], ...]] = (
+    login,
     balance,
     payin,
     status,
     duplicate,
-    rotation,
     revoked,
+    rotation,
     lost_answer,
     token_endpoint,
 )
@@ -126,9 +138,9 @@ async def walk(stage: Stage) -> int:
 
 
 def order(external_id: str) -> dict[str, object]:
-    """The body of a card payment over 25 dollars."""
+    """Return the body of a card payment in dollars."""
     method = {"type": "CreditCard", "code": "1001"}
-    return {"externalId": external_id, "country": "ARG", "currency": "USD", "amount": 25, "paymentMethod": method}
+    return {"externalId": external_id, "country": "ARG", "currency": "USD", "amount": AMOUNT, "paymentMethod": method}
 
 
 def _completed(reply: Reply, expected: int) -> None:
