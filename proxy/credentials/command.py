@@ -96,13 +96,14 @@ class Command:
             self._fail(f"it cannot be run ({error.strerror}): check path and permission")
         try:
             async with asyncio.timeout(self._limit):
-                await output.complete.wait()
+                await output.settled.wait()
+                # Whatever it left running may hold the pipes, under uvloop even when its own are elsewhere.
+                _kill_group(transport.get_pid())
+                await output.closed.wait()
         except TimeoutError:
             self._fail(f"it did not end within {self._limit:g} s, and was killed")
         finally:
-            # The number cannot be another group's yet: the kernel goes through all others before it uses one again.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(transport.get_pid(), signal.SIGKILL)
+            _kill_group(transport.get_pid())
             await output.exited.wait()
             transport.close()
         if len(output.out) > MAX_OUTPUT:
@@ -111,27 +112,41 @@ class Command:
 
 
 class _Output(asyncio.SubprocessProtocol):
-    """What a command has written; `complete` when it has ended and closed both pipes, or has written too much."""
+    """What a command has written.
+
+    Attributes:
+        settled: set when it has ended or has written too much.
+        exited: set when it has ended.
+        closed: set when, besides, nobody can write any more.
+    """
 
     def __init__(self) -> None:
         self.out = bytearray()
         self.errors = bytearray()
+        self.settled = asyncio.Event()
         self.exited = asyncio.Event()
-        self.complete = asyncio.Event()
+        self.closed = asyncio.Event()
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
-        if fd == _STDOUT:
+        if fd != _STDOUT:
+            self.errors = (self.errors + data)[-_KEPT_ERRORS:]
+        elif len(self.out) <= MAX_OUTPUT:
             self.out += data
             if len(self.out) > MAX_OUTPUT:
-                self.complete.set()
-        else:
-            self.errors = (self.errors + data)[-_KEPT_ERRORS:]
+                self.settled.set()
 
     def process_exited(self) -> None:
+        self.settled.set()
         self.exited.set()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        self.complete.set()
+        self.closed.set()
+
+
+def _kill_group(leader: int) -> None:
+    """Kill a process group; its number cannot be another one's yet, the kernel uses all others first."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
 
 
 def shown_errors(errors: bytes) -> str:
