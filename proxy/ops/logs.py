@@ -124,7 +124,6 @@ def adopt_libraries(logger: FilteringBoundLogger) -> None:
     root = logging.getLogger()
     root.handlers = [_Adopted(logger)]
     root.setLevel(logging.WARNING)
-    logging.captureWarnings(capture=True)
     access = logging.getLogger("aiohttp.access")
     access.propagate = False
 
@@ -165,6 +164,7 @@ def _adopt_crashes(logger: FilteringBoundLogger) -> None:
     def unraisable(args: sys.UnraisableHookArgs) -> None:
         logger.error("finaliser.failed", exception=args.exc_type.__qualname__, where=place(args.exc_traceback))
 
+    logging.captureWarnings(capture=True)
     threading.excepthook = in_thread
     sys.unraisablehook = unraisable
 
