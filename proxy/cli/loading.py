@@ -7,24 +7,47 @@ from typing import TYPE_CHECKING
 from proxy.config import Problem, SettingsError, load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from proxy.config import Settings
 
+POLICY_FILE = "PROXY_POLICY_FILE"
+CA_FILE = "PROXY_UPSTREAM_CA_FILE"
+
 
 def usable_settings(environ: Mapping[str, str]) -> Settings:
-    """Load the settings, and try whether OpenSSL can read the CA file that they name.
+    """Load the settings, and try the files that they name.
 
     Raises:
         SettingsError: something is wrong; it names every mistake there is.
     """
     settings = load_settings(environ)
-    if settings.upstream_ca_file is not None:
-        from proxy.upstream.tls import tls_context  # noqa: PLC0415 - asyncio and ssl, needed by this branch alone
-
-        try:
-            tls_context(settings.upstream_ca_file)
-        except ValueError:
-            text = "OpenSSL can read no certificate in it: name a PEM file of CA certificates"
-            raise SettingsError((Problem("PROXY_UPSTREAM_CA_FILE", str(settings.upstream_ca_file), text),)) from None
+    if problems := (*_policy_problems(settings), *_ca_problems(settings)):
+        raise SettingsError(problems)
     return settings
+
+
+def _policy_problems(settings: Settings) -> Iterator[Problem]:
+    """Yield every mistake in the policy file."""
+    if settings.policy_file is None:
+        return
+    from proxy.relay.policy_file import PolicyFileError, read_policy  # noqa: PLC0415 - needed by this branch alone
+
+    try:
+        read_policy(settings.policy_file)
+    except PolicyFileError as error:
+        for finding in error.findings:
+            yield Problem(POLICY_FILE, str(settings.policy_file), str(finding))
+
+
+def _ca_problems(settings: Settings) -> Iterator[Problem]:
+    """Yield what OpenSSL says against the CA file."""
+    if settings.upstream_ca_file is None:
+        return
+    from proxy.upstream.tls import tls_context  # noqa: PLC0415 - asyncio and ssl, needed by this branch alone
+
+    try:
+        tls_context(settings.upstream_ca_file)
+    except ValueError:
+        text = "OpenSSL can read no certificate in it: name a PEM file of CA certificates"
+        yield Problem(CA_FILE, str(settings.upstream_ca_file), text)

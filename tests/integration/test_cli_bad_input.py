@@ -78,6 +78,11 @@ MISTAKES: dict[str, tuple[dict[str, str | None], str, str]] = {
         "OpenSSL can read no certificate in it",
         "name a PEM file",
     ),
+    "a policy with a mistake": (
+        {"PROXY_POLICY_FILE": "{tmp}/policy.toml"},
+        "line 2: callers.shop.allow: unknown name",
+        "did you mean 'read'?",
+    ),
     "a CA file without certificates": ({"PROXY_UPSTREAM_CA_FILE": "{tmp}/password"}, "holds no certificate", "PEM"),
 }
 
@@ -87,6 +92,7 @@ def mistaken(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     """Good settings with one mistake; the files that it names are there."""
     (tmp_path / "password").write_text(WORD)
     (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\nbm90IG9uZQ==\n-----END CERTIFICATE-----\n")
+    (tmp_path / "policy.toml").write_text('[callers.shop]\nallow = ["reed"]\nanyone = true\n')
     (tmp_path / "broken.toml").write_text(f"localpayment_password = {WORD}\n")
     changes, _, _ = MISTAKES[request.param]
     changed = {**GOOD, **{name: value and value.replace("{tmp}", str(tmp_path)) for name, value in changes.items()}}
@@ -141,6 +147,32 @@ async def test_good_settings_are_checked_without_a_network_and_shown_without_sec
     assert shown["settings"]["LOCALPAYMENT_USERNAME"] == "[redacted]"
     assert "the-username" not in checked.out
     assert WORD not in checked.out
+
+
+async def test_a_policy_is_summed_up_with_what_is_odd_about_it(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text(
+        '[callers.shop]\nuid = [1000]\nallow = ["collect"]\n[callers.rest]\nanyone = true\nallow = ["payout"]\n'
+    )
+    checked = await ran("check", "--json", settings={**GOOD, "PROXY_POLICY_FILE": str(policy)})
+    assert checked.code == 0
+    told = [step["found"] for step in json.loads(checked.out)["steps"] if step["step"] == "policy"]
+    assert told[0] == "enforce for shop, rest"
+    assert told[1].startswith("but look at line 5: callers.rest.anyone: may move money out without authentication")
+
+
+async def test_a_credential_source_that_gives_nothing_is_bad_configuration(tmp_path: Path) -> None:
+    settings = {name: value for name, value in GOOD.items() if name not in ACCOUNT}
+    command = tmp_path / "credentials"
+    command.write_text("#!/bin/sh\necho the-password\nexit 3\n")
+    command.chmod(0o700)
+    settings["LOCALPAYMENT_CREDENTIALS_COMMAND"] = str(command)
+    served, checked = await asyncio.gather(ran("serve", settings=settings), ran("check", "--json", settings=settings))
+    assert (served.code, served.out, checked.code) == (78, "", 78)
+    steps = {step["step"]: step for step in json.loads(checked.out)["steps"]}
+    assert steps["secret source"]["result"] == "failed"
+    assert served.err.rstrip("\n") == steps["secret source"]["found"]
+    assert WORD not in served.err + checked.out
 
 
 async def test_the_command_s_own_mistakes_are_exit_code_2() -> None:

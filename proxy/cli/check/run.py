@@ -7,18 +7,21 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.cli.check.findings import Finding, Report, Result
 from proxy.cli.exits import Exit
-from proxy.cli.loading import usable_settings
+from proxy.cli.loading import POLICY_FILE, usable_settings
 from proxy.clock import SystemClock
 from proxy.config import SettingsError
 from proxy.config.effective import effective
 from proxy.credentials.sources import CredentialSourceError, open_source
+from proxy.relay.policy_file import read_policy
+from proxy.relay.policy_lint import lint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from proxy.config import Settings
 
 SETTINGS: Final = "settings"
+POLICY: Final = "policy"
 SOURCE: Final = "secret source"
 
 
@@ -33,25 +36,40 @@ def checked(environ: Mapping[str, str], *, live: bool, country: str) -> Report:
     try:
         settings = usable_settings(environ)
     except SettingsError as error:
-        problems = [_wrong(SETTINGS, str(problem)) for problem in error.problems]
-        return Report([*problems, Finding(SOURCE, Result.SKIPPED, f"not tried, because {SETTINGS} failed")])
-    shown = effective(settings)
+        steps = [POLICY if problem.variable == POLICY_FILE else SETTINGS for problem in error.problems]
+        found = [_wrong(step, str(problem)) for step, problem in zip(steps, error.problems, strict=True)]
+        return Report([*found, Finding(SOURCE, Result.SKIPPED, f"not tried, because {steps[0]} failed")])
     fine = Finding(SETTINGS, Result.OK, f"{settings.environment} at {settings.origin}")
-    return Report([fine, *asyncio.run(_found(settings, live=live, country=country))], shown)
+    further = asyncio.run(_found(settings, live=live, country=country))
+    return Report([fine, *_policy(settings), *further], effective(settings))
+
+
+def _policy(settings: Settings) -> Iterator[Finding]:
+    """Tell what the policy says, and what in it is probably not meant."""
+    if settings.policy_file is None:
+        return
+    file = read_policy(settings.policy_file)
+    names = ", ".join(caller.name for caller in file.policy.callers)
+    yield Finding(POLICY, Result.OK, f"{file.policy.mode} for {names}")
+    for odd in lint(file):
+        yield Finding(POLICY, Result.OK, f"but look at {odd}")
 
 
 async def _found(settings: Settings, *, live: bool, country: str) -> Sequence[Finding]:
+    clock = SystemClock()
     source = open_source(settings.credentials)
+    started = clock.now()
     try:
         credentials = await source.load()
     except CredentialSourceError as error:
         return [_wrong(SOURCE, str(error))]
+    took = (clock.now() - started) * 1000
     unsafe = "; but ".join(("", *source.warnings()))
-    found = [Finding(SOURCE, Result.OK, f"{source.describe()}{unsafe}")]
+    found = [Finding(SOURCE, Result.OK, f"{source.describe()}{unsafe}", milliseconds=took)]
     if live:
         from proxy.cli.check.live import findings  # noqa: PLC0415 - aiohttp, only to go to Localpayment
 
-        found += await findings(settings, credentials, SystemClock(), country)
+        found += await findings(settings, credentials, clock, country)
     return found
 
 
