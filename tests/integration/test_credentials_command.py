@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import select
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +20,7 @@ from proxy.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from pathlib import Path
 
     Run = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -39,19 +40,17 @@ async def refusal(command: Command) -> str:
     return str(caught.value).removeprefix("the credentials command /bin/sh failed: ")
 
 
-def alive(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()[0] != b"Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
 async def gone(process: int) -> bool:
     """Wait until a process has ended: what was killed dies a moment after."""
-    async with asyncio.timeout(30):
-        while alive(process):
-            await asyncio.sleep(0.01)
-    return True
+    try:
+        descriptor = os.pidfd_open(process)
+    except ProcessLookupError:
+        return True
+    try:
+        readable, _, _ = await asyncio.to_thread(select.select, [descriptor], [], [], 30)
+    finally:
+        os.close(descriptor)
+    return bool(readable)
 
 
 @on_both_loops
