@@ -144,11 +144,7 @@ class _Reading:
         if not isinstance(table, dict):
             self._wrong(path, "must be a table: write its name as [callers.NAME], and its keys below")
             table = {"anyone": True, "allow": []}
-        self._refuse_unknown_keys(path, table, _CALLER_KEYS)
-        if not any(key in table for key in _IDENTITY):
-            self._wrong(path, f"nobody can be this caller: give it one of {', '.join(_IDENTITY)}")
-        if "allow" not in table:
-            self._wrong(path, "may do nothing: write allow = [...] with operations, kinds or presets")
+        self._require_keys(path, table)
         written = self._written[name] = Written(
             tuple(self._values(path, table, "allow", _grant)),
             tuple(self._values(path, table, "deny", _grant)),
@@ -204,6 +200,15 @@ class _Reading:
             except ValueError as error:
                 self._wrong((*path, key), str(error), value)
         return parsed
+
+    def _require_keys(self, path: tuple[str, ...], table: dict[str, object]) -> None:
+        self._refuse_unknown_keys(path, table, _CALLER_KEYS)
+        if table.keys() - _CALLER_KEYS:
+            return  # what is missing may be there, misspelt
+        if not any(key in table for key in _IDENTITY):
+            self._wrong(path, f"nobody can be this caller: give it one of {', '.join(_IDENTITY)}")
+        if "allow" not in table:
+            self._wrong(path, "may do nothing: write allow = [...] with operations, kinds or presets")
 
     def _refuse_unknown_keys(self, path: tuple[str, ...], table: dict[str, object], known: frozenset[str]) -> None:
         for key in table.keys() - known:
