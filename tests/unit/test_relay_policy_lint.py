@@ -23,6 +23,7 @@ def test_a_plain_policy_has_nothing_odd() -> None:
     assert odd('[callers.a]\nuid = 1\nallow = ["payout", "authorize_payouts", "authorize_payouts:by_date"]') == []
     assert odd('[callers.a]\nanyone = true\nallow = ["collect", "exchange_currency"]\n') == []
     assert odd("[callers.a]\nuid = [1, 2]\nallow = []\n[callers.b]\nanyone = true\nallow = []") == []
+    assert odd('[callers.a]\nuid = 1\nallow = ["collect"]\nown_authorization = ["tokenize_card"]') == []
     key = f'[callers.b]\nkey_sha256 = "{HASH}"\nallow = []'
     assert odd(f"[callers.a]\nanyone = true\nallow = []\n{key}") == []
 
