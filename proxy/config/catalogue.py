@@ -29,6 +29,7 @@ SECTIONS = (
     sidecar.LISTENING,
     sidecar.SIZES,
     sidecar.TIMES,
+    sidecar.ANSWERS,
     sidecar.STOPPING,
     sidecar.WAY,
     sidecar.LOGS,

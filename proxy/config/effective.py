@@ -63,6 +63,8 @@ def _values(settings: Settings) -> dict[str, object]:
         "PROXY_TOKEN_TIMEOUT": settings.token_timeout,
         "PROXY_HEADER_TIMEOUT": settings.header_timeout,
         "PROXY_EFFECTS_IDLE": settings.effects_idle,
+        "PROXY_CHECK_FROM_BODY": str(settings.check_from_body).lower(),
+        "PROXY_SERVER_TIMING": str(settings.server_timing).lower(),
         "PROXY_DRAIN_DELAY": settings.drain_delay,
         "PROXY_DRAIN_TIMEOUT": settings.drain_timeout,
         "PROXY_UPSTREAM_CA_FILE": settings.upstream_ca_file,

@@ -100,6 +100,8 @@ class Fields(BaseSettings):
     proxy_token_timeout: Seconds
     proxy_header_timeout: Seconds
     proxy_effects_idle: SecondsOrNone
+    proxy_check_from_body: bool
+    proxy_server_timing: bool
     proxy_drain_delay: SecondsOrNone
     proxy_drain_timeout: SecondsOrNone
     proxy_upstream_ca_file: CertificatesPath | None = None

@@ -144,6 +144,8 @@ def _settings(fields: Fields) -> Settings:
         log_level=fields.proxy_log_level,
         log_format=fields.proxy_log_format,
         effects_idle=fields.proxy_effects_idle,
+        check_from_body=fields.proxy_check_from_body,
+        server_timing=fields.proxy_server_timing,
         audit_log=fields.proxy_audit_log,
         audit_key_file=fields.proxy_audit_key_file,
         admin_key_file=fields.proxy_admin_key_file,

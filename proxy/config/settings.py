@@ -54,6 +54,8 @@ class Settings:
         log_level: least severe level that is written.
         log_format: None means console on a terminal, else json.
         effects_idle: a call with effects never rides a pooled connection that was idle for longer.
+        check_from_body: whether an externalId in a body may stand in the check path of an unknown outcome.
+        server_timing: whether answers say how long the sidecar and Localpayment took.
         audit_log: where calls with effects are noted; None means nowhere.
         audit_key_file: holds the key by which external ids are hashed there, or None.
         admin_key_file: holds the key that orders to the admin listener must carry, or None.
@@ -84,6 +86,8 @@ class Settings:
     log_level: Literal["debug", "info", "warning", "error"]
     log_format: Literal["json", "console"] | None
     effects_idle: float
+    check_from_body: bool
+    server_timing: bool
     audit_log: Path | Literal["stdout"] | None = None
     audit_key_file: Path | None = None
     admin_key_file: Path | None = None

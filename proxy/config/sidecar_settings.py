@@ -86,6 +86,26 @@ TIMES = Section(
     ),
 )
 
+ANSWERS = Section(
+    "Answers",
+    (
+        Setting(
+            "PROXY_CHECK_FROM_BODY",
+            "`true` or `false`",
+            "false",
+            "Lets the answer to a call of unknown outcome name the read that settles it when the `externalId` stands "
+            "in the call's body: only in JSON of at most 64 KiB, only at its top level.",
+        ),
+        Setting(
+            "PROXY_SERVER_TIMING",
+            "`true` or `false`",
+            "false",
+            "Adds a `Server-Timing` field to Localpayment's answers: the milliseconds that the sidecar and "
+            "Localpayment took until the answer began.",
+        ),
+    ),
+)
+
 STOPPING = Section(
     "Stopping",
     (

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from aiohttp.streams import EMPTY_PAYLOAD
+
+from proxy.relay.framing import HTTP_1_1
 
 if TYPE_CHECKING:
     import asyncio
@@ -13,9 +15,7 @@ if TYPE_CHECKING:
     from aiohttp.http_parser import RawRequestMessage
     from aiohttp.streams import StreamReader
 
-    from proxy.relay.listener import CallerConnection
-
-_HTTP_1_1: Final = (1, 1)
+    from proxy.relay.connection import CallerConnection
 
 
 class Arrival:
@@ -54,36 +54,25 @@ class Arrival:
         return self._message.path.encode("utf-8", "surrogateescape")
 
     @property
+    def version(self) -> tuple[int, int]:
+        """HTTP's, as the request line says it."""
+        return (self._message.version.major, self._message.version.minor)
+
+    @property
     def http_1_1(self) -> bool:
         """Whether the caller understands chunks and interim answers."""
-        return tuple(self._message.version) >= _HTTP_1_1
+        return self.version >= HTTP_1_1
 
     @property
-    def keep_alive(self) -> bool:
-        """Whether the caller wants to send another request on its connection."""
-        return not self._message.should_close
-
-    @property
-    def upgrade(self) -> bool:
-        """Whether aiohttp has stopped reading HTTP, because the caller asks for another protocol."""
-        return self._message.upgrade
-
-    @property
-    def chunked(self) -> bool:
-        """Whether the body's length is not known beforehand."""
-        return self._message.chunked
+    def ends_connection(self) -> bool:
+        """Whether nothing may be read after this request: so the caller wants it, or it is unclear what comes next."""
+        message = self._message
+        return message.should_close or not self.content.is_eof() or (message.upgrade and self.connection.overran)
 
     @property
     def has_body(self) -> bool:
         """Whether a body may follow the head."""
         return self.content is not EMPTY_PAYLOAD
-
-    @property
-    def waits_for_invitation(self) -> bool:
-        """Whether the caller sends its body only after a 100 (RFC 9110 section 10.1.1)."""
-        return self.http_1_1 and any(
-            name.lower() == b"expect" and value.strip().lower() == b"100-continue" for name, value in self.headers
-        )
 
     # What aiohttp's server asks of a request.
 
@@ -91,6 +80,8 @@ class Arrival:
         """Nothing to release."""
 
     def _cancel(self, error: BaseException) -> None:
-        """Tell the one who reads the body that the caller is gone."""
-        if self.has_body:
-            self.content.set_exception(error)
+        """Tell the one who reads the body that the rest of it will not come; a body that has come stays readable."""
+        if self.has_body and not self.content.is_eof():
+            # aiohttp tells of the server's end by a CancelledError, which would end nobody but the one who reads.
+            lost = error if isinstance(error, Exception) else ConnectionResetError("the server ends")
+            self.content.set_exception(lost)

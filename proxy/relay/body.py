@@ -6,7 +6,7 @@ Memory per call is bounded by the replay buffer; a caller that stalls is cut.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web import RequestPayloadError
@@ -15,12 +15,10 @@ from proxy.errors import BadRequestError, BodyTooLargeError, SlowRequestError
 from proxy.upstream.model import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from proxy.relay.arrival import Arrival
     from proxy.upstream.model import Body
-
-_CONTENT_LENGTH: Final = b"content-length"
 
 
 class CallerGoneError(Exception):
@@ -32,26 +30,41 @@ class CallerBody:
 
     Args:
         arrival: the request.
+        length: its declared length, None without one.
         limit: bytes that a body may have.
         hold: bytes up to which it is held.
         stall: seconds without a byte after which the caller is cut.
+        now: a clock, in seconds.
+
+    Raises:
+        BodyTooLargeError: more is declared than may come.
 
     Attributes:
         received: bytes of the body that have come.
-        handed_on: whether more than the beginning of a stream was asked for, so that some of it may have been sent.
+        waited: seconds spent on waiting for the caller.
     """
 
-    __slots__ = ("_arrival", "_declared", "_hold", "_limit", "_stall", "handed_on", "received")
+    __slots__ = ("_arrival", "_hold", "_length", "_limit", "_now", "_stall", "received", "waited")
 
-    def __init__(self, arrival: Arrival, *, limit: int, hold: int, stall: float) -> None:
+    def __init__(  # noqa: PLR0913 - a request, its length and four limits of ours, each named at the call
+        self,
+        arrival: Arrival,
+        *,
+        length: int | None,
+        limit: int,
+        hold: int,
+        stall: float,
+        now: Callable[[], float],
+    ) -> None:
         self._arrival = arrival
+        self._length = length
         self._limit = limit
         self._hold = hold
         self._stall = stall
-        self._declared = declared_length(arrival.headers)
+        self._now = now
         self.received = 0
-        self.handed_on = False
-        if self._declared is not None and self._declared > limit:
+        self.waited = 0.0
+        if length is not None and length > limit:
             raise self._too_large()
 
     @property
@@ -67,9 +80,9 @@ class CallerBody:
             CallerGoneError: the caller's connection ended.
         """
         if not self._arrival.has_body:
-            return b"" if self._declared == 0 else None
-        if self._declared is not None and self._declared > self._hold:
-            return Stream(self._declared, self._rest(b""))
+            return b"" if self._length == 0 else None
+        if self._length is not None and self._length > self._hold:
+            return Stream(self._length, self._rest(b""))
         pieces: list[bytes] = []
         while self.received <= self._hold:
             piece = await self._piece()
@@ -82,7 +95,6 @@ class CallerBody:
         piece = begun or await self._piece()
         while piece:
             yield piece
-            self.handed_on = True
             piece = await self._piece()
 
     async def _piece(self) -> bytes:
@@ -90,8 +102,7 @@ class CallerBody:
         content = self._arrival.content
         try:
             if content.total_bytes == self.received and not content.is_eof():
-                async with asyncio.timeout(self._stall):
-                    piece = await content.readany()
+                piece = await self._next()
             else:
                 piece = await content.readany()
         except TimeoutError as error:
@@ -100,20 +111,20 @@ class CallerBody:
         except (RequestPayloadError, HttpProcessingError) as error:
             detail = "The request body is not framed as its head declares; send it again from the start."
             raise BadRequestError(detail) from error
-        except (ConnectionError, asyncio.IncompleteReadError) as error:
+        except ConnectionError as error:
             raise CallerGoneError from error
         self.received += len(piece)
         if self.received > self._limit:
             raise self._too_large()
         return piece
 
+    async def _next(self) -> bytes:
+        started = self._now()
+        try:
+            async with asyncio.timeout(self._stall):
+                return await self._arrival.content.readany()
+        finally:
+            self.waited += self._now() - started
+
     def _too_large(self) -> BodyTooLargeError:
         return BodyTooLargeError(f"The request body is larger than {self._limit} bytes (PROXY_MAX_REQUEST_BODY).")
-
-
-def declared_length(headers: tuple[tuple[bytes, bytes], ...]) -> int | None:
-    """Return the declared Content-Length, which the server's parser has found to be one plain number."""
-    for name, value in headers:
-        if len(name) == len(_CONTENT_LENGTH) and name.lower() == _CONTENT_LENGTH:
-            return int(value)
-    return None

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 HTTP_1_0: Final = (1, 0)
 HTTP_1_1: Final = (1, 1)
 
-_JUDGED: Final = frozenset((b"content-length", b"transfer-encoding", b"expect", b"upgrade"))
+_CONTENT_LENGTH: Final = b"content-length"
+_JUDGED: Final = frozenset((_CONTENT_LENGTH, b"transfer-encoding", b"expect", b"upgrade"))
 _JUDGED_LENGTHS: Final = frozenset(map(len, _JUDGED))
 _MOST_DIGITS: Final = 18  # fits 63 bits, as in answers; leading zeros are digits too
 
@@ -72,7 +73,7 @@ def request_framing(version: tuple[int, int], headers: Iterable[tuple[bytes, byt
 
 
 def _length(value: bytes) -> int:
-    if not value.isdigit() or len(value) > _MOST_DIGITS:
+    if not _is_plain_number(value):
         detail = f"Content-Length is not one plain number of at most {_MOST_DIGITS} digits."
         raise BadRequestError(detail)
     return int(value)
@@ -99,3 +100,15 @@ def _check_upgrade(value: bytes) -> None:
     if any(protocol.strip(b" \t").lower().startswith(b"websocket") for protocol in value.split(b",")):
         detail = "The sidecar relays HTTP requests and no WebSocket; send the request without Upgrade."
         raise BadRequestError(detail)
+
+
+def declared_length(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
+    """Return the declared Content-Length if it is one that `request_framing` accepts, else None."""
+    for name, value in headers:
+        if len(name) == len(_CONTENT_LENGTH) and name.lower() == _CONTENT_LENGTH:
+            return int(value) if _is_plain_number(value) else None
+    return None
+
+
+def _is_plain_number(value: bytes) -> bool:
+    return value.isdigit() and len(value) <= _MOST_DIGITS

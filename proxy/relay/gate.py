@@ -10,7 +10,7 @@ from typing import Final
 
 from proxy.errors import DrainingError, OverloadedError
 
-RESERVED_SHARE: Final = 4  # one in so many places is kept for calls with effects
+RESERVED_SHARE: Final = 4  # one in so many places is kept for calls with effects, and at least one of two
 
 
 class Gate:
@@ -27,7 +27,7 @@ class Gate:
         self.empty = asyncio.Event()
         self.empty.set()
         self.limit = limit
-        self._read_limit = max(limit - limit // RESERVED_SHARE, 1)
+        self._read_limit = max(limit - max(limit // RESERVED_SHARE, 1), 1)
         self._reads = 0
         self._closed = False
 

@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from proxy.config.addresses import TcpAddress
-from proxy.errors import BadRequestError, InternalError, RelayError
+from proxy.errors import InternalError, RelayError
 from proxy.relay.admission import LOOPBACK_HOSTS, admit, default_hosts
 from proxy.relay.body import CallerBody, CallerGoneError
+from proxy.relay.framing import request_framing
 from proxy.relay.headers import headers_to_caller
+from proxy.relay.mesh import attempt_number
 from proxy.relay.passage import Passage, own_answer
 from proxy.relay.record import METHODS, OTHER_METHOD, Record
-from proxy.relay.reply import LAST
-from proxy.relay.resend import cut_code
+from proxy.relay.reply import Reply
+from proxy.relay.sender import unknown
 from proxy.relay.subject import external_id
 from proxy.relay.target import read_target
 from proxy.relay.trace import request_id, trace_id
@@ -30,12 +32,12 @@ if TYPE_CHECKING:
     from proxy.config import Settings
     from proxy.config.addresses import Listen
     from proxy.relay.arrival import Arrival
+    from proxy.relay.connection import CallerConnection
+    from proxy.relay.framing import Framing
     from proxy.relay.gate import Gate
-    from proxy.relay.listener import CallerConnection
     from proxy.relay.reply import Written
     from proxy.relay.sender import Sender
     from proxy.upstream.answer import Answer
-    from proxy.upstream.model import Body
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +94,11 @@ class Relay:
 
     async def __call__(self, arrival: Arrival) -> Written:
         """Relay one request."""
-        record = self._record(arrival)
-        passage = Passage(arrival, record, self._settings.idle_timeout)
-        passage.reply.last |= self.shedding
-        arrival.connection.left = passage.caller_left
+        record, now = self._record(arrival), self._sources.now
+        reply = Reply(arrival, stall=self._settings.idle_timeout, now=now)
+        reply.last = self.shedding
+        passage = Passage(arrival, record, reply, read_ids=self._settings.check_from_body)
+        arrival.connection.begin(passage.caller_left)
         try:
             await self._carry(passage)
         except RelayError as error:
@@ -103,21 +106,20 @@ class Relay:
         except CallerGoneError:
             passage.lost()
         except asyncio.CancelledError:
-            passage.lost()
             if not passage.gone:
+                passage.interrupted()
                 raise
+            passage.lost()
         except Exception as error:  # noqa: BLE001 - a defect must not leave the caller without an answer
             self._failed(error)
             passage.refuse(InternalError("The sidecar failed on this call; its log has the reason."))
         finally:
-            arrival.connection.left = None
-            record.total_seconds = self._sources.now() - record.started
-            record.response_bytes = passage.reply.sent
-            self._observe(record)
-        return passage.reply.finished
+            arrival.connection.finish(last=reply.last)
+            self._observe(passage.over(now()))
+        return reply.finished
 
-    def unreadable(self, connection: CallerConnection, error: RelayError) -> Written:
-        """Refuse what could not be read as a request, and close the connection."""
+    def unreadable(self, connection: CallerConnection, error: RelayError) -> None:
+        """Refuse what could not be read as a request; the connection ends with it."""
         identity = request_id((), self._sources.wall(), self._sources.bits)
         record = Record(identity, OTHER_METHOD, self._sources.now(), status=error.status, code=error.code)
         record.outcome = error.outcome
@@ -125,7 +127,6 @@ class Relay:
         if connection.transport is not None and not connection.transport.is_closing():
             connection.transport.write(head + body)
         self._observe(record)
-        return LAST
 
     def _record(self, arrival: Arrival) -> Record:
         return Record(
@@ -137,48 +138,50 @@ class Relay:
 
     async def _carry(self, passage: Passage) -> None:
         arrival, settings, record = passage.arrival, self._settings, passage.record
-        if arrival.upgrade:
-            passage.reply.last = True
-            detail = "The sidecar relays HTTP/1.1 and no other protocol; send the request without Upgrade."
-            raise BadRequestError(detail)
         admit(arrival.method, arrival.headers, self._hosts, http_1_1=arrival.http_1_1)
+        framing = request_framing(arrival.version, arrival.headers)
         passage.match = match = read_target(arrival.target, arrival.method)
         record.operation = match.operation.name
-        passage.body = CallerBody(
-            arrival, limit=settings.max_request_body, hold=settings.replay_buffer, stall=settings.idle_timeout
+        if match.operation.moves_money:
+            record.mesh_attempt = attempt_number(arrival.headers)
+        passage.body = body = CallerBody(
+            arrival,
+            length=framing.length,
+            limit=settings.max_request_body,
+            hold=settings.replay_buffer,
+            stall=settings.idle_timeout,
+            now=self._sources.now,
         )
         effects = match.operation.has_effects
         self._gate.enter(effects=effects)
         try:
-            await self._relay(passage, passage.body)
+            await self._relay(passage, body, framing)
         finally:
-            record.request_bytes = passage.body.received
             self._gate.leave(effects=effects)
 
-    async def _relay(self, passage: Passage, body: CallerBody) -> None:
+    async def _relay(self, passage: Passage, body: CallerBody, framing: Framing) -> None:
         token = await self._sender.token()
         if body.arrived:
-            content = await body.take()
+            passage.content = await body.take()
         else:
-            asked_at = self._sources.now()
-            passage.reply.invite()
-            content = await body.take()
-            passage.record.caller_seconds = self._sources.now() - asked_at
+            if framing.waits:
+                passage.reply.invite()
+            passage.content = await body.take()
             token = await self._sender.token()
-        self._identify(passage, content)
-        answer, pieces = await self._sender.send(passage, content, token)
+        self._identify(passage)
+        answer, pieces = await self._sender.send(passage, passage.content, token)
         try:
             async with answer:
                 await self._pass_on(passage, answer, pieces)
         except UpstreamFault as fault:
-            passage.cut(cut_code(fault))
+            raise unknown(fault) from fault
         finally:
             passage.spent(answer.exchange)
 
-    def _identify(self, passage: Passage, content: Body) -> None:
+    def _identify(self, passage: Passage) -> None:
         if self._fingerprint is None or passage.match is None or not passage.effects:
             return
-        subject = external_id(passage.match, content)
+        subject = external_id(passage.match, passage.content)
         if subject is not None:
             passage.record.subject = self._fingerprint(subject)
 
@@ -188,14 +191,14 @@ class Relay:
         headers = headers_to_caller(answer.headers, request_id=passage.record.request_id.encode("ascii"))
         reply.begin(answer.status, answer.reason, headers, body=answer.has_body, length=answer.length)
         for piece in pieces:
-            await reply.write(piece)
+            await reply.write(piece, complete=answer.complete)
         while answer.has_body:
             if answer.waiting:
                 reply.flush()
             piece = await answer.read()
             if not piece:
                 break
-            await reply.write(piece)
+            await reply.write(piece, complete=answer.complete)
         reply.end()
 
 

@@ -1,6 +1,7 @@
 """Where is one request on its way, and what becomes of it when the caller goes away?
 
-A read is cancelled with its caller; a call with effects that may have been sent is finished, and its outcome recorded.
+A read is cancelled with its caller; a call with effects is finished once its first byte was sent, and its outcome
+recorded. Before that byte, nothing is begun for nobody.
 """
 
 from __future__ import annotations
@@ -11,9 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.errors import Outcome
 from proxy.relay.body import CallerGoneError
-from proxy.relay.operations import check_path
 from proxy.relay.problem import problem, problem_body, problem_head
-from proxy.relay.reply import Reply
+from proxy.relay.settle import check_path_of
 
 if TYPE_CHECKING:
     from proxy.errors import RelayError
@@ -21,29 +21,54 @@ if TYPE_CHECKING:
     from proxy.relay.body import CallerBody
     from proxy.relay.operations import Match
     from proxy.relay.record import Record
-    from proxy.upstream.model import Exchange
+    from proxy.relay.reply import Reply
+    from proxy.upstream.model import Body, Exchange
 
 _SAFE: Final = frozenset(("GET", "HEAD"))
 
 
 class Passage:
-    """One request, its record and its reply.
+    """One request, its record and its reply; made in the task that carries it.
+
+    Args:
+        arrival: the request.
+        record: what will be said of it.
+        reply: its answer.
+        read_ids: whether an id in the request's body may stand in the check path of an unknown outcome.
 
     Attributes:
         match: what the target means, once it was read.
         body: the caller's, once it was accepted.
+        content: what of the body is held, or streams, once it was taken.
         gone: whether the caller's connection has ended.
+        sent: whether a byte of the call may have been sent, in any attempt.
     """
 
-    __slots__ = ("_task", "arrival", "body", "gone", "match", "record", "reply")
+    __slots__ = (
+        "_before",
+        "_read_ids",
+        "_task",
+        "arrival",
+        "body",
+        "content",
+        "gone",
+        "match",
+        "record",
+        "reply",
+        "sent",
+    )
 
-    def __init__(self, arrival: Arrival, record: Record, stall: float) -> None:
+    def __init__(self, arrival: Arrival, record: Record, reply: Reply, *, read_ids: bool = False) -> None:
         self.arrival = arrival
         self.record = record
-        self.reply = Reply(arrival, stall)
+        self.reply = reply
         self.match: Match | None = None
         self.body: CallerBody | None = None
+        self.content: Body = None
         self.gone = False
+        self.sent = False
+        self._read_ids = read_ids
+        self._before = 0.0
         self._task = asyncio.current_task()
 
     @property
@@ -56,10 +81,12 @@ class Passage:
         """Whether Localpayment may see the call twice: a GET or HEAD of a read operation."""
         return not self.effects and self.arrival.method in _SAFE
 
+    # On its way
+
     def caller_left(self) -> None:
         """Note that nobody waits any more; cancels what would only be an answer to nobody."""
         self.gone = True
-        if self._task is not None and not (self.effects and self.record.attempts):
+        if self._task is not None and not (self.effects and self.sent):
             self._task.cancel()
 
     def attempt(self, generation: int) -> None:
@@ -73,51 +100,78 @@ class Passage:
         self.record.attempts += 1
         self.record.generation = generation
 
+    def sending(self) -> None:
+        """Note that the first byte of an attempt goes out now."""
+        self.sent = True
+        self._before = self._waited
+
+    def spent(self, exchange: Exchange) -> None:
+        """Note the time that an attempt took, once it has ended; not that in which it waited for the caller's body."""
+        self.record.upstream_seconds += max((exchange.total_seconds or 0.0) - (self._waited - self._before), 0.0)
+        self._before = self._waited
+
     def answered(self, status: int) -> None:
         """Note that Localpayment has answered."""
         self.record.status = status
         self.record.outcome = Outcome.ANSWERED
 
+    # At its end
+
     def refuse(self, error: RelayError) -> None:
-        """Give an answer of our own; when one has begun already, end it visibly."""
+        """Give an answer of our own; when another has begun already, end that visibly."""
         record, reply = self.record, self.reply
-        if self.body is not None and self.body.handed_on:
-            error.outcome = Outcome.UNKNOWN if error.outcome is Outcome.REJECTED else error.outcome
+        if self.sent and error.outcome is Outcome.REJECTED:
+            error.outcome = Outcome.UNKNOWN
         record.code = error.code
         if reply.begun:
             record.outcome = Outcome.ABORTED
             reply.abort()
             return
-        record.outcome, record.status = error.outcome, error.status
-        reply.last = reply.last or not self.arrival.content.is_eof()
-        reply.whole(*own_answer(error, record, check=self._check(error), close=reply.last))
-
-    def spent(self, exchange: Exchange) -> None:
-        """Note the time that an attempt took, once it has ended."""
-        self.record.upstream_seconds += exchange.total_seconds or 0.0
-
-    def cut(self, code: str) -> None:
-        """End an answer whose rest will not come."""
-        self.record.outcome = Outcome.ABORTED
-        self.record.code = code
-        self.reply.abort()
+        record.outcome = error.outcome
+        record.status = 0 if self.gone else error.status
+        reply.last = reply.last or not self.arrival.http_1_1
+        reply.whole(*own_answer(error, record, check=self._check(error), close=reply.settle()))
 
     def lost(self) -> None:
-        """Note what became of a call that nobody waits for, or that our own end cut short."""
+        """Note what became of a call whose caller went away, or took no more of the answer."""
         record = self.record
-        self.reply.last = True
-        if not record.attempts:
-            record.outcome = Outcome.NOT_SENT
+        if not self.sent:
+            record.outcome, record.status = Outcome.NOT_SENT, 0
+        elif not self.effects:
+            record.outcome = Outcome.ABORTED
         elif record.outcome is Outcome.ANSWERED:
-            record.outcome = Outcome.ORPHANED if self.effects else Outcome.ABORTED
+            record.outcome = Outcome.ORPHANED
         else:
-            record.outcome = Outcome.UNKNOWN if self.effects else Outcome.ABORTED
-        if not self.gone:
-            self.reply.abort()
+            record.outcome = Outcome.UNKNOWN
+        self.reply.abort()
+
+    def interrupted(self) -> None:
+        """Note what became of a call that the end of the sidecar itself cut short."""
+        if self.reply.begun:
+            self.record.outcome = Outcome.ABORTED
+        else:
+            self.record.outcome = Outcome.UNKNOWN if self.sent else Outcome.NOT_SENT
+            self.record.status = 0
+        self.reply.abort()
+
+    def over(self, now: float) -> Record:
+        """Complete the record; `now` is the clock's reading."""
+        record, body = self.record, self.body
+        record.total_seconds = now - record.started
+        record.response_bytes = self.reply.sent
+        record.caller_seconds = self._waited + self.reply.waited
+        if body is not None:
+            record.request_bytes = body.received
+        return record
+
+    @property
+    def _waited(self) -> float:
+        return 0.0 if self.body is None else self.body.waited
 
     def _check(self, error: RelayError) -> str | None:
-        unsettled = self.match is not None and self.effects and error.outcome is Outcome.UNKNOWN
-        return check_path(self.match) if unsettled and self.match is not None else None
+        if self.match is None or not self.effects or error.outcome is not Outcome.UNKNOWN:
+            return None
+        return check_path_of(self.match, self.content if self._read_ids else None)
 
 
 def own_answer(error: RelayError, record: Record, *, check: str | None, close: bool) -> tuple[bytes, bytes]:

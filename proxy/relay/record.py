@@ -33,16 +33,18 @@ class Record:
         request_id: the caller's X-Request-Id, or ours.
         method: as sent, `other` for one that no RFC defines.
         operation: a name of the catalogue, or `other`.
-        status: of the answer that the caller got, 0 when it got none.
+        status: of the answer that the caller got, or of Localpayment's that a caller who went away did not get; else 0.
         outcome: what is known of the call's fate.
         code: of our own answer, or of what cut an answer; empty when Localpayment's answer was passed on whole.
         started: reading of the clock when the head had arrived.
         total_seconds: from then on to the last byte of the answer.
-        upstream_seconds: of it, sum of all attempts from the first byte sent to the last one received.
-        caller_seconds: of it, waiting for the caller's body.
+        upstream_seconds: of it, sum of all attempts from the search for a connection to the last byte received, less
+            waits for the caller's body.
+        caller_seconds: of it, waits for the caller: for its body, and for it to take an answer that had come already.
         attempts: how often the call was given to the upstream pool.
         resends: the reasons of all attempts but the first.
         generation: of the token that the last attempt carried, 0 without one.
+        mesh_attempt: which attempt at moving money this is by a mesh's own word; above 1 it repeats itself.
         subject: keyed hash of the merchant's id of what the call is about; empty when nobody asked, or none is known.
     """
 
@@ -63,6 +65,7 @@ class Record:
     attempts: int = 0
     resends: list[Resend] = field(default_factory=list)
     generation: int = 0
+    mesh_attempt: int = 1
     subject: str = ""
 
     @property

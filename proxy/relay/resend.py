@@ -48,6 +48,11 @@ def after_fault(
 ) -> Resend | type[RelayError]:
     """Decide what follows when a call got no answer at all (DESIGN section 6, "After a fault").
 
+    Narrower than the design's table in three places. A connection that could not be made is not tried again: its
+    budget is spent, and the caller may repeat. A read is not sent again when a byte of an answer had come: it was no
+    stale connection. And 503 is said only when no attempt at all was sent, however well a 401 proved that an earlier
+    one was not carried out: whoever repeats a 503 blindly trusts that Localpayment never saw the call.
+
     Args:
         fault: what stopped it, and how far it had got.
         repeatable: a GET or HEAD of a read operation.
@@ -57,16 +62,12 @@ def after_fault(
     Returns:
         The reason to send it once more, or the error that the caller gets.
     """
-    disconnected = fault.kind is FaultKind.DISCONNECTED and not fault.answer_begun
-    if fault.progress is Progress.NOTHING and Resend.DISCONNECTED not in resends:
-        # A new connection that the origin ended before it was used; any other failure to connect has had its time.
-        again = disconnected and held and Resend.CONNECT not in resends
-        return Resend.CONNECT if again else NOT_SENT[fault.kind]
-    once = Resend.DISCONNECTED not in resends
-    again = disconnected and held and repeatable and fault.reused and once
-    return Resend.DISCONNECTED if again else UNKNOWN[fault.kind]
-
-
-def cut_code(fault: UpstreamFault) -> str:
-    """Name what cut an answer that had begun; the caller's connection is aborted and gets no code."""
-    return UNKNOWN[fault.kind].code
+    nothing = fault.progress is Progress.NOTHING
+    ended = fault.kind is FaultKind.DISCONNECTED and not fault.answer_begun and held
+    if ended and nothing and Resend.CONNECT not in resends:
+        return Resend.CONNECT  # a new connection that ended before it was used
+    silent = not fault.exchange.response_bytes
+    if ended and repeatable and fault.reused and silent and Resend.DISCONNECTED not in resends:
+        return Resend.DISCONNECTED
+    never_sent = nothing and set(resends) <= {Resend.CONNECT}
+    return (NOT_SENT if never_sent else UNKNOWN)[fault.kind]

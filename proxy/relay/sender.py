@@ -13,11 +13,12 @@ from proxy.relay.headers import headers_to_upstream
 from proxy.relay.record import Resend
 from proxy.relay.resend import UNKNOWN, after_fault
 from proxy.relay.unauthorized import read_refusal
-from proxy.upstream.model import Call, Stream, UpstreamFault
+from proxy.upstream.model import Call, Progress, Stream, UpstreamFault
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from proxy.errors import RelayError
     from proxy.relay.passage import Passage
     from proxy.relay.unauthorized import Refusal
     from proxy.tokens.model import AccessToken
@@ -70,12 +71,13 @@ class Sender:
                 continue
             if answer.status != HTTPStatus.UNAUTHORIZED:
                 return answer, []
+            passage.answered(answer.status)
             try:
                 refusal = await read_refusal(answer)
-                again = await self._after(refusal, token, record.resends, held=held)
+                again = await self._after(refusal, token, record.resends, held=held and not passage.gone)
             except UpstreamFault as fault:
                 passage.spent(fault.exchange)
-                raise UNKNOWN[fault.kind](said(fault)) from fault
+                raise unknown(fault) from fault
             except BaseException:
                 answer.close()
                 raise
@@ -111,7 +113,7 @@ class Sender:
             if isinstance(verdict, Resend):
                 record.resends.append(verdict)
                 return None
-            raise verdict(said(fault)) from fault
+            raise verdict(_said(fault, before=passage.sent)) from fault
 
 
 def _reason(token: AccessToken, again: AccessToken) -> Resend:
@@ -124,13 +126,24 @@ def _call(passage: Passage, body: Body, token: AccessToken) -> Call:
         method=arrival.method.encode("ascii"),
         target=arrival.target,
         headers=headers_to_upstream(
-            arrival.headers, authorization=token.header, request_id=record.request_id.encode("ascii")
+            arrival.headers,
+            authorization=token.header,
+            request_id=record.request_id.encode("ascii"),
+            version=b"1.1" if arrival.http_1_1 else b"1.0",
         ),
         body=body,
         effects=not passage.repeatable,
+        sending=passage.sending,
     )
 
 
-def said(fault: UpstreamFault) -> str:
+def unknown(fault: UpstreamFault) -> RelayError:
+    """Return what the caller gets when an answer was cut before anything of it was passed on."""
+    return UNKNOWN[fault.kind](_said(fault))
+
+
+def _said(fault: UpstreamFault, *, before: bool = False) -> str:
     """Say what stopped a call, for the one who made it."""
+    if before and fault.progress is Progress.NOTHING:
+        return f"The call had been sent before, and could not be sent again: {fault.detail}."
     return f"{fault.detail[:1].upper()}{fault.detail[1:]}."

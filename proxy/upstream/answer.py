@@ -53,6 +53,11 @@ class Answer:
         """Whether `read` would wait for the origin."""
         return not (self._turn.pieces or self._turn.over)
 
+    @property
+    def complete(self) -> bool:
+        """Whether all of it came, or no more will."""
+        return self._turn.over
+
     async def read(self) -> bytes:
         """Return the next piece of the body, as it came but for the transfer coding; b"" after the last.
 

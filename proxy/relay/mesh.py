@@ -1,0 +1,26 @@
+"""Has a mesh sent this call before? Envoy and those built on it say so in a field.
+
+Pure. It only tells: a repeat may be the first that reaches us, so that refusing it could lose a payment.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# Envoy, "HTTP header manipulation": the number of the attempt, the first being 1; set when
+# include_request_attempt_count is on, as in Istio.
+_ATTEMPT: Final = b"x-envoy-attempt-count"
+_MOST_DIGITS: Final = 6
+
+
+def attempt_number(headers: Iterable[tuple[bytes, bytes]]) -> int:
+    """Return which attempt this is by the mesh's own word, 1 when it says nothing that can be read."""
+    numbers = [
+        int(value)
+        for name, value in headers
+        if len(name) == len(_ATTEMPT) and name.lower() == _ATTEMPT and value.isdigit() and len(value) <= _MOST_DIGITS
+    ]
+    return max([1, *numbers])
