@@ -16,13 +16,18 @@ from aiohttp import web
 
 from proxy.clock import SystemClock
 from proxy.credentials.sources import open_source
+from proxy.credentials.watch import Reloaded, Watch
 from proxy.listening import Listening
-from proxy.ops.admin import Admin
+from proxy.ops.admin import Admin, Orders
+from proxy.ops.guard import Guard, admin_hosts
 from proxy.ops.health import Health
+from proxy.ops.keys import admin_key
+from proxy.ops.live import Live
 from proxy.ops.logs import open_log
 from proxy.ops.lookout import open_lookout
 from proxy.ops.metrics import Metrics
 from proxy.ops.readings import Readings, declare_readings
+from proxy.ops.status import Status
 from proxy.ops.witness import Witness
 from proxy.relay.gate import Gate
 from proxy.relay.handler import Relay, Sources
@@ -36,12 +41,15 @@ from proxy.upstream.tls import tls_context
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Coroutine
     from types import TracebackType
 
     from proxy.clock import Clock
     from proxy.config import Settings
-    from proxy.credentials.model import Credentials
+    from proxy.credentials.model import Credentials, Source
+    from proxy.credentials.watch import Event
     from proxy.ops.logs import Log
+    from proxy.secret import Secret
     from proxy.tokens.keeper import Disputed
 
 PRODUCT: Final = "localpayment-proxy"
@@ -50,7 +58,7 @@ CLOSING: Final = 1.0  # seconds for what is left once every call has ended, or w
 
 
 class KeeperDiedError(RuntimeError):
-    """The token loop ended, which it never may: the process must end too, so that it is started anew."""
+    """A loop ended, which it never may: the process must end too, so that it is started anew."""
 
 
 class Sidecar:
@@ -102,15 +110,16 @@ class Sidecar:
         """Wait for the order to stop.
 
         Raises:
-            KeeperDiedError: the token loop has ended.
+            KeeperDiedError: the loop that renews the token has ended, or that which watches the credentials.
         """
         stop = asyncio.create_task(self.stopping.wait())
-        await asyncio.wait((stop, self._renewal), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((stop, self._renewal, self._watching), return_when=asyncio.FIRST_COMPLETED)
         stop.cancel()
-        if self._renewal.done():
-            error = None if self._renewal.cancelled() else self._renewal.exception()
-            message = "the token loop has ended"
-            raise KeeperDiedError(message) from error
+        for task in (self._renewal, self._watching):
+            if task.done():
+                error = None if task.cancelled() else task.exception()
+                message = f"the loop of the {task.get_name()} has ended"
+                raise KeeperDiedError(message) from error
 
     async def drain(self) -> bool:
         """Become unready, take no new calls, finish those in flight.
@@ -140,8 +149,10 @@ class Sidecar:
 
     async def _start(self) -> None:
         settings = self.settings
-        source = open_source(settings.credentials)
+        source = open_source(settings.credentials, settings.credentials_interval)
         credentials = await source.load()
+        key = await asyncio.to_thread(admin_key, settings)
+        self.log.known.keep(key)
         self.lookout = await asyncio.to_thread(open_lookout, settings, self.log, self.metrics, self._clock.wall)
         self._exits.push_async_callback(asyncio.to_thread, self.lookout.close, CLOSING)
         tls = tls_context(settings.upstream_ca_file) if settings.origin.tls else None
@@ -154,12 +165,14 @@ class Sidecar:
         readings = Readings(self.gate, self.pool, self.keeper, self.health, self.lookout)
         declare_readings(self.metrics.instruments, readings)
         self.metrics.credentials_loaded.set(self._clock.wall())
-        await self._admin.serve(web.AppRunner(self._admin_application(), access_log=None, shutdown_timeout=CLOSING))
+        self._watch = Watch(source, held=credentials, clock=self._clock, report=self._looked)
+        admin = self._admin_application(readings, source, key)
+        await self._admin.serve(web.AppRunner(admin, access_log=None, shutdown_timeout=CLOSING))
         self.relay = self._relay()
         listener = Listener(self.relay, header_timeout=settings.header_timeout)
         await self._data.serve(web.ServerRunner(listener, shutdown_timeout=CLOSING))
-        self._renewal = asyncio.create_task(self.keeper.run(), name="token renewal")
-        self._exits.push_async_callback(self._end_renewal)
+        self._renewal = self._task(self.keeper.run(), "token renewal")
+        self._watching = self._task(self._watch.run(), "credentials watch")
         self.lookout.started(settings, source, version=VERSION, data=self.url, admin=self.admin_url)
 
     def _pool(self, tls: ssl.SSLContext | None) -> Pool:
@@ -193,13 +206,17 @@ class Sidecar:
             fetch_timeout=settings.token_timeout,
         )
 
-    def _admin_application(self) -> web.Application:
+    def _admin_application(self, readings: Readings, source: Source, key: Secret | None) -> web.Application:
+        settings = self.settings
+        status = Status(settings, VERSION, self._clock.wall(), readings, source.describe)
         admin = Admin(
             health=self.health,
             metrics=self.metrics,
+            status=status,
+            live=Live(status, self._clock),
+            guard=Guard(admin_hosts(settings.admin_listen, settings.allowed_hosts), key),
+            orders=Orders(self._watch.look, self.make_unready, self.stopping.set),
             logger=self.logger,
-            drain=self.make_unready,
-            quit_=self.stopping.set,
         )
         return admin.application()
 
@@ -214,9 +231,21 @@ class Sidecar:
             fingerprint=self.lookout.fingerprint,
         )
 
-    async def _end_renewal(self) -> None:
-        self._renewal.cancel()
-        await asyncio.wait((self._renewal,))
+    def _task(self, work: Coroutine[object, object, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=name)
+
+        async def end() -> None:
+            task.cancel()
+            await asyncio.wait((task,))
+
+        self._exits.push_async_callback(end)
+        return task
+
+    def _looked(self, event: Event) -> None:
+        self.lookout.events.credentials(event)
+        if isinstance(event, Reloaded):
+            self.metrics.credentials_loaded.set(self._clock.wall())
+            self.keeper.replace_credentials(event.credentials)
 
     def _reported(self, report: Fetched | Disputed) -> None:
         self.lookout.reported(report, self.keeper.state)

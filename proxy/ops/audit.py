@@ -11,7 +11,7 @@ import hmac
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from proxy.config.files import UnusableFileError, read_secret
+from proxy.ops.keys import read_key
 from proxy.ops.logs import json_line, stamped
 from proxy.ops.spool import AppendedFile, Spool
 from proxy.relay.operations import OPERATIONS, OTHER
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 EVENT: Final = "call.audited"
 _KINDS: Final = {operation.name: operation.kind.value for operation in (*OPERATIONS, OTHER)}
 _WITH_EFFECTS: Final = frozenset(operation.name for operation in (*OPERATIONS, OTHER) if operation.has_effects)
-KEY_LENGTH: Final = 16  # characters; fewer can be tried out, and with the key every external id
 
 
 class AuditError(ValueError):
@@ -92,9 +91,10 @@ def open_audit(place: Path | str, key_file: Path | None, log: Log) -> Audit:
         log: whose secrets no line here may hold either.
 
     Raises:
-        AuditError: the file cannot be opened or the key not be read; blocks for as long as that takes.
+        AuditError: the file cannot be opened; blocks for as long as that takes.
+        KeyFileError: the key cannot be used.
     """
-    key = None if key_file is None else _key(key_file)
+    key = None if key_file is None else read_key(key_file, "PROXY_AUDIT_KEY_FILE").reveal().encode()
     if isinstance(place, str):
         return Audit(log.emit, key)
     try:
@@ -109,18 +109,3 @@ def open_audit(place: Path | str, key_file: Path | None, log: Log) -> Audit:
 def fingerprint(key: bytes, external_id: str) -> str:
     """Return the HMAC-SHA-256 (RFC 2104) of an id, 64 hex digits."""
     return hmac.new(key, external_id.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
-
-
-def _key(path: Path) -> bytes:
-    try:
-        text = read_secret(path).text.reveal().strip()
-    except UnusableFileError as error:
-        message = f"PROXY_AUDIT_KEY_FILE={path}: {error}"
-        raise AuditError(message) from None
-    if len(text) < KEY_LENGTH:
-        message = (
-            f"PROXY_AUDIT_KEY_FILE={path}: the key has less than {KEY_LENGTH} characters: "
-            "make one with `openssl rand -hex 32`"
-        )
-        raise AuditError(message)
-    return text.encode()

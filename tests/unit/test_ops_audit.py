@@ -10,6 +10,7 @@ import pytest
 
 from proxy.errors import Outcome
 from proxy.ops.audit import Audit, AuditError, open_audit
+from proxy.ops.keys import KeyFileError
 from proxy.ops.logs import open_log
 from proxy.relay.operations import match
 from proxy.relay.record import Record
@@ -112,7 +113,7 @@ def test_a_file_that_cannot_be_written_is_told_with_its_fix(tmp_path: Path) -> N
 def test_a_key_that_protects_nothing_is_refused(tmp_path: Path, text: str, fix: str) -> None:
     path = tmp_path / "short"
     path.write_text(text)
-    with pytest.raises(AuditError, match=fix) as raised:
+    with pytest.raises(KeyFileError, match=fix) as raised:
         opened("stdout", path)
     assert "short:" in str(raised.value)
 
