@@ -47,11 +47,15 @@ class OwnedClock:
                 await self._slept.wait()
         return min(self._sleepers.values()) - self._now
 
+    def jump(self, seconds: float) -> None:
+        """Let time pass that nobody waits for."""
+        self._now += seconds
+        self._wall += seconds
+
     async def advance(self, seconds: float) -> None:
         """Let time pass, once somebody waits for it."""
         await self.asleep()
-        self._now += seconds
-        self._wall += seconds
+        self.jump(seconds)
         for sleeper in [sleeper for sleeper, until in self._sleepers.items() if until <= self._now]:
             del self._sleepers[sleeper]
             sleeper.set_result(None)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config import EnvironmentSource, FilesSource
+from proxy.config import CredentialsFileSource, EnvironmentSource, FilesSource
 from proxy.credentials import files
 from proxy.credentials.files import MountedFiles
 from proxy.credentials.model import Credentials
@@ -81,6 +81,24 @@ async def test_a_file_that_everybody_may_read_is_used_and_warned_of(mounted: Fil
     mounted.password.chmod(0o600)
     await source.load()
     assert source.warnings() == ()
+
+
+async def test_one_document_holds_both_and_is_warned_of_like_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "account.json"
+    path.write_text('{"username": "name", "password": "word"}')
+    path.chmod(0o604)
+    source = open_source(CredentialsFileSource(path))
+    assert await source.load() == GIVEN
+    assert source.warnings() == (f"{path} may be read by every user of this machine: chmod o-rwx {path}",)
+    assert source.describe() == f"file {path}"
+    assert (source.interval, source.settle) == (5.0, 1.0)
+    path.write_text('username = "name"\npassword = canary')
+    with pytest.raises(CredentialSourceError, match="is no TOML: write") as caught:
+        await source.load()
+    assert "canary" not in str(caught.value)
+    path.unlink()
+    with pytest.raises(CredentialSourceError, match=f"{path}: there is no such file"):
+        await source.load()
 
 
 async def test_a_kubernetes_mount_is_readable_by_all_and_no_finding(tmp_path: Path) -> None:

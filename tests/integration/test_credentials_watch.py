@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from proxy.config import EnvironmentSource, FilesSource
+from proxy.config import CredentialsFileSource, EnvironmentSource, FilesSource, VaultSource, VaultToken
 from proxy.credentials.model import Credentials
 from proxy.credentials.sources import CredentialSourceError, open_source
 from proxy.credentials.watch import Recovered, Reloaded, ReloadFailed, Watch
 from proxy.secret import Secret
 from tests.integration.test_credentials_files import kubernetes_mount
 from tests.owned_clock import BOUND, OwnedClock
+from tests.vault_server import ROOT, vault_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -127,6 +128,35 @@ async def test_a_kubernetes_volume_is_noticed_when_it_swaps(tmp_path: Path, cloc
         await clock.advance(5)
         await clock.advance(1)
         assert await told.next() == Reloaded(pair("name-2", "word-2"))
+
+
+async def test_a_document_replaced_by_a_broken_one_keeps_what_is_held(
+    tmp_path: Path, clock: OwnedClock, told: Told
+) -> None:
+    path = tmp_path / "account.toml"
+    path.write_text('username = "name"\npassword = "word"\n')
+    async with watching(open_source(CredentialsFileSource(path), 2.0), pair("name", "word"), clock, told):
+        await clock.asleep()
+        path.write_text('username = "name"\npassword =')
+        await clock.advance(2)
+        failed = await told.next()
+        assert isinstance(failed, ReloadFailed)
+        assert "is no TOML" in failed.reason
+        path.write_text('{"username": "name", "password": "other"}')
+        await clock.advance(2)
+        await clock.advance(1)
+        assert await told.next() == Reloaded(pair("name", "other"))
+
+
+async def test_a_new_version_in_vault_is_noticed(clock: OwnedClock, told: Told) -> None:
+    async with vault_server() as vault:
+        vault.secrets["secret/app"] = {"username": "name", "password": "word"}
+        config = VaultSource(vault.origin, "secret", "app", None, None, VaultToken(Secret(ROOT)))
+        async with watching(open_source(config, clock=clock), pair("name", "word"), clock, told) as watch:
+            await clock.asleep()
+            vault.secrets["secret/app"] = {"username": "name", "password": "other"}
+            watch.look()
+            assert await told.next() == Reloaded(pair("name", "other"))
 
 
 async def test_two_files_replaced_one_after_the_other_are_told_as_one(
