@@ -76,14 +76,12 @@ def positive_size(value: object) -> int:
 
 
 def duration_text(seconds: float) -> str:
-    """Write seconds with the largest unit that leaves a whole number, or else as seconds."""
-    if seconds == 0:
-        return "0s"
+    """Write seconds as a person would: with the largest unit that leaves a whole number, else `2.5s` or `0.00025s`."""
     for unit, length in _SECONDS.items():
         count = round(seconds / length, 6)
-        if count.is_integer() and count >= 1:
+        if count >= 1 and count.is_integer() and (unit != "ms" or seconds < 1):
             return f"{int(count)}{unit}"
-    return f"{seconds:g}s"
+    return f"{seconds:.9g}s"
 
 
 def size_text(count: int) -> str:
