@@ -60,6 +60,11 @@ class FakeClock:
     def wall(self) -> float:
         return self._now + self.wall_offset
 
+    @property
+    def waiting(self) -> int:
+        """How many wait now."""
+        return len(self._waiters)
+
     async def wait(self, event: asyncio.Event, seconds: float) -> bool:
         if event.is_set() or seconds <= 0:
             return event.is_set()

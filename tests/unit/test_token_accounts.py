@@ -10,6 +10,11 @@ from proxy.tokens.accounts import Account, Accounts
 from tests.fakes import CREDENTIALS, OTHERS, WRONG
 
 
+def known(accounts: Accounts) -> set[str]:
+    every = (CREDENTIALS, OTHERS, WRONG)
+    return {one.password.reveal() for one in every if accounts.of(one) is not None}
+
+
 def test_a_refused_login_waits_60_s_doubling_to_15_min() -> None:
     account = Account(CREDENTIALS)
     floors = []
@@ -75,9 +80,11 @@ def test_offered_credentials_may_log_in_at_once_and_take_over_when_that_works() 
     accounts.held.failed(1000.0, 0.0)
     accounts.offer(OTHERS)
     assert accounts.offered_from(alive=True) == -math.inf
-    assert accounts.offered is not None
-    accounts.granted(accounts.offered)
-    assert (accounts.held.credentials, accounts.offered) == (OTHERS, None)
+    newer = accounts.of(OTHERS)
+    assert newer is not None
+    accounts.granted(newer)
+    assert accounts.held is newer
+    assert accounts.of(CREDENTIALS) is None
 
 
 def test_offered_credentials_that_are_refused_leave_those_in_use_alone() -> None:
@@ -115,10 +122,14 @@ def test_credentials_that_are_known_already_change_nothing() -> None:
     accounts = Accounts(CREDENTIALS)
     accounts.held.refused(1000.0)
     accounts.offer(type(CREDENTIALS)(CREDENTIALS.username, CREDENTIALS.password))
-    assert accounts.offered is None
     assert accounts.login_from(alive=False) == 1060.0
+    assert accounts.offered_from(alive=False) == math.inf
+
+
+def test_credentials_that_are_offered_already_keep_their_floor() -> None:
+    accounts = Accounts(CREDENTIALS)
     accounts.offer(WRONG)
-    offered = accounts.offered
+    offered = accounts.of(WRONG)
     assert offered is not None
     offered.refused(1000.0)
     accounts.offer(type(WRONG)(WRONG.username, WRONG.password))
@@ -129,8 +140,6 @@ def test_offering_those_in_use_again_withdraws_an_offer_and_a_later_offer_replac
     accounts = Accounts(CREDENTIALS)
     accounts.offer(WRONG)
     accounts.offer(OTHERS)
-    assert accounts.of(WRONG) is None
-    assert accounts.of(OTHERS) is accounts.offered
+    assert known(accounts) == {"right", "newer"}
     accounts.offer(CREDENTIALS)
-    assert accounts.offered is None
-    assert accounts.of(CREDENTIALS) is accounts.held
+    assert known(accounts) == {"right"}
