@@ -90,7 +90,7 @@ async def _process(
     finally:
         if process.returncode is None:
             process.kill()
-            await process.wait()
+            await process.communicate()  # reads on: a full pipe would keep the end from being seen
 
 
 def _code(process: asyncio.subprocess.Process) -> int:
