@@ -186,3 +186,11 @@ def test_hosts_are_lower_case_and_without_ports() -> None:
 def test_a_wrong_host_is_refused(value: object, fix: str) -> None:
     with pytest.raises(ValueError, match=fix):
         parsing.hosts(value)
+
+
+def test_an_audit_log_is_stdout_or_the_path_of_a_file() -> None:
+    assert parsing.audit_log(" stdout ") == "stdout"
+    assert parsing.audit_log("/var/log/audit.jsonl") == Path("/var/log/audit.jsonl")
+    for text in ("stderr", "/var/log/"):
+        with pytest.raises(ValueError, match="write stdout, or the path of a file"):
+            parsing.audit_log(text)
