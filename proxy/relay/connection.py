@@ -36,7 +36,7 @@ class CallerConnection(web.RequestHandler):
     """One caller's connection.
 
     Attributes:
-        deaf: whether bytes that come are thrown away, since those before could not be read.
+        deaf: whether bytes that come are thrown away: those before could not be read, or the last answer was given.
         overran: whether bytes came behind a request that offers another protocol; the parser loses such bytes.
     """
 
@@ -151,6 +151,7 @@ class CallerConnection(web.RequestHandler):
         transport = self.transport
         if transport is None or transport.is_closing():
             return
+        self.deaf = True
         transport.write_eof()
         transport.resume_reading()
         try:

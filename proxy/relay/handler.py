@@ -139,7 +139,7 @@ class Relay:
     async def _carry(self, passage: Passage) -> None:
         arrival, settings, record = passage.arrival, self._settings, passage.record
         admit(arrival.method, arrival.headers, self._hosts, http_1_1=arrival.http_1_1)
-        framing = request_framing(arrival.version, arrival.headers)
+        framing = _framing(passage)
         passage.match = match = read_target(arrival.target, arrival.method)
         record.operation = match.operation.name
         if match.operation.moves_money:
@@ -200,6 +200,14 @@ class Relay:
                 break
             await reply.write(piece, complete=answer.complete)
         reply.end()
+
+
+def _framing(passage: Passage) -> Framing:
+    arrival, reply = passage.arrival, passage.reply
+    last, reply.last = reply.last, True  # where a request ends that is refused for its framing is for nobody to say
+    framing = request_framing(arrival.version, arrival.headers)
+    reply.last = last
+    return framing
 
 
 def _hosts(listen: Listen) -> frozenset[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from aiohttp import web
 
 from proxy.relay.arrival import Arrival
-from proxy.relay.connection import LINGER, MOST_FIELD, MOST_FIELDS, MOST_TARGET, CallerConnection
+from proxy.relay.connection import MOST_FIELD, MOST_FIELDS, MOST_TARGET, CallerConnection
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -52,7 +52,7 @@ class Listener(web.Server):
             auto_decompress=False,
             access_log=None,
             keepalive_timeout=CALLER_IDLE,
-            lingering_time=LINGER,
+            lingering_time=0.0,  # ours tells the caller at once that nothing follows
             max_line_size=MOST_TARGET,
             max_field_size=MOST_FIELD,
             max_headers=MOST_FIELDS,

@@ -63,7 +63,7 @@ async def _dial(host: str, port: int, factory: Callable[[], asyncio.Protocol]) -
     loop = asyncio.get_running_loop()
     try:
         addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (socket.gaierror, UnicodeError) as error:  # the latter from the IDNA codec: an impossible name
+    except (OSError, UnicodeError) as error:  # the latter from the IDNA codec: an impossible name
         raise ConnectError(ConnectResult.UNREACHABLE, f"the name {host} cannot be resolved") from error
     try:
         sock = await start_connection(addresses, happy_eyeballs_delay=_NEXT_ADDRESS_AFTER, interleave=1)

@@ -70,6 +70,12 @@ class Wire:
     async def read(self, count: int) -> bytes:
         return await self._record(self.reader.readexactly(count))
 
+    async def begins_with(self, prefix: bytes) -> bool:
+        """Look at the next bytes without taking them."""
+        begun = await self.reader.readexactly(len(prefix))
+        self.reader._buffer[:0] = begun  # type: ignore[attr-defined]  # asyncio's reader has no way to put bytes back
+        return begun == prefix
+
     async def head(self) -> bytes:
         return await self._record(self.reader.readuntil(b"\r\n\r\n"))
 

@@ -1,0 +1,175 @@
+"""The fault-point matrix through a whole sidecar: the connection never came about, so nothing was sent."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trustme
+
+from proxy.config.addresses import EgressProxy
+from tests.fault_matrix import CALLS, Call, Expected, observed
+from tests.integration.test_upstream_connect import black_hole, free_port
+from tests.integration.test_upstream_harness import Wire, authority, origin, server_tls
+from tests.origins import TOKEN_CALL, Localpayment, calling, greeting, hand_out, localpayment
+from tests.sidecars import settings_for, sidecar
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+UNREACHABLE = Expected(status=503, outcome="not_sent", code="upstream_unreachable", sent=0)
+DISTRUSTED = Expected(status=503, outcome="not_sent", code="upstream_tls", sent=0)
+
+every_call = pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
+
+
+async def ends(wire: Wire) -> None:
+    await wire.read(1)
+
+
+async def stalls(wire: Wire) -> None:
+    await wire.until_end()
+
+
+async def talks(wire: Wire) -> None:
+    await wire.send(b"220 mail.example ESMTP\r\n")
+    await wire.until_end()
+
+
+async def refuses(wire: Wire) -> None:
+    await wire.head()
+    await wire.send(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+
+
+def lead_to(monkeypatch: pytest.MonkeyPatch, address: tuple[str, int] | OSError | None) -> None:
+    """Let Localpayment's name lead elsewhere from now on: to an address, to an error, or to a wait without end."""
+
+    async def getaddrinfo(*_: Any, **__: Any) -> list[tuple[Any, ...]]:
+        match address:
+            case None:
+                await asyncio.Event().wait()
+                raise AssertionError
+            case OSError():
+                raise address
+            case _:
+                return [(2, 1, 6, "", address)]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+
+
+async def refused(there: Localpayment, call: Call, expected: Expected, trap: Any, **settings: Any) -> None:
+    """Let a call meet what `trap` prepares once the token is held."""
+    changes = {"connect_timeout": 5.0, "idle_timeout": 5.0, "replay_buffer": 1024, **settings}
+    async with sidecar(settings_for(there.url, **changes)) as relay:
+        trap()
+        async with calling(relay) as caller:
+            await caller.send(call.request)
+            answered = await caller.rest()
+            caller.leave()
+        observed(relay, there, call, answered, expected)
+        assert relay.value("upstream_connections", state="active") == 0
+
+
+@every_call
+@pytest.mark.parametrize("how", ["name unknown", "name stalls", "port closed", "port stalls"])
+async def test_without_a_connection_nothing_was_sent(call: Call, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with black_hole() as hole:
+        addresses = {
+            "name unknown": socket.gaierror(socket.EAI_NONAME, "unknown"),
+            "name stalls": None,
+            "port closed": ("127.0.0.1", free_port()),
+            "port stalls": hole,
+        }
+        async with localpayment(greeting) as there:
+            budget = 0.1 if "stalls" in how else 5.0
+            await refused(
+                there, call, UNREACHABLE, lambda: lead_to(monkeypatch, addresses[how]), connect_timeout=budget
+            )
+
+
+TLS_TRAPS = {"ends": (ends, DISTRUSTED), "talks": (talks, DISTRUSTED), "stalls": (stalls, UNREACHABLE)}
+
+
+@pytest.fixture(scope="module")
+def ca_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path: Path = tmp_path_factory.mktemp("ca") / "ca.pem"
+    authority().cert_pem.write_to_path(path)
+    return path
+
+
+@every_call
+@pytest.mark.parametrize("how", TLS_TRAPS)
+async def test_without_tls_nothing_was_sent(
+    call: Call, how: str, ca_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script, expected = TLS_TRAPS[how]
+    async with localpayment(greeting, tls=server_tls()) as there, origin(script) as trap:
+        await refused(
+            there,
+            call,
+            expected,
+            lambda: lead_to(monkeypatch, ("127.0.0.1", trap.at.port)),
+            connect_timeout=0.2 if how == "stalls" else 5.0,
+            upstream_ca_file=ca_file,
+        )
+        assert call.line not in b"".join(trap.requests)
+
+
+def impostor(name: str, issuer: trustme.CA) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    issuer.issue_cert(name).configure_cert(context)
+    return context
+
+
+@every_call
+@pytest.mark.parametrize("how", ["another name", "another authority"])
+async def test_an_impostor_gets_nothing(call: Call, how: str, ca_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tls = impostor("evil.example", authority()) if how == "another name" else impostor("localhost", trustme.CA())
+    async with localpayment(greeting, tls=server_tls()) as there, origin(greeting, tls=tls) as trap:
+        await refused(
+            there,
+            call,
+            DISTRUSTED,
+            lambda: lead_to(monkeypatch, ("127.0.0.1", trap.at.port)),
+            upstream_ca_file=ca_file,
+        )
+        assert b"".join(trap.requests) == b""
+
+
+EGRESS_TRAPS = {"refuses": refuses, "ends": ends, "talks": talks, "stalls": stalls}
+
+
+@contextlib.asynccontextmanager
+async def egress(script: Any) -> AsyncIterator[EgressProxy]:
+    """A proxy that lets logins through, being the origin itself, and fails for everything else."""
+
+    async def serve(wire: Wire) -> None:
+        if await wire.begins_with(b"POST http"):
+            await hand_out(wire)
+        else:
+            await script(wire)
+
+    async with origin(serve) as served:
+        yield EgressProxy("127.0.0.1", served.at.port, None)
+
+
+@every_call
+@pytest.mark.parametrize("how", EGRESS_TRAPS)
+async def test_without_a_tunnel_nothing_was_sent(call: Call, how: str) -> None:
+    async with localpayment(greeting) as there, egress(EGRESS_TRAPS[how]) as by_way_of:
+        budget = 0.1 if how == "stalls" else 5.0
+        await refused(there, call, UNREACHABLE, lambda: None, connect_timeout=budget, egress_proxy=by_way_of)
+
+
+async def test_the_origin_of_these_tests_tells_tokens_from_calls() -> None:
+    async with localpayment(greeting) as there:
+        reader, writer = await asyncio.open_connection("127.0.0.1", there.port)
+        writer.write(TOKEN_CALL + b" HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
+        assert b"access" in await reader.readuntil(b"}")
+        assert there.received == []
+        writer.close()
