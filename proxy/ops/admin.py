@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
-from prometheus_client.exposition import choose_encoder
 
 from proxy.errors import RelayError
 from proxy.ops import page
+from proxy.ops.exposition import Exposition
 from proxy.ops.guard import AdminKeyError
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Admin:
         logger: FilteringBoundLogger,
     ) -> None:
         self._health = health
-        self._metrics = metrics
+        self._exposition = Exposition(metrics.registry)
         self._status = status
         self._live = live
         self._guard = guard
@@ -108,8 +108,8 @@ class Admin:
         return application
 
     async def _expose(self, request: web.Request) -> web.Response:
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encode(self._metrics.registry), headers={"Content-Type": content_type})
+        body, content_type = await self._exposition.write(request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def _show(self, request: web.Request) -> web.Response:
         view = self._status.view()

@@ -11,8 +11,6 @@ from http import HTTPStatus
 from itertools import product
 from typing import TYPE_CHECKING, Final
 
-from prometheus_client import ProcessCollector
-
 from proxy import errors
 from proxy.errors import Outcome, RelayError
 from proxy.ops.instruments import Instruments
@@ -109,7 +107,6 @@ class Metrics:
         )
         build = make.gauge("build_info", "What is running.", "version", "python")
         build.labels(version, platform.python_version()).set(1)
-        ProcessCollector(registry=self.registry)
         self._begin()
         self._request_children: dict[tuple[str, str, int, str], Counter] = {}
         self._caller_children: dict[tuple[str, str], Counter] = {}

@@ -59,9 +59,9 @@ def sections(view: View) -> dict[str, Markup]:
         "token": _token(view["token"]),
         "unsettled": _unsettled(view["unsettled"]),
         "minutes": _minutes(view["last_15_minutes"], view),
-        "calls": _calls("Last calls", view["last_calls"], "No call yet."),
-        "fetches": _fetches(view["token"]["fetches"]),
+        "calls": joined((element("h2", "Calls"), _calls("The last ones", view["last_calls"], "No call yet."))),
         "about": _about(view),
+        "settings": joined((element("h2", "Settings in force"), pairs(list(view["settings"].items())))),
     }
 
 
@@ -84,7 +84,7 @@ def _token(token: View) -> Markup:
     ]
     if token["credentials_rejected"]:
         rows.append(("Credentials", element("strong", "Localpayment refuses them", class_="bad")))
-    return joined((element("h2", "Token"), pairs(rows)))
+    return joined((element("h2", "Token"), pairs(rows), _fetches(token["fetches"])))
 
 
 def _unsettled(unsettled: View) -> Markup:
@@ -163,6 +163,5 @@ def _about(view: View) -> Markup:
             pairs(facts),
             element("h3", "Warnings"),
             element("ul", *warnings) if warnings else element("p", "None.", class_="empty"),
-            table("Settings in force", ("Setting", "Value"), list(view["settings"].items()), ""),
         )
     )
