@@ -71,10 +71,16 @@ class KnownSecrets:
         self._forms = tuple(sorted(forms, key=len, reverse=True))
 
 
-def _forms(value: str) -> tuple[str, ...]:
-    """Give a text as it is, as in JSON of both kinds, and as in a URL."""
-    in_json = (json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1])
-    return (value, *in_json, quote(value, safe=""), value.strip())
+def _forms(value: str) -> set[str]:
+    """Give a text as it is, as in a URL, and within one text of JSON or Python in another one."""
+    forms = {value, value.strip(), quote(value, safe="")}
+    for _ in range(2):
+        forms |= {written(form)[1:-1] for form in forms for written in (json.dumps, _json, repr)}
+    return forms
+
+
+def _json(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _card_masked(found: re.Match[str]) -> str:
