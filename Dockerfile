@@ -6,11 +6,13 @@ FROM ${BASE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore PYTHONDONTWRITEBYTECODE=1
 RUN python3 -m venv --without-pip /opt/proxy && python3 -m venv /opt/build
 WORKDIR /src
-COPY requirements/run.txt requirements/build.txt requirements/
+COPY requirements requirements
+# run, or aws for credentials from AWS Secrets Manager.
+ARG SET=run
 # Wheels only: nothing is built that a hash does not cover.
 RUN /opt/build/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/build.txt \
     && /opt/build/bin/pip --python /opt/proxy/bin/python install --quiet --require-hashes --only-binary :all: --no-compile \
-        -r requirements/run.txt
+        -r requirements/${SET}.txt
 COPY pyproject.toml README.md ./
 COPY proxy proxy
 # The commit's time becomes that of the wheel's and of all compiled files, so that two builds give the same bytes.
