@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final, Self
 
@@ -29,28 +28,26 @@ from proxy.ops.metrics import Metrics
 from proxy.ops.readings import Readings, declare_readings
 from proxy.ops.status import Status
 from proxy.ops.witness import Witness
+from proxy.parts import relay_for, token_keeper, upstream_pool
 from proxy.relay.gate import Gate
-from proxy.relay.handler import Relay, Sources
 from proxy.relay.listener import Listener
 from proxy.relay.sender import Sender
+from proxy.reload import Reload, Uses
 from proxy.tokens.issuer import Issuer
-from proxy.tokens.keeper import Fetched, Keeper
-from proxy.upstream.model import Limits
-from proxy.upstream.pool import Pool
 from proxy.upstream.tls import tls_context
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from types import TracebackType
 
     from proxy.clock import Clock
     from proxy.config import Settings
-    from proxy.credentials.model import Credentials, Source
+    from proxy.credentials.model import Source
     from proxy.credentials.watch import Event
     from proxy.ops.logs import Log
     from proxy.secret import Secret
-    from proxy.tokens.keeper import Disputed
+    from proxy.tokens.keeper import Disputed, Fetched
 
 PRODUCT: Final = "localpayment-proxy"
 VERSION: Final = version(PRODUCT)
@@ -64,6 +61,12 @@ class KeeperDiedError(RuntimeError):
 class Sidecar:
     """One sidecar; an asynchronous context manager that is listening inside its block.
 
+    Args:
+        settings: all of them.
+        reread: reads them anew for a reload; without it they stay as they are.
+        clock: the time.
+        log: where to; by default stdout.
+
     Raises on entering:
         BindError: a listener's address cannot be had.
         CredentialSourceError: the credentials cannot be read.
@@ -73,8 +76,16 @@ class Sidecar:
         stopping: set when the process was told to stop.
     """
 
-    def __init__(self, settings: Settings, *, clock: Clock | None = None, log: Log | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        reread: Callable[[], Settings] | None = None,
+        clock: Clock | None = None,
+        log: Log | None = None,
+    ) -> None:
         self.settings = settings
+        self._reread = reread or (lambda: settings)
         self.log = log or open_log(settings.log_level, settings.log_format)
         self.logger = self.log.logger
         self.metrics = Metrics(VERSION)
@@ -158,53 +169,24 @@ class Sidecar:
         tls = tls_context(settings.upstream_ca_file) if settings.origin.tls else None
         self._data = await self._exits.enter_async_context(Listening(settings.listen, "PROXY_LISTEN"))
         self._admin = await self._exits.enter_async_context(Listening(settings.admin_listen, "PROXY_ADMIN_LISTEN"))
-        self.pool = self._pool(tls)
+        self.pool = upstream_pool(settings, tls, now=self._clock.now, connected=self.metrics.connected)
         self._exits.push_async_callback(self.pool.close)
-        self.keeper = await self._keeper(credentials, tls)
+        issuer = await self._exits.enter_async_context(Issuer(settings.origin, self._clock, tls, settings.egress_proxy))
+        self.keeper = token_keeper(settings, Witness(issuer, self.log.known), credentials, self._clock, self._reported)
         self.health = Health(self.keeper)
         readings = Readings(self.gate, self.pool, self.keeper, self.health, self.lookout)
         declare_readings(self.metrics.instruments, readings)
         self.metrics.credentials_loaded.set(self._clock.wall())
         self._watch = Watch(source, held=credentials, clock=self._clock, report=self._looked)
+        self.relay = relay_for(settings, Sender(self.pool, self.keeper), self.gate, self._clock, self.lookout)
+        self.reload = self._reloading(issuer)
         admin = self._admin_application(readings, source, key)
         await self._admin.serve(web.AppRunner(admin, access_log=None, shutdown_timeout=CLOSING))
-        self.relay = self._relay()
         listener = Listener(self.relay, header_timeout=settings.header_timeout)
         await self._data.serve(web.ServerRunner(listener, shutdown_timeout=CLOSING))
         self._renewal = self._task(self.keeper.run(), "token renewal")
         self._watching = self._task(self._watch.run(), "credentials watch")
         self.lookout.started(settings, source, version=VERSION, data=self.url, admin=self.admin_url)
-
-    def _pool(self, tls: ssl.SSLContext | None) -> Pool:
-        settings = self.settings
-        limits = Limits(
-            connect_timeout=settings.connect_timeout,
-            response_timeout=settings.response_timeout,
-            idle_timeout=settings.idle_timeout,
-            effects_idle=settings.effects_idle,
-            max_connections=settings.max_in_flight,  # so that the gate alone says how many calls there may be
-        )
-        return Pool(
-            settings.origin,
-            limits=limits,
-            ssl_context=tls,
-            egress=settings.egress_proxy,
-            now=self._clock.now,
-            connected=self.metrics.connected,
-        )
-
-    async def _keeper(self, credentials: Credentials, tls: ssl.SSLContext | None) -> Keeper:
-        settings = self.settings
-        issuer = Issuer(settings.origin, self._clock, tls, settings.egress_proxy)
-        return Keeper(
-            issuer=Witness(await self._exits.enter_async_context(issuer), self.log.known),
-            credentials=credentials,
-            clock=self._clock,
-            chance=random.SystemRandom().random,
-            report=self._reported,
-            token_wait=settings.token_wait,
-            fetch_timeout=settings.token_timeout,
-        )
 
     def _admin_application(self, readings: Readings, source: Source, key: Secret | None) -> web.Application:
         settings = self.settings
@@ -215,21 +197,40 @@ class Sidecar:
             status=status,
             live=Live(status, self._clock),
             guard=Guard(admin_hosts(settings.admin_listen, settings.allowed_hosts), key),
-            orders=Orders(self._watch.look, self.make_unready, self.stopping.set),
+            orders=Orders(
+                reload=self.reload,
+                lock=self._lock,
+                unlock=self._unlock,
+                drain=self.make_unready,
+                quit=self.stopping.set,
+            ),
             logger=self.logger,
         )
         return admin.application()
 
-    def _relay(self) -> Relay:
-        return Relay(
-            settings=self.settings,
-            sender=Sender(self.pool, self.keeper),
-            gate=self.gate,
-            sources=Sources(self._clock.now, self._clock.wall, random.getrandbits),
-            observe=self.lookout.observe,
-            failed=self.lookout.events.failed,
-            fingerprint=self.lookout.fingerprint,
+    def _reloading(self, issuer: Issuer) -> Reload:
+        def trust(tls: ssl.SSLContext) -> None:
+            self.pool.trust(tls)
+            issuer.trust(tls)
+
+        def level(name: str) -> None:
+            self.log.threshold.level = name
+
+        uses = Uses(
+            level=level,
+            policy=lambda _: None,
+            trust=trust if self.settings.origin.tls else None,
+            credentials=self._watch.look,
         )
+        return Reload(self.settings, self._reread, uses, self.logger)
+
+    def _lock(self) -> None:
+        self.keeper.lock()
+        self.logger.warning("sidecar.locked")
+
+    def _unlock(self) -> None:
+        self.keeper.unlock()
+        self.logger.warning("sidecar.unlocked")
 
     def _task(self, work: Coroutine[object, object, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)

@@ -1,20 +1,24 @@
 """How does the process live and end? Signals in, exit code out.
 
-The first SIGTERM or SIGINT drains; a second one ends the process at once, and says what it cut.
+The first SIGTERM or SIGINT drains; a second one ends the process at once, and says what it cut. SIGHUP reloads.
 """
 
 from __future__ import annotations
 
 import asyncio
 import signal
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import uvloop
 
 from proxy.app import KeeperDiedError, Sidecar
+from proxy.config import load_settings
 from proxy.ops.logs import open_log
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from proxy.config import Settings
     from proxy.ops.logs import Log
 
@@ -23,8 +27,12 @@ EXIT_FAILED: Final = 1
 FLUSHING: Final = 1.0  # seconds for the last lines of the log; whoever reads it may be gone
 
 
-def serve(settings: Settings) -> int:
+def serve(settings: Settings, environ: Mapping[str, str] | None = None) -> int:
     """Run the sidecar until it is told to stop.
+
+    Args:
+        settings: all of them.
+        environ: where a reload reads them anew; without it a reload leaves them as they are.
 
     Returns:
         The process's exit code: 0 when every call in flight ended in time, else 1.
@@ -35,14 +43,15 @@ def serve(settings: Settings) -> int:
     log = open_log(settings.log_level, settings.log_format)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_serve(settings, log))
+            return runner.run(_serve(settings, environ, log))
     finally:
         log.close(FLUSHING)
 
 
-async def _serve(settings: Settings, log: Log) -> int:
+async def _serve(settings: Settings, environ: Mapping[str, str] | None, log: Log) -> int:
     loop, main = asyncio.get_running_loop(), asyncio.current_task()
-    async with Sidecar(settings, log=log) as sidecar:
+    reread = None if environ is None else partial(load_settings, environ)
+    async with Sidecar(settings, reread=reread, log=log) as sidecar:
 
         def told() -> None:
             if sidecar.stopping.is_set() and main is not None:
@@ -50,6 +59,13 @@ async def _serve(settings: Settings, log: Log) -> int:
                 main.cancel()
             sidecar.stopping.set()
 
+        def reload() -> None:
+            task = loop.create_task(sidecar.reload())
+            reloads.add(task)
+            task.add_done_callback(reloads.discard)
+
+        reloads: set[asyncio.Task[object]] = set()
+        loop.add_signal_handler(signal.SIGHUP, reload)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, told)
         try:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from proxy.cli import kinds
+from proxy.cli import kinds, orders
 from proxy.cli.exits import Exit
+from proxy.cli.outcome import admin, failed, told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from proxy.config import Listen, Settings, TcpAddress
+    from proxy.config import Settings, TcpAddress
     from proxy.simulator.service import LoggedCall
 
 NAME = "localpayment-proxy"
@@ -48,6 +49,10 @@ def commands() -> None:
     """
 
 
+for order in orders.COMMANDS:
+    commands.add_command(order)
+
+
 @commands.command(short_help="Run the sidecar.")
 def serve() -> Exit:
     """Run the sidecar until SIGTERM or Ctrl-C.
@@ -61,11 +66,11 @@ def serve() -> Exit:
     from proxy.serving import serve as run  # noqa: PLC0415 - the whole proxy
 
     try:
-        return Exit(run(settings))
+        return Exit(run(settings, os.environ))
     except BindError as error:
-        return _failed(str(error))
+        return failed(str(error))
     except CredentialSourceError as error:
-        return _failed(str(error), Exit.BAD_CONFIGURATION)
+        return failed(str(error), Exit.BAD_CONFIGURATION)
 
 
 @commands.command(short_help="See it work, without an account.")
@@ -90,7 +95,7 @@ def demo(*, listen: TcpAddress | None, admin_listen: TcpAddress | None, once: bo
     try:
         return asyncio.run(show(listen, admin_listen, click.echo, once=once))
     except BindError as error:
-        return _failed(str(error))
+        return failed(str(error))
 
 
 @commands.command(short_help="Run a local Localpayment to test against.")
@@ -139,7 +144,7 @@ def simulator(*, log_calls: bool, username: str | None, password: str | None, **
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--host") from None
     except OSError as error:
-        return _failed(
+        return failed(
             f"cannot listen: {error.strerror or error}: choose other ports with --port and --control-port; 0 is any"
         )
     return Exit.FINE
@@ -174,7 +179,7 @@ def healthcheck() -> Exit:
     """
     from proxy.cli.probe import readiness  # noqa: PLC0415 - http.client
 
-    return _told(readiness(_admin()))
+    return told(readiness(admin()))
 
 
 @commands.command(short_help="Wait until the running sidecar is ready.")
@@ -183,7 +188,7 @@ def wait(timeout: float) -> Exit:
     """Wait until the sidecar of this machine is ready; exit code 0 if it became so."""
     from proxy.cli.probe import wait_until_ready  # noqa: PLC0415 - http.client
 
-    return _told(wait_until_ready(_admin(), timeout))
+    return told(wait_until_ready(admin(), timeout))
 
 
 def _settings() -> Settings:
@@ -197,23 +202,3 @@ def _settings() -> Settings:
         for problem in error.problems:
             click.echo(str(problem), err=True)
     raise click.exceptions.Exit(Exit.BAD_CONFIGURATION)
-
-
-def _admin() -> Listen:
-    from proxy.cli.probe import AddressError, admin_address  # noqa: PLC0415 - http.client
-
-    try:
-        return admin_address(os.environ)
-    except AddressError as error:
-        click.echo(str(error), err=True)
-    raise click.exceptions.Exit(Exit.BAD_CONFIGURATION)
-
-
-def _told(objection: str | None) -> Exit:
-    click.echo(objection or "ready", err=objection is not None)
-    return Exit.FINE if objection is None else Exit.FAILED
-
-
-def _failed(text: str, code: Exit = Exit.FAILED) -> Exit:
-    click.echo(text, err=True)
-    return code

@@ -58,13 +58,13 @@ def readiness(admin: Listen, seconds: float = ANSWER_SECONDS) -> str | None:
         None when the sidecar is ready, else what speaks against it.
     """
     try:
-        connection = _connection(admin, seconds)
+        probe = connection(admin, seconds)
         try:
-            connection.request("GET", "/readyz", headers={"Accept": "text/plain", "Connection": "close"})
-            answer = connection.getresponse()
+            probe.request("GET", "/readyz", headers={"Accept": "text/plain", "Connection": "close"})
+            answer = probe.getresponse()
             body = answer.read(BODY_SHOWN)
         finally:
-            connection.close()
+            probe.close()
     except TimeoutError:
         return f"no answer from {admin} within {seconds:g} s"
     except OSError as error:
@@ -111,15 +111,16 @@ def _reachable(host: str) -> str:
     return "127.0.0.1" if isinstance(address, ipaddress.IPv4Address) else "::1"
 
 
-def _connection(admin: Listen, seconds: float) -> http.client.HTTPConnection:
+def connection(admin: Listen, seconds: float) -> http.client.HTTPConnection:
+    """Return a connection to an admin listener; no wait on it takes longer than so many seconds."""
     if isinstance(admin, TcpAddress):
         return http.client.HTTPConnection(admin.host, admin.port, timeout=seconds)
-    connection = http.client.HTTPConnection("localhost", timeout=seconds)
-    connection.sock = socket.socket(socket.AF_UNIX)
-    connection.sock.settimeout(seconds)
+    made = http.client.HTTPConnection("localhost", timeout=seconds)
+    made.sock = socket.socket(socket.AF_UNIX)
+    made.sock.settimeout(seconds)
     try:
-        connection.sock.connect(str(admin.path))
+        made.sock.connect(str(admin.path))
     except OSError:
-        connection.sock.close()
+        made.sock.close()
         raise
-    return connection
+    return made

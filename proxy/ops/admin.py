@@ -13,7 +13,8 @@ from proxy.ops.exposition import Exposition
 from proxy.ops.guard import AdminKeyError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
+    from typing import Protocol
 
     from structlog.typing import FilteringBoundLogger
 
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
     from proxy.ops.live import Live
     from proxy.ops.metrics import Metrics
     from proxy.ops.status import Status
+
+    class Part(Protocol):
+        """What became of one part of a reload; str() says it."""
+
+        @property
+        def kept(self) -> str:
+            """Why the old one stays in use; empty when the new one is."""
+            ...
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -38,15 +47,20 @@ _SAFE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What an operator may have done; each returns at once.
+    """What an operator may have done; all but `reload` return at once.
 
     Attributes:
-        reload: reads credentials anew.
+        reload: reads anew what can be changed while running; returns what became of each part, as text and whether the
+            new one is in use.
+        lock: drops the tokens and refuses every call.
+        unlock: ends that.
         drain: makes the sidecar unready, and nothing else.
         quit: begins an orderly end of the process.
     """
 
-    reload: Callable[[], None]
+    reload: Callable[[], Awaitable[Sequence[Part]]]
+    lock: Callable[[], None]
+    unlock: Callable[[], None]
     drain: Callable[[], None]
     quit: Callable[[], None]
 
@@ -99,7 +113,9 @@ class Admin:
                 web.get("/status/script.js", _text(page.SCRIPT, "text/javascript")),
                 web.get("/status/icon.svg", _text(icon, "image/svg+xml")),
                 web.get("/status/events", self._live.stream),
-                web.post("/-/reload", _order(orders.reload, "reading the credentials anew")),
+                web.post("/-/reload", self._reload),
+                web.post("/-/lock", _order(orders.lock, "locked: no token is held, every call is refused")),
+                web.post("/-/unlock", _order(orders.unlock, "unlocked: logging in")),
                 web.post("/-/drain", _order(orders.drain, "unready from now on")),
                 web.post("/-/quit", _order(orders.quit, "shutting down")),
             ]
@@ -116,6 +132,11 @@ class Admin:
         if "text/html" in request.headers.get("Accept", ""):
             return web.Response(text=page.page(view), content_type="text/html", headers=_SAFE)
         return web.json_response(view, headers=_SAFE)
+
+    async def _reload(self, _: web.Request) -> web.Response:
+        parts = await self._orders.reload()
+        good = not any(part.kept for part in parts)
+        return web.Response(status=200 if good else 500, text="".join(f"{part}\n" for part in parts))
 
     async def _end_streams(self, _: web.Application) -> None:
         self._live.ending.set()

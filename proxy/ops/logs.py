@@ -35,6 +35,28 @@ Style = Literal["json", "console"] | None
 _encode: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=str).encode
 
 
+class Threshold:
+    """The least severe level that is written; it can be moved while the log is open."""
+
+    def __init__(self, level: str) -> None:
+        self.level = level
+
+    @property
+    def level(self) -> str:
+        """One of LEVELS."""
+        return self._level
+
+    @level.setter
+    def level(self, level: str) -> None:
+        self._level, self._number = level, LEVELS[level]
+
+    def __call__(self, _: WrappedLogger, level: str, facts: EventDict) -> EventDict:
+        """Let an event pass, or drop it; a structlog processor."""
+        if LEVELS.get(level, logging.CRITICAL) < self._number:
+            raise structlog.DropEvent
+        return facts
+
+
 @dataclass(frozen=True, slots=True)
 class Log:
     """An open log.
@@ -42,6 +64,7 @@ class Log:
     Attributes:
         logger: takes facts.
         known: the secrets that no line may hold.
+        threshold: the level below which nothing is written.
         spool: where lines wait to be written; None when they are written at once.
         emit: writes one finished line, whatever the level.
         render: makes a line of facts.
@@ -49,6 +72,7 @@ class Log:
 
     logger: FilteringBoundLogger
     known: KnownSecrets
+    threshold: Threshold
     spool: Spool | None
     emit: Callable[[str], None]
     render: Callable[[EventDict], str]
@@ -73,7 +97,7 @@ def open_log(level: str, style: Style, stream: TextIO | None = None) -> Log:
     """
     terminal = stream is None and _is_terminal()
     console = terminal if style is None else style == "console"
-    known = KnownSecrets()
+    known, threshold = KnownSecrets(), Threshold(level)
     render = Console(colours=terminal).render if console else json_line
     spool = None
     if stream is None:
@@ -87,14 +111,14 @@ def open_log(level: str, style: Style, stream: TextIO | None = None) -> Log:
 
     logger: FilteringBoundLogger = structlog.wrap_logger(
         _Lines(emit),
-        processors=[_stamped, partial(_rendered, render)],
-        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        processors=[threshold, _stamped, partial(_rendered, render)],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
         cache_logger_on_first_use=True,
     )
     adopt_libraries(logger)
     if stream is None:
         _adopt_crashes(logger)
-    return Log(logger, known, spool, emit, render)
+    return Log(logger, known, threshold, spool, emit, render)
 
 
 def stamped(level: str, event: str, **facts: object) -> EventDict:

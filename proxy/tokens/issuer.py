@@ -89,7 +89,7 @@ class Issuer:
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=self._tls or True, force_close=True),
+            connector=aiohttp.TCPConnector(force_close=True),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "localpayment-proxy"},
@@ -101,6 +101,10 @@ class Issuer:
     ) -> None:
         if self._session is not None:
             await self._session.close()
+
+    def trust(self, tls: ssl.SSLContext) -> None:
+        """Verify the server by another context from the next call on."""
+        self._tls = tls
 
     async def log_in(self, credentials: Credentials, timeout: float) -> Issued:  # noqa: ASYNC109 - bounds the HTTP call
         """Exchange username and password for a pair.
@@ -129,6 +133,7 @@ class Issuer:
                 self._base + path,
                 json=body,
                 allow_redirects=False,
+                ssl=self._tls or True,
                 # aiohttp would round a bound of 5 s or more up to a whole second of its loop's clock.
                 timeout=aiohttp.ClientTimeout(total=timeout, ceil_threshold=math.inf),
                 proxy=None if self._egress is None else str(self._egress),

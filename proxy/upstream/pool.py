@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, assert_never
 
 from proxy.upstream.connect import Route, connect
@@ -83,6 +84,12 @@ class Pool:
     def stats(self) -> Stats:
         """Count connections; one that is still being made is not open yet."""
         return Stats(len(self._open), len(self._idle), len(self._open) - len(self._idle))
+
+    def trust(self, ssl_context: ssl.SSLContext) -> None:
+        """Verify the origin by another context from now on; connections that were made by the old one serve out."""
+        self._route = replace(self._route, tls=ssl_context)
+        while self._idle:
+            self._idle.pop().abort()
 
     async def close(self) -> None:
         """Abort every connection and wait until the sockets are gone; calls on their way end with a fault."""

@@ -1,0 +1,76 @@
+"""How is each part of the sidecar made from the settings? Nothing is started here."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from proxy.relay.handler import Relay, Sources
+from proxy.tokens.keeper import Keeper
+from proxy.upstream.model import Limits
+from proxy.upstream.pool import Pool
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+    from proxy.clock import Clock
+    from proxy.config import Settings
+    from proxy.credentials.model import Credentials
+    from proxy.ops.lookout import Lookout
+    from proxy.relay.gate import Gate
+    from proxy.relay.sender import Sender
+    from proxy.tokens.keeper import Disputed, Fetched, TokenEndpoints
+    from proxy.upstream.model import ConnectResult
+
+
+def upstream_pool(
+    settings: Settings,
+    tls: ssl.SSLContext | None,
+    *,
+    now: Callable[[], float],
+    connected: Callable[[ConnectResult], None],
+) -> Pool:
+    """Return the pool of connections to Localpayment."""
+    limits = Limits(
+        connect_timeout=settings.connect_timeout,
+        response_timeout=settings.response_timeout,
+        idle_timeout=settings.idle_timeout,
+        effects_idle=settings.effects_idle,
+        max_connections=settings.max_in_flight,  # so that the gate alone says how many calls there may be
+    )
+    return Pool(
+        settings.origin, limits=limits, ssl_context=tls, egress=settings.egress_proxy, now=now, connected=connected
+    )
+
+
+def token_keeper(
+    settings: Settings,
+    issuer: TokenEndpoints,
+    credentials: Credentials,
+    clock: Clock,
+    report: Callable[[Fetched | Disputed], None],
+) -> Keeper:
+    """Return the keeper of the account's tokens."""
+    return Keeper(
+        issuer=issuer,
+        credentials=credentials,
+        clock=clock,
+        chance=random.SystemRandom().random,
+        report=report,
+        token_wait=settings.token_wait,
+        fetch_timeout=settings.token_timeout,
+    )
+
+
+def relay_for(settings: Settings, sender: Sender, gate: Gate, clock: Clock, lookout: Lookout) -> Relay:
+    """Return the data plane."""
+    return Relay(
+        settings=settings,
+        sender=sender,
+        gate=gate,
+        sources=Sources(clock.now, clock.wall, random.getrandbits),
+        observe=lookout.observe,
+        failed=lookout.events.failed,
+        fingerprint=lookout.fingerprint,
+    )

@@ -1,0 +1,124 @@
+"""What can be changed while the sidecar runs? Log level, policy, CA file and credentials; all else needs a new process.
+
+A broken new value never takes the place of the one in use, and one that is broken does not keep the others from being
+taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Final
+
+from proxy.config import SettingsError
+from proxy.relay.policy import DEFAULT
+from proxy.relay.policy_file import PolicyFileError, read_policy
+from proxy.upstream.tls import tls_context
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+    from structlog.typing import FilteringBoundLogger
+
+    from proxy.config import Settings
+    from proxy.relay.policy import Policy
+
+RELOADABLE: Final = frozenset(("log_level", "policy_file", "upstream_ca_file"))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One thing that was read anew.
+
+    Attributes:
+        name: what it is.
+        kept: why the old one stays in use; empty when the new one is.
+    """
+
+    name: str
+    kept: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.kept or 'read anew'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """Where what was read goes.
+
+    Attributes:
+        level: takes the log level.
+        policy: takes the policy.
+        trust: takes the context by which Localpayment is verified; None when it is not spoken to over TLS.
+        credentials: has the source of the credentials looked at, soon.
+    """
+
+    level: Callable[[str], None]
+    policy: Callable[[Policy], None]
+    trust: Callable[[ssl.SSLContext], None] | None
+    credentials: Callable[[], None]
+
+
+class Reload:
+    """Reads anew what can be changed.
+
+    Args:
+        settings: those in use.
+        reread: reads the settings anew, or raises SettingsError; may block.
+        uses: where they go.
+        logger: is told of each reload.
+    """
+
+    def __init__(
+        self, settings: Settings, reread: Callable[[], Settings], uses: Uses, logger: FilteringBoundLogger
+    ) -> None:
+        self._settings = settings
+        self._reread = reread
+        self._uses = uses
+        self._logger = logger
+        self._one_at_a_time = asyncio.Lock()
+
+    async def __call__(self) -> tuple[Part, ...]:
+        """Read everything anew once; returns what became of each part."""
+        async with self._one_at_a_time:
+            settings, parts = await self._fresh_settings()
+            self._uses.level(settings.log_level)
+            parts += [await self._policy(settings), await self._trust(settings)]
+            self._uses.credentials()
+            parts.append(Part("credentials"))
+        kept = [str(part) for part in parts if part.kept]
+        if kept:
+            self._logger.error("reload.incomplete", kept=kept)
+        else:
+            self._logger.info("reload.done")
+        return tuple(parts)
+
+    async def _fresh_settings(self) -> tuple[Settings, list[Part]]:
+        try:
+            fresh = await asyncio.to_thread(self._reread)
+        except SettingsError as error:
+            return self._settings, [Part("settings", f"the old ones stay: {problem}") for problem in error.problems]
+        old, self._settings = self._settings, fresh
+        changed = (field.name for field in fields(fresh) if getattr(old, field.name) != getattr(fresh, field.name))
+        fixed = sorted(set(changed) - RELOADABLE)
+        return fresh, [Part("settings", f"restart to change {', '.join(fixed)}" if fixed else "")]
+
+    async def _policy(self, settings: Settings) -> Part:
+        if settings.policy_file is None:
+            self._uses.policy(DEFAULT)
+            return Part("policy")
+        try:
+            read = await asyncio.to_thread(read_policy, settings.policy_file)
+        except PolicyFileError as error:
+            return Part("policy", "the old one stays: " + "; ".join(str(finding) for finding in error.findings))
+        self._uses.policy(read.policy)
+        return Part("policy")
+
+    async def _trust(self, settings: Settings) -> Part:
+        if self._uses.trust is not None:
+            try:
+                self._uses.trust(await asyncio.to_thread(tls_context, settings.upstream_ca_file))
+            except ValueError as error:
+                return Part("CA file", f"the old one stays: {error}")
+        return Part("CA file")
