@@ -44,6 +44,10 @@ class Running:
                 if text in line:
                     return line
 
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self._process.send_signal(number)
+
     async def stopped(self, number: signal.Signals = signal.SIGTERM) -> Finished:
         """Send a signal, and wait for the end."""
         self._process.send_signal(number)

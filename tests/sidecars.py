@@ -22,7 +22,7 @@ from proxy.ops.logs import open_log
 from proxy.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from proxy.clock import Clock
 
@@ -119,11 +119,18 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def sidecar(settings: Settings, *, ready: bool = True, clock: Clock | None = None) -> AsyncIterator[Running]:
+async def sidecar(
+    settings: Settings,
+    *,
+    ready: bool = True,
+    reread: Callable[[], Settings] | None = None,
+    clock: Clock | None = None,
+) -> AsyncIterator[Running]:
     """Run a sidecar inside the block, waiting first for its token if `ready`."""
     log = io.StringIO()
     opened = open_log(settings.log_level, settings.log_format, log)
-    async with Sidecar(settings, clock=clock, log=opened) as started, aiohttp.ClientSession() as session:
+    made = Sidecar(settings, reread=reread, clock=clock, log=opened)
+    async with made as started, aiohttp.ClientSession() as session:
         running = Running(started, session, log)
         if ready:
             await running.until_ready()
