@@ -28,7 +28,7 @@ from proxy.ops.metrics import Metrics
 from proxy.ops.readings import Readings, declare_readings
 from proxy.ops.status import Status
 from proxy.ops.witness import Witness
-from proxy.parts import relay_for, token_keeper, upstream_pool
+from proxy.parts import policy_of, relay_for, token_keeper, upstream_pool
 from proxy.relay.gate import Gate
 from proxy.relay.listener import Listener
 from proxy.relay.sender import Sender
@@ -70,6 +70,7 @@ class Sidecar:
     Raises on entering:
         BindError: a listener's address cannot be had.
         CredentialSourceError: the credentials cannot be read.
+        PolicyFileError: the policy has a mistake.
         ValueError: the CA file holds no certificates.
 
     Attributes:
@@ -162,6 +163,7 @@ class Sidecar:
         settings = self.settings
         source = open_source(settings.credentials, settings.credentials_interval)
         credentials = await source.load()
+        policy = await asyncio.to_thread(policy_of, settings)
         key = await asyncio.to_thread(admin_key, settings)
         self.log.known.keep(key)
         self.lookout = await asyncio.to_thread(open_lookout, settings, self.log, self.metrics, self._clock.wall)
@@ -178,7 +180,8 @@ class Sidecar:
         declare_readings(self.metrics.instruments, readings)
         self.metrics.credentials_loaded.set(self._clock.wall())
         self._watch = Watch(source, held=credentials, clock=self._clock, report=self._looked)
-        self.relay = relay_for(settings, Sender(self.pool, self.keeper), self.gate, self._clock, self.lookout)
+        sender = Sender(self.pool, self.keeper)
+        self.relay = relay_for(settings, policy, sender=sender, gate=self.gate, clock=self._clock, lookout=self.lookout)
         self.reload = self._reloading(issuer)
         admin = self._admin_application(readings, source, key)
         await self._admin.serve(web.AppRunner(admin, access_log=None, shutdown_timeout=CLOSING))
@@ -218,7 +221,7 @@ class Sidecar:
 
         uses = Uses(
             level=level,
-            policy=lambda _: None,
+            policy=self.relay.authority.enforce,
             trust=trust if self.settings.origin.tls else None,
             credentials=self._watch.look,
         )

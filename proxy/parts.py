@@ -5,7 +5,10 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
+from proxy.relay.authority import Authority
 from proxy.relay.handler import Relay, Sources
+from proxy.relay.policy import DEFAULT
+from proxy.relay.policy_file import read_policy
 from proxy.tokens.keeper import Keeper
 from proxy.upstream.model import Limits
 from proxy.upstream.pool import Pool
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from proxy.credentials.model import Credentials
     from proxy.ops.lookout import Lookout
     from proxy.relay.gate import Gate
+    from proxy.relay.policy import Policy
     from proxy.relay.sender import Sender
     from proxy.tokens.keeper import Disputed, Fetched, TokenEndpoints
     from proxy.upstream.model import ConnectResult
@@ -63,12 +67,20 @@ def token_keeper(
     )
 
 
-def relay_for(settings: Settings, sender: Sender, gate: Gate, clock: Clock, lookout: Lookout) -> Relay:
+def policy_of(settings: Settings) -> Policy:
+    """Return the policy that the settings name; blocks, and raises PolicyFileError when it has a mistake."""
+    return DEFAULT if settings.policy_file is None else read_policy(settings.policy_file).policy
+
+
+def relay_for(  # noqa: PLR0913 - what a relay is made of
+    settings: Settings, policy: Policy, *, sender: Sender, gate: Gate, clock: Clock, lookout: Lookout
+) -> Relay:
     """Return the data plane."""
     return Relay(
         settings=settings,
         sender=sender,
         gate=gate,
+        authority=Authority(clock.now, policy),
         sources=Sources(clock.now, clock.wall, random.getrandbits),
         observe=lookout.observe,
         failed=lookout.events.failed,

@@ -13,7 +13,9 @@ from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 from aiohttp.web_protocol import _ErrInfo
 
 from proxy.errors import BadRequestError, HeaderTooLargeError, InternalError, SlowRequestError, TargetTooLongError
+from proxy.relay.callers import Peer
 from proxy.relay.framing import declared_length
+from proxy.relay.peer import peer_of
 from proxy.relay.reply import Farewell
 from proxy.upstream.deadline import Deadline
 
@@ -36,17 +38,19 @@ class CallerConnection(web.RequestHandler):
     """One caller's connection.
 
     Attributes:
+        peer: who is at the other end.
         deaf: whether bytes that come are thrown away: those before could not be read, or the last answer was given.
         overran: whether bytes came behind a request that offers another protocol; the parser loses such bytes.
     """
 
-    __slots__ = ("_awaiting", "_left", "_listener", "_lost", "_patience", "_surplus", "deaf")
+    __slots__ = ("_awaiting", "_left", "_listener", "_lost", "_patience", "_surplus", "deaf", "peer")
 
     def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop, options: dict[str, Any]) -> None:
         super().__init__(listener, loop=loop, **options)
         self._listener = listener
         self._left: Callable[[], None] | None = None
         self._awaiting = True
+        self.peer = Peer()
         self.deaf = False
         self._surplus = 0
         self._lost = asyncio.Event()
@@ -81,6 +85,11 @@ class CallerConnection(web.RequestHandler):
         self._awaiting = not last
 
     # What asyncio reports
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Look who it is."""
+        self.peer = peer_of(transport)
+        super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
         """Give a request's head its time, from its first byte on; read nothing after what could not be read."""

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from proxy.config.addresses import TcpAddress
 from proxy.errors import InternalError, RelayError
 from proxy.relay.admission import LOOPBACK_HOSTS, admit, default_hosts
+from proxy.relay.authority import check_release
 from proxy.relay.body import CallerBody, CallerGoneError
 from proxy.relay.framing import request_framing
-from proxy.relay.headers import headers_to_caller
+from proxy.relay.headers import headers_to_caller, own_authorization
 from proxy.relay.mesh import attempt_number
 from proxy.relay.passage import Passage, own_answer
 from proxy.relay.record import METHODS, OTHER_METHOD, Record
@@ -32,9 +33,11 @@ if TYPE_CHECKING:
     from proxy.config import Settings
     from proxy.config.addresses import Listen
     from proxy.relay.arrival import Arrival
+    from proxy.relay.authority import Authority
     from proxy.relay.connection import CallerConnection
     from proxy.relay.framing import Framing
     from proxy.relay.gate import Gate
+    from proxy.relay.policy import Decision
     from proxy.relay.reply import Written
     from proxy.relay.sender import Sender
     from proxy.upstream.answer import Answer
@@ -62,12 +65,14 @@ class Relay:
         settings: limits and waits.
         sender: the way to Localpayment.
         gate: places for calls in flight.
+        authority: who may call what.
         sources: time and chance.
         observe: told of every request once it is over; must not raise or block.
         failed: told of an exception that is a defect of ours.
         fingerprint: makes the merchant's id of a payment unreadable, for the record; None leaves it out.
 
     Attributes:
+        authority: as given; `authority.enforce` puts another policy in force.
         shedding: whether each answer ends its caller's connection, so that callers look for a successor.
     """
 
@@ -77,6 +82,7 @@ class Relay:
         settings: Settings,
         sender: Sender,
         gate: Gate,
+        authority: Authority,
         sources: Sources,
         observe: Callable[[Record], None],
         failed: Callable[[BaseException], None],
@@ -85,6 +91,7 @@ class Relay:
         self._settings = settings
         self._sender = sender
         self._gate = gate
+        self.authority = authority
         self._sources = sources
         self._observe = observe
         self._failed = failed
@@ -138,10 +145,14 @@ class Relay:
 
     async def _carry(self, passage: Passage) -> None:
         arrival, settings, record = passage.arrival, self._settings, passage.record
+        caller = self.authority.recognise(arrival.connection.peer, arrival.headers, record)
         admit(arrival.method, arrival.headers, self._hosts, http_1_1=arrival.http_1_1)
         framing = _framing(passage)
         passage.match = match = read_target(arrival.target, arrival.method)
         record.operation = match.operation.name
+        decision = self.authority.admit(caller, match.operation, record)
+        if decision.own_authorization:
+            passage.own_authorization = own_authorization(arrival.headers)
         if match.operation.moves_money:
             record.mesh_attempt = attempt_number(arrival.headers)
         passage.body = body = CallerBody(
@@ -155,19 +166,21 @@ class Relay:
         effects = match.operation.has_effects
         self._gate.enter(effects=effects)
         try:
-            await self._relay(passage, body, framing)
+            await self._relay(passage, body, framing, decision)
         finally:
             self._gate.leave(effects=effects)
 
-    async def _relay(self, passage: Passage, body: CallerBody, framing: Framing) -> None:
-        token = await self._sender.token()
+    async def _relay(self, passage: Passage, body: CallerBody, framing: Framing, decision: Decision) -> None:
+        token = await self._sender.token(passage)
         if body.arrived:
             passage.content = await body.take()
         else:
             if framing.waits:
                 passage.reply.invite()
             passage.content = await body.take()
-            token = await self._sender.token()
+            token = await self._sender.token(passage)
+        if decision.by_id_only:
+            check_release(decision, arrival=passage.arrival, content=passage.content)
         self._identify(passage)
         answer, pieces = await self._sender.send(passage, passage.content, token)
         try:

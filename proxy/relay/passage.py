@@ -40,6 +40,7 @@ class Passage:
         match: what the target means, once it was read.
         body: the caller's, once it was accepted.
         content: what of the body is held, or streams, once it was taken.
+        own_authorization: the caller's own credential, which goes in place of ours; None for ours.
         gone: whether the caller's connection has ended.
         sent: whether a byte of the call may have been sent, in any attempt.
     """
@@ -53,6 +54,7 @@ class Passage:
         "content",
         "gone",
         "match",
+        "own_authorization",
         "record",
         "reply",
         "sent",
@@ -65,6 +67,7 @@ class Passage:
         self.match: Match | None = None
         self.body: CallerBody | None = None
         self.content: Body = None
+        self.own_authorization: bytes | None = None
         self.gone = False
         self.sent = False
         self._read_ids = read_ids

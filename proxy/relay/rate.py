@@ -36,12 +36,12 @@ class Rate:
 
 
 class Bucket:
-    """One caller's calls. Full at first."""
+    """One caller's calls, of which there may be `rate`. Full at first."""
 
-    __slots__ = ("_at", "_rate", "_tokens")
+    __slots__ = ("_at", "_tokens", "rate")
 
     def __init__(self, rate: Rate, now: float) -> None:
-        self._rate = rate
+        self.rate = rate
         self._tokens = float(rate.burst)
         self._at = now
 
@@ -54,7 +54,7 @@ class Bucket:
         Returns:
             0.0 if the call may pass, else the seconds until one could.
         """
-        rate = self._rate
+        rate = self.rate
         passed = max(0.0, now - self._at)
         self._at = max(now, self._at)
         self._tokens = min(float(rate.burst), self._tokens + passed * rate.per_second)

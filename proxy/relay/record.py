@@ -46,6 +46,8 @@ class Record:
         generation: of the token that the last attempt carried, 0 without one.
         mesh_attempt: which attempt at moving money this is by a mesh's own word; above 1 it repeats itself.
         subject: keyed hash of the merchant's id of what the call is about; empty when nobody asked, or none is known.
+        caller: name in the policy; empty when the call was refused before its caller was looked at.
+        policy: what the policy would have refused it for, if it only reports that; else empty.
     """
 
     request_id: str
@@ -67,6 +69,7 @@ class Record:
     generation: int = 0
     mesh_attempt: int = 1
     subject: str = ""
+    policy: str = ""
 
     @property
     def own_seconds(self) -> float:

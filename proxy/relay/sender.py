@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 class Tokens(Protocol):
     """What the relay needs of the control plane; proxy.tokens.keeper.Keeper is one."""
 
+    @property
+    def locked(self) -> bool:
+        """Whether every call is to be refused; `obtain` does so."""
+        ...
+
     def current(self) -> AccessToken | None:
         """Return the token to inject, or None when `obtain` must be awaited."""
         ...
@@ -54,12 +59,14 @@ class Sender:
         self._pool = pool
         self._tokens = tokens
 
-    async def token(self) -> AccessToken:
-        """Return the token to inject now, or raise a NotSentError."""
+    async def token(self, passage: Passage) -> AccessToken | None:
+        """Return the token to inject now, None when the caller's own goes in its place, or raise a NotSentError."""
+        if passage.own_authorization is not None and not self._tokens.locked:
+            return None
         return self._tokens.current() or await self._tokens.obtain()
 
-    async def send(self, passage: Passage, body: Body, token: AccessToken) -> tuple[Answer, list[bytes]]:
-        """Return the answer to pass on, and what was read of its body already.
+    async def send(self, passage: Passage, body: Body, token: AccessToken | None) -> tuple[Answer, list[bytes]]:
+        """Return the answer to pass on, and what was read of its body already; a 401 that was not ours is the caller's.
 
         Raises:
             RelayError: there is none, or one that was cut before anything of it was passed on.
@@ -69,7 +76,7 @@ class Sender:
             answer = await self._once(passage, body, token, held=held)
             if answer is None:
                 continue
-            if answer.status != HTTPStatus.UNAUTHORIZED:
+            if answer.status != HTTPStatus.UNAUTHORIZED or token is None:
                 return answer, []
             passage.answered(answer.status)
             try:
@@ -100,11 +107,11 @@ class Sender:
         again = await self._tokens.replacement(token.generation, refusal.code)
         return None if again is None or _reason(token, again) in resends else again
 
-    async def _once(self, passage: Passage, body: Body, token: AccessToken, *, held: bool) -> Answer | None:
+    async def _once(self, passage: Passage, body: Body, token: AccessToken | None, *, held: bool) -> Answer | None:
         """Send the call; return None when it must be sent once more."""
         record = passage.record
         call = _call(passage, body, token)
-        passage.attempt(token.generation)
+        passage.attempt(0 if token is None else token.generation)
         try:
             return await self._pool.send(call)
         except UpstreamFault as fault:
@@ -120,14 +127,14 @@ def _reason(token: AccessToken, again: AccessToken) -> Resend:
     return Resend.SAME_TOKEN if again.generation == token.generation else Resend.TOKEN
 
 
-def _call(passage: Passage, body: Body, token: AccessToken) -> Call:
+def _call(passage: Passage, body: Body, token: AccessToken | None) -> Call:
     arrival, record = passage.arrival, passage.record
     return Call(
         method=arrival.method.encode("ascii"),
         target=arrival.target,
         headers=headers_to_upstream(
             arrival.headers,
-            authorization=token.header,
+            authorization=passage.own_authorization if token is None else token.header,
             request_id=record.request_id.encode("ascii"),
             version=b"1.1" if arrival.http_1_1 else b"1.0",
         ),

@@ -1,0 +1,122 @@
+"""May this call pass? The policy in force, asked once for each call, and how many calls each caller has left.
+
+It must never hold a caller's key, and a swap of the policy must never give a caller its used-up calls back.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from proxy.relay.callers import presented_keys
+from proxy.relay.policy import DEFAULT, UNKNOWN, Verdict, rate_refusal
+from proxy.relay.rate import Bucket
+from proxy.relay.release import releases_by_date
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from proxy.relay.arrival import Arrival
+    from proxy.relay.callers import Peer
+    from proxy.relay.operations import Operation
+    from proxy.relay.policy import Caller, Decision, Policy
+    from proxy.relay.record import Record
+    from proxy.upstream.model import Body
+
+
+class Reported(StrEnum):
+    """What would have been refused, had it not been for mode `report`: the values of a log field and a label."""
+
+    UNKNOWN_CALLER = "unknown_caller"
+    NOT_ALLOWED = "not_allowed"
+    DENIED = "denied"
+    OVER_RATE = "over_rate"
+
+
+_REPORTED: Final = {verdict: Reported(verdict.value) for verdict in Verdict if verdict is not Verdict.ALLOWED}
+
+
+class Authority:
+    """What callers may do.
+
+    Args:
+        now: seconds on a clock that only moves forward.
+        policy: in force from the start.
+    """
+
+    def __init__(self, now: Callable[[], float], policy: Policy = DEFAULT) -> None:
+        self._now = now
+        self._buckets: dict[str, Bucket] = {}
+        self.enforce(policy)
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return self._policy
+
+    def enforce(self, policy: Policy) -> None:
+        """Put another policy in force for every call from now on; calls that were admitted go on.
+
+        A caller whose name and rate stay as they are keeps its bucket, so that no reload refills it.
+        """
+        now, before = self._now(), self._buckets
+        self._buckets = {}
+        for caller in policy.callers:
+            if caller.rate is not None:
+                kept = before.get(caller.name)
+                same = kept is not None and kept.rate == caller.rate
+                self._buckets[caller.name] = kept if kept is not None and same else Bucket(caller.rate, now)
+        self._policy = policy
+
+    def recognise(self, peer: Peer, headers: Iterable[tuple[bytes, bytes]], record: Record) -> Caller | None:
+        """Tell who calls, None for nobody the policy knows; the record learns the name.
+
+        Args:
+            peer: what the connection says.
+            headers: raw fields of the request.
+            record: of the call.
+        """
+        caller = self._policy.caller(peer, presented_keys(headers))
+        record.caller = UNKNOWN if caller is None else caller.name
+        return caller
+
+    def admit(self, caller: Caller | None, operation: Operation, record: Record) -> Decision:
+        """Judge a call and count it against its caller's rate; a verdict that is only reported goes into the record.
+
+        Args:
+            caller: as `recognise` told, in the same turn of the loop.
+            operation: what the call means.
+            record: of the call.
+
+        Raises:
+            OperationForbiddenError: the caller may not do this.
+            OverloadedError: the caller has no call left now; nothing was sent.
+        """
+        decision = self._policy.decide(caller, operation)
+        refusal = decision.refusal()
+        if refusal is not None:
+            raise refusal
+        if decision.verdict is not Verdict.ALLOWED:
+            record.policy = _REPORTED[decision.verdict].value
+        if caller is not None and caller.rate is not None:
+            self._count(caller, record)
+        return decision
+
+    def _count(self, caller: Caller, record: Record) -> None:
+        seconds = self._buckets[caller.name].take(self._now())
+        if seconds:
+            late = rate_refusal(caller, seconds)
+            if late is not None:
+                raise late
+            record.policy = record.policy or Reported.OVER_RATE.value
+
+
+def check_release(decision: Decision, arrival: Arrival, content: Body) -> None:
+    """Look into a call that may release payouts by id only; `content` is its body as far as it is held.
+
+    Raises:
+        OperationForbiddenError: it may release by date range.
+    """
+    body = content if isinstance(content, bytes) else None
+    if releases_by_date(arrival.headers, arrival.target.partition(b"?")[2], body):
+        raise decision.by_date_refusal()
