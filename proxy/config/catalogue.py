@@ -9,6 +9,7 @@ import difflib
 import re
 
 from proxy.config import account_settings as account
+from proxy.config import safety_settings as safety
 from proxy.config import sidecar_settings as sidecar
 
 PREFIXES = ("LOCALPAYMENT_", "PROXY_")
@@ -27,6 +28,8 @@ SECTIONS = (
     account.AWS,
     account.READING_AGAIN,
     sidecar.LISTENING,
+    safety.TLS,
+    safety.SAFETY,
     sidecar.SIZES,
     sidecar.TIMES,
     sidecar.ANSWERS,

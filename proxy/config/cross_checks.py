@@ -14,9 +14,11 @@ from proxy.config.settings import Environment, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 LOCALPAYMENT_DOMAIN = "localpayment.com"
 STAGE = "stage"
+TLS_FILES = ("PROXY_TLS_CERT_FILE", "PROXY_TLS_KEY_FILE", "PROXY_TLS_CLIENT_CA_FILE")
 
 
 def origin_problems(environment: Environment, origin: Origin | None) -> Iterator[Problem]:
@@ -54,6 +56,16 @@ def shared_address_problem(listen: Listen, admin: Listen) -> Iterator[Problem]:
     """Whether callers and operators would meet at one address."""
     if _overlap(listen, admin):
         yield Problem("PROXY_ADMIN_LISTEN", str(admin), f"is taken by PROXY_LISTEN={listen}: choose another one")
+
+
+def tls_problems(certificate: Path | None, key: Path | None, client_ca: Path | None) -> Iterator[Problem]:
+    """Whether what TLS towards callers needs is all there."""
+    names = dict(zip(TLS_FILES, (certificate, key, client_ca), strict=True))
+    given = next((name for name, path in names.items() if path is not None), None)
+    if given is not None:
+        for name in TLS_FILES[:2]:
+            if names[name] is None:
+                yield Problem(name, None, f"required beside {given}: name the file, or remove {given}")
 
 
 def _overlap(one: Listen, other: Listen) -> bool:

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from proxy.config import files, managers, pair, parsing, units
 from proxy.config.addresses import EgressProxy, Listen, Origin
+from proxy.config.required_header import RequiredHeader, required_header
 from proxy.config.settings import Environment
 from proxy.secret import Secret
 
@@ -91,6 +92,14 @@ class Fields(BaseSettings):
     proxy_allowed_hosts: Annotated[frozenset[str], PlainValidator(parsing.hosts)] | None = None
     proxy_policy_file: TextPath | None = None
     proxy_max_in_flight: Annotated[int, Field(ge=1, le=100_000)]
+    proxy_tls_cert_file: CertificatesPath | None = None
+    proxy_tls_key_file: SecretPath | None = None
+    proxy_tls_client_ca_file: CertificatesPath | None = None
+    proxy_required_header: Annotated[RequiredHeader, PlainValidator(required_header)] | None = None
+    proxy_allow_browsers: bool
+    proxy_max_connections: Annotated[int, Field(ge=1, le=100_000)]
+    proxy_redact_echoes: bool
+    proxy_sandbox: Annotated[Literal["auto", "off"], BeforeValidator(_lower)]
     proxy_max_request_body: Bytes
     proxy_replay_buffer: BytesOrNone
     proxy_connect_timeout: Seconds

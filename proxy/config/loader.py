@@ -112,6 +112,8 @@ def _rules(fields: Fields, written: frozenset[str]) -> Iterator[tuple[tuple[str,
         yield (variable, "PROXY_ALLOW_REMOTE"), found
     found = cross_checks.shared_address_problem(fields.proxy_listen, fields.proxy_admin_listen)
     yield ("PROXY_LISTEN", "PROXY_ADMIN_LISTEN"), found
+    files = (fields.proxy_tls_cert_file, fields.proxy_tls_key_file, fields.proxy_tls_client_ca_file)
+    yield cross_checks.TLS_FILES, cross_checks.tls_problems(*files)
 
 
 def _settings(fields: Fields) -> Settings:
@@ -137,6 +139,14 @@ def _settings(fields: Fields) -> Settings:
         token_timeout=fields.proxy_token_timeout,
         header_timeout=fields.proxy_header_timeout,
         max_in_flight=fields.proxy_max_in_flight,
+        tls_cert_file=fields.proxy_tls_cert_file,
+        tls_key_file=fields.proxy_tls_key_file,
+        tls_client_ca_file=fields.proxy_tls_client_ca_file,
+        required_header=fields.proxy_required_header,
+        allow_browsers=fields.proxy_allow_browsers,
+        max_connections=fields.proxy_max_connections,
+        redact_echoes=fields.proxy_redact_echoes,
+        sandbox=fields.proxy_sandbox,
         drain_delay=fields.proxy_drain_delay,
         drain_timeout=fields.proxy_drain_timeout,
         upstream_ca_file=fields.proxy_upstream_ca_file,

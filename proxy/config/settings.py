@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from proxy.config.addresses import EgressProxy, Listen, Origin
     from proxy.config.credential_sources import CredentialSource
+    from proxy.config.required_header import RequiredHeader
 
 
 class Environment(StrEnum):
@@ -59,6 +60,13 @@ class Settings:
         audit_log: where calls with effects are noted; None means nowhere.
         audit_key_file: holds the key by which external ids are hashed there, or None.
         admin_key_file: holds the key that orders to the admin listener must carry, or None.
+        tls_cert_file, tls_key_file: what the data listener shows to callers; None means that it speaks plain HTTP.
+        tls_client_ca_file: CA certificates, of which each caller must have one's certificate; None asks for none.
+        required_header: a field that every call must carry, or None.
+        allow_browsers: whether calls of pages in browsers are taken.
+        max_connections: callers' connections at once.
+        redact_echoes: whether a token of ours is masked in answers.
+        sandbox: whether the process gives up what it does not need, as far as the kernel can.
     """
 
     environment: Environment
@@ -91,6 +99,14 @@ class Settings:
     audit_log: Path | Literal["stdout"] | None = None
     audit_key_file: Path | None = None
     admin_key_file: Path | None = None
+    tls_cert_file: Path | None = None
+    tls_key_file: Path | None = None
+    tls_client_ca_file: Path | None = None
+    required_header: RequiredHeader | None = None
+    allow_browsers: bool = False
+    max_connections: int = 4096
+    redact_echoes: bool = False
+    sandbox: Literal["auto", "off"] = "auto"
 
 
 @dataclass(frozen=True, slots=True)

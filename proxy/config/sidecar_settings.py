@@ -41,7 +41,7 @@ LISTENING = Section(
             None,
             "Hosts that callers may name in the Host field, whatever the port; an IPv6 address in brackets. "
             "Stops DNS rebinding.",
-            note="the loopback names and the listen address",
+            note="the loopback names and the listen address; on a Unix socket every host, which no page reaches",
         ),
         Setting(
             "PROXY_POLICY_FILE",

@@ -31,9 +31,12 @@ class Events:
         self._state: State | None = None
 
     def observe(self, record: Record) -> None:
-        """Write the one line of a request that is over."""
+        """Write the one line of a request that is over, and one more if its answer gave our token away."""
         event = "request.relayed" if record.attempts else "request.refused"
         self._logger.log(_severity(record), event, **call_facts(record))
+        if record.echoed:
+            facts = {"request_id": record.request_id, "operation": record.operation, "place": record.echoed}
+            self._logger.error("token.echoed", **facts, token_generation=record.generation)
 
     def fetched(self, report: Fetched) -> None:
         """Write that a token fetch ended."""
@@ -94,6 +97,7 @@ def _severity(record: Record) -> int:
 
 def call_facts(record: Record) -> dict[str, object]:
     """Return what a call's line holds, in the order in which it is read."""
+    reported = {"policy": record.policy} if record.policy else {}
     return {
         "request_id": record.request_id,
         "trace_id": record.trace_id,
@@ -110,6 +114,7 @@ def call_facts(record: Record) -> dict[str, object]:
         "own_ms": milliseconds(record.own_seconds),
         "attempts": record.attempts,
         "token_generation": record.generation,
+        **reported,
     }
 
 

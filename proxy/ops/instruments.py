@@ -27,7 +27,9 @@ LABELS: Final = {
     "outcome": "`answered`, `rejected`, `not_sent`, `unknown`, `aborted`, `orphaned`",
     "code": "a code of [errors.md](errors.md)",
     "reason": "`token`, `disconnected`, `connect`",
-    "caller": "name in the policy, empty without one, `other` from the 64th on",
+    "caller": "name in the policy, `anyone` without one, `unknown` for who is not in it, empty when nobody looked, "
+    "`other` from the 64th on",
+    "verdict": "`unknown_caller`, `not_allowed`, `denied`, `over_rate`",
     "grant": "`password`, `refresh_token`",
     "result": "how it ended",
     "state": "what it is in",

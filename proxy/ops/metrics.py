@@ -15,6 +15,7 @@ from proxy import errors
 from proxy.errors import Outcome, RelayError
 from proxy.ops.instruments import Instruments
 from proxy.ops.risks import OPTIONS
+from proxy.relay.authority import Reported
 from proxy.relay.operations import OPERATIONS, OTHER
 from proxy.relay.record import Resend
 from proxy.tokens.issuer import FetchResult
@@ -84,6 +85,10 @@ class Metrics:
             "status",
         )
         self.callers = make.counter("caller_requests", "Requests that ended, by who made them.", "caller", "kind")
+        self.policy_reports = make.counter(
+            "policy_reports", "Calls that passed only because the policy's mode is `report`.", "verdict"
+        )
+        self.echoes = make.counter("token_echoes", "Answers that held the very token that their call carried.")
         self.token_fetches = make.counter("token_fetches", "Calls of the token endpoints.", "grant", "result")
         self.token_fetch_seconds = make.histogram(
             "token_fetch_duration_seconds", "Time that a call of a token endpoint took.", CALL_BUCKETS, "grant"
@@ -144,8 +149,15 @@ class Metrics:
             self.denials.labels(str(record.status)).inc()
         for reason in record.resends:
             self.resends.labels(reason.value).inc()
-        if outcome in UNSETTLED and operation in _WITH_EFFECTS:
-            self.unsettled.labels(operation, outcome.value).inc()
+        self._observe_oddities(record)
+
+    def _observe_oddities(self, record: Record) -> None:
+        if record.outcome in UNSETTLED and record.operation in _WITH_EFFECTS:
+            self.unsettled.labels(record.operation, record.outcome.value).inc()
+        if record.policy:
+            self.policy_reports.labels(record.policy).inc()
+        if record.echoed:
+            self.echoes.inc()
 
     def fetched(self, report: Fetched) -> None:
         """Count a token fetch."""
@@ -170,6 +182,7 @@ class Metrics:
             (self.denials, product(DENIALS)),
             (self.refusals, product(codes())),
             (self.resends, product(Resend)),
+            (self.policy_reports, product(Reported)),
             (self.token_fetches, product(Grant, FetchResult)),
             (self.connects, product(ConnectResult)),
             (self.unsafe_options, product(OPTIONS)),

@@ -15,6 +15,7 @@ from proxy.errors import InternalError, RelayError
 from proxy.relay.admission import LOOPBACK_HOSTS, admit, default_hosts
 from proxy.relay.authority import check_release
 from proxy.relay.body import CallerBody, CallerGoneError
+from proxy.relay.echo import Echo
 from proxy.relay.framing import request_framing
 from proxy.relay.headers import headers_to_caller, own_authorization
 from proxy.relay.mesh import attempt_number
@@ -199,20 +200,26 @@ class Relay:
             passage.record.subject = self._fingerprint(subject)
 
     async def _pass_on(self, passage: Passage, answer: Answer, pieces: list[bytes]) -> None:
-        reply = passage.reply
+        reply, record = passage.reply, passage.record
         passage.answered(answer.status)
-        headers = headers_to_caller(answer.headers, request_id=passage.record.request_id.encode("ascii"))
-        reply.begin(answer.status, answer.reason, headers, body=answer.has_body, length=answer.length)
-        for piece in pieces:
-            await reply.write(piece, complete=answer.complete)
-        while answer.has_body:
-            if answer.waiting:
-                reply.flush()
-            piece = await answer.read()
-            if not piece:
-                break
-            await reply.write(piece, complete=answer.complete)
-        reply.end()
+        token = None if passage.token is None else passage.token.header.partition(b" ")[2]
+        echo = Echo(token, masked=self._settings.redact_echoes)
+        try:
+            fields = headers_to_caller(echo.headers(answer.headers), request_id=record.request_id.encode("ascii"))
+            reply.begin(answer.status, answer.reason, fields, body=answer.has_body, length=answer.length)
+            for piece in pieces:
+                await reply.write(echo.piece(piece), complete=answer.complete)
+            while answer.has_body:
+                if answer.waiting:
+                    reply.flush()
+                piece = await answer.read()
+                if not piece:
+                    break
+                await reply.write(echo.piece(piece), complete=answer.complete)
+            await reply.write(echo.rest(), complete=True)
+            reply.end()
+        finally:
+            record.echoed = echo.found
 
 
 def _framing(passage: Passage) -> Framing:

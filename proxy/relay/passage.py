@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from proxy.relay.operations import Match
     from proxy.relay.record import Record
     from proxy.relay.reply import Reply
+    from proxy.tokens.model import AccessToken
     from proxy.upstream.model import Body, Exchange
 
 _SAFE: Final = frozenset(("GET", "HEAD"))
@@ -40,6 +41,7 @@ class Passage:
         match: what the target means, once it was read.
         body: the caller's, once it was accepted.
         content: what of the body is held, or streams, once it was taken.
+        token: ours, which the last attempt carried; None before the first, and when the caller's own went.
         own_authorization: the caller's own credential, which goes in place of ours; None for ours.
         gone: whether the caller's connection has ended.
         sent: whether a byte of the call may have been sent, in any attempt.
@@ -58,6 +60,7 @@ class Passage:
         "record",
         "reply",
         "sent",
+        "token",
     )
 
     def __init__(self, arrival: Arrival, record: Record, reply: Reply, *, read_ids: bool = False) -> None:
@@ -68,6 +71,7 @@ class Passage:
         self.body: CallerBody | None = None
         self.content: Body = None
         self.own_authorization: bytes | None = None
+        self.token: AccessToken | None = None
         self.gone = False
         self.sent = False
         self._read_ids = read_ids
@@ -92,8 +96,8 @@ class Passage:
         if self._task is not None and not (self.effects and self.sent):
             self._task.cancel()
 
-    def attempt(self, generation: int) -> None:
-        """Count an attempt to send with the token of `generation`.
+    def attempt(self, token: AccessToken | None) -> None:
+        """Count an attempt to send with a token of ours, or None of them.
 
         Raises:
             CallerGoneError: nobody waits, so nothing is begun.
@@ -101,7 +105,8 @@ class Passage:
         if self.gone:
             raise CallerGoneError
         self.record.attempts += 1
-        self.record.generation = generation
+        self.record.generation = 0 if token is None else token.generation
+        self.token = token
 
     def sending(self) -> None:
         """Note that the first byte of an attempt goes out now."""

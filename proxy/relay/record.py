@@ -47,6 +47,7 @@ class Record:
         mesh_attempt: which attempt at moving money this is by a mesh's own word; above 1 it repeats itself.
         subject: keyed hash of the merchant's id of what the call is about; empty when nobody asked, or none is known.
         caller: name in the policy; empty when the call was refused before its caller was looked at.
+        echoed: where the answer held the token that the call carried: `header`, `body`, or nowhere.
         policy: what the policy would have refused it for, if it only reports that; else empty.
     """
 
@@ -70,6 +71,7 @@ class Record:
     mesh_attempt: int = 1
     subject: str = ""
     policy: str = ""
+    echoed: str = ""
 
     @property
     def own_seconds(self) -> float:

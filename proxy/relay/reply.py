@@ -153,12 +153,14 @@ class Reply:
         """Write a piece of the body, and wait while the caller is slower than Localpayment.
 
         Args:
-            piece: what came; not empty.
+            piece: what goes on; nothing is written of an empty one.
             complete: whether Localpayment has sent all of its answer, so that only the caller is waited for.
 
         Raises:
             CallerGoneError: the caller's connection ended, or took no byte for too long.
         """
+        if not piece:
+            return
         self.sent += len(piece)
         head, self._head = self._head, b""
         self._write(head + (b"%x\r\n%b\r\n" % (len(piece), piece) if self._chunked else piece))

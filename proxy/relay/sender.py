@@ -111,7 +111,7 @@ class Sender:
         """Send the call; return None when it must be sent once more."""
         record = passage.record
         call = _call(passage, body, token)
-        passage.attempt(0 if token is None else token.generation)
+        passage.attempt(token)
         try:
             return await self._pool.send(call)
         except UpstreamFault as fault:
