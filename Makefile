@@ -23,7 +23,7 @@ PART := $(LOCK) --constraint requirements/dev.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint types imports coverage hygiene bench lock audit image clean
+.PHONY: help demo test check lint types imports coverage hygiene soak bench lock audit image clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ coverage: $(VENV)/.test ## run the tests; fail when they miss too many branches
 
 hygiene: $(VENV)/.test ## look for what must never be committed
 	$(BIN)/python -m tests.hygiene
+
+soak: $(VENV)/.test ## ten minutes of calls while the token endpoints fail 30 % of the time, twice
+	SOAK_SECONDS=$${SOAK_SECONDS:-600} $(BIN)/python -m pytest tests/soak -s $(ARGS)
 
 bench: $(VENV)/.test ## measure
 	$(BIN)/python -m pytest tests/benchmarks $(ARGS)
