@@ -208,6 +208,14 @@ class BrowserForbiddenError(RefusedError):
     title = "Requests from browser pages are not accepted"
 
 
+class HeaderRequiredError(RefusedError):
+    """The header field of PROXY_REQUIRED_HEADER is missing, or has another value."""
+
+    status = 412
+    code = "header_required"
+    title = "A required header field is missing"
+
+
 class MethodForbiddenError(RefusedError):
     """CONNECT and TRACE are never relayed."""
 

@@ -1,4 +1,4 @@
-"""May this request be taken at all? Its method, its Host, and whether a browser page sent it.
+"""May this request be taken at all? Its method, its Host, whether a browser page sent it, and a field it must carry.
 
 Pure. A page in a browser on this machine must never reach Localpayment through the sidecar: neither by a request across
 origins nor by DNS rebinding, which makes the page's own name point to the loopback address.
@@ -9,12 +9,21 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from proxy.errors import BadRequestError, BrowserForbiddenError, HostForbiddenError, MethodForbiddenError
+from proxy.errors import (
+    BadRequestError,
+    BrowserForbiddenError,
+    HeaderRequiredError,
+    HostForbiddenError,
+    MethodForbiddenError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    Field = tuple[bytes, bytes]
+
 LOOPBACK_HOSTS: Final = frozenset(("localhost", "127.0.0.1", "[::1]"))
+ANY_HOST: Final = frozenset(("*",))  # no host is written so
 
 # CONNECT asks for a tunnel; TRACE, and TRACK as IIS calls it, would return the injected token to the caller.
 _FORBIDDEN_METHODS: Final = frozenset(("CONNECT", "TRACE", "TRACK"))
@@ -24,16 +33,33 @@ _JUDGED: Final = frozenset((b"host", b"origin", b"sec-fetch-site", b"sec-fetch-m
 _PAGE_MODES: Final = frozenset((b"cors", b"no-cors"))
 
 
-def admit(
-    method: str, headers: Iterable[tuple[bytes, bytes]], allowed_hosts: frozenset[str] | None, *, http_1_1: bool = True
+def admit(  # noqa: PLR0913 - what a listener may be told, each named at the call
+    method: str,
+    headers: Iterable[Field],
+    allowed_hosts: frozenset[str] | None,
+    *,
+    http_1_1: bool = True,
+    browsers: bool = False,
+    required: Field | None = None,
 ) -> None:
-    """Raise the refusal of a request that is not to be taken; see the three checks below."""
+    """Raise the refusal of a request that is not to be taken; see the checks below.
+
+    Args:
+        method: as sent.
+        headers: raw fields.
+        allowed_hosts: as for `check_host`.
+        http_1_1: as for `check_host`.
+        browsers: whether a page's request is taken.
+        required: name in lower case and value of a field that must be there once; None asks for none.
+    """
     check_method(method)
     judged = [(name, value) for name, value in headers if name.lower() in _JUDGED]
     hosts = [value for name, value in judged if name.lower() == b"host"]
     check_host(hosts, allowed_hosts, http_1_1=http_1_1)
-    if len(judged) > len(hosts):
+    if len(judged) > len(hosts) and not browsers:
         check_browser(judged)
+    if required is not None:
+        check_required(headers, required)
 
 
 def check_method(method: str) -> None:
@@ -52,7 +78,7 @@ def check_host(host_values: Sequence[bytes], allowed: frozenset[str] | None, *, 
     Args:
         host_values: values of all Host fields.
         allowed: accepted hosts in lower case; `name` accepts any port, `name:port` only this one, an IPv6 address
-            stands in brackets. None accepts the loopback names.
+            stands in brackets. None accepts the loopback names, ANY_HOST whatever is a host.
         http_1_1: whether the request must have a Host (RFC 9112 section 3.2); no browser omits it.
 
     Raises:
@@ -70,7 +96,7 @@ def check_host(host_values: Sequence[bytes], allowed: frozenset[str] | None, *, 
         raise BadRequestError(detail)
     name = found["name"].rstrip(".")
     accepted = LOOPBACK_HOSTS if allowed is None else allowed
-    if name not in accepted and name + (found["port"] or "") not in accepted:
+    if accepted is not ANY_HOST and name not in accepted and name + (found["port"] or "") not in accepted:
         detail = (
             "The Host field names no accepted host; call the sidecar by one, or add this one to PROXY_ALLOWED_HOSTS."
         )
@@ -83,7 +109,23 @@ def default_hosts(listen_host: str) -> frozenset[str]:
     return LOOPBACK_HOSTS | {f"[{name}]" if ":" in name else name}
 
 
-def check_browser(headers: Iterable[tuple[bytes, bytes]]) -> None:
+def hosts_on_socket_file(allowed: frozenset[str] | None) -> frozenset[str]:
+    """Return what a Unix listener accepts: everything, since no page reaches it; with a setting, that and loopback.
+
+    Args:
+        allowed: of the setting, None without one.
+    """
+    return ANY_HOST if allowed is None else LOOPBACK_HOSTS | allowed
+
+
+def check_required(headers: Iterable[Field], required: Field) -> None:
+    """Raise HeaderRequiredError unless a field is there exactly once and with its value."""
+    if [value for name, value in headers if name.lower() == required[0]] != [required[1]]:
+        detail = "Send the header field that PROXY_REQUIRED_HEADER names, once, with the value that stands there."
+        raise HeaderRequiredError(detail)
+
+
+def check_browser(headers: Iterable[Field]) -> None:
     """Raise BrowserForbiddenError for a request that a page sent.
 
     Browsers add Origin to what crosses origins and to most of what is not a GET, and Sec-Fetch-* (Fetch Metadata) to

@@ -10,12 +10,11 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from proxy.config.addresses import TcpAddress
 from proxy.errors import InternalError, RelayError
-from proxy.relay.admission import LOOPBACK_HOSTS, admit, default_hosts
 from proxy.relay.authority import check_release
 from proxy.relay.body import CallerBody, CallerGoneError
 from proxy.relay.echo import Echo
+from proxy.relay.entrance import Entrance
 from proxy.relay.framing import request_framing
 from proxy.relay.headers import headers_to_caller, own_authorization
 from proxy.relay.mesh import attempt_number
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from proxy.config import Settings
-    from proxy.config.addresses import Listen
     from proxy.relay.arrival import Arrival
     from proxy.relay.authority import Authority
     from proxy.relay.connection import CallerConnection
@@ -97,7 +95,7 @@ class Relay:
         self._observe = observe
         self._failed = failed
         self._fingerprint = fingerprint
-        self._hosts = settings.allowed_hosts or _hosts(settings.listen)
+        self._entrance = Entrance(settings)
         self.shedding = False
 
     async def __call__(self, arrival: Arrival) -> Written:
@@ -147,7 +145,7 @@ class Relay:
     async def _carry(self, passage: Passage) -> None:
         arrival, settings, record = passage.arrival, self._settings, passage.record
         caller = self.authority.recognise(arrival.connection.peer, arrival.headers, record)
-        admit(arrival.method, arrival.headers, self._hosts, http_1_1=arrival.http_1_1)
+        self._entrance.admit(arrival)
         framing = _framing(passage)
         passage.match = match = read_target(arrival.target, arrival.method)
         record.operation = match.operation.name
@@ -228,7 +226,3 @@ def _framing(passage: Passage) -> Framing:
     framing = request_framing(arrival.version, arrival.headers)
     reply.last = last
     return framing
-
-
-def _hosts(listen: Listen) -> frozenset[str]:
-    return default_hosts(listen.host) if isinstance(listen, TcpAddress) else LOOPBACK_HOSTS

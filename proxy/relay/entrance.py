@@ -1,0 +1,45 @@
+"""What does the data listener ask of every request before anything else? The rules of `admission`, set by the settings.
+
+The field that it asks for must never go on to Localpayment.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from proxy.config.addresses import TcpAddress
+from proxy.relay.admission import admit, default_hosts, hosts_on_socket_file
+
+if TYPE_CHECKING:
+    from proxy.config import Settings
+    from proxy.relay.arrival import Arrival
+
+
+class Entrance:
+    """The rules of one listener."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._hosts = _hosts(settings)
+        self._browsers = settings.allow_browsers
+        field = settings.required_header
+        self._required = None if field is None else (field.name.lower().encode("ascii"), field.value.encode("ascii"))
+
+    def admit(self, arrival: Arrival) -> None:
+        """Let a request pass, and take the field off it that let it; raises as `admission.admit` does."""
+        required = self._required
+        admit(
+            arrival.method,
+            arrival.headers,
+            self._hosts,
+            http_1_1=arrival.http_1_1,
+            browsers=self._browsers,
+            required=required,
+        )
+        if required is not None:
+            arrival.headers = tuple(field for field in arrival.headers if field[0].lower() != required[0])
+
+
+def _hosts(settings: Settings) -> frozenset[str]:
+    if not isinstance(settings.listen, TcpAddress):
+        return hosts_on_socket_file(settings.allowed_hosts)
+    return settings.allowed_hosts or default_hosts(settings.listen.host)
