@@ -69,14 +69,13 @@ class FakeClock:
         if event.is_set() or seconds <= 0:
             return event.is_set()
         over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        waiter = (self._now + seconds, over)
-        self._waiters.append(waiter)
+        self._waiters.append((self._now + seconds, over))
         happened = asyncio.ensure_future(event.wait())
         try:
             await asyncio.wait((over, happened), return_when=asyncio.FIRST_COMPLETED)
         finally:
             happened.cancel()
-            self._waiters.remove(waiter)
+            self._waiters = [waiter for waiter in self._waiters if waiter[1] is not over]
         return event.is_set()
 
     async def advance(self, seconds: float) -> None:
@@ -88,8 +87,9 @@ class FakeClock:
         await self._reach(end)
 
     def sleep_through(self, seconds: float) -> None:
-        """Let the machine be suspended for so long: clocks go on, timers do not."""
+        """Let the machine be suspended for so long: clocks go on, timers stand still."""
         self._now += seconds
+        self._waiters = [(at + seconds, over) for at, over in self._waiters]
 
     async def _reach(self, now: float) -> None:
         self._now = max(self._now, now)

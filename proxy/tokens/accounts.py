@@ -90,12 +90,11 @@ class Accounts:
         if account is self.offered:
             self.held, self.offered = account, None
 
-    def fallen(self) -> bool:
-        """Let an offered account take the place of one that is refused; tell whether that was so."""
-        if self.offered is None or not self.held.rejected:
-            return False
-        self.held, self.offered = self.offered, None
-        return True
+    def refused(self, account: Account, now: float) -> None:
+        """Note a 401; when the account held is refused, the one offered is all there is, and takes its place."""
+        account.refused(now)
+        if self.offered is not None and self.held.rejected:
+            self.held, self.offered = self.offered, None
 
     def login_from(self, *, alive: bool) -> float:
         """From when on the account held may log in."""

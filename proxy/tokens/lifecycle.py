@@ -110,7 +110,7 @@ class Lifecycle:
             return progress and self._logged_in(account, token, successor, now)
         if progress and on_trial:
             self.accounts.granted(self.accounts.held)
-            self._refresh, self._candidate = self._candidate, None
+            self._refresh, self._candidate, self._login_wanted = self._candidate, None, False
         if progress or not on_trial:
             self._refresh = successor or self._refresh  # The one before may be blacklisted by now.
         if progress:
@@ -138,11 +138,9 @@ class Lifecycle:
             return
         account = self._account(step)
         if account is not None:
-            account.refused(now)
+            self.accounts.refused(account, now)
         elif not self._end_trial(step, now):
             self._refresh = None
-            self._login_wanted = True
-        self._login_wanted |= self.accounts.fallen()
 
     def disputed(self, generation: int, now: float, code: str | None = None) -> Dispute:
         """Note that the API refused the token of `generation`; `code` is Simple JWT's, if the answer had one."""

@@ -57,7 +57,6 @@ class Renewal:
         self._clock = clock
         self._chance = chance
         self._report = report
-        self._fetching = False
         self._wake = asyncio.Event()
         self._news = asyncio.Event()
 
@@ -77,7 +76,6 @@ class Renewal:
     async def _fetch(self, step: Fetch) -> None:
         started, held = self._clock.now(), self.lifecycle.access
         reason, status, skew = "", None, None
-        self._fetching = True
         try:
             issued = await self._ask(step)
         except FetchFailedError as error:
@@ -90,8 +88,6 @@ class Renewal:
             result, skew = FetchResult.GRANTED, issued.skew
             if not self.lifecycle.granted(step, issued, self._clock.now(), self._chance()):
                 result, reason = FetchResult.NO_PROGRESS, "the answer brought no token that is newer than what is held"
-        finally:
-            self._fetching = False
         now, access = self._clock.now(), self.lifecycle.access
         replaced = None if held is None or access is None or access.generation == held.generation else held
         retry_in = self.next_fetch(now) - now
@@ -117,11 +113,9 @@ class Renewal:
         return await self._issuer.refresh(step.token, step.timeout)
 
     def next_fetch(self, now: float) -> float:
-        """Return when the next fetch begins: `now` if one is under way or due, never while the lifecycle is locked."""
+        """Return when the next fetch begins; `now` while one is due, and so while it is under way."""
         step = self.lifecycle.next_step(now)
-        if isinstance(step, Wait) and (self.lifecycle.locked or not self._fetching):
-            return step.until
-        return now
+        return step.until if isinstance(step, Wait) else now
 
     def wake(self) -> None:
         """Let the loop look again: something has happened, or the clock may have jumped."""

@@ -221,6 +221,17 @@ async def test_a_dispute_that_nobody_waits_for_renews_for_the_calls_to_come(endp
     assert endpoints.grants() == [Grant.PASSWORD, Grant.REFRESH]
 
 
+async def test_a_dispute_while_a_refresh_fails_replaces_no_token(endpoints: ScriptedEndpoints) -> None:
+    async with started(endpoints) as stand:
+        endpoints.script.append(None)
+        await stand.clock.advance(180)
+        assert stand.keeper.dispute(1)
+        await stand.clock.advance(5)
+        failed, renewed = stand.reports.fetched[1:3]
+        assert (failed.result, failed.headroom) == (FetchResult.TIMEOUT, None)
+        assert (renewed.result, renewed.headroom) == (FetchResult.GRANTED, 112.0)
+
+
 async def test_callers_who_wait_are_refused_as_soon_as_the_lock_comes(endpoints: ScriptedEndpoints) -> None:
     endpoints.script.append(None)
     async with running(endpoints, endpoints.clock) as stand:

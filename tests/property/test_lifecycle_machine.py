@@ -41,7 +41,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         self.dies_at: dict[bytes, float] = {}
         self.setbacks: dict[str, tuple[float, bool]] = {}
         self.forced: list[float] = []
-        self.generation = 0
+        self.header, self.generation = b"", 0
 
     def credentials(self) -> Credentials:
         return Credentials(Secret("user"), Secret(f"password-{next(self.numbers)}"))
@@ -131,6 +131,25 @@ class LifecycleMachine(RuleBasedStateMachine):
         self.life.refused(step, self.now)
         assert self.life.access is access, "a refused fetch dropped a token"
 
+    @rule(refusals=st.integers(3, 8))
+    @precondition(lambda self: self.in_flight is None and not self.life.locked)
+    def the_server_refuses_everything_for_long(self, refusals: int) -> None:
+        for _ in range(refusals):
+            self.the_loop_sleeps_until_something_is_due()
+            self.every_wait_is_ahead_and_bounded()
+            self.the_loop_begins_what_is_due()
+            if self.in_flight is not None:
+                self.the_server_refuses()
+
+    @rule(calls=st.integers(2, 8), chance=CHANCES)
+    @precondition(lambda self: self.in_flight is None and not self.life.locked)
+    def the_api_refuses_every_token_at_once(self, calls: int, chance: float) -> None:
+        for _ in range(calls):
+            self.the_api_refuses_a_token(0, "token_not_valid")
+            self.the_loop_begins_what_is_due()
+            if self.in_flight is not None:
+                self.the_server_grants(300.0, 86400.0, 0.0, chance)
+
     def note_setback(self, step: LogIn | Refresh, *, refused: bool) -> None:
         if isinstance(step, LogIn) and self.life.concerns(step):
             name = step.credentials.password.reveal()
@@ -197,10 +216,11 @@ class LifecycleMachine(RuleBasedStateMachine):
             assert self.now < self.dies_at[token.header]
 
     @invariant()
-    def generations_only_grow(self) -> None:
-        if self.life.access is not None:
-            assert self.life.access.generation >= self.generation
-            self.generation = self.life.access.generation
+    def every_new_token_has_a_new_generation(self) -> None:
+        access = self.life.access
+        if access is not None and access.header != self.header:
+            assert access.generation > self.generation
+            self.header, self.generation = access.header, access.generation
 
     @invariant()
     def every_wait_is_ahead_and_bounded(self) -> None:
@@ -222,4 +242,4 @@ def same(one: object, other: object) -> bool:
 
 
 TestLifecycle = LifecycleMachine.TestCase
-TestLifecycle.settings = settings(max_examples=600, stateful_step_count=60, deadline=None)
+TestLifecycle.settings = settings(max_examples=500, stateful_step_count=50, deadline=None)

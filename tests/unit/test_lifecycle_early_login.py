@@ -79,6 +79,27 @@ def test_pairs_that_never_prove_themselves_are_asked_for_less_and_less_often() -
     assert gaps == [60, 120, 240, 480, 900, 900]
 
 
+def test_a_pair_that_proves_itself_forgets_those_that_did_not() -> None:
+    bench = at_the_early_login()
+    bench.grant(bench.login(), bench.issued(refresh="bad"))
+    bench.refuse(bench.refresh())
+    bench.at(EARLY + 60)
+    bench.grant(bench.login(), bench.issued(refresh="second"))
+    bench.grant(bench.refresh(), bench.issued())
+    assert bench.life.accounts.login_from(alive=True) < START
+    bench.life.accounts.held.put_off(bench.now)
+    assert bench.life.accounts.login_from(alive=True) == bench.now + 60
+
+
+def test_a_401_during_the_trial_needs_no_login_after_it() -> None:
+    bench = at_the_early_login()
+    bench.grant(bench.login(), bench.issued(refresh="second"))
+    proof = bench.refresh()
+    bench.life.disputed(2, bench.now, "password_changed")
+    assert bench.grant(proof, bench.issued())
+    assert bench.waits() == EARLY + 180
+
+
 def test_when_the_old_refresh_token_ends_the_new_pair_is_taken_as_it_is() -> None:
     bench = at_the_early_login()
     for _ in range(3):

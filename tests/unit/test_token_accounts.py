@@ -91,8 +91,7 @@ def test_offered_credentials_that_are_refused_leave_those_in_use_alone() -> None
     accounts = Accounts(CREDENTIALS)
     accounts.offer(WRONG)
     assert accounts.offered is not None
-    accounts.offered.refused(1000.0)
-    assert not accounts.fallen()
+    accounts.refused(accounts.offered, 1000.0)
     assert accounts.held.credentials is CREDENTIALS
     assert (accounts.offered_from(alive=True), accounts.login_from(alive=True)) == (1060.0, -math.inf)
     assert accounts.rejected
@@ -109,13 +108,18 @@ def test_offered_credentials_wait_a_minute_after_a_failure_while_those_in_use_ma
     assert accounts.offered_from(alive=True) == 1060.0
 
 
-def test_when_those_in_use_are_refused_the_offered_ones_are_all_there_is() -> None:
+@pytest.mark.parametrize("tried", [True, False])
+def test_when_those_in_use_are_refused_the_offered_ones_are_all_there_is(*, tried: bool) -> None:
     accounts = Accounts(CREDENTIALS)
     accounts.offer(OTHERS)
-    accounts.held.refused(1000.0)
-    assert accounts.fallen()
-    assert (accounts.held.credentials, accounts.offered, accounts.rejected) == (OTHERS, None, False)
-    assert not accounts.fallen()
+    newer = accounts.of(OTHERS)
+    assert newer is not None
+    if tried:
+        accounts.refused(newer, 1000.0)
+    accounts.refused(accounts.held, 1000.0)
+    assert accounts.held is newer
+    assert known(accounts) == {"newer"}
+    assert accounts.rejected is tried
 
 
 def test_credentials_that_are_known_already_change_nothing() -> None:
