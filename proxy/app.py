@@ -11,26 +11,22 @@ import contextlib
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final, Self
 
-from aiohttp import web
-
 from proxy.clock import SystemClock
 from proxy.credentials.sources import open_source
 from proxy.credentials.watch import Reloaded, Watch
 from proxy.listening import Listening
-from proxy.ops.admin import Admin, Orders
-from proxy.ops.guard import Guard, admin_hosts
+from proxy.ops.admin import Orders
 from proxy.ops.health import Health
 from proxy.ops.keys import admin_key
-from proxy.ops.live import Live
 from proxy.ops.logs import open_log
 from proxy.ops.lookout import open_lookout
 from proxy.ops.metrics import Metrics
 from proxy.ops.readings import Readings, declare_readings
 from proxy.ops.status import Status
 from proxy.ops.witness import Witness
-from proxy.parts import policy_of, relay_for, token_keeper, upstream_pool
+from proxy.parts import admin_runner, data_runner, policy_of, relay_for, token_keeper, upstream_pool
+from proxy.relay.caller_tls import caller_tls
 from proxy.relay.gate import Gate
-from proxy.relay.listener import Listener
 from proxy.relay.sender import Sender
 from proxy.reload import Reload, Uses
 from proxy.tokens.issuer import Issuer
@@ -43,10 +39,8 @@ if TYPE_CHECKING:
 
     from proxy.clock import Clock
     from proxy.config import Settings
-    from proxy.credentials.model import Source
     from proxy.credentials.watch import Event
     from proxy.ops.logs import Log
-    from proxy.secret import Secret
     from proxy.tokens.keeper import Disputed, Fetched
 
 PRODUCT: Final = "localpayment-proxy"
@@ -71,7 +65,7 @@ class Sidecar:
         BindError: a listener's address cannot be had.
         CredentialSourceError: the credentials cannot be read.
         PolicyFileError: the policy has a mistake.
-        ValueError: the CA file holds no certificates.
+        ValueError: the CA file holds no certificates, or those for callers cannot be used.
 
     Attributes:
         stopping: set when the process was told to stop.
@@ -169,6 +163,7 @@ class Sidecar:
         self.lookout = await asyncio.to_thread(open_lookout, settings, self.log, self.metrics, self._clock.wall)
         self._exits.push_async_callback(asyncio.to_thread, self.lookout.close, CLOSING)
         tls = tls_context(settings.upstream_ca_file) if settings.origin.tls else None
+        to_callers = await asyncio.to_thread(caller_tls, settings, self.lookout.handshake_refused)
         self._data = await self._exits.enter_async_context(Listening(settings.listen, "PROXY_LISTEN"))
         self._admin = await self._exits.enter_async_context(Listening(settings.admin_listen, "PROXY_ADMIN_LISTEN"))
         self.pool = upstream_pool(settings, tls, now=self._clock.now, connected=self.metrics.connected)
@@ -183,33 +178,21 @@ class Sidecar:
         sender = Sender(self.pool, self.keeper)
         self.relay = relay_for(settings, policy, sender=sender, gate=self.gate, clock=self._clock, lookout=self.lookout)
         self.reload = self._reloading(issuer)
-        admin = self._admin_application(readings, source, key)
-        await self._admin.serve(web.AppRunner(admin, access_log=None, shutdown_timeout=CLOSING))
-        listener = Listener(self.relay, header_timeout=settings.header_timeout)
-        await self._data.serve(web.ServerRunner(listener, shutdown_timeout=CLOSING))
+        status = Status(settings, VERSION, self._clock.wall(), readings, source.describe)
+        await self._admin.serve(admin_runner(status, self._orders(), self._clock, key, CLOSING))
+        await self._data.serve(data_runner(settings, self.relay, CLOSING), to_callers)
         self._renewal = self._task(self.keeper.run(), "token renewal")
         self._watching = self._task(self._watch.run(), "credentials watch")
         self.lookout.started(settings, source, version=VERSION, data=self.url, admin=self.admin_url)
 
-    def _admin_application(self, readings: Readings, source: Source, key: Secret | None) -> web.Application:
-        settings = self.settings
-        status = Status(settings, VERSION, self._clock.wall(), readings, source.describe)
-        admin = Admin(
-            health=self.health,
-            metrics=self.metrics,
-            status=status,
-            live=Live(status, self._clock),
-            guard=Guard(admin_hosts(settings.admin_listen, settings.allowed_hosts), key),
-            orders=Orders(
-                reload=self.reload,
-                lock=self._lock,
-                unlock=self._unlock,
-                drain=self.make_unready,
-                quit=self.stopping.set,
-            ),
-            logger=self.logger,
+    def _orders(self) -> Orders:
+        return Orders(
+            reload=self.reload,
+            lock=self._lock,
+            unlock=self._unlock,
+            drain=self.make_unready,
+            quit=self.stopping.set,
         )
-        return admin.application()
 
     def _reloading(self, issuer: Issuer) -> Reload:
         def trust(tls: ssl.SSLContext) -> None:
@@ -219,11 +202,17 @@ class Sidecar:
         def level(name: str) -> None:
             self.log.threshold.level = name
 
+        async def certificates() -> None:
+            fresh = await asyncio.to_thread(caller_tls, self.settings, self.lookout.handshake_refused)
+            if fresh is not None:
+                await self._data.trust(fresh)
+
         uses = Uses(
             level=level,
             policy=self.relay.authority.enforce,
             trust=trust if self.settings.origin.tls else None,
             credentials=self._watch.look,
+            certificates=None if self.settings.tls_cert_file is None else certificates,
         )
         return Reload(self.settings, self._reread, uses, self.logger)
 

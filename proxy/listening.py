@@ -14,13 +14,18 @@ from aiohttp import web
 from proxy.config.addresses import TcpAddress, UnixAddress
 
 if TYPE_CHECKING:
+    import ssl
     from pathlib import Path
     from types import TracebackType
 
     from proxy.config.addresses import Listen
 
 BACKLOG: Final = 1024  # callers in the kernel's queue; Linux cuts it to net.core.somaxconn
+HANDSHAKE: Final = 10.0  # seconds for a caller's TLS handshake; asyncio would give it a minute
+GOODBYE: Final = 2.0  # seconds for a caller to end TLS in turn; asyncio would give it half a minute
+ANSWERS_WITHIN: Final = 1.0  # seconds for a process that listens on a socket file to show that it is there
 _NOT_FOR_OTHERS: Final = 0o117  # leaves 0660: owner and group may connect
+_UNPRIVILEGED: Final = 1024  # ip(7): ports below need CAP_NET_BIND_SERVICE
 
 
 class BindError(Exception):
@@ -42,10 +47,14 @@ class Listening:
         self._listen = listen
         self._setting = setting
         self._sock: socket.socket
+        self._file: tuple[int, int] | None = None
         self._runner: web.BaseRunner | None = None
+        self._tls = False
 
     async def __aenter__(self) -> Self:
         self._sock = await asyncio.to_thread(bind, self._listen, self._setting)
+        if isinstance(self._listen, UnixAddress):
+            self._file = await asyncio.to_thread(_identity, self._listen.path)
         return self
 
     async def __aexit__(
@@ -55,20 +64,32 @@ class Listening:
             await self._runner.cleanup()
         self._sock.close()
         if isinstance(self._listen, UnixAddress):
-            await asyncio.to_thread(self._listen.path.unlink, missing_ok=True)
+            await asyncio.to_thread(_remove, self._listen.path, self._file)
 
     @property
     def url(self) -> str:
-        """Where to connect: an http URL, or `unix:/path`."""
+        """Where to connect: an http or https URL, or `unix:/path`."""
         if isinstance(self._listen, UnixAddress):
             return str(self._listen)
-        return f"http://{TcpAddress(self._listen.host, self._sock.getsockname()[1])}"
+        scheme = "https" if self._tls else "http"
+        return f"{scheme}://{TcpAddress(self._listen.host, self._sock.getsockname()[1])}"
 
-    async def serve(self, runner: web.BaseRunner) -> None:
-        """Take connections from now on."""
-        self._runner = runner
+    async def serve(self, runner: web.BaseRunner, tls: ssl.SSLContext | None = None) -> None:
+        """Take connections from now on, over TLS if there is a context for it."""
+        self._runner, self._tls = runner, tls is not None
         await runner.setup()
-        await web.SockSite(runner, self._sock, backlog=BACKLOG).start()
+        await _Site(runner, self._sock, ssl_context=tls, backlog=BACKLOG).start()
+
+    async def trust(self, tls: ssl.SSLContext) -> None:
+        """Use another context for connections from now on; none is refused meanwhile, and none that is there ends."""
+        runner = self._runner
+        if runner is None or not runner.sites:
+            return
+        # A context keeps whom it trusted, and what it remembers of sessions, so it is replaced and never changed.
+        old, self._sock = list(runner.sites), self._sock.dup()
+        await _Site(runner, self._sock, ssl_context=tls, backlog=BACKLOG).start()
+        for site in old:
+            await site.stop()
 
     async def stop_accepting(self) -> None:
         """Refuse new connections and close those that wait for a request; calls in flight go on."""
@@ -77,6 +98,28 @@ class Listening:
                 await site.stop()
             if self._runner.server is not None:
                 self._runner.server.pre_shutdown()
+
+
+class _Site(web.SockSite):
+    """aiohttp's, with bounds on how long TLS may begin and end."""
+
+    async def start(self) -> None:
+        if self._ssl_context is None:
+            await super().start()
+            return
+        await web.BaseSite.start(self)
+        server = self._runner.server
+        if server is None:
+            message = "a site was started without its runner"
+            raise RuntimeError(message)
+        self._server = await asyncio.get_running_loop().create_server(
+            server,
+            sock=self._sock,
+            ssl=self._ssl_context,
+            backlog=self._backlog,
+            ssl_handshake_timeout=HANDSHAKE,
+            ssl_shutdown_timeout=GOODBYE,
+        )
 
 
 def bind(listen: Listen, setting: str) -> socket.socket:
@@ -96,14 +139,28 @@ def bind(listen: Listen, setting: str) -> socket.socket:
             case UnixAddress(path):
                 return _bound_unix(path)
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        fix = (
-            "another process listens there: stop it, or choose another address"
-            if error.errno == errno.EADDRINUSE
-            else "choose an address of this machine"
-        )
-        message = f"{setting}={listen}: cannot listen there ({reason}); {fix}"
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else "no such host"
+        message = f"{setting}={listen}: cannot listen there ({reason}); {_fix(listen, error.errno)}"
         raise BindError(message) from error
+
+
+def _fix(listen: Listen, number: int | None) -> str:
+    match listen, number:
+        case UnixAddress(path), errno.EADDRINUSE if not _is_socket(path):
+            fix = "a file that is no socket stands there: remove it, or choose another path"
+        case _, errno.EADDRINUSE:
+            fix = "another process listens there: stop it, or choose another address"
+        case TcpAddress(_, port), errno.EACCES | errno.EPERM if port < _UNPRIVILEGED:
+            fix = f"ports below {_UNPRIVILEGED} need CAP_NET_BIND_SERVICE: choose a higher one, or grant that"
+        case UnixAddress(path), errno.EACCES | errno.EPERM:
+            fix = f"this process's user may not make or use a socket in {path.parent}: give it a folder of its own"
+        case UnixAddress(path), errno.ENOENT | errno.ENOTDIR:
+            fix = f"there is no folder {path.parent}: make it, or choose another path"
+        case UnixAddress(path), errno.EROFS:
+            fix = f"{path.parent} can only be read: mount a folder there that can be written to"
+        case _:
+            fix = "choose an address of this machine"
+    return fix
 
 
 def _bound_tcp(host: str, port: int) -> socket.socket:
@@ -142,15 +199,32 @@ def _bound_unix(path: Path) -> socket.socket:
 def _is_socket(path: Path) -> bool:
     try:
         return stat.S_ISSOCK(path.lstat().st_mode)
-    except FileNotFoundError:
+    except OSError:
         return False
 
 
 def _answers(path: Path) -> bool:
     """Whether a process listens on a socket file; one that died leaves the file behind."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(ANSWERS_WITHIN)
         try:
             probe.connect(str(path))
         except ConnectionRefusedError:
             return False
+        except (TimeoutError, BlockingIOError):
+            return True  # its queue is full
     return True
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.lstat()
+    return status.st_dev, status.st_ino
+
+
+def _remove(path: Path, file: tuple[int, int] | None) -> None:
+    """Remove a socket file, unless a successor has put its own there."""
+    try:
+        if _identity(path) == file:
+            path.unlink()
+    except FileNotFoundError:
+        return

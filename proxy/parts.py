@@ -5,8 +5,14 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
+from aiohttp import web
+
+from proxy.ops.admin import Admin
+from proxy.ops.guard import Guard, admin_hosts
+from proxy.ops.live import Live
 from proxy.relay.authority import Authority
 from proxy.relay.handler import Relay, Sources
+from proxy.relay.listener import Listener
 from proxy.relay.policy import DEFAULT
 from proxy.relay.policy_file import read_policy
 from proxy.tokens.keeper import Keeper
@@ -20,10 +26,13 @@ if TYPE_CHECKING:
     from proxy.clock import Clock
     from proxy.config import Settings
     from proxy.credentials.model import Credentials
+    from proxy.ops.admin import Orders
     from proxy.ops.lookout import Lookout
+    from proxy.ops.status import Status
     from proxy.relay.gate import Gate
     from proxy.relay.policy import Policy
     from proxy.relay.sender import Sender
+    from proxy.secret import Secret
     from proxy.tokens.keeper import Disputed, Fetched, TokenEndpoints
     from proxy.upstream.model import ConnectResult
 
@@ -86,3 +95,24 @@ def relay_for(  # noqa: PLR0913 - what a relay is made of
         failed=lookout.events.failed,
         fingerprint=lookout.fingerprint,
     )
+
+
+def data_runner(settings: Settings, relay: Relay, closing: float) -> web.ServerRunner:
+    """Return what serves callers; it gives them so many seconds once it ends."""
+    listener = Listener(relay, header_timeout=settings.header_timeout, max_connections=settings.max_connections)
+    return web.ServerRunner(listener, shutdown_timeout=closing)
+
+
+def admin_runner(status: Status, orders: Orders, clock: Clock, key: Secret | None, closing: float) -> web.AppRunner:
+    """Return what serves operators; orders must carry the key, if there is one."""
+    settings, readings = status.settings, status.readings
+    admin = Admin(
+        health=readings.health,
+        metrics=readings.lookout.metrics,
+        status=status,
+        live=Live(status, clock),
+        guard=Guard(admin_hosts(settings.admin_listen, settings.allowed_hosts), key),
+        orders=orders,
+        logger=readings.lookout.log.logger,
+    )
+    return web.AppRunner(admin.application(), access_log=None, shutdown_timeout=closing)

@@ -1,4 +1,4 @@
-"""What can be changed while the sidecar runs? Log level, policy, CA file and credentials; all else needs a new process.
+"""What can be changed while the sidecar runs? Log level, policy, certificates and credentials; else it takes a restart.
 
 A broken new value never takes the place of the one in use, and one that is broken does not keep the others from being
 taken.
@@ -17,7 +17,7 @@ from proxy.upstream.tls import tls_context
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from structlog.typing import FilteringBoundLogger
 
@@ -52,12 +52,14 @@ class Uses:
         policy: takes the policy.
         trust: takes the context by which Localpayment is verified; None when it is not spoken to over TLS.
         credentials: has the source of the credentials looked at, soon.
+        certificates: reads anew what callers are shown and asked for, or raises ValueError; None without TLS to them.
     """
 
     level: Callable[[str], None]
     policy: Callable[[Policy], None]
     trust: Callable[[ssl.SSLContext], None] | None
     credentials: Callable[[], None]
+    certificates: Callable[[], Awaitable[None]] | None = None
 
 
 class Reload:
@@ -84,7 +86,7 @@ class Reload:
         async with self._one_at_a_time:
             settings, parts = await self._fresh_settings()
             self._uses.level(settings.log_level)
-            parts += [await self._policy(settings), await self._trust(settings)]
+            parts += [await self._policy(settings), await self._trust(settings), *await self._certificates()]
             self._uses.credentials()
             parts.append(Part("credentials"))
         kept = [str(part) for part in parts if part.kept]
@@ -122,3 +124,12 @@ class Reload:
             except ValueError as error:
                 return Part("CA file", f"the old one stays: {error}")
         return Part("CA file")
+
+    async def _certificates(self) -> list[Part]:
+        if self._uses.certificates is None:
+            return []
+        try:
+            await self._uses.certificates()
+        except ValueError as error:
+            return [Part("certificates for callers", f"the old ones stay: {error}")]
+        return [Part("certificates for callers")]

@@ -22,7 +22,7 @@ def usable_settings(environ: Mapping[str, str]) -> Settings:
         SettingsError: something is wrong; it names every mistake there is.
     """
     settings = load_settings(environ)
-    if problems := (*_policy_problems(settings), *_ca_problems(settings)):
+    if problems := (*_policy_problems(settings), *_ca_problems(settings), *_certificate_problems(settings)):
         raise SettingsError(problems)
     return settings
 
@@ -51,3 +51,15 @@ def _ca_problems(settings: Settings) -> Iterator[Problem]:
     except ValueError:
         text = "OpenSSL can read no certificate in it: name a PEM file of CA certificates"
         yield Problem(CA_FILE, str(settings.upstream_ca_file), text)
+
+
+def _certificate_problems(settings: Settings) -> Iterator[Problem]:
+    """Yield what speaks against the certificates for callers."""
+    if settings.tls_cert_file is None:
+        return
+    from proxy.relay.caller_tls import CertificateError, caller_tls  # noqa: PLC0415 - as above
+
+    try:
+        caller_tls(settings)
+    except CertificateError as error:
+        yield Problem(error.setting, str(error.path), error.text)

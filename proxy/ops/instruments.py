@@ -29,6 +29,7 @@ LABELS: Final = {
     "reason": "`token`, `disconnected`, `connect`",
     "caller": "name in the policy, `anyone` without one, `unknown` for who is not in it, empty when nobody looked, "
     "`other` from the 64th on",
+    "cause": "`no_certificate`, `untrusted`, `other`",
     "verdict": "`unknown_caller`, `not_allowed`, `denied`, `over_rate`",
     "grant": "`password`, `refresh_token`",
     "result": "how it ended",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from proxy.ops.audit import Audit
     from proxy.ops.logs import Log
     from proxy.ops.metrics import Metrics
+    from proxy.relay.caller_tls import Refusal
     from proxy.relay.record import Record
     from proxy.tokens.keeper import Disputed
     from proxy.tokens.lifecycle import State
@@ -62,6 +63,11 @@ class Lookout:
             self.metrics.disputes.inc()
             self.events.disputed(report)
         self.events.state(state)
+
+    def handshake_refused(self, refusal: Refusal) -> None:
+        """Take note of a caller whose TLS handshake failed."""
+        self.metrics.handshakes_refused.labels(refusal.value).inc()
+        self.log.logger.info("caller.tls_refused", reason=refusal.value)
 
     @property
     def fingerprint(self) -> Callable[[str], str] | None:

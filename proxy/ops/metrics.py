@@ -16,6 +16,7 @@ from proxy.errors import Outcome, RelayError
 from proxy.ops.instruments import Instruments
 from proxy.ops.risks import OPTIONS
 from proxy.relay.authority import Reported
+from proxy.relay.caller_tls import Refusal
 from proxy.relay.operations import OPERATIONS, OTHER
 from proxy.relay.record import Resend
 from proxy.tokens.issuer import FetchResult
@@ -87,6 +88,9 @@ class Metrics:
         self.callers = make.counter("caller_requests", "Requests that ended, by who made them.", "caller", "kind")
         self.policy_reports = make.counter(
             "policy_reports", "Calls that passed only because the policy's mode is `report`.", "verdict"
+        )
+        self.handshakes_refused = make.counter(
+            "caller_handshakes_refused", "Callers whose TLS handshake failed.", "cause"
         )
         self.echoes = make.counter("token_echoes", "Answers that held the very token that their call carried.")
         self.token_fetches = make.counter("token_fetches", "Calls of the token endpoints.", "grant", "result")
@@ -183,6 +187,7 @@ class Metrics:
             (self.refusals, product(codes())),
             (self.resends, product(Resend)),
             (self.policy_reports, product(Reported)),
+            (self.handshakes_refused, product(Refusal)),
             (self.token_fetches, product(Grant, FetchResult)),
             (self.connects, product(ConnectResult)),
             (self.unsafe_options, product(OPTIONS)),

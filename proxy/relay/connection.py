@@ -12,7 +12,14 @@ from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 from aiohttp.web_protocol import _ErrInfo
 
-from proxy.errors import BadRequestError, HeaderTooLargeError, InternalError, SlowRequestError, TargetTooLongError
+from proxy.errors import (
+    BadRequestError,
+    HeaderTooLargeError,
+    InternalError,
+    OverloadedError,
+    SlowRequestError,
+    TargetTooLongError,
+)
 from proxy.relay.callers import Peer
 from proxy.relay.framing import declared_length
 from proxy.relay.peer import peer_of
@@ -30,6 +37,8 @@ MOST_FIELD: Final = 8190  # bytes of a field's name and value; not MOST_TARGET, 
 MOST_FIELDS: Final = 128
 # Seconds that what a caller still sends is thrown away after its answer, so that it gets to read the answer.
 LINGER: Final = 2.0
+# Connections beyond PROXY_MAX_CONNECTIONS that are given that time; the others are closed with their answer.
+MOST_LEAVING: Final = 64
 
 _HEAD_END: Final = b"\r\n\r\n"
 
@@ -43,7 +52,7 @@ class CallerConnection(web.RequestHandler):
         overran: whether bytes came behind a request that offers another protocol; the parser loses such bytes.
     """
 
-    __slots__ = ("_awaiting", "_left", "_listener", "_lost", "_patience", "_surplus", "deaf", "peer")
+    __slots__ = ("_awaiting", "_leaving", "_left", "_listener", "_lost", "_patience", "_surplus", "deaf", "peer")
 
     def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop, options: dict[str, Any]) -> None:
         super().__init__(listener, loop=loop, **options)
@@ -54,6 +63,7 @@ class CallerConnection(web.RequestHandler):
         self.deaf = False
         self._surplus = 0
         self._lost = asyncio.Event()
+        self._leaving: asyncio.Task[None] | None = None
         self._patience = Deadline(loop, self._ran_out)
 
     @property
@@ -87,9 +97,11 @@ class CallerConnection(web.RequestHandler):
     # What asyncio reports
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Look who it is."""
+        """Look who it is, and whether there is room."""
         self.peer = peer_of(transport)
         super().connection_made(transport)
+        if not self._listener.enter():
+            self._turn_away()
 
     def data_received(self, data: bytes) -> None:
         """Give a request's head its time, from its first byte on; read nothing after what could not be read."""
@@ -129,6 +141,7 @@ class CallerConnection(web.RequestHandler):
         """Tell the call that runs."""
         self._patience.cancel()
         self._lost.set()
+        self._listener.leave()
         super().connection_lost(exc)
         if self._left is not None:
             self._left()
@@ -161,8 +174,11 @@ class CallerConnection(web.RequestHandler):
         if transport is None or transport.is_closing():
             return
         self.deaf = True
-        transport.write_eof()
-        transport.resume_reading()
+        if transport.can_write_eof():
+            transport.write_eof()
+            transport.resume_reading()
+        else:  # TLS: it says that nothing follows, and throws away what comes, until the other end has said so too
+            transport.close()
         try:
             async with asyncio.timeout(LINGER):
                 await self._lost.wait()
@@ -172,6 +188,24 @@ class CallerConnection(web.RequestHandler):
     def _refused(self, error: RelayError) -> Farewell:
         self._listener.relay.unreadable(self, error)
         return Farewell(self.linger)
+
+    def _turn_away(self) -> None:
+        self.deaf = True
+        most = self._listener.max_connections
+        detail = f"The sidecar has as many connections as PROXY_MAX_CONNECTIONS ({most}) lets it; nothing was sent."
+        self._listener.relay.unreadable(self, OverloadedError(detail))
+        if self._listener.leaving >= MOST_LEAVING:
+            self.force_close()
+        else:
+            self._listener.leaving += 1
+            self._leaving = asyncio.ensure_future(self._leave())
+
+    async def _leave(self) -> None:
+        try:
+            await self.linger()
+        finally:
+            self._listener.leaving -= 1
+            self.force_close()
 
     def _ran_out(self) -> None:
         detail = f"The request head did not arrive within {self._listener.header_timeout:g} s (PROXY_HEADER_TIMEOUT)."

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 # Seconds that an idle caller's connection is kept. A proxy that closes first makes callers lose requests in flight, so
 # it is as long as Envoy's default.
 CALLER_IDLE: Final = 3600.0
+MOST_CONNECTIONS: Final = 4096  # the default of PROXY_MAX_CONNECTIONS
 READ_AHEAD: Final = 64 * 1024  # bytes of a body; the server holds at most twice that and what the kernel gave last
 
 
@@ -43,9 +44,13 @@ class Listener(web.Server):
     Args:
         relay: answers each request.
         header_timeout: seconds in which a request's head must arrive whole.
+        max_connections: callers' connections at once.
+
+    Attributes:
+        leaving: connections beyond them that are being told so.
     """
 
-    def __init__(self, relay: Relay, *, header_timeout: float) -> None:
+    def __init__(self, relay: Relay, *, header_timeout: float, max_connections: int = MOST_CONNECTIONS) -> None:
         super().__init__(
             cast("Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]", relay),
             request_factory=cast("Any", Arrival),
@@ -60,6 +65,18 @@ class Listener(web.Server):
         )
         self.relay = relay
         self.header_timeout = header_timeout
+        self.max_connections = max_connections
+        self.leaving = 0
+        self._connected = 0
+
+    def enter(self) -> bool:
+        """Count a connection; tell whether there is room for it. It leaves in either case."""
+        self._connected += 1
+        return self._connected - self.leaving <= self.max_connections
+
+    def leave(self) -> None:
+        """Count a connection that has ended."""
+        self._connected -= 1
 
     def __call__(self) -> CallerConnection:
         """Make the protocol of a new connection."""
