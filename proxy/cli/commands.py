@@ -14,6 +14,7 @@ import click
 from proxy.cli import kinds, orders
 from proxy.cli.exits import Exit
 from proxy.cli.outcome import admin, failed, told
+from proxy.cli.status import status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,8 +50,8 @@ def commands() -> None:
     """
 
 
-for order in orders.COMMANDS:
-    commands.add_command(order)
+for command in (status, *orders.COMMANDS):
+    commands.add_command(command)
 
 
 @commands.command(short_help="Run the sidecar.")
