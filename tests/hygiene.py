@@ -29,7 +29,7 @@ FORBIDDEN = {
         r"-----BEGIN [A-Z ]*PRIVATE KEY"
     ),
     "an ignore without its reason: name the rule, then ' - ' or '  # ' and why": re.compile(
-        r"# noqa(?!: [A-Z0-9, ]+ - \S)|# type: ignore(?!\[[a-z, -]+\]  # \S)"
+        r"# n[o]qa(?!: [A-Z0-9, ]+ - \S)|# type[:] ignore(?!\[[a-z, -]+\]  # \S)"
     ),
 }
 
