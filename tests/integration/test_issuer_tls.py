@@ -1,4 +1,4 @@
-"""To whom the credentials are given: only to the origin, over TLS, through the egress proxy's tunnel if there is any."""
+"""Who is given the credentials: only the origin, over TLS, through the egress proxy's tunnel if there is one."""
 
 from __future__ import annotations
 
