@@ -149,3 +149,14 @@ async def test_a_plain_origin_which_only_loopback_can_be_is_asked_directly() -> 
         async with Issuer(Origin("127.0.0.1", served.at.port, tls=False), FakeClock(), None, egress) as issuer:
             assert (await issuer.log_in(CREDENTIALS, BOUND)).access_lifetime == 300.0
         assert proxy.wires == []
+
+
+async def test_another_context_is_trusted_from_the_next_call_on(tmp_path: Path) -> None:
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.pem"))
+    async with origin(granting, tls=server_tls()) as served:
+        where = Origin("localhost", served.at.port, tls=True)
+        async with Issuer(where, FakeClock(), tls_context(tmp_path / "other.pem"), None) as issuer:
+            with pytest.raises(FetchFailedError):
+                await issuer.log_in(CREDENTIALS, BOUND)
+            issuer.trust(client_tls())
+            assert (await issuer.log_in(CREDENTIALS, BOUND)).access_lifetime == 300.0
