@@ -91,7 +91,7 @@ class Reply:
     @property
     def finished(self) -> Written:
         """What to return to aiohttp's server."""
-        if self.begun and (self._arrival.connection.deaf or not self._arrival.content.is_eof()):
+        if self.begun and not self._arrival.content.is_eof():
             return Farewell(self._arrival.connection.linger)
         return LAST if self.last else NEXT
 

@@ -178,14 +178,17 @@ async def test_an_early_answer_ends_the_connection_whose_request_goes_on() -> No
         await wire.send(HELLO.replace(b"200 OK", b"413 Content Too Large"))
         await wire.until_end()
 
-    async with localpayment(script) as there:
-        async with sidecar(settings_for(there.url, replay_buffer=8)) as relay, calling(relay) as caller:
-            await caller.send(post(b"Content-Length: 100", body=b"0123456789"))
-            answer = await caller.rest()
-            assert (answer.status, answer.headers["connection"], answer.body) == (413, "close", b"hello")
-            caller.leave()
-            (line,) = relay.calls
-            assert (line["outcome"], line["status"], line["code"]) == ("answered", 413, None)
+    async with (
+        localpayment(script) as there,
+        sidecar(settings_for(there.url, replay_buffer=8)) as relay,
+        calling(relay) as caller,
+    ):
+        await caller.send(post(b"Content-Length: 100", body=b"0123456789"))
+        answer = await caller.rest()
+        assert (answer.status, answer.headers["connection"], answer.body) == (413, "close", b"hello")
+        (line,) = relay.calls
+        assert (line["outcome"], line["status"], line["code"]) == ("answered", 413, None)
+        caller.leave()
 
 
 async def test_a_request_without_a_connection_field_leaves_the_connection_open() -> None:

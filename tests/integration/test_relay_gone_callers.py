@@ -1,0 +1,279 @@
+"""A caller that goes away: what is cancelled, what is finished, and what is said of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from proxy.config.addresses import EgressProxy
+from proxy.simulator.faults import Fault, Kind
+from proxy.simulator.server import Simulator
+from tests.integration.test_upstream_harness import Wire, origin
+from tests.origins import HELLO, Answered, calling, greeting, hand_out, localpayment, request
+from tests.sidecars import BOUND, Running, settings_for, sidecar
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+READ = request("GET", "/api/resources/banks")
+PAYOUT = request("POST", "/api/payout", body=b'{"externalId": "order-1"}')
+STREAM = request("POST", "/api/payout", body=b"x" * 4096)
+DECLINED = b'HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer realm="api"\r\nContent-Length: 0\r\n\r\n'
+MIB = 1024 * 1024
+
+
+class Held:
+    """An origin that reads a call and answers when it is let go."""
+
+    def __init__(self, answer: bytes = HELLO) -> None:
+        self.answer = answer
+        self.begun = asyncio.Event()
+        self.go = asyncio.Event()
+
+    async def __call__(self, wire: Wire) -> None:
+        await wire.request()
+        self.begun.set()
+        gone = asyncio.create_task(wire.until_end())
+        going = asyncio.create_task(self.go.wait())
+        await asyncio.wait((gone, going), return_when=asyncio.FIRST_COMPLETED)
+        if going.done():
+            await wire.send(self.answer)
+        gone.cancel()
+        going.cancel()
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    async with asyncio.timeout(BOUND):
+        while not condition():  # noqa: ASYNC110 - what is waited for is a line in a log, which tells nobody
+            await asyncio.sleep(0.001)
+
+
+async def the_line(relay: Running) -> dict[str, Any]:
+    await until(lambda: relay.calls)
+    (line,) = relay.calls
+    assert relay.value("in_flight_requests") == 0
+    return line
+
+
+async def test_a_read_ends_upstream_with_its_caller() -> None:
+    held = Held()
+    async with localpayment(held) as there, sidecar(settings_for(there.url)) as relay, calling(relay) as caller:
+        await caller.send(READ)
+        await held.begun.wait()
+        left = time.monotonic()
+        caller.leave()
+        await there.wires[0].ended.wait()
+        assert time.monotonic() - left < 1.0
+        line = await the_line(relay)
+        assert (line["outcome"], line["status"], line["attempts"]) == ("aborted", 0, 1)
+
+
+async def test_a_read_ends_upstream_in_the_middle_of_its_answer() -> None:
+    async def script(wire: Wire) -> None:
+        await wire.request()
+        await wire.send(HELLO.replace(b": 5", b": 500"))
+        await wire.until_end()
+
+    async with localpayment(script) as there, sidecar(settings_for(there.url)) as relay, calling(relay) as caller:
+        await caller.send(READ)
+        await caller.until(b"hello")
+        caller.leave()
+        await there.wires[0].ended.wait()
+        line = await the_line(relay)
+        assert (line["outcome"], line["status"]) == ("aborted", 200)
+
+
+async def test_a_call_with_effects_is_finished_without_its_caller_and_its_outcome_told() -> None:
+    held = Held(HELLO.replace(b"200 OK", b"201 Created"))
+    async with localpayment(held) as there, sidecar(settings_for(there.url)) as relay, calling(relay) as caller:
+        await caller.send(PAYOUT)
+        await held.begun.wait()
+        caller.leave()
+        await until(lambda: relay.sidecar.relay is not None)
+        assert relay.value("in_flight_requests") == 1
+        held.go.set()
+        line = await the_line(relay)
+        assert (line["outcome"], line["status"], line["level"]) == ("orphaned", 201, "warning")
+        labels = {"operation": "create_payout", "method": "POST", "status": "201"}
+        assert relay.value("requests_total", **labels, outcome="orphaned") == 1
+        assert there.calls.count(b"POST /api/payout ") == 1
+
+
+async def test_what_becomes_of_an_orphan_that_gets_no_answer_is_unknown() -> None:
+    held = Held(b"garbage\r\n\r\n")
+    async with localpayment(held) as there, sidecar(settings_for(there.url)) as relay, calling(relay) as caller:
+        await caller.send(PAYOUT)
+        await held.begun.wait()
+        caller.leave()
+        held.go.set()
+        line = await the_line(relay)
+        assert (line["outcome"], line["status"], line["code"]) == ("unknown", 0, "upstream_malformed")
+
+
+@contextlib.asynccontextmanager
+async def slow_egress(asked: asyncio.Event) -> AsyncIterator[EgressProxy]:
+    """A proxy that lets logins through and lets everything else wait."""
+
+    async def serve(wire: Wire) -> None:
+        if await wire.begins_with(b"POST http"):
+            await hand_out(wire)
+        asked.set()
+        await wire.until_end()
+
+    async with origin(serve) as served:
+        yield EgressProxy("127.0.0.1", served.at.port, None)
+
+
+@pytest.mark.parametrize("sent", [READ, PAYOUT, STREAM], ids=["read", "held", "streamed"])
+async def test_a_call_whose_caller_left_before_there_was_a_connection_is_not_sent(sent: bytes) -> None:
+    asked = asyncio.Event()
+    async with localpayment(greeting) as there, slow_egress(asked) as by_way_of:
+        where = settings_for(there.url, egress_proxy=by_way_of, replay_buffer=64)
+        async with sidecar(where) as relay, calling(relay) as caller:
+            await caller.send(sent)
+            await asked.wait()
+            caller.leave()
+            line = await the_line(relay)
+            assert (line["outcome"], line["status"], line["attempts"]) == ("not_sent", 0, 1)
+        assert there.calls == b""
+
+
+async def test_a_call_whose_caller_left_before_there_was_a_token_is_not_sent() -> None:
+    async with Simulator() as simulator:
+        simulator.add_fault(Fault(Kind.HANG, "token", times=None))
+        where = settings_for(simulator.url, token_wait=BOUND)
+        async with sidecar(where, ready=False) as relay, calling(relay) as caller:
+            await caller.send(PAYOUT)
+            await until(lambda: relay.value("in_flight_requests"))
+            caller.leave()
+            line = await the_line(relay)
+            assert (line["outcome"], line["attempts"], line["token_generation"]) == ("not_sent", 0, 0)
+
+
+async def test_a_call_whose_caller_left_in_the_middle_of_a_held_body_is_not_sent() -> None:
+    async with localpayment(greeting) as there, sidecar(settings_for(there.url)) as relay, calling(relay) as caller:
+        await caller.send(PAYOUT[:-5])
+        await until(lambda: relay.value("in_flight_requests"))
+        caller.leave()
+        line = await the_line(relay)
+        assert (line["outcome"], line["attempts"]) == ("not_sent", 0)
+        assert there.calls == b""
+
+
+async def test_a_call_whose_caller_left_in_the_middle_of_a_streamed_body_is_unknown() -> None:
+    async with localpayment(Wire.until_end) as there:
+        async with sidecar(settings_for(there.url, replay_buffer=64)) as relay, calling(relay) as caller:
+            await caller.send(STREAM[:-5])
+            await until(lambda: there.wires and there.calls.endswith(b"x" * 100))
+            caller.leave()
+            line = await the_line(relay)
+            assert (line["outcome"], line["status"], line["attempts"]) == ("unknown", 0, 1)
+        assert there.calls.count(b"POST /api/payout ") == 1
+        assert not there.calls.endswith(b"x" * 4096)
+
+
+async def test_a_streamed_body_that_has_come_whole_is_sent_whole_without_its_caller() -> None:
+    took = asyncio.Event()
+
+    async def script(wire: Wire) -> None:
+        await wire.head()
+        wire.writer.transport.pause_reading()  # type: ignore[attr-defined]  # asyncio types it as write-only
+        await took.wait()
+        wire.writer.transport.resume_reading()  # type: ignore[attr-defined]  # as above
+        await wire.read(100_000)
+        await wire.send(HELLO)
+
+    sent = request("POST", "/api/payout", body=b"x" * 100_000)
+    async with (
+        localpayment(script) as there,
+        sidecar(settings_for(there.url, replay_buffer=64)) as relay,
+        calling(relay) as caller,
+    ):
+        await caller.send(sent)
+        await until(lambda: there.wires and there.calls)
+        await asyncio.sleep(0.05)  # the kernel's and the loop's own time to carry the body over
+        caller.leave()
+        await asyncio.sleep(0.05)  # and to tell that the caller left
+        took.set()
+        line = await the_line(relay)
+        assert (line["outcome"], line["status"], line["request_bytes"]) == ("orphaned", 200, 100_000)
+
+
+async def test_a_call_is_not_sent_a_second_time_for_nobody() -> None:
+    held = Held(DECLINED)
+    async with localpayment(held) as there, sidecar(settings_for(there.url)) as relay, calling(relay) as caller:
+        await caller.send(PAYOUT)
+        await held.begun.wait()
+        caller.leave()
+        await asyncio.sleep(0.05)  # the time in which the loop hears of it
+        held.go.set()
+        line = await the_line(relay)
+        assert (line["outcome"], line["status"], line["attempts"]) == ("orphaned", 401, 1)
+        assert there.calls.count(b"POST /api/payout ") == 1
+
+
+async def test_a_caller_that_sends_and_leaves_at_once_gets_one_outcome_and_no_more_than_one_call() -> None:
+    async with localpayment(greeting) as there, sidecar(settings_for(there.url)) as relay:
+        for number in range(20):
+            async with calling(relay) as caller:
+                caller.writer.write(PAYOUT)
+                for _ in range(number):
+                    await asyncio.sleep(0)
+                caller.leave()
+        await relay.get("/api/resources/banks")
+        await until(lambda: relay.value("in_flight_requests") == 0)
+        told = [line["outcome"] for line in relay.calls if line["operation"] == "create_payout"]
+        assert there.calls.count(b"POST /api/payout ") == len(told) - told.count("not_sent")
+        assert set(told) <= {"not_sent", "orphaned", "answered"}
+
+
+@pytest.mark.parametrize(
+    ("sent", "outcome"), [(READ, "aborted"), (PAYOUT, "orphaned")], ids=["read", "call with effects"]
+)
+async def test_a_caller_that_stops_reading_holds_localpayment_back_and_is_cut_in_the_end(
+    sent: bytes, outcome: str
+) -> None:
+    wrote = 0
+
+    async def script(wire: Wire) -> None:
+        nonlocal wrote
+        await wire.request()
+        await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (64 * MIB))
+        while wrote < 64 * MIB:
+            await wire.send(bytes(MIB))
+            wrote += MIB
+
+    async with (
+        localpayment(script) as there,
+        sidecar(settings_for(there.url, idle_timeout=0.3)) as relay,
+        calling(relay) as caller,
+    ):
+        caller.writer.transport.pause_reading()  # type: ignore[attr-defined]  # asyncio types it as write-only
+        await caller.send(sent)
+        line = await the_line(relay)
+        assert (line["outcome"], line["status"]) == (outcome, 200)
+        assert wrote < 32 * MIB
+        caller.writer.transport.resume_reading()  # type: ignore[attr-defined]  # as above
+        assert not (await caller.rest()).complete
+
+
+async def test_a_caller_that_reads_slowly_but_steadily_gets_everything() -> None:
+    body = b"x" * (8 * MIB)
+
+    async def script(wire: Wire) -> None:
+        await wire.request()
+        await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body), body)
+
+    async with localpayment(script) as there, sidecar(settings_for(there.url, idle_timeout=1.0)) as relay:
+        async with calling(relay) as caller:
+            await caller.send(READ)
+            raw = b""
+            while piece := await caller.reader.read(MIB):
+                raw += piece
+                await asyncio.sleep(0.03)  # in all longer than the idle timeout, which is what is tested
+        assert Answered(raw).body == body
+        assert (await the_line(relay))["outcome"] == "answered"
