@@ -33,6 +33,7 @@ VERSIONS = ["1.30", kubernetes_validate.latest_version().removesuffix(".0")]
 FOREIGN = {"PodMonitor"}  # kinds of the Prometheus operator, whose schemas Kubernetes does not have
 DAY = 86400
 MOUNT = "/run/secrets"
+RESIDENT = 80  # MiB of a sidecar under load, without the bodies it holds; docs/how-to/kubernetes.md has the figures
 
 
 def one(objects: list[Object], kind: str) -> Object:
@@ -47,6 +48,10 @@ def workload(objects: list[Object]) -> Object:
 def proxy(objects: list[Object]) -> Object:
     (found,) = (container for container in all_containers(objects) if container["name"] == PRODUCT)
     return found
+
+
+def mebibytes(quantity: str) -> int:
+    return int(quantity.removesuffix("Mi"))
 
 
 def environment(objects: list[Object]) -> dict[str, str]:
@@ -135,6 +140,17 @@ def test_no_container_has_more_rights_than_it_needs(folder: str, objects: list[O
         assert rights.get("runAsUser", pod["securityContext"].get("runAsUser")) == 65532
         assert "memory" in container["resources"]["limits"]
         assert container["resources"]["requests"].keys() == {"cpu", "memory"}
+
+
+@every_folder
+def test_the_memory_limit_allows_for_every_call_that_may_hold_its_body(
+    folder: str, objects: list[Object], tmp_path: Path
+) -> None:
+    assert folder in FOLDERS
+    read, resources = settings(objects, tmp_path), proxy(objects)["resources"]
+    assert mebibytes(resources["requests"]["memory"]) >= RESIDENT
+    held = read.max_in_flight * read.replay_buffer / 2**20
+    assert mebibytes(resources["limits"]["memory"]) >= RESIDENT + held
 
 
 @every_folder
