@@ -178,7 +178,8 @@ class Sidecar:
         sender = Sender(self.pool, self.keeper)
         self.relay = relay_for(settings, policy, sender=sender, gate=self.gate, clock=self._clock, lookout=self.lookout)
         self.reload = self._reloading(issuer)
-        status = Status(settings, VERSION, self._clock.wall(), readings, source.describe)
+        started, rules = self._clock.wall(), self.relay.authority
+        status = Status(settings, VERSION, started, readings, source.describe, lambda: rules.policy)
         await self._admin.serve(admin_runner(status, self._orders(), self._clock, key, CLOSING))
         await self._data.serve(data_runner(settings, self.relay, CLOSING), to_callers)
         self._renewal = self._task(self.keeper.run(), "token renewal")

@@ -60,6 +60,7 @@ def sections(view: View) -> dict[str, Markup]:
         "unsettled": _unsettled(view["unsettled"]),
         "minutes": _minutes(view["last_15_minutes"], view),
         "calls": joined((element("h2", "Calls"), _calls("The last ones", view["last_calls"], "No call yet."))),
+        "policy": _policy(view["policy"]),
         "about": _about(view),
         "settings": joined((element("h2", "Settings in force"), pairs(list(view["settings"].items())))),
     }
@@ -148,11 +149,20 @@ def _fetches(fetches: Sequence[View]) -> Markup:
     return table("Token fetches", headings, rows, "No token was fetched yet.")
 
 
+def _policy(policy: View) -> Markup:
+    rows = [
+        (caller["name"], caller["mode"], caller["operations"], ", ".join(caller["pays_out"]) or "nothing")
+        for caller in policy["callers"]
+    ]
+    file = policy["file"] or "No file: whoever reaches the listener may do everything but release payouts by date."
+    headings = ("Caller", "Mode", "Operations", "Pays out by")
+    return joined((element("h2", "Policy"), element("p", file), table("In force", headings, rows, "No caller at all.")))
+
+
 def _about(view: View) -> Markup:
     facts = [
         ("Version", view["version"]),
         ("Running since", clock(view["started"])),
-        ("Policy", view["policy"]),
         ("Credentials from", view["credentials"]),
         ("Log lines dropped", view["log_lines_dropped"]),
     ]

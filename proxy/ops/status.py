@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from proxy.config.effective import effective
 from proxy.ops.history import SLICE
 from proxy.ops.risks import risks
+from proxy.relay.grants import BY_DATE, KINDS
+from proxy.relay.operations import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,10 +20,12 @@ if TYPE_CHECKING:
     from proxy.config import Settings
     from proxy.ops.history import Slice
     from proxy.ops.readings import Readings
+    from proxy.relay.policy import Policy
 
 CALLS_SHOWN: Final = 20
 UNSETTLED_SHOWN: Final = 10
 _MILLI: Final = 1000.0
+_PAYING_OUT: Final = KINDS[Kind.MONEY_OUT.value] | {BY_DATE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,7 @@ class Status:
         started: when it began to listen, in seconds since the epoch.
         readings: what can be looked at.
         credentials: says where username and password come from.
+        policy: gives what is in force.
     """
 
     settings: Settings
@@ -41,6 +46,7 @@ class Status:
     started: float
     readings: Readings
     credentials: Callable[[], str]
+    policy: Callable[[], Policy]
 
     def view(self) -> dict[str, Any]:
         """Return everything, ready for JSON; times are seconds since the epoch, durations carry their unit."""
@@ -64,11 +70,26 @@ class Status:
                 "last": [asdict(call) for call in reversed(history.unsettled)][:UNSETTLED_SHOWN],
             },
             "last_15_minutes": _minutes(history.slices(now)),
-            "policy": str(self.settings.policy_file or "every operation but the token endpoints"),
+            "policy": self._policy(),
             "credentials": self.credentials(),
             "warnings": [risk.text for risk in risks(self.settings)],
             "log_lines_dropped": readings.lookout.log.lost,
             "settings": effective(self.settings),
+        }
+
+    def _policy(self) -> dict[str, Any]:
+        file, policy = self.settings.policy_file, self.policy()
+        return {
+            "file": None if file is None else str(file),
+            "callers": [
+                {
+                    "name": caller.name,
+                    "mode": caller.mode.value,
+                    "operations": len(caller.allowed - {BY_DATE}),
+                    "pays_out": sorted(caller.allowed & _PAYING_OUT),
+                }
+                for caller in policy.callers
+            ],
         }
 
     def _token(self, now: float) -> dict[str, Any]:

@@ -51,6 +51,23 @@ async def test_status_is_json_for_programs_and_a_page_for_browsers(relay: Runnin
     assert "Sandbox: play money" in text
 
 
+async def test_the_policy_in_force_stands_on_the_status_also_after_a_reload(
+    localpayment: Simulator, tmp_path: Path
+) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text('[callers.reports]\nanyone = true\nallow = ["read_only"]\n')
+    async with sidecar(settings_for(localpayment.url, policy_file=file)) as relay:
+        (caller,) = json.loads((await relay.admin("/status"))[1])["policy"]["callers"]
+        assert (caller["name"], caller["mode"], caller["pays_out"]) == ("reports", "enforce", [])
+        file.write_text('[callers.shop]\nanyone = true\nallow = ["create_payout"]\n')
+        assert (await relay.admin("/-/reload", "POST"))[0] == 200
+        policy = json.loads((await relay.admin("/status"))[1])["policy"]
+        _, html = await relay.admin("/status", headers={"Accept": "text/html"})
+    assert policy["callers"] == [{"name": "shop", "mode": "enforce", "operations": 1, "pays_out": ["create_payout"]}]
+    assert "shop" in html
+    assert str(file) in html
+
+
 async def test_an_unknown_outcome_stands_on_the_status_until_the_end_and_names_no_payment(
     relay: Running, localpayment: Simulator
 ) -> None:
@@ -150,6 +167,17 @@ async def test_a_key_that_cannot_be_used_ends_the_start(localpayment: Simulator,
     with pytest.raises(KeyFileError, match=r"PROXY_ADMIN_KEY_FILE=.*openssl rand"):
         async with Sidecar(settings_for(localpayment.url, admin_key_file=tmp_path / "key")):
             pass
+
+
+async def test_files_that_everybody_may_read_are_told_at_the_start(localpayment: Simulator, tmp_path: Path) -> None:
+    username, password = tmp_path / "username", tmp_path / "password"
+    username.write_text("merchant")
+    password.write_text("an-invented-password")
+    username.chmod(0o600)
+    password.chmod(0o644)
+    async with sidecar(settings_for(localpayment.url, credentials=FilesSource(username, password))) as relay:
+        (line,) = relay.lines("credentials.exposed")
+    assert line["text"] == f"{password} may be read by every user of this machine: chmod o-rwx {password}"
 
 
 async def test_reload_reads_the_credentials_anew_and_logs_in_with_them(localpayment: Simulator, tmp_path: Path) -> None:
