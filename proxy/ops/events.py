@@ -31,12 +31,15 @@ class Events:
         self._state: State | None = None
 
     def observe(self, record: Record) -> None:
-        """Write the one line of a request that is over, and one more if its answer gave our token away."""
+        """Write the one line of a request that is over, and one for each thing about it that deserves a look."""
         event = "request.relayed" if record.attempts else "request.refused"
         self._logger.log(_severity(record), event, **call_facts(record))
         if record.echoed:
             facts = {"request_id": record.request_id, "operation": record.operation, "place": record.echoed}
             self._logger.error("token.echoed", **facts, token_generation=record.generation)
+        if record.mesh_attempt > 1:
+            facts = {"request_id": record.request_id, "operation": record.operation, "outcome": record.outcome.value}
+            self._logger.warning("request.repeated_by_mesh", **facts, mesh_attempt=record.mesh_attempt)
 
     def fetched(self, report: Fetched) -> None:
         """Write that a token fetch ended."""

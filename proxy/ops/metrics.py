@@ -44,6 +44,7 @@ DENIALS: Final = (401, 403, 429)
 
 _ALL: Final = (*OPERATIONS, OTHER)
 _KINDS: Final = {operation.name: operation.kind.value for operation in _ALL}
+_MOVING_MONEY: Final = tuple(operation.name for operation in OPERATIONS if operation.moves_money)
 _WITH_EFFECTS: Final = tuple(operation.name for operation in _ALL if operation.has_effects)
 _STATUSES: Final = frozenset(status.value for status in HTTPStatus)
 
@@ -93,6 +94,9 @@ class Metrics:
             "caller_handshakes_refused", "Callers whose TLS handshake failed.", "cause"
         )
         self.echoes = make.counter("token_echoes", "Answers that held the very token that their call carried.")
+        self.mesh_repeats = make.counter(
+            "mesh_repeats", "Calls moving money that a mesh sent once more, by its own word.", "operation"
+        )
         self.token_fetches = make.counter("token_fetches", "Calls of the token endpoints.", "grant", "result")
         self.token_fetch_seconds = make.histogram(
             "token_fetch_duration_seconds", "Time that a call of a token endpoint took.", CALL_BUCKETS, "grant"
@@ -162,6 +166,8 @@ class Metrics:
             self.policy_reports.labels(record.policy).inc()
         if record.echoed:
             self.echoes.inc()
+        if record.mesh_attempt > 1:
+            self.mesh_repeats.labels(record.operation).inc()
 
     def fetched(self, report: Fetched) -> None:
         """Count a token fetch."""
@@ -188,6 +194,7 @@ class Metrics:
             (self.resends, product(Resend)),
             (self.policy_reports, product(Reported)),
             (self.handshakes_refused, product(Refusal)),
+            (self.mesh_repeats, product(_MOVING_MONEY)),
             (self.token_fetches, product(Grant, FetchResult)),
             (self.connects, product(ConnectResult)),
             (self.unsafe_options, product(OPTIONS)),

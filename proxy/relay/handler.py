@@ -204,6 +204,8 @@ class Relay:
         echo = Echo(token, masked=self._settings.redact_echoes)
         try:
             fields = headers_to_caller(echo.headers(answer.headers), request_id=record.request_id.encode("ascii"))
+            if self._settings.server_timing:
+                fields.append((b"Server-Timing", passage.timing(answer.exchange, self._sources.now())))
             reply.begin(answer.status, answer.reason, fields, body=answer.has_body, length=answer.length)
             for piece in pieces:
                 await reply.write(echo.piece(piece), complete=answer.complete)

@@ -118,6 +118,12 @@ class Passage:
         self.record.upstream_seconds += max((exchange.total_seconds or 0.0) - (self._waited - self._before), 0.0)
         self._before = self._waited
 
+    def timing(self, exchange: Exchange, now: float) -> bytes:
+        """Return what a Server-Timing field tells of the time until an answer began (W3C Server Timing section 2)."""
+        provider = self.record.upstream_seconds + (exchange.first_byte_seconds or 0.0) - (self._waited - self._before)
+        own = now - self.record.started - provider - self._waited
+        return b"own;dur=%.1f, localpayment;dur=%.1f" % (max(own, 0.0) * 1000, max(provider, 0.0) * 1000)
+
     def answered(self, status: int) -> None:
         """Note that Localpayment has answered."""
         self.record.status = status
