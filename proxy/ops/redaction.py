@@ -67,7 +67,8 @@ class KnownSecrets:
         return text
 
     def _arrange(self) -> None:
-        forms = {form for value in (*self._lasting, *self._passing) for form in _forms(value) if len(form) >= SHORTEST}
+        values = (value for value in (*self._lasting, *self._passing) if not _JWT.fullmatch(value))  # Masked anyway.
+        forms = {form for value in values for form in _forms(value) if len(form) >= SHORTEST}
         self._forms = tuple(sorted(forms, key=len, reverse=True))
 
 
