@@ -84,6 +84,15 @@ MONEY: Final = Row(
             bad_above=0.5,
             text="unknown, aborted: ask before repeating. orphaned: the caller left, the log has the answer.",
         ),
+        Panel(
+            "What must not happen, in the last hour",
+            (
+                Query(f"sum(increase({metric('token_echoes_total')}[1h]))", "tokens in answers"),
+                Query(f"sum(increase({metric('mesh_repeats_total')}[1h]))", "calls repeated by a mesh"),
+                Query(f"sum(increase({metric('policy_reports_total')}[1h]))", "calls that a policy only reports"),
+            ),
+            bad_above=0.5,
+        ),
         Panel("Calls by caller", (Query(rate("caller_requests_total", "caller"), "{{caller}}"),), "reqps"),
     ),
 )
