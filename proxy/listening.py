@@ -47,14 +47,15 @@ class Listening:
         self._listen = listen
         self._setting = setting
         self._sock: socket.socket
-        self._file: tuple[int, int] | None = None
+        self._file: int | None = None
         self._runner: web.BaseRunner | None = None
         self._tls = False
 
     async def __aenter__(self) -> Self:
         self._sock = await asyncio.to_thread(bind, self._listen, self._setting)
         if isinstance(self._listen, UnixAddress):
-            self._file = await asyncio.to_thread(_identity, self._listen.path)
+            # As long as it is open, no other file can be taken for it: inode numbers are given out again.
+            self._file = await asyncio.to_thread(os.open, self._listen.path, os.O_PATH | os.O_NOFOLLOW)
         return self
 
     async def __aexit__(
@@ -63,8 +64,9 @@ class Listening:
         if self._runner is not None:
             await self._runner.cleanup()
         self._sock.close()
-        if isinstance(self._listen, UnixAddress):
+        if isinstance(self._listen, UnixAddress) and self._file is not None:
             await asyncio.to_thread(_remove, self._listen.path, self._file)
+            self._file = None
 
     @property
     def url(self) -> str:
@@ -216,15 +218,12 @@ def _answers(path: Path) -> bool:
     return True
 
 
-def _identity(path: Path) -> tuple[int, int]:
-    status = path.lstat()
-    return status.st_dev, status.st_ino
-
-
-def _remove(path: Path, file: tuple[int, int] | None) -> None:
-    """Remove a socket file, unless a successor has put its own there."""
+def _remove(path: Path, file: int) -> None:
+    """Remove a socket file, unless a successor has put its own there; closes the descriptor."""
     try:
-        if _identity(path) == file:
+        if os.path.samestat(path.lstat(), os.fstat(file)):
             path.unlink()
     except FileNotFoundError:
         return
+    finally:
+        os.close(file)

@@ -34,7 +34,7 @@ def _is_remote(listen: Listen) -> bool:
 
 
 def _remote_data(settings: Settings) -> bool:
-    return _is_remote(settings.listen)
+    return _is_remote(settings.listen) and settings.tls_client_ca_file is None
 
 
 def _remote_admin(settings: Settings) -> bool:
@@ -53,6 +53,14 @@ def _no_policy(settings: Settings) -> bool:
     return settings.environment is Environment.PRODUCTION and settings.policy_file is None
 
 
+def _browsers_allowed(settings: Settings) -> bool:
+    return settings.allow_browsers
+
+
+def _no_sandbox(settings: Settings) -> bool:
+    return settings.sandbox == "off"
+
+
 def _short_drain(settings: Settings) -> bool:
     return settings.drain_timeout < _ANSWERS_TAKE
 
@@ -62,7 +70,8 @@ _RULES: Final[tuple[tuple[Risk, Callable[[Settings], bool]], ...]] = (
         Risk(
             "remote_data",
             "PROXY_LISTEN is reachable from other machines: whoever reaches it spends the account's money. "
-            "Listen on loopback or on a Unix socket, or let the network keep strangers out.",
+            "Ask for client certificates (PROXY_TLS_CLIENT_CA_FILE), listen on loopback or on a Unix socket, or let "
+            "the network keep strangers out.",
         ),
         _remote_data,
     ),
@@ -96,6 +105,21 @@ _RULES: Final[tuple[tuple[Risk, Callable[[Settings], bool]], ...]] = (
             "write a policy that allows what callers need.",
         ),
         _no_policy,
+    ),
+    (
+        Risk(
+            "browsers_allowed",
+            "PROXY_ALLOW_BROWSERS lets every page that a browser on this network opens call Localpayment: set it to "
+            "false, and call from a server.",
+        ),
+        _browsers_allowed,
+    ),
+    (
+        Risk(
+            "no_sandbox",
+            "PROXY_SANDBOX is off: a flaw in the sidecar would reach every file that its user may. Set it to auto.",
+        ),
+        _no_sandbox,
     ),
     (
         Risk(

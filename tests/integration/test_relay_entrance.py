@@ -1,0 +1,175 @@
+"""What gets as far as the policy: hosts, pages, a field that must be there, and no more connections than may be."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from proxy.config import UnixAddress
+from proxy.config.required_header import RequiredHeader
+from proxy.relay.connection import MOST_LEAVING
+from tests.callers import Certificates, on_socket
+from tests.origins import Caller, calling, greeting, localpayment, request, said
+from tests.sidecars import BOUND, settings_for, sidecar
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.origins import Localpayment
+    from tests.sidecars import Running
+
+BALANCE = "/api/accounts/032.840.00000001/balance"
+FIELD = RequiredHeader("X-Internal", "yes")
+
+
+@pytest.fixture
+async def there() -> AsyncIterator[Localpayment]:
+    async with localpayment(greeting) as origin:
+        yield origin
+
+
+# A field that must be there
+
+
+@pytest.mark.parametrize(
+    "fields", [[], ["X-Internal: no"], ["X-Internal: YES"], ["X-Internal: yes"] * 2, ["X-Internals: yes"]]
+)
+async def test_without_the_required_field_nothing_is_sent(there: Localpayment, fields: list[str]) -> None:
+    async with sidecar(settings_for(there.url, required_header=FIELD)) as relay:
+        answer = await said(relay, request("GET", BALANCE, *fields))
+        assert (answer.status, answer.problem["code"], answer.problem["outcome"]) == (
+            412,
+            "header_required",
+            "rejected",
+        )
+        assert b"internal" not in answer.raw.lower()
+        assert there.calls == b""
+
+
+async def test_the_required_field_lets_a_call_pass_and_stays_behind(there: Localpayment) -> None:
+    async with sidecar(settings_for(there.url, required_header=FIELD)) as relay:
+        answer = await said(relay, request("GET", BALANCE, "x-internal: yes", "X-Capture: true"))
+        assert answer.status == 200
+        assert b"internal" not in there.calls.lower()
+        assert b"X-Capture: true" in there.calls
+
+
+# Pages and hosts
+
+
+async def test_a_page_is_refused_unless_browsers_are_allowed(there: Localpayment) -> None:
+    page = request("GET", BALANCE, "Origin: https://shop.example", "Sec-Fetch-Site: cross-site")
+    async with sidecar(settings_for(there.url)) as relay:
+        assert (await said(relay, page)).problem["code"] == "browser_forbidden"
+        assert there.calls == b""
+    async with sidecar(settings_for(there.url, allow_browsers=True)) as relay:
+        answer = await said(relay, page)
+        assert answer.status == 200
+        assert not [name for name in answer.headers if name.startswith("access-control-")]
+        assert relay.value("unsafe_option_enabled", option="browsers_allowed") == 1
+
+
+@pytest.mark.parametrize(
+    ("allowed", "host", "status"),
+    [
+        (None, "localhost", 200),
+        (None, "api.stage.localpayment.com", 200),
+        (None, "sidecar:99", 200),
+        (None, "two hosts", 400),
+        ({"sidecar"}, "localhost", 200),
+        ({"sidecar"}, "sidecar:1", 200),
+        ({"sidecar"}, "evil.example", 403),
+    ],
+)
+async def test_on_a_socket_file_any_host_is_right_unless_hosts_are_named(
+    there: Localpayment, tmp_path: Path, allowed: set[str] | None, host: str, status: int
+) -> None:
+    path = tmp_path / "proxy.sock"
+    hosts = None if allowed is None else frozenset(allowed)
+    async with (
+        sidecar(settings_for(there.url, listen=UnixAddress(path), allowed_hosts=hosts)),
+        on_socket(path) as session,
+        session.get(BALANCE, headers={"Host": host}) as answer,
+    ):
+        assert answer.status == status
+
+
+# Connections
+
+
+async def silent(relay: Running, stack: contextlib.AsyncExitStack, count: int) -> list[Caller]:
+    """Open connections that say nothing, and be sure that the sidecar has them."""
+    callers = [await stack.enter_async_context(calling(relay)) for _ in range(count)]
+    for caller in callers:
+        await caller.send(request("GET", "/").replace(b"Connection: close\r\n", b""))
+        await caller.one()
+    return callers
+
+
+async def test_a_connection_too_many_is_told_so_at_once_and_closed(there: Localpayment) -> None:
+    settings = settings_for(there.url, max_connections=3)
+    async with sidecar(settings) as relay, contextlib.AsyncExitStack() as stack:
+        first, *_ = await silent(relay, stack, 3)
+        async with calling(relay) as surplus:
+            answer = await surplus.rest()
+        assert (answer.status, answer.problem["code"], answer.problem["outcome"]) == (503, "overloaded", "not_sent")
+        assert answer.headers["connection"] == "close"
+        assert "PROXY_MAX_CONNECTIONS (3)" in str(answer.problem["detail"])
+        async with calling(relay) as eager:
+            await eager.send(request("POST", "/api/payout", body=b"x" * 100_000))
+            assert (await eager.rest()).status == 503, "what a caller sends does not keep it from reading its answer"
+        assert b"/api/payout" not in there.calls
+        assert relay.value("refusals_total", code="overloaded") == 2
+
+        await first.send(request("GET", BALANCE).replace(b"Connection: close\r\n", b""))
+        assert (await first.one()).status == 200, "those that are there go on"
+        first.leave()
+        assert await until_taken(relay) == 200
+
+
+async def until_taken(relay: Running) -> int:
+    """Call again until a place is free: the sidecar learns of a caller's end by itself."""
+    async with asyncio.timeout(BOUND):
+        while (answer := await said(relay, request("GET", BALANCE))).status == 503:
+            pass
+    return answer.status
+
+
+async def test_a_flood_of_connections_is_closed_without_waiting_for_its_goodbyes(there: Localpayment) -> None:
+    settings = settings_for(there.url, max_connections=1)
+    async with sidecar(settings) as relay, contextlib.AsyncExitStack() as stack:
+        await silent(relay, stack, 1)
+        flood = [await stack.enter_async_context(calling(relay)) for _ in range(MOST_LEAVING + 20)]
+        answers = await asyncio.gather(*(caller.rest() for caller in flood))
+        assert {answer.status for answer in answers} == {503}
+        assert (await relay.admin("/livez"))[0] == 200
+        for caller in flood:
+            caller.leave()
+        assert relay.value("refusals_total", code="overloaded") == len(flood)
+
+
+async def test_a_connection_too_many_is_told_so_over_tls(there: Localpayment, tmp_path: Path) -> None:
+    certificates = Certificates(tmp_path)
+    settings: dict[str, Any] = {**certificates.settings, "max_connections": 1}
+    async with sidecar(settings_for(there.url, **settings)) as relay:
+        host, port = relay.url.removeprefix("https://").split(":")
+        tls = certificates.client()
+
+        async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+            return await asyncio.open_connection(host, int(port), ssl=tls, server_hostname=host)
+
+        reader, writer = await connect()
+        writer.write(request("GET", "/").replace(b"Connection: close\r\n", b""))
+        assert (await Caller(reader, writer).one()).status == 200
+        surplus, other = await connect()
+        async with asyncio.timeout(BOUND):
+            head, _, body = (await surplus.read()).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 503 ")
+        assert json.loads(body)["code"] == "overloaded"
+        writer.close()
+        other.close()
