@@ -90,6 +90,13 @@ async def localpayment(
         yield there
 
 
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until it is so."""
+    async with asyncio.timeout(BOUND):
+        while not condition():  # noqa: ASYNC110 - what is waited for, such as a line in a log, tells nobody
+            await asyncio.sleep(0.001)
+
+
 async def greeting(wire: Wire) -> None:
     """Answer every call with HELLO."""
     while True:

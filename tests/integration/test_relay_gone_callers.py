@@ -13,11 +13,11 @@ from proxy.config.addresses import EgressProxy
 from proxy.simulator.faults import Fault, Kind
 from proxy.simulator.server import Simulator
 from tests.integration.test_upstream_harness import Wire, origin
-from tests.origins import HELLO, Answered, calling, greeting, hand_out, localpayment, request
+from tests.origins import HELLO, Answered, calling, greeting, hand_out, localpayment, request, until
 from tests.sidecars import BOUND, Running, settings_for, sidecar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
 READ = request("GET", "/api/resources/banks")
 PAYOUT = request("POST", "/api/payout", body=b'{"externalId": "order-1"}')
@@ -44,12 +44,6 @@ class Held:
             await wire.send(self.answer)
         gone.cancel()
         going.cancel()
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(BOUND):
-        while not condition():  # noqa: ASYNC110 - what is waited for is a line in a log, which tells nobody
-            await asyncio.sleep(0.001)
 
 
 async def the_line(relay: Running) -> dict[str, Any]:
