@@ -11,7 +11,7 @@ import json
 import time
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 import jwt
@@ -22,8 +22,6 @@ from tests.sidecars import BOUND
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Awaitable, Callable
-
-    from tests.sidecars import Running
 
 TOKEN_CALL = b"POST /api/token/"
 KEY = "invented, and long enough for what RFC 7518 asks of HS256"
@@ -159,6 +157,13 @@ class Answered:
         return rest
 
 
+class Reached(Protocol):
+    """A sidecar; tests.sidecars.Running is one."""
+
+    @property
+    def url(self) -> str: ...
+
+
 class Caller:
     """A caller on a raw connection."""
 
@@ -200,7 +205,7 @@ class Caller:
 
 
 @contextlib.asynccontextmanager
-async def calling(relay: Running) -> AsyncIterator[Caller]:
+async def calling(relay: Reached) -> AsyncIterator[Caller]:
     """Connect to the sidecar."""
     where = urlsplit(relay.url)
     reader, writer = await asyncio.open_connection(where.hostname, where.port)
@@ -210,7 +215,7 @@ async def calling(relay: Running) -> AsyncIterator[Caller]:
         writer.close()
 
 
-async def said(relay: Running, request: bytes) -> Answered:
+async def said(relay: Reached, request: bytes) -> Answered:
     """Send a request that ends its connection; return all that came."""
     async with calling(relay) as caller:
         await caller.send(request)
