@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Self
 from proxy.clock import SystemClock
 from proxy.credentials.sources import open_source
 from proxy.credentials.watch import Reloaded, Watch
+from proxy.hardening import Hardening
 from proxy.listening import Listening
 from proxy.ops.admin import Orders
 from proxy.ops.health import Health
@@ -58,6 +59,7 @@ class Sidecar:
     Args:
         settings: all of them.
         reread: reads them anew for a reload; without it they stay as they are.
+        hardening: what the process has given up.
         clock: the time.
         log: where to; by default stdout.
 
@@ -76,11 +78,13 @@ class Sidecar:
         settings: Settings,
         *,
         reread: Callable[[], Settings] | None = None,
+        hardening: Hardening | None = None,
         clock: Clock | None = None,
         log: Log | None = None,
     ) -> None:
         self.settings = settings
         self._reread = reread or (lambda: settings)
+        self._hardening = hardening or Hardening()
         self.log = log or open_log(settings.log_level, settings.log_format)
         self.logger = self.log.logger
         self.metrics = Metrics(VERSION)
@@ -171,7 +175,7 @@ class Sidecar:
         issuer = await self._exits.enter_async_context(Issuer(settings.origin, self._clock, tls, settings.egress_proxy))
         self.keeper = token_keeper(settings, Witness(issuer, self.log.known), credentials, self._clock, self._reported)
         self.health = Health(self.keeper)
-        readings = Readings(self.gate, self.pool, self.keeper, self.health, self.lookout)
+        readings = Readings(self.gate, self.pool, self.keeper, self.health, self.lookout, self._hardening)
         declare_readings(self.metrics.instruments, readings)
         self.metrics.credentials_loaded.set(self._clock.wall())
         self._watch = Watch(source, held=credentials, clock=self._clock, report=self._looked)
@@ -184,7 +188,8 @@ class Sidecar:
         await self._data.serve(data_runner(settings, self.relay, CLOSING), to_callers)
         self._renewal = self._task(self.keeper.run(), "token renewal")
         self._watching = self._task(self._watch.run(), "credentials watch")
-        self.lookout.started(settings, source, version=VERSION, data=self.url, admin=self.admin_url)
+        facts = {"version": VERSION, "data": self.url, "admin": self.admin_url, "sandbox": str(self._hardening)}
+        self.lookout.started(settings, source, **facts)
 
     def _orders(self) -> Orders:
         return Orders(

@@ -6,33 +6,40 @@ The first SIGTERM or SIGINT drains; a second one ends the process at once, and s
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import uvloop
 
 from proxy.app import KeeperDiedError, Sidecar
 from proxy.config import load_settings
+from proxy.config.sidecar_settings import CONFIG_FILE
+from proxy.hardening import forget, harden
 from proxy.ops.logs import open_log
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, MutableMapping
 
     from proxy.config import Settings
+    from proxy.hardening import Hardening
     from proxy.ops.logs import Log
 
 EXIT_FINE: Final = 0
 EXIT_FAILED: Final = 1
+OTHER_FILES: Final = 64  # listeners, logs, files that are read anew, connections to the token endpoints
 FLUSHING: Final = 1.0  # seconds for the last lines of the log; whoever reads it may be gone
 
 
-def serve(settings: Settings, environ: Mapping[str, str] | None = None) -> int:
+def serve(settings: Settings, environ: MutableMapping[str, str] | None = None) -> int:
     """Run the sidecar until it is told to stop.
 
     Args:
         settings: all of them.
-        environ: where a reload reads them anew; without it a reload leaves them as they are.
+        environ: what a reload reads them anew from, and what secrets are removed from; without it a reload leaves them
+            as they are.
 
     Returns:
         The process's exit code: 0 when every call in flight ended in time, else 1.
@@ -40,18 +47,39 @@ def serve(settings: Settings, environ: Mapping[str, str] | None = None) -> int:
     Raises:
         BindError, CredentialSourceError, ValueError: as Sidecar does on entering.
     """
+    reread: Callable[[], Settings] | None = None
+    more: tuple[Path, ...] = ()
+    if environ is not None:
+        held = dict(environ)
+        reread = partial(load_settings, held)
+        more = (Path(held[CONFIG_FILE]),) if held.get(CONFIG_FILE) else ()
+        forget(environ)
+    hardening = harden(settings, more)
     log = open_log(settings.log_level, settings.log_format)
+    needed = settings.max_connections + settings.max_in_flight + OTHER_FILES
+    allowed = _open_files(needed)
+    if allowed < needed:
+        log.logger.warning("descriptors.too_few", needed=needed, allowed=allowed)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_serve(settings, environ, log))
+            return runner.run(_serve(settings, reread, hardening, log))
     finally:
         log.close(FLUSHING)
 
 
-async def _serve(settings: Settings, environ: Mapping[str, str] | None, log: Log) -> int:
+def _open_files(needed: int) -> int:
+    """Let the process open so many files, as far as it may; return how many those are."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return needed
+    allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return allowed
+
+
+async def _serve(settings: Settings, reread: Callable[[], Settings] | None, hardening: Hardening, log: Log) -> int:
     loop, main = asyncio.get_running_loop(), asyncio.current_task()
-    reread = None if environ is None else partial(load_settings, environ)
-    async with Sidecar(settings, reread=reread, log=log) as sidecar:
+    async with Sidecar(settings, reread=reread, hardening=hardening, log=log) as sidecar:
 
         def told() -> None:
             if sidecar.stopping.is_set() and main is not None:

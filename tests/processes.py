@@ -60,6 +60,8 @@ class Running:
 def cleaned(settings: Mapping[str, str]) -> dict[str, str]:
     """An environment with these settings and nothing of the tester's, but for what coverage needs in a child."""
     kept = {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("COVERAGE_")}
+    if len(kept) > 1:
+        kept["PROXY_SANDBOX"] = "off"  # a confined process cannot write what coverage has measured
     return {**kept, **settings}
 
 

@@ -35,6 +35,10 @@ LABELS: Final = {
     "result": "how it ended",
     "state": "what it is in",
     "option": "the option's name",
+    "files": "`confined` by Landlock, `off`, `unavailable`, `helpers` when the source of the credentials runs or reads "
+    "what only it knows",
+    "dumps": "`true` when no core is dumped and no process of the same user may look in, `false`",
+    "privileges": "`true` when no program can bring new ones, `false`",
     "version": "of the sidecar",
     "python": "version of the interpreter",
 }

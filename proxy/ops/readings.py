@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from proxy.tokens.lifecycle import State
 
 if TYPE_CHECKING:
+    from proxy.hardening import Hardening
     from proxy.ops.health import Health
     from proxy.ops.instruments import Instruments
     from proxy.ops.lookout import Lookout
@@ -26,6 +27,7 @@ class Readings:
     keeper: Keeper
     health: Health
     lookout: Lookout
+    hardening: Hardening
 
     def is_in(self, state: State) -> float:
         """1 when the token is in this state, else 0."""
@@ -39,6 +41,9 @@ class Readings:
 def declare_readings(make: Instruments, readings: Readings) -> None:
     """Declare what is read at each scrape."""
     keeper, pool, health, lookout = readings.keeper, readings.pool, readings.health, readings.lookout
+    sandbox = make.gauge("sandbox_info", "What the process gave up before it listened.", "files", "dumps", "privileges")
+    given_up = readings.hardening
+    sandbox.labels(given_up.files.value, str(given_up.dumps).lower(), str(given_up.privileges).lower()).set(1)
     make.gauge("in_flight_requests", "Requests being relayed now.").set_function(lambda: readings.gate.in_flight)
     make.gauge("in_flight_limit", "Requests that are relayed at once at most.").set_function(
         lambda: readings.gate.limit

@@ -57,7 +57,8 @@ def test_every_metric_that_was_promised_is_there_with_its_labels() -> None:
 
 
 def test_every_label_that_is_explained_is_used() -> None:
-    assert {label for metric in Metrics("1").declared for label in metric.labels} | {"state"} == set(LABELS)
+    of_readings = {"state", "files", "dumps", "privileges"}
+    assert {label for metric in Metrics("1").declared for label in metric.labels} | of_readings == set(LABELS)
 
 
 def test_50_000_random_paths_and_methods_make_no_series() -> None:
