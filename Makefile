@@ -11,6 +11,11 @@ UPGRADE ?=
 IMAGE ?= localpayment-proxy:dev
 BASE ?=
 UV ?= $(BIN)/uv
+DIST ?= dist/release
+SIGN ?=
+# As they are written: an expression with another licence in it is another one.
+LICENCES := Apache-2.0;Apache Software License;Apache-2.0 AND BSD-2-Clause;Apache-2.0 AND MIT;BSD-3-Clause;MIT;MIT License;\
+MIT OR Apache-2.0;PSF-2.0;Python Software Foundation License
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 # A package without wheels is built with what build.txt pins, not with what pip would fetch unasked.
@@ -23,7 +28,7 @@ PART := $(LOCK) --constraint requirements/dev.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint types imports coverage hygiene soak bench lock audit image clean
+.PHONY: help demo test check lint types imports coverage hygiene docs soak bench lock audit licences dist image clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,7 +39,7 @@ demo: $(VENV)/.run ## start a simulated Localpayment and the sidecar, walk throu
 test: $(VENV)/.test ## run the tests; ARGS are pytest's
 	$(BIN)/python -m pytest $(ARGS)
 
-check: lint types imports hygiene coverage ## do all that CI does
+check: lint types imports hygiene docs licences coverage ## do all that CI does
 
 lint: $(VENV)/.dev ## look for mistakes, and for text that the formatter would change
 	$(BIN)/ruff check
@@ -55,6 +60,10 @@ hygiene: $(VENV)/.test ## look for what must never be committed
 soak: $(VENV)/.test ## ten minutes of calls while the token endpoints fail 30 % of the time, twice
 	SOAK_SECONDS=$${SOAK_SECONDS:-600} $(BIN)/python -m pytest tests/soak -s $(ARGS)
 
+docs: $(VENV)/.dev ## build the docs site into dist/site/html; fails on a link that leads nowhere
+	$(BIN)/python -m tests.docs_site dist/site
+	$(BIN)/zensical build --strict --clean --config-file dist/site/mkdocs.yml
+
 bench: $(VENV)/.test ## measure
 	$(BIN)/python -m pytest tests/benchmarks $(ARGS)
 
@@ -68,6 +77,18 @@ lock: | $(UV) ## write requirements/*.txt anew from pyproject.toml; UPGRADE=1 ta
 
 audit: $(VENV)/.dev ## ask the public advisory service about every pinned package; needs the internet
 	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements/dev.txt
+
+licences: $(VENV)/.dev ## list the licences of what the product runs on; fails on one that nobody agreed to
+	@$(BIN)/pip-licenses --from=mixed --order=license --allow-only '$(LICENCES)' \
+		--packages $$(sed -n 's/^\([A-Za-z0-9._-]*\)==.*/\1/p' requirements/run.txt)
+
+dist: $(VENV)/.dev ## make what is released into DIST: packages, list of contents, checksums; SIGN= a key that signs them
+	rm -rf $(DIST)
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m hatchling build --directory $(DIST)
+	$(BIN)/cyclonedx-py requirements requirements/run.txt --pyproject pyproject.toml --output-reproducible \
+		--output-format JSON --output-file $(DIST)/sbom.cdx.json
+	cd $(DIST) && sha256sum -- * > SHA256SUMS
+	$(if $(SIGN),ssh-keygen -Y sign -n localpayment-proxy-release -f $(SIGN) $(DIST)/SHA256SUMS)
 
 image: ## build the container image with docker, podman or buildah; BASE= another base image, IMAGE= its name
 	@if docker info >/dev/null 2>&1; then set -- docker build; \
