@@ -93,7 +93,7 @@ _RULES: Final[tuple[tuple[Risk, Callable[[Settings], bool]], ...]] = (
     (
         Risk(
             "password_in_environment",
-            "The password stands in the environment, which every process of this user can read: "
+            "The password stands in the environment, which pod specifications, `docker inspect` and unit files show: "
             "mount it, and name the file in LOCALPAYMENT_PASSWORD_FILE.",
         ),
         _password_in_environment,
