@@ -87,7 +87,7 @@ class Sidecar:
         self._hardening = hardening or Hardening()
         self.log = log or open_log(settings.log_level, settings.log_format)
         self.logger = self.log.logger
-        self.metrics = Metrics(VERSION)
+        self.metrics = Metrics(VERSION, settings.environment.value)
         self.gate = Gate(settings.max_in_flight)
         self.stopping = asyncio.Event()
         self._clock = clock or SystemClock()

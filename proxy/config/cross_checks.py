@@ -68,6 +68,13 @@ def tls_problems(certificate: Path | None, key: Path | None, client_ca: Path | N
                 yield Problem(name, None, f"required beside {given}: name the file, or remove {given}")
 
 
+def audit_problems(log: object | None, key: Path | None) -> Iterator[Problem]:
+    """Whether the key of the audit stream's hashes has a stream to hash for."""
+    if key is not None and log is None:
+        text = "has no effect without PROXY_AUDIT_LOG: set that, to a path or to stdout, or remove this one"
+        yield Problem("PROXY_AUDIT_KEY_FILE", str(key), text)
+
+
 def _overlap(one: Listen, other: Listen) -> bool:
     match one, other:
         case UnixAddress(), UnixAddress():

@@ -114,6 +114,8 @@ def _rules(fields: Fields, written: frozenset[str]) -> Iterator[tuple[tuple[str,
     yield ("PROXY_LISTEN", "PROXY_ADMIN_LISTEN"), found
     files = (fields.proxy_tls_cert_file, fields.proxy_tls_key_file, fields.proxy_tls_client_ca_file)
     yield cross_checks.TLS_FILES, cross_checks.tls_problems(*files)
+    found = cross_checks.audit_problems(fields.proxy_audit_log, fields.proxy_audit_key_file)
+    yield ("PROXY_AUDIT_LOG", "PROXY_AUDIT_KEY_FILE"), found
 
 
 def _settings(fields: Fields) -> Settings:

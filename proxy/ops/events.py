@@ -54,6 +54,7 @@ class Events:
                 headroom_s=headroom,
                 clock_skew_s=skew,
                 next_in_s=round(report.retry_in, 1),
+                offered=report.offered,
             )
             return
         refused = report.result is FetchResult.REFUSED
@@ -65,11 +66,13 @@ class Events:
             reason=report.reason,
             fault=Fault.CREDENTIALS.value if refused else Fault.UPSTREAM.value,
             retry_in_s=round(report.retry_in, 3),
+            offered=report.offered,
         )
 
     def disputed(self, report: Disputed) -> None:
         """Write that the API refused a token."""
-        self._logger.warning("token.disputed", token_generation=report.generation, renewing=report.renewing)
+        facts = {"token_generation": report.generation, "renewing": report.renewing, "lagging": report.lagging}
+        self._logger.warning("token.disputed", **facts)
 
     def state(self, state: State) -> None:
         """Write that the token is in another state than when this was last told."""

@@ -40,6 +40,7 @@ LABELS: Final = {
     "dumps": "`true` when no core is dumped and no process of the same user may look in, `false`",
     "privileges": "`true` when no program can bring new ones, `false`",
     "version": "of the sidecar",
+    "environment": "`sandbox`, `production`",
     "python": "version of the interpreter",
 }
 

@@ -46,13 +46,14 @@ _ALL: Final = (*OPERATIONS, OTHER)
 _KINDS: Final = {operation.name: operation.kind.value for operation in _ALL}
 _MOVING_MONEY: Final = tuple(operation.name for operation in OPERATIONS if operation.moves_money)
 _WITH_EFFECTS: Final = tuple(operation.name for operation in _ALL if operation.has_effects)
+_BUILD: Final = ("version", "python", "environment")
 _STATUSES: Final = frozenset(status.value for status in HTTPStatus)
 
 
 class Metrics:
     """What is counted."""
 
-    def __init__(self, version: str) -> None:
+    def __init__(self, version: str, environment: str) -> None:
         self.instruments = make = Instruments()
         self.requests = make.counter(
             "requests", "Requests that ended, by what became of them.", "operation", "method", "status", "outcome"
@@ -118,8 +119,8 @@ class Metrics:
         self._kinds = make.gauge(
             "operation_info", "1 for each operation of the catalogue; tells its kind.", "operation", "kind"
         )
-        build = make.gauge("build_info", "What is running.", "version", "python")
-        build.labels(version, platform.python_version()).set(1)
+        build = make.gauge("build_info", "What is running, and for which Localpayment.", *_BUILD)
+        build.labels(version, platform.python_version(), environment).set(1)
         self._begin()
         self._request_children: dict[tuple[str, str, int, str], Counter] = {}
         self._caller_children: dict[tuple[str, str], Counter] = {}

@@ -209,7 +209,12 @@ SIDECAR: Final = Row(
         ),
         Panel(
             "What runs",
-            (Query(f"count by (version, python) ({metric('build_info')})", "{{version}}, Python {{python}}"),),
+            (
+                Query(
+                    f"count by (environment, version, python) ({metric('build_info')})",
+                    "{{environment}}: {{version}}, Python {{python}}",
+                ),
+            ),
         ),
     ),
 )

@@ -36,7 +36,7 @@ do about each alert.
 
 def reference() -> str:
     """Return the page, Markdown that ends with a newline."""
-    metrics = Metrics("0")
+    metrics = Metrics("0", "sandbox")
     declare_readings(metrics.instruments, cast("Readings", _Nobody()))
     used = sorted({label for metric in metrics.declared for label in metric.labels})
     return "\n".join(

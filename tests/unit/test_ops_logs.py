@@ -116,6 +116,21 @@ def test_a_token_fetch_says_how_it_ended_and_what_comes_next() -> None:
     assert (refused["level"], refused["fault"], refused["grant"]) == ("error", "credentials", "password")
 
 
+@pytest.mark.parametrize("result", [FetchResult.GRANTED, FetchResult.REFUSED])
+def test_a_fetch_says_whether_new_credentials_were_tried_beside_those_in_use(result: FetchResult) -> None:
+    book = Book()
+    for offered in (False, True):
+        book.events.fetched(fetched(result=result, offered=offered))
+    assert [line["offered"] for line in book.lines] == [False, True]
+
+
+def test_a_dispute_says_whether_the_token_is_renewed_or_tried_once_more() -> None:
+    book = Book()
+    book.events.disputed(Disputed(3, renewing=True))
+    book.events.disputed(Disputed(4, renewing=False, lagging=True))
+    assert [(line["renewing"], line["lagging"]) for line in book.lines] == [(True, False), (False, True)]
+
+
 def test_a_state_is_told_when_it_changes() -> None:
     book = Book()
     for state in (State.VALID, State.VALID, State.EXPIRED):

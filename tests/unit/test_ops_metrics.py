@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import platform
 import random
 import re
 import string
@@ -58,11 +59,13 @@ def test_every_metric_that_was_promised_is_there_with_its_labels() -> None:
 
 def test_every_label_that_is_explained_is_used() -> None:
     of_readings = {"state", "files", "dumps", "privileges"}
-    assert {label for metric in Metrics("1").declared for label in metric.labels} | of_readings == set(LABELS)
+    assert {label for metric in Metrics("1", "sandbox").declared for label in metric.labels} | of_readings == set(
+        LABELS
+    )
 
 
 def test_50_000_random_paths_and_methods_make_no_series() -> None:
-    metrics, chance = Metrics("1"), random.Random(5)  # noqa: S311 - repeatable test data
+    metrics, chance = Metrics("1", "sandbox"), random.Random(5)  # noqa: S311 - repeatable test data
     metrics.observe(record(operation="other", method="GET", status=404))
     before = series(metrics)
     for _ in range(50_000):
@@ -72,7 +75,7 @@ def test_50_000_random_paths_and_methods_make_no_series() -> None:
 
 
 def test_a_status_that_http_does_not_define_is_counted_by_its_class() -> None:
-    metrics = Metrics("1")
+    metrics = Metrics("1", "sandbox")
     for status in range(200, 600):
         metrics.observe(record(status=status))
     labels = {"operation": "create_payout", "method": "POST", "outcome": "answered"}
@@ -84,7 +87,7 @@ def test_a_status_that_http_does_not_define_is_counted_by_its_class() -> None:
 
 
 def test_callers_beyond_the_64th_share_a_series() -> None:
-    metrics = Metrics("1")
+    metrics = Metrics("1", "sandbox")
     for number in range(MOST_CALLERS + 10):
         metrics.observe(record(caller=f"caller-{number}"))
     assert value(metrics, "caller_requests_total", caller="caller-0", kind="money_out") == 1
@@ -92,7 +95,7 @@ def test_callers_beyond_the_64th_share_a_series() -> None:
 
 
 def test_what_an_alert_counts_exists_before_it_happens() -> None:
-    metrics = Metrics("1")
+    metrics = Metrics("1", "sandbox")
     assert value(metrics, "unsettled_calls_total", operation="create_payout", outcome="unknown") == 0
     assert value(metrics, "refusals_total", code="operation_forbidden") == 0
     assert value(metrics, "upstream_denials_total", status="403") == 0
@@ -102,7 +105,7 @@ def test_what_an_alert_counts_exists_before_it_happens() -> None:
 
 
 def test_one_call_is_counted_in_everything_that_concerns_it() -> None:
-    metrics = Metrics("1")
+    metrics = Metrics("1", "sandbox")
     sizes = {"request_bytes": 100, "response_bytes": 50, "total_seconds": 0.3, "upstream_seconds": 0.2}
     metrics.observe(
         record(**sizes, resends=[Resend.TOKEN], code="upstream_timeout", outcome=Outcome.UNKNOWN, status=504)
@@ -118,7 +121,7 @@ def test_one_call_is_counted_in_everything_that_concerns_it() -> None:
 
 
 def test_a_denial_is_counted_as_localpayments_only_when_it_was() -> None:
-    metrics = Metrics("1")
+    metrics = Metrics("1", "sandbox")
     metrics.observe(record(status=403))
     metrics.observe(record(status=403, outcome=Outcome.REJECTED, code="operation_forbidden", attempts=0))
     assert value(metrics, "upstream_denials_total", status="403") == 1
@@ -126,13 +129,13 @@ def test_a_denial_is_counted_as_localpayments_only_when_it_was() -> None:
 
 
 def test_a_read_whose_outcome_is_unknown_is_not_unsettled() -> None:
-    metrics = Metrics("1")
+    metrics = Metrics("1", "sandbox")
     metrics.observe(record(operation="get_balance", outcome=Outcome.UNKNOWN))
     assert value(metrics, "unsettled_calls_total", operation="get_balance", outcome="unknown") is None
 
 
 def test_a_fetch_is_counted_with_its_headroom_and_skew() -> None:
-    metrics = Metrics("1")
+    metrics = Metrics("1", "sandbox")
     facts: dict[str, Any] = {"seconds": 0.1, "generation": 1, "reason": "", "status": None, "retry_in": 1.0}
     metrics.fetched(Fetched(Grant.REFRESH, FetchResult.GRANTED, headroom=-1.0, skew=2.5, **facts))
     metrics.fetched(Fetched(Grant.REFRESH, FetchResult.TIMEOUT, headroom=None, skew=None, **facts))
@@ -141,6 +144,11 @@ def test_a_fetch_is_counted_with_its_headroom_and_skew() -> None:
     assert value(metrics, "clock_skew_seconds") == 2.5
 
 
+def test_what_runs_is_told_with_the_environment_that_it_pays_in() -> None:
+    labels = {"version": "1", "python": platform.python_version(), "environment": "sandbox"}
+    assert value(Metrics("1", "sandbox"), "build_info", **labels) == 1
+
+
 def test_a_scrape_is_small() -> None:
-    assert series(Metrics("1")) < 1500
+    assert series(Metrics("1", "sandbox")) < 1500
     assert "operation_forbidden" in codes()

@@ -1,0 +1,49 @@
+"""CI installs what tests would be skipped without, and leaves nothing running."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / ".ci" / "run"
+PACKAGES = set(re.findall(r'^  "([\w-]+):', SCRIPT.read_text(), re.MULTILINE))
+SKIPPING = sorted(
+    {
+        (page.name, package)
+        for page in (ROOT / "tests").rglob("test_*.py")
+        for package in re.findall(r"\bapt-get install ([\w-]+)", page.read_text())
+    }
+)
+
+
+def sourced(commands: str, folder: Path) -> str:
+    """Run commands with the functions of the script, and with a folder of the test's in place of /usr/sbin."""
+    functions = SCRIPT.read_text().partition("mapfile")[0].replace("/usr/sbin", str(folder))
+    text = functions.replace('cd "$(dirname', ': "$(dirname')
+    done = subprocess.run(["bash", "-c", text + commands], capture_output=True, check=True, text=True, timeout=20)  # noqa: S607 - from PATH
+    return done.stdout
+
+
+def test_some_test_is_skipped_without_something() -> None:
+    assert {"prometheus", "chromium"} <= {package for _, package in SKIPPING}
+
+
+@pytest.mark.parametrize(("page", "package"), SKIPPING)
+def test_what_a_test_is_skipped_without_is_installed(page: str, package: str) -> None:
+    assert package in PACKAGES, f"{page} is skipped in CI"
+
+
+def test_no_service_of_an_installed_package_is_started(tmp_path: Path) -> None:
+    said = sourced('forbid_services; "$policy" || echo $?', tmp_path)
+    assert said == "101\n"
+    assert not list(tmp_path.iterdir()), "what forbids services outlives the script"
+
+
+def test_what_forbids_services_already_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "policy-rc.d").write_text("of the image\n")
+    sourced("forbid_services", tmp_path)
+    assert (tmp_path / "policy-rc.d").read_text() == "of the image\n"

@@ -1,0 +1,48 @@
+"""What is right alone and wrong together is told, with the fix."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from proxy.config import SettingsError, load_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SANDBOX = {
+    "LOCALPAYMENT_ENVIRONMENT": "sandbox",
+    "LOCALPAYMENT_USERNAME": "name",
+    "LOCALPAYMENT_PASSWORD": "word",
+}
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> str:
+    path = tmp_path / "key"
+    path.write_text("k" * 32)
+    return str(path)
+
+
+def told(**environ: str) -> list[str]:
+    """The problems of settings, as an operator reads them."""
+    try:
+        load_settings({**SANDBOX, **environ})
+    except SettingsError as error:
+        return [str(problem) for problem in error.problems]
+    return []
+
+
+def test_a_key_of_hashes_that_nobody_writes_is_refused(key: str) -> None:
+    fix = "set that, to a path or to stdout, or remove this one"
+    assert told(PROXY_AUDIT_KEY_FILE=key) == [
+        f"PROXY_AUDIT_KEY_FILE={key}: has no effect without PROXY_AUDIT_LOG: {fix}"
+    ]
+    assert told(PROXY_AUDIT_KEY_FILE=key, PROXY_AUDIT_LOG="stdout") == []
+    assert told(PROXY_AUDIT_LOG="stdout") == []
+
+
+def test_a_stream_that_is_wrong_itself_is_told_once(key: str) -> None:
+    (line,) = told(PROXY_AUDIT_KEY_FILE=key, PROXY_AUDIT_LOG="audit.jsonl")
+    assert line.startswith("PROXY_AUDIT_LOG=")
