@@ -65,13 +65,19 @@ def _patch(folder: Path, objects: list[Object], value: list[Object]) -> None:
     for patch in value:
         target = _only(objects, patch["target"]["kind"], patch["target"]["name"])
         for step in yaml.safe_load(patch["patch"]):
-            assert step["op"] == "replace", step
             *way, last = step["path"].removeprefix("/").split("/")
             place: Any = target
             for part in way:
                 place = place[int(part) if isinstance(place, list) else part]
-            assert last in place, step
-            place[last] = step["value"]
+            match step["op"], last:
+                case "add", "-":
+                    place.append(step["value"])
+                case "replace", _:
+                    key = int(last) if isinstance(place, list) else last
+                    assert place[key] is not None, step
+                    place[key] = step["value"]
+                case _:
+                    raise AssertionError(step)
 
 
 def _set_namespace(folder: Path, objects: list[Object], value: str) -> None:

@@ -2,77 +2,41 @@
 
 from __future__ import annotations
 
-import ipaddress
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import kubernetes_validate
 import pytest
 import yaml
 
 from proxy.app import CLOSING
-from proxy.config import Environment, Settings, TcpAddress, load_settings
-from proxy.relay.policy_file import read_policy
-from proxy.relay.policy_lint import lint
+from proxy.config import Environment, TcpAddress
 from tests.kustomization import Object, all_containers, assembled, pod_spec
+from tests.manifests import (
+    ASSEMBLED,
+    FOLDERS,
+    JOBS,
+    KUBERNETES,
+    PRODUCT,
+    SERVICES,
+    SIDECARS,
+    environment,
+    proxy,
+    settings,
+    workload,
+)
 
-ROOT = Path(__file__).parents[2]
-KUBERNETES = ROOT / "config" / "kubernetes"
-FOLDERS = [
-    *(f"{kind}/overlays/{environment}" for kind in ("sidecar", "gateway") for environment in ("sandbox", "production")),
-    "job/native",
-    "job/classic",
-]
-ASSEMBLED = {folder: assembled(KUBERNETES / folder) for folder in FOLDERS}
 every_folder = pytest.mark.parametrize(("folder", "objects"), ASSEMBLED.items(), ids=ASSEMBLED)
-PRODUCT = "localpayment-proxy"
 # Native sidecars are on by default from 1.29, `sleep` in preStop from 1.30.
 VERSIONS = ["1.30", kubernetes_validate.latest_version().removesuffix(".0")]
 FOREIGN = {"PodMonitor"}  # kinds of the Prometheus operator, whose schemas Kubernetes does not have
 DAY = 86400
-MOUNT = "/run/secrets"
 RESIDENT = 80  # MiB of a sidecar under load, without the bodies it holds; docs/how-to/kubernetes.md has the figures
-
-
-def one(objects: list[Object], kind: str) -> Object:
-    (found,) = (obj for obj in objects if obj["kind"] == kind)
-    return found
-
-
-def workload(objects: list[Object]) -> Object:
-    return one(objects, "Job" if any(obj["kind"] == "Job" for obj in objects) else "Deployment")
-
-
-def proxy(objects: list[Object]) -> Object:
-    (found,) = (container for container in all_containers(objects) if container["name"] == PRODUCT)
-    return found
 
 
 def mebibytes(quantity: str) -> int:
     return int(quantity.removesuffix("Mi"))
-
-
-def environment(objects: list[Object]) -> dict[str, str]:
-    """What the sidecar's container is told: the ConfigMap that it names, by the name that it names."""
-    name = proxy(objects)["envFrom"][0]["configMapRef"]["name"]
-    (data,) = (obj["data"] for obj in objects if (obj["kind"], obj["metadata"]["name"]) == ("ConfigMap", name))
-    assert set(map(type, data.values())) == {str}
-    return dict(data)
-
-
-def settings(objects: list[Object], folder: Path) -> Settings:
-    """The settings that the sidecar would read, with its mounts put below a folder."""
-    (folder / "localpayment").mkdir()
-    (folder / "localpayment-admin").mkdir()
-    for name in ("localpayment/username", "localpayment/password", "localpayment-admin/key"):
-        (folder / name).write_text("an invented text\n")
-    (folder / "policy.toml").write_text((KUBERNETES / "gateway/base/policy.toml").read_text())
-    moved = {name: text.replace(MOUNT, str(folder)) for name, text in environment(objects).items()}
-    if "PROXY_POLICY_FILE" in moved:
-        moved["PROXY_POLICY_FILE"] = str(folder / "policy.toml")
-    return load_settings(moved)
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="kustomize is not here: no kubectl")
@@ -164,7 +128,7 @@ def test_the_grace_period_is_long_enough_for_all_that_happens_in_it(
     assert pod["terminationGracePeriodSeconds"] >= slept + read.drain_delay + read.drain_timeout + 2 * CLOSING
 
 
-@pytest.mark.parametrize("folder", FOLDERS[:4])
+@pytest.mark.parametrize("folder", SERVICES)
 def test_a_probe_asks_a_page_of_the_admin_listener_by_the_name_of_its_port(folder: str, tmp_path: Path) -> None:
     container = proxy(ASSEMBLED[folder])
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
@@ -179,13 +143,13 @@ def test_a_probe_asks_a_page_of_the_admin_listener_by_the_name_of_its_port(folde
     assert {ports[get["port"]] for get in asked.values()} == {admin.port}
 
 
-@pytest.mark.parametrize("folder", FOLDERS[:4])
+@pytest.mark.parametrize("folder", SERVICES)
 def test_a_wrong_password_is_never_made_a_crash_loop(folder: str) -> None:
     probe = proxy(ASSEMBLED[folder])["startupProbe"]
     assert probe["periodSeconds"] * probe["failureThreshold"] >= DAY
 
 
-@pytest.mark.parametrize("folder", [*FOLDERS[:2], *FOLDERS[4:]])
+@pytest.mark.parametrize("folder", [*SIDECARS, *JOBS])
 def test_beside_an_app_calls_are_taken_from_loopback_alone(folder: str, tmp_path: Path) -> None:
     listen = settings(ASSEMBLED[folder], tmp_path).listen
     assert isinstance(listen, TcpAddress)
@@ -193,74 +157,11 @@ def test_beside_an_app_calls_are_taken_from_loopback_alone(folder: str, tmp_path
     assert {port["containerPort"] for port in proxy(ASSEMBLED[folder]).get("ports", [])} <= {8081}
 
 
-@pytest.mark.parametrize("folder", FOLDERS[:2])
+@pytest.mark.parametrize("folder", SIDECARS)
 def test_the_sidecar_outlives_the_app_and_is_started_before_it(folder: str) -> None:
     pod = pod_spec(workload(ASSEMBLED[folder]))
     assert [container["name"] for container in pod["initContainers"]] == [PRODUCT]
     assert pod["initContainers"][0]["restartPolicy"] == "Always"
-
-
-def test_callers_of_the_gateway_are_known_by_keys_and_nobody_has_one_yet() -> None:
-    file = read_policy(KUBERNETES / "gateway/base/policy.toml")
-    assert not [finding for finding in lint(file) if finding.line]
-    for caller in file.policy.callers:
-        assert not caller.identity.anyone
-        assert all(int.from_bytes(digest) < 10 for digest in caller.identity.keys), "a hash that somebody's key has"
-
-
-@pytest.mark.parametrize("folder", FOLDERS[2:4])
-def test_the_gateway_accepts_the_names_of_its_service_in_its_namespace(folder: str, tmp_path: Path) -> None:
-    service = one(ASSEMBLED[folder], "Service")["metadata"]
-    name, namespace = service["name"], service["namespace"]
-    ends = ("", f".{namespace}", f".{namespace}.svc", f".{namespace}.svc.cluster.local")
-    assert settings(ASSEMBLED[folder], tmp_path).allowed_hosts == frozenset(name + end for end in ends)
-
-
-@pytest.mark.parametrize("folder", FOLDERS[:4])
-def test_every_selector_finds_the_pods(folder: str) -> None:
-    objects = ASSEMBLED[folder]
-    labels = workload(objects)["spec"]["template"]["metadata"]["labels"]
-    spread = pod_spec(workload(objects)).get("topologySpreadConstraints", [])
-    selectors: list[Any] = [
-        one(objects, "Service")["spec"]["selector"],
-        one(objects, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"],
-        one(objects, "PodMonitor")["spec"]["selector"]["matchLabels"],
-        *(obj["spec"]["selector"]["matchLabels"] for obj in objects if obj["kind"] == "PodDisruptionBudget"),
-        *(constraint["labelSelector"]["matchLabels"] for constraint in spread),
-    ]
-    assert all(selector.items() <= labels.items() for selector in selectors)
-
-
-@pytest.mark.parametrize("folder", FOLDERS[:4])
-def test_ports_are_named_as_the_pods_name_them(folder: str) -> None:
-    objects = ASSEMBLED[folder]
-    named = {port["name"] for container in all_containers(objects) for port in container.get("ports", [])}
-    service = {port["targetPort"] for port in one(objects, "Service")["spec"]["ports"]}
-    policy = one(objects, "NetworkPolicy")["spec"]
-    monitor = one(objects, "PodMonitor")["spec"]["podMetricsEndpoints"]
-    assert service <= named - {"proxy-admin"}, "the admin listener is in no Service"
-    assert {port["port"] for rule in policy["ingress"] for port in rule["ports"]} <= named
-    assert [(endpoint["port"], endpoint["path"]) for endpoint in monitor] == [("proxy-admin", "/metrics")]
-
-
-@pytest.mark.parametrize("folder", FOLDERS[:4])
-def test_pods_reach_names_and_https_on_public_addresses_and_nothing_else(folder: str) -> None:
-    dns, https = one(ASSEMBLED[folder], "NetworkPolicy")["spec"]["egress"]
-    assert {(port["protocol"], port["port"]) for port in dns["ports"]} == {("UDP", 53), ("TCP", 53)}
-    assert [(port["protocol"], port["port"]) for port in https["ports"]] == [("TCP", 443)]
-    (block,) = (peer["ipBlock"] for peer in https["to"])
-    shut = [ipaddress.ip_network(text) for text in block["except"]]
-    inside = ["10.1.2.3", "100.64.0.1", "127.0.0.1", "169.254.169.254", "172.16.0.1", "192.168.1.1"]
-    assert all(any(ipaddress.ip_address(address) in network for network in shut) for address in inside)
-
-
-@pytest.mark.parametrize("folder", FOLDERS[2:4])
-def test_the_autoscaler_alone_decides_how_many_gateways_there_are(folder: str) -> None:
-    deployment = workload(ASSEMBLED[folder])
-    scaler = one(ASSEMBLED[folder], "HorizontalPodAutoscaler")["spec"]
-    assert "replicas" not in deployment["spec"]
-    assert scaler["scaleTargetRef"]["name"] == deployment["metadata"]["name"]
-    assert scaler["minReplicas"] <= scaler["maxReplicas"]
 
 
 @every_folder
@@ -270,7 +171,7 @@ def test_images_are_named_and_those_of_production_cannot_be_moved(folder: str, o
     assert all(("@sha256:" in image) == ("production" in folder) for image in images)
 
 
-@pytest.mark.parametrize("folder", FOLDERS[4:])
+@pytest.mark.parametrize("folder", JOBS)
 def test_a_job_that_failed_is_not_run_again(folder: str) -> None:
     job = workload(ASSEMBLED[folder])
     assert job["spec"]["backoffLimit"] == 0
