@@ -1,6 +1,7 @@
 """How does the process live and end? Signals in, exit code out.
 
-The first SIGTERM or SIGINT drains; a second one ends the process at once, and says what it cut. SIGHUP reloads.
+The first SIGTERM or SIGINT drains; a second one ends the process at once, and says what it cut. SIGHUP reloads. What
+nobody foresaw ends the process too, and its text is told nowhere: it may quote what was sent.
 """
 
 from __future__ import annotations
@@ -17,8 +18,15 @@ import uvloop
 from proxy.app import KeeperDiedError, Sidecar
 from proxy.config import load_settings
 from proxy.config.sidecar_settings import CONFIG_FILE
+from proxy.credentials.model import CredentialSourceError
 from proxy.hardening import forget, harden
+from proxy.listening import BindError
+from proxy.ops.audit import AuditError
+from proxy.ops.keys import KeyFileError
 from proxy.ops.logs import open_log
+from proxy.place import trail, where
+from proxy.relay.caller_tls import CertificateError
+from proxy.relay.policy_file import PolicyFileError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
@@ -29,6 +37,8 @@ if TYPE_CHECKING:
 
 EXIT_FINE: Final = 0
 EXIT_FAILED: Final = 1
+# What the settings lead to and cannot be used; each error's text is ours, and says what to do.
+UNUSABLE: Final = (AuditError, CertificateError, CredentialSourceError, KeyFileError, PolicyFileError)
 OTHER_FILES: Final = 64  # listeners, logs, files that are read anew, connections to the token endpoints
 FLUSHING: Final = 1.0  # seconds for the last lines of the log; whoever reads it may be gone
 
@@ -45,7 +55,8 @@ def serve(settings: Settings, environ: MutableMapping[str, str] | None = None) -
         The process's exit code: 0 when every call in flight ended in time, else 1.
 
     Raises:
-        BindError, CredentialSourceError, ValueError: as Sidecar does on entering.
+        BindError: a listener's address cannot be had.
+        One of UNUSABLE: something that the settings name cannot be used.
     """
     reread: Callable[[], Settings] | None = None
     more: tuple[Path, ...] = ()
@@ -63,6 +74,12 @@ def serve(settings: Settings, environ: MutableMapping[str, str] | None = None) -
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_serve(settings, reread, hardening, log))
+    except (BindError, *UNUSABLE):
+        raise
+    except Exception as error:  # noqa: BLE001 - Python would print its text
+        facts = {"exception": type(error).__qualname__, "where": where(error), "trail": trail(error.__traceback__)}
+        log.logger.critical("sidecar.failed", **facts)
+        return EXIT_FAILED
     finally:
         log.close(FLUSHING)
 

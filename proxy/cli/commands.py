@@ -13,7 +13,9 @@ import click
 
 from proxy.cli import kinds, orders
 from proxy.cli.exits import Exit
+from proxy.cli.operations import operations
 from proxy.cli.outcome import admin, failed, told
+from proxy.cli.policy import policy
 from proxy.cli.status import status
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ def commands() -> None:
     """
 
 
-for command in (status, *orders.COMMANDS):
+for command in (status, *orders.COMMANDS, operations, policy):
     commands.add_command(command)
 
 
@@ -62,15 +64,15 @@ def serve() -> Exit:
     LOCALPAYMENT_PASSWORD are the least. `localpayment-proxy check` says whether they are right.
     """
     settings = _settings()
-    from proxy.credentials.model import CredentialSourceError  # noqa: PLC0415 - as below
     from proxy.listening import BindError  # noqa: PLC0415 - as below
+    from proxy.serving import UNUSABLE  # noqa: PLC0415 - as below
     from proxy.serving import serve as run  # noqa: PLC0415 - the whole proxy
 
     try:
         return Exit(run(settings, os.environ))
     except BindError as error:
         return failed(str(error))
-    except CredentialSourceError as error:
+    except UNUSABLE as error:
         return failed(str(error), Exit.BAD_CONFIGURATION)
 
 

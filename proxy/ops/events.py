@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.credentials.watch import Recovered, Reloaded, ReloadFailed
 from proxy.errors import Fault, Outcome
-from proxy.ops.logs import where
+from proxy.place import where
 from proxy.tokens.issuer import FetchResult
 
 if TYPE_CHECKING:

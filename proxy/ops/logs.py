@@ -20,10 +20,10 @@ import structlog
 from proxy.ops.console import Console
 from proxy.ops.redaction import KnownSecrets
 from proxy.ops.spool import STDOUT, Spool, write_all
+from proxy.place import place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
     from typing import TextIO
 
     from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
@@ -129,18 +129,6 @@ def stamped(level: str, event: str, **facts: object) -> EventDict:
 def json_line(facts: EventDict) -> str:
     """Make a line of JSON."""
     return _encode(facts) + "\n"
-
-
-def where(error: BaseException) -> str | None:
-    """Name module and line of the innermost frame; an exception's text may quote what was sent, so it is never told."""
-    return place(error.__traceback__)
-
-
-def place(trace: TracebackType | None) -> str | None:
-    """Name module and line of a traceback's innermost frame."""
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return None if trace is None else f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}"
 
 
 def adopt_libraries(logger: FilteringBoundLogger) -> None:

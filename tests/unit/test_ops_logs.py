@@ -15,7 +15,8 @@ from proxy.credentials.model import Credentials
 from proxy.credentials.watch import Recovered, Reloaded, ReloadFailed
 from proxy.errors import Outcome
 from proxy.ops.events import Events
-from proxy.ops.logs import _adopt_crashes, open_log, where
+from proxy.ops.logs import _adopt_crashes, open_log
+from proxy.place import where
 from proxy.relay.record import Record
 from proxy.secret import Secret
 from proxy.tokens.issuer import FetchResult
