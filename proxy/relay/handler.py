@@ -17,6 +17,7 @@ from proxy.relay.echo import Echo
 from proxy.relay.entrance import Entrance
 from proxy.relay.framing import request_framing
 from proxy.relay.headers import headers_to_caller, own_authorization
+from proxy.relay.lineage import lineage
 from proxy.relay.mesh import attempt_number
 from proxy.relay.passage import Passage, own_answer
 from proxy.relay.record import METHODS, OTHER_METHOD, Record
@@ -69,6 +70,7 @@ class Relay:
         observe: told of every request once it is over; must not raise or block.
         failed: told of an exception that is a defect of ours.
         fingerprint: makes the merchant's id of a payment unreadable, for the record; None leaves it out.
+        traced: whether calls become spans of traces.
 
     Attributes:
         authority: as given; `authority.enforce` puts another policy in force.
@@ -86,6 +88,7 @@ class Relay:
         observe: Callable[[Record], None],
         failed: Callable[[BaseException], None],
         fingerprint: Callable[[str], str] | None = None,
+        traced: bool = False,
     ) -> None:
         self._settings = settings
         self._sender = sender
@@ -95,6 +98,7 @@ class Relay:
         self._observe = observe
         self._failed = failed
         self._fingerprint = fingerprint
+        self._traced = traced
         self._entrance = Entrance(settings)
         self.shedding = False
 
@@ -135,12 +139,15 @@ class Relay:
         self._observe(record)
 
     def _record(self, arrival: Arrival) -> Record:
-        return Record(
-            request_id=request_id(arrival.headers, self._sources.wall(), self._sources.bits),
+        sources = self._sources
+        record = Record(
+            request_id=request_id(arrival.headers, sources.wall(), sources.bits),
             method=arrival.method if arrival.method in METHODS else OTHER_METHOD,
-            started=self._sources.now(),
-            trace_id=trace_id(arrival.headers),
+            started=sources.now(),
         )
+        record.lineage = found = lineage(arrival.headers, sources.bits, sources.now) if self._traced else None
+        record.trace_id = trace_id(arrival.headers) if found is None else found.trace_id
+        return record
 
     async def _carry(self, passage: Passage) -> None:
         arrival, settings, record = passage.arrival, self._settings, passage.record

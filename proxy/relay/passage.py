@@ -117,6 +117,8 @@ class Passage:
         """Note the time that an attempt took, once it has ended; not that in which it waited for the caller's body."""
         self.record.upstream_seconds += max((exchange.total_seconds or 0.0) - (self._waited - self._before), 0.0)
         self._before = self._waited
+        if self.record.lineage is not None:
+            self.record.lineage.over()
 
     def timing(self, exchange: Exchange, now: float) -> bytes:
         """Return what a Server-Timing field tells of the time until an answer began (W3C Server Timing section 2)."""

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from proxy.errors import Outcome
+
+if TYPE_CHECKING:
+    from proxy.relay.lineage import Lineage
 
 # RFC 9110 section 9.3 and RFC 5789; any other method is a label of its own, so that callers cannot make up series.
 METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
@@ -49,6 +52,7 @@ class Record:
         caller: name in the policy; empty when the call was refused before its caller was looked at.
         echoed: where the answer held the token that the call carried: `header`, `body`, or nowhere.
         policy: what the policy would have refused it for, if it only reports that; else empty.
+        lineage: its spans; None unless traces are exported and its caller's, if any, is sampled.
     """
 
     request_id: str
@@ -72,6 +76,7 @@ class Record:
     subject: str = ""
     policy: str = ""
     echoed: str = ""
+    lineage: Lineage | None = None
 
     @property
     def own_seconds(self) -> float:

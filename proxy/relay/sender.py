@@ -129,15 +129,16 @@ def _reason(token: AccessToken, again: AccessToken) -> Resend:
 
 def _call(passage: Passage, body: Body, token: AccessToken | None) -> Call:
     arrival, record = passage.arrival, passage.record
+    headers = headers_to_upstream(
+        arrival.headers,
+        authorization=passage.own_authorization if token is None else token.header,
+        request_id=record.request_id.encode("ascii"),
+        version=b"1.1" if arrival.http_1_1 else b"1.0",
+    )
     return Call(
         method=arrival.method.encode("ascii"),
         target=arrival.target,
-        headers=headers_to_upstream(
-            arrival.headers,
-            authorization=passage.own_authorization if token is None else token.header,
-            request_id=record.request_id.encode("ascii"),
-            version=b"1.1" if arrival.http_1_1 else b"1.0",
-        ),
+        headers=headers if record.lineage is None else record.lineage.outgoing(headers),
         body=body,
         effects=not passage.repeatable,
         sending=passage.sending,

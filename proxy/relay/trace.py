@@ -6,7 +6,7 @@ Pure: time and chance are arguments. Nothing a caller sends becomes a name unles
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -14,10 +14,19 @@ if TYPE_CHECKING:
 _VISIBLE: Final = re.compile(rb"[!-~]{1,128}").fullmatch
 # W3C Trace Context section 3.2; version ff is forbidden, later versions may append fields.
 _TRACEPARENT: Final = re.compile(
-    rb"(?!ff)(?P<version>[0-9a-f]{2})-(?P<trace>(?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?P<more>-.*)?"
+    rb"(?!ff)(?P<version>[0-9a-f]{2})-(?P<trace>(?!0{32})[0-9a-f]{32})-(?P<span>(?!0{16})[0-9a-f]{16})"
+    rb"-(?P<flags>[0-9a-f]{2})(?P<more>-.*)?"
 ).fullmatch
 _TIME_BITS: Final = 48
 RANDOM_BITS: Final = 74
+
+
+class CallerSpan(NamedTuple):
+    """What a caller says of its own span: 32 and 16 hex digits, and flags of eight bits."""
+
+    trace_id: str
+    span_id: str
+    flags: int
 
 
 def uuid7(unix_ms: int, random_bits: int) -> str:
@@ -55,11 +64,17 @@ def request_id(headers: Iterable[tuple[bytes, bytes]], unix_seconds: float, bits
 
 def trace_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
     """Return the trace id of a valid W3C traceparent field, 32 hex digits, or None."""
+    span = caller_span(headers)
+    return None if span is None else span.trace_id
+
+
+def caller_span(headers: Iterable[tuple[bytes, bytes]]) -> CallerSpan | None:
+    """Return what the one valid W3C traceparent field says, or None."""
     value = _only(headers, b"traceparent")
     found = None if value is None else _TRACEPARENT(value)
     if found is None or (found["version"] == b"00" and found["more"] is not None):
         return None
-    return found["trace"].decode("ascii")
+    return CallerSpan(found["trace"].decode("ascii"), found["span"].decode("ascii"), int(found["flags"], 16))
 
 
 def _only(headers: Iterable[tuple[bytes, bytes]], wanted: bytes) -> bytes | None:
