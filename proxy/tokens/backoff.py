@@ -46,7 +46,8 @@ class Backoff:
         cap = RETRY_CAP_DEAD if left is None else max(min(RETRY_CAP_ALIVE, left / 4), RETRY_BASE)
         delay = chance * min(cap, RETRY_BASE * 2 ** min(self.failures, LARGEST_EXPONENT))
         self.failures += 1
-        self.until = now + max(delay, min(retry_after, RETRY_AFTER_CAP))
+        # The sum, not the larger: a crowd that was told one time must not come back as one.
+        self.until = now + min(retry_after, RETRY_AFTER_CAP) + delay
 
     def ended(self) -> None:
         """Note a success."""

@@ -40,8 +40,8 @@ def test_thousands_of_failures_overflow_nothing() -> None:
     assert pauses(None, 1.0, 5000)[-1] == 4.0
 
 
-@pytest.mark.parametrize(("asked", "pause"), [(0.0, 0.5), (0.2, 0.5), (30.0, 30.0), (300.0, 300.0), (1e9, 300.0)])
-def test_retry_after_is_honoured_up_to_five_minutes(asked: float, pause: float) -> None:
+@pytest.mark.parametrize(("asked", "pause"), [(0.0, 0.5), (0.2, 0.7), (30.0, 30.5), (300.0, 300.5), (1e9, 300.5)])
+def test_retry_after_is_honoured_up_to_five_minutes_and_jitter_comes_on_top(asked: float, pause: float) -> None:
     backoff = Backoff()
     backoff.failed(100.0, 1.0, 200.0, asked)
     assert backoff.until == 100.0 + pause
