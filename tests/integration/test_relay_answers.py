@@ -154,3 +154,18 @@ async def test_a_read_over_a_stale_connection_is_sent_again_and_a_caller_sees_no
             assert (await caller.one()).status == 200
         assert relay.value("resends_total", reason="disconnected") == 3
         assert len(there.wires) == 4
+
+
+async def test_a_defect_of_our_own_is_told_and_promises_nothing() -> None:
+    class Broken:
+        async def token(self, _passage: object) -> None:
+            message = "hush-hush"
+            raise ZeroDivisionError(message)
+
+    async with localpayment(greeting) as there, sidecar(settings_for(there.url)) as relay:
+        relay.sidecar.relay._sender = Broken()  # type: ignore[assignment]  # a defect, made on purpose
+        got = await said(relay, request("POST", "/api/payout", body=b"{}"))
+        assert (got.status, got.problem["code"], got.problem["outcome"]) == (500, "internal_error", "unknown")
+        assert relay.lines("request.failed")[0]["exception"] == "ZeroDivisionError"
+        assert "hush-hush" not in relay.text_of_log
+        assert relay.value("in_flight_requests") == 0

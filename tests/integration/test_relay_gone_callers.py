@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -208,6 +210,18 @@ async def test_a_call_is_not_sent_a_second_time_for_nobody() -> None:
         line = await the_line(relay)
         assert (line["outcome"], line["status"], line["attempts"]) == ("orphaned", 401, 1)
         assert there.calls.count(b"POST /api/payout ") == 1
+
+
+@pytest.mark.parametrize("sent", [READ, PAYOUT, STREAM], ids=["read", "held", "streamed"])
+async def test_a_caller_that_was_gone_before_its_call_was_looked_at_has_sent_nothing(sent: bytes) -> None:
+    async with localpayment(greeting) as there, sidecar(settings_for(there.url, replay_buffer=64)) as relay:
+        where = urlsplit(relay.url)
+        with socket.create_connection((where.hostname, where.port)) as caller:
+            caller.sendall(sent)  # in one turn of the loop with the end, so that both are seen at once
+        line = await the_line(relay)
+        assert (line["outcome"], line["status"]) == ("not_sent", 0)
+        assert there.calls == b""
+        assert relay.lines("library.logged") == []
 
 
 async def test_a_caller_that_sends_and_leaves_at_once_gets_one_outcome_and_no_more_than_one_call() -> None:

@@ -1,0 +1,175 @@
+"""A 401 from Localpayment: which ones cost a second attempt, which are the caller's answer, and what none may do."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from proxy.config.addresses import EgressProxy
+from tests.integration.test_upstream_harness import Wire, origin
+from tests.origins import HELLO, TOKEN_CALL, calling, hand_out, localpayment, request, said, until
+from tests.sidecars import BOUND, settings_for, sidecar
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+PAYOUT = request("POST", "/api/payout", body=b'{"externalId": "order-1"}')
+STREAM = request("POST", "/api/payout", body=b"x" * 4096)
+LINE = b"POST /api/payout HTTP/1.1\r\n"
+CHALLENGE = b'WWW-Authenticate: Bearer realm="api"\r\n'
+
+
+def declined(body: object = None, fields: bytes = b"") -> bytes:
+    content = b"" if body is None else json.dumps(body).encode()
+    return b"HTTP/1.1 401 Unauthorized\r\n%bContent-Length: %d\r\n\r\n%b" % (fields, len(content), content)
+
+
+PROVEN = {
+    "a challenge": declined(fields=CHALLENGE),
+    "a challenge in another case": declined(fields=b"www-authenticate: BEARER\r\n"),
+    "a code of Simple JWT's": declined({"detail": "x", "code": "token_not_valid", "messages": []}),
+    "both": declined({"code": "user_inactive"}, CHALLENGE),
+    "a challenge over a long text": declined("x" * 100_000, CHALLENGE),
+}
+UNPROVEN = {
+    "no word of tokens": declined({"detail": "not for you"}),
+    "another challenge": declined(fields=b"WWW-Authenticate: Basic realm=x\r\n"),
+    "another code": declined({"code": "account_restricted"}),
+    "a code that is no text": declined({"code": ["token_not_valid"]}),
+    "a list": declined([{"code": "token_not_valid"}]),
+    "a code beyond what is looked at": declined({"detail": "x" * 20_000, "code": "token_not_valid"}),
+}
+
+
+def first(*answers: bytes) -> Callable[[Wire], Awaitable[None]]:
+    """Answer the first calls of all connections with these, and every later one with HELLO."""
+    left = list(answers)
+
+    async def script(wire: Wire) -> None:
+        while True:
+            await wire.request()
+            await wire.send(left.pop(0) if left else HELLO)
+
+    return script
+
+
+@pytest.mark.parametrize("name", PROVEN)
+async def test_what_the_authentication_layer_declined_goes_out_once_more_with_a_newer_token(name: str) -> None:
+    async with localpayment(first(PROVEN[name])) as there, sidecar(settings_for(there.url)) as relay:
+        answer = await said(relay, PAYOUT)
+        assert (answer.status, answer.body) == (200, b"hello")
+        assert there.calls.count(LINE) == 2
+        tokens = {part.split(b"\r\n")[0] for part in there.calls.split(b"Authorization: ")[1:]}
+        assert len(tokens) == 2
+        (line,) = relay.calls
+        assert (line["attempts"], line["outcome"], line["token_generation"]) == (2, "answered", 2)
+        assert relay.value("resends_total", reason="token") == 1
+
+
+@pytest.mark.parametrize("name", UNPROVEN)
+async def test_any_other_401_is_the_callers_answer_and_costs_no_token(name: str) -> None:
+    async with localpayment(first(UNPROVEN[name])) as there, sidecar(settings_for(there.url)) as relay:
+        answer = await said(relay, PAYOUT)
+        assert answer.status == 401
+        assert UNPROVEN[name].endswith(answer.body)
+        assert there.calls.count(LINE) == 1
+        assert relay.value("token_fetches_total", grant="refresh_token", result="granted") == 0
+
+
+async def test_a_second_401_is_the_callers_answer() -> None:
+    twice = first(PROVEN["both"], PROVEN["both"])
+    async with localpayment(twice) as there, sidecar(settings_for(there.url)) as relay:
+        answer = await said(relay, PAYOUT)
+        assert (answer.status, answer.body) == (401, b'{"code": "user_inactive"}')
+        assert there.calls.count(LINE) == 2
+        assert "proxy-status" not in answer.headers
+
+
+async def test_a_streamed_call_is_not_sent_again_and_a_newer_token_is_fetched_for_the_next() -> None:
+    once = first(PROVEN["a challenge"])
+    async with localpayment(once) as there, sidecar(settings_for(there.url, replay_buffer=64)) as relay:
+        assert (await said(relay, STREAM)).status == 401
+        assert there.calls.count(LINE) == 1
+        await until(lambda: relay.value("token_fetches_total", grant="refresh_token", result="granted"))
+        assert (await said(relay, STREAM)).status == 200
+        assert [line["token_generation"] for line in relay.calls] == [1, 2]
+
+
+async def test_a_401_that_breaks_off_is_no_answer_and_proves_nothing() -> None:
+    async def script(wire: Wire) -> None:
+        await wire.request()
+        await wire.send(declined({"code": "token_not_valid"}, CHALLENGE)[:-5])
+        wire.cut()
+
+    async with localpayment(script) as there, sidecar(settings_for(there.url)) as relay:
+        problem = (await said(relay, PAYOUT)).problem
+        assert (problem["status"], problem["outcome"]) == (502, "unknown")
+        assert there.calls.count(LINE) == 1
+
+
+@contextlib.asynccontextmanager
+async def one_tunnel(script: Callable[[Wire], Awaitable[None]]) -> AsyncIterator[EgressProxy]:
+    """A proxy that lets logins through and opens one tunnel, behind which the script answers."""
+    tunnels = 0
+
+    async def serve(wire: Wire) -> None:
+        nonlocal tunnels
+        if await wire.begins_with(b"POST http"):
+            await hand_out(wire)
+        await wire.head()
+        tunnels += 1
+        if tunnels > 1:
+            await wire.send(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
+            return
+        await wire.send(b"HTTP/1.1 200 OK\r\n\r\n")
+        await script(wire)
+
+    async with origin(serve) as served:
+        yield EgressProxy("127.0.0.1", served.at.port, None)
+
+
+async def test_a_call_that_was_declined_and_then_finds_no_connection_is_not_said_to_be_unsent() -> None:
+    async def decline(wire: Wire) -> None:
+        await wire.request()
+        await wire.send(declined(fields=CHALLENGE + b"Connection: close\r\n"))
+
+    async with (
+        localpayment(first()) as there,
+        one_tunnel(decline) as by_way_of,
+        sidecar(settings_for(there.url, egress_proxy=by_way_of)) as relay,
+    ):
+        problem = (await said(relay, PAYOUT)).problem
+        assert (problem["status"], problem["outcome"], problem["retryable"]) == (502, "unknown", False)
+        assert str(problem["detail"]).startswith("The call had been sent before, and could not be sent again: ")
+
+
+async def test_a_caller_that_leaves_while_a_newer_token_is_fetched_is_not_served_again() -> None:
+    fetched, go = asyncio.Event(), asyncio.Event()
+
+    async def serve(wire: Wire) -> None:
+        if await wire.begins_with(TOKEN_CALL + b"refresh"):
+            fetched.set()
+            await go.wait()
+        if await wire.begins_with(TOKEN_CALL):
+            await hand_out(wire)
+        calls.append(await wire.request())
+        await wire.send(PROVEN["a challenge"])
+        await wire.until_end()
+
+    calls: list[bytes] = []
+    async with origin(serve) as served:
+        where = settings_for(f"http://127.0.0.1:{served.at.port}", token_wait=BOUND)
+        async with sidecar(where) as relay, calling(relay) as caller:
+            await caller.send(PAYOUT)
+            await fetched.wait()
+            caller.leave()
+            await asyncio.sleep(0.05)  # the time in which the loop hears of it
+            go.set()
+            await until(lambda: relay.calls)
+            (line,) = relay.calls
+            assert (line["outcome"], line["status"], line["attempts"]) == ("orphaned", 401, 1)
+    assert len(calls) == 1
