@@ -73,7 +73,7 @@ def _read_environment(environ: Mapping[str, str], written: Written) -> None:
         if variable in SETTINGS:
             written.environment[variable] = _sealed(variable, value)
         else:
-            _unknown(variable, variable, written)
+            _unknown(variable, fit(variable), written)
 
 
 def _read_config_file(written: Written) -> None:
@@ -106,7 +106,7 @@ def _take_table(table: dict[str, object], path: str, written: Written) -> None:
             if value != "":
                 written.file[variable] = _sealed(variable, value)
         else:
-            _unknown(key, f"{key} (in {path})", written)
+            _unknown(key, f"{fit(key)} (in {path})", written)
 
 
 def _unknown(name: str, shown: str, written: Written) -> None:
@@ -117,7 +117,7 @@ def _unknown(name: str, shown: str, written: Written) -> None:
         spelt = meant if name == name.upper() else meant.lower()
         text = f"unknown setting: did you mean {spelt}?"
         written.meant.add(meant)
-    written.problems.append(Problem(fit(shown), None, text))
+    written.problems.append(Problem(shown, None, text))
 
 
 def _sealed(variable: str, value: object) -> object:

@@ -25,7 +25,6 @@ CANARY = "canary-7f3a"
         ("http://localhost", "http://localhost", "localhost"),
         ("http://[::1]:443", "http://[::1]:443", "[::1]:443"),
         ("http://api.localhost:80", "http://api.localhost", "api.localhost"),
-        ("http://[::ffff:127.0.0.1]", "http://[::ffff:7f00:1]", "[::ffff:7f00:1]"),
     ],
 )
 def test_an_origin_is_scheme_host_and_port(text: str, written: str, authority: str) -> None:
