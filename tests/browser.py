@@ -43,8 +43,10 @@ class Page:
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._session = ""
 
-    async def open(self, url: str, width: int = 1280, height: int = 900, scheme: str = "light") -> None:
-        """Show a page of this size, in light or dark, and wait until its stylesheet and script were loaded."""
+    async def open(
+        self, url: str, width: int = 1280, height: int = 900, scheme: str = "light", *, styled: bool = True
+    ) -> None:
+        """Show a page of this size, in light or dark; wait until it, and if `styled` its stylesheet, was loaded."""
         target = await self.send("Target.createTarget", url="about:blank")
         attached = await self.send("Target.attachToTarget", targetId=target["targetId"], flatten=True)
         self._session = attached["sessionId"]
@@ -54,7 +56,8 @@ class Page:
         await self.send("Emulation.setDeviceMetricsOverride", **size)
         await self.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         await self.send("Page.navigate", url=url)
-        await self.until("document.readyState === 'complete' && document.styleSheets.length > 0")
+        sheets = "&& document.styleSheets.length > 0" if styled else ""
+        await self.until(f"location.href !== 'about:blank' && document.readyState === 'complete' {sheets}")
 
     async def evaluate(self, expression: str) -> Any:
         """Return the value of an expression of JavaScript."""
@@ -103,11 +106,11 @@ class Page:
 
 
 @contextlib.asynccontextmanager
-async def browser(profile: Path) -> AsyncIterator[Page]:
-    """Run a browser inside the block; give its tab."""
+async def browser(profile: Path, *flags: str) -> AsyncIterator[Page]:
+    """Run a browser inside the block, with more flags than usual if need be; give its tab."""
     assert CHROMIUM is not None
     process = await asyncio.create_subprocess_exec(
-        *(CHROMIUM, *_FLAGS, f"--user-data-dir={profile}", "about:blank"),
+        *(CHROMIUM, *_FLAGS, *flags, f"--user-data-dir={profile}", "about:blank"),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
