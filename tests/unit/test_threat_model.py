@@ -1,0 +1,51 @@
+"""THREAT_MODEL.md names a defence and a test for every threat, and each test that it names is there."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "THREAT_MODEL.md").read_text(encoding="utf-8")
+BOUNDARIES = {
+    section.partition("\n")[0]: re.findall(r"^\| ([A-Z]) \| (.+?) \| (.+?) \| (.+) \|$", section, re.MULTILINE)
+    for section in re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]
+}
+TABLES = {name: rows for name, rows in BOUNDARIES.items() if rows}
+PROOF = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
+NAMED = sorted(set(PROOF.findall(PAGE)))
+
+
+@cache
+def functions_of(path: str) -> frozenset[str]:
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    return frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def test_all_seven_boundaries_have_a_table() -> None:
+    assert len(TABLES) == 7
+    assert {"What is not defended against", "When this must be revised"} <= BOUNDARIES.keys() - TABLES.keys()
+
+
+@pytest.mark.parametrize("boundary", TABLES)
+def test_every_kind_of_threat_was_thought_of(boundary: str) -> None:
+    assert {row[0] for row in TABLES[boundary]} == set("STRIDE")
+
+
+@pytest.mark.parametrize("boundary", TABLES)
+def test_every_threat_has_a_defence_and_a_proof(boundary: str) -> None:
+    for _, threat, defence, proof in TABLES[boundary]:
+        assert threat, boundary
+        assert defence, threat
+        assert PROOF.findall(proof), threat
+        assert not PROOF.sub("", proof).strip(", "), proof
+
+
+@pytest.mark.parametrize(("path", "name"), NAMED, ids=[name for _, name in NAMED])
+def test_what_it_names_is_there(path: str, name: str) -> None:
+    assert (ROOT / path).is_file(), f"THREAT_MODEL.md names {path}, which is not there: name the new place"
+    assert name in functions_of(path), f"THREAT_MODEL.md names {path}::{name}, which is not there: name what proves it now"
