@@ -188,9 +188,8 @@ class Caller:
             body = await self.reader.readexactly(int(answered.headers.get("content-length", "0")))
         return Answered(head + body)
 
-    async def rest(self) -> Answered:
-        """Read until the sidecar ends the connection."""
-        raw = b""
+    async def rest(self, raw: bytes = b"") -> Answered:
+        """Read until the sidecar ends the connection; `raw` was read before."""
         try:
             async with asyncio.timeout(BOUND):
                 while piece := await self.reader.read(65536):

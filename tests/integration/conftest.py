@@ -1,16 +1,18 @@
-"""On which event loop does a test run? The data plane's on uvloop, which is what the product runs on."""
+"""On which event loop does a test run, and whom does it trust? The data plane runs on uvloop, as the product does."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
 
+import pytest
 import uvloop
+
+from tests.integration.test_upstream_harness import authority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    import pytest
+    from pathlib import Path
 
 # These lead names elsewhere by replacing the loop's resolver, which only a loop written in Python allows.
 ON_ASYNCIO = ("test_relay_fault_matrix_connect",)
@@ -21,3 +23,11 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
     if name.startswith("test_relay") and name not in ON_ASYNCIO:
         return {"uvloop": uvloop.new_event_loop}
     return {"asyncio": asyncio.new_event_loop}
+
+
+@pytest.fixture(scope="session")
+def ca_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The CA of the scripted origins' certificates."""
+    path: Path = tmp_path_factory.mktemp("ca") / "ca.pem"
+    authority().cert_pem.write_to_path(path)
+    return path

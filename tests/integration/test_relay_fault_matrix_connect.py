@@ -95,13 +95,6 @@ async def test_without_a_connection_nothing_was_sent(call: Call, how: str, monke
 TLS_TRAPS = {"ends": (ends, DISTRUSTED), "talks": (talks, DISTRUSTED), "stalls": (stalls, UNREACHABLE)}
 
 
-@pytest.fixture(scope="module")
-def ca_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path: Path = tmp_path_factory.mktemp("ca") / "ca.pem"
-    authority().cert_pem.write_to_path(path)
-    return path
-
-
 @every_call
 @pytest.mark.parametrize("how", TLS_TRAPS)
 async def test_without_tls_nothing_was_sent(
