@@ -72,6 +72,7 @@ lock: | $(UV) ## write requirements/*.txt anew from pyproject.toml; UPGRADE=1 ta
 	$(UV) $(PART) pyproject.toml --extra test -o requirements/test.txt
 	$(UV) $(PART) pyproject.toml -o requirements/run.txt
 	$(UV) $(PART) pyproject.toml --extra aws -o requirements/aws.txt
+	$(UV) $(PART) pyproject.toml --extra otel -o requirements/otel.txt
 	$(UV) $(PART) pyproject.toml --extra docs -o requirements/docs.txt
 	$(UV) $(PART) --group pyproject.toml:build -o requirements/build.txt
 

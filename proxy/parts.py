@@ -94,6 +94,7 @@ def relay_for(  # noqa: PLR0913 - what a relay is made of
         observe=lookout.observe,
         failed=lookout.events.failed,
         fingerprint=lookout.fingerprint,
+        traced=lookout.traces is not None,
     )
 
 

@@ -24,6 +24,7 @@ from proxy.listening import BindError
 from proxy.ops.audit import AuditError
 from proxy.ops.keys import KeyFileError
 from proxy.ops.logs import open_log
+from proxy.ops.tracing import TracingError
 from proxy.place import trail, where
 from proxy.relay.caller_tls import CertificateError
 from proxy.relay.policy_file import PolicyFileError
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 EXIT_FINE: Final = 0
 EXIT_FAILED: Final = 1
 # What the settings lead to and cannot be used; each error's text is ours, and says what to do.
-UNUSABLE: Final = (AuditError, CertificateError, CredentialSourceError, KeyFileError, PolicyFileError)
+UNUSABLE: Final = (AuditError, CertificateError, CredentialSourceError, KeyFileError, PolicyFileError, TracingError)
 OTHER_FILES: Final = 64  # listeners, logs, files that are read anew, connections to the token endpoints
 FLUSHING: Final = 1.0  # seconds for the last lines of the log; whoever reads it may be gone
 

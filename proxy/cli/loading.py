@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 POLICY_FILE = "PROXY_POLICY_FILE"
 CA_FILE = "PROXY_UPSTREAM_CA_FILE"
+OTEL_ENDPOINT = "PROXY_OTEL_ENDPOINT"
 
 
 def usable_settings(environ: Mapping[str, str]) -> Settings:
@@ -22,7 +23,8 @@ def usable_settings(environ: Mapping[str, str]) -> Settings:
         SettingsError: something is wrong; it names every mistake there is.
     """
     settings = load_settings(environ)
-    if problems := (*_policy_problems(settings), *_ca_problems(settings), *_certificate_problems(settings)):
+    judges = (_policy_problems, _ca_problems, _certificate_problems, _tracing_problems)
+    if problems := tuple(problem for judge in judges for problem in judge(settings)):
         raise SettingsError(problems)
     return settings
 
@@ -63,3 +65,15 @@ def _certificate_problems(settings: Settings) -> Iterator[Problem]:
         caller_tls(settings)
     except CertificateError as error:
         yield Problem(error.setting, str(error.path), error.text)
+
+
+def _tracing_problems(settings: Settings) -> Iterator[Problem]:
+    """Yield what keeps traces from being exported."""
+    if settings.otel_endpoint is None:
+        return
+    from proxy.ops.tracing import TracingError, exporter_class  # noqa: PLC0415 - as above
+
+    try:
+        exporter_class()
+    except TracingError as error:
+        yield Problem(OTEL_ENDPOINT, str(settings.otel_endpoint), str(error))

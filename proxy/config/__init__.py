@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from proxy.config.addresses import EgressProxy, Listen, Origin, TcpAddress, UnixAddress
+from proxy.config.addresses import Collector, EgressProxy, Listen, Origin, TcpAddress, UnixAddress
 from proxy.config.credential_sources import (
     AwsSource,
     CommandSource,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AwsSource",
+    "Collector",
     "CommandSource",
     "CredentialSource",
     "CredentialsFileSource",

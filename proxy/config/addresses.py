@@ -40,6 +40,27 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class Collector:
+    """Where traces go, by OTLP over HTTP; str() gives the URL as it is set.
+
+    Attributes:
+        origin: scheme, host and port.
+        path: empty, or from a slash on, without one at its end.
+    """
+
+    origin: Origin
+    path: str = ""
+
+    @property
+    def url(self) -> str:
+        """Where spans are posted (OpenTelemetry Protocol Exporter, endpoint URLs for OTLP/HTTP)."""
+        return f"{self}/v1/traces"
+
+    def __str__(self) -> str:
+        return f"{self.origin}{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
 class EgressProxy:
     """An HTTP proxy that opens tunnels by CONNECT; str() gives its URL without user and password.
 

@@ -36,6 +36,7 @@ SECTIONS = (
     sidecar.STOPPING,
     sidecar.WAY,
     sidecar.LOGS,
+    sidecar.TRACES,
     sidecar.FILE,
 )
 SETTINGS = {setting.variable: setting for section in SECTIONS for setting in section.settings}

@@ -9,7 +9,7 @@ import ipaddress
 from typing import TYPE_CHECKING
 
 from proxy.config.account_settings import SANDBOX_URL
-from proxy.config.addresses import Listen, Origin, TcpAddress, UnixAddress, is_loopback
+from proxy.config.addresses import Collector, Listen, Origin, TcpAddress, UnixAddress, is_loopback
 from proxy.config.settings import Environment, Problem
 
 if TYPE_CHECKING:
@@ -73,6 +73,18 @@ def audit_problems(log: object | None, key: Path | None) -> Iterator[Problem]:
     if key is not None and log is None:
         text = "has no effect without PROXY_AUDIT_LOG: set that, to a path or to stdout, or remove this one"
         yield Problem("PROXY_AUDIT_KEY_FILE", str(key), text)
+
+
+def tracing_problems(collector: Collector | None, headers: Path | None) -> Iterator[Problem]:
+    """Whether the header fields for the collector go somewhere, and to nobody else."""
+    if headers is None:
+        return
+    if collector is None:
+        text = "has no effect without PROXY_OTEL_ENDPOINT: set that, or remove this one"
+        yield Problem("PROXY_OTEL_HEADERS_FILE", str(headers), text)
+    elif not collector.origin.tls and not is_loopback(collector.origin.host):
+        text = f"would cross the network in clear to {collector}: write https:// there, or remove this one"
+        yield Problem("PROXY_OTEL_HEADERS_FILE", str(headers), text)
 
 
 def _overlap(one: Listen, other: Listen) -> bool:

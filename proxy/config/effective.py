@@ -81,6 +81,8 @@ def _values(settings: Settings) -> dict[str, object]:
         "PROXY_LOG_FORMAT": settings.log_format,
         "PROXY_AUDIT_LOG": settings.audit_log,
         "PROXY_AUDIT_KEY_FILE": settings.audit_key_file,
+        "PROXY_OTEL_ENDPOINT": settings.otel_endpoint,
+        "PROXY_OTEL_HEADERS_FILE": settings.otel_headers_file,
         "PROXY_ADMIN_KEY_FILE": settings.admin_key_file,
     }
 

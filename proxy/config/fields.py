@@ -12,7 +12,8 @@ from pydantic import BeforeValidator, Field, PlainValidator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from proxy.config import files, managers, pair, parsing, units
-from proxy.config.addresses import EgressProxy, Listen, Origin
+from proxy.config.addresses import Collector, EgressProxy, Listen, Origin
+from proxy.config.collector import collector, read_headers
 from proxy.config.required_header import RequiredHeader, required_header
 from proxy.config.settings import Environment
 from proxy.secret import Secret
@@ -119,6 +120,8 @@ class Fields(BaseSettings):
     proxy_log_format: Annotated[Literal["json", "console"], BeforeValidator(_lower)] | None = None
     proxy_audit_log: Annotated[Path | Literal["stdout"], PlainValidator(parsing.audit_log)] | None = None
     proxy_audit_key_file: SecretPath | None = None
+    proxy_otel_endpoint: Annotated[Collector, PlainValidator(collector)] | None = None
+    proxy_otel_headers_file: Annotated[Path, PlainValidator(files.checked(read_headers))] | None = None
     proxy_admin_key_file: SecretPath | None = None
 
 

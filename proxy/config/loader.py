@@ -116,6 +116,8 @@ def _rules(fields: Fields, written: frozenset[str]) -> Iterator[tuple[tuple[str,
     yield cross_checks.TLS_FILES, cross_checks.tls_problems(*files)
     found = cross_checks.audit_problems(fields.proxy_audit_log, fields.proxy_audit_key_file)
     yield ("PROXY_AUDIT_LOG", "PROXY_AUDIT_KEY_FILE"), found
+    found = cross_checks.tracing_problems(fields.proxy_otel_endpoint, fields.proxy_otel_headers_file)
+    yield ("PROXY_OTEL_ENDPOINT", "PROXY_OTEL_HEADERS_FILE"), found
 
 
 def _settings(fields: Fields) -> Settings:
@@ -160,5 +162,7 @@ def _settings(fields: Fields) -> Settings:
         server_timing=fields.proxy_server_timing,
         audit_log=fields.proxy_audit_log,
         audit_key_file=fields.proxy_audit_key_file,
+        otel_endpoint=fields.proxy_otel_endpoint,
+        otel_headers_file=fields.proxy_otel_headers_file,
         admin_key_file=fields.proxy_admin_key_file,
     )

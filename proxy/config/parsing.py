@@ -29,7 +29,9 @@ _NAME_LENGTH = 253  # RFC 1035 section 2.3.4, without the root's dot
 
 
 @dataclass(frozen=True, slots=True)
-class _Url:
+class Url:
+    """A URL that is split; `host` in its shortest form, `port` None when it names none."""
+
     parts: SplitResult
     host: str
     port: int | None
@@ -41,7 +43,7 @@ def origin(value: object) -> Origin:
     Raises:
         ValueError: it is none; the text names everything that is wrong with it.
     """
-    url = _url(_text(value), "https://host:port")
+    url = split_url(value, "https://host:port")
     wrong = list(_not_an_origin(url.parts))
     if url.parts.scheme == "http" and not host_is_loopback(url.host):
         wrong.append("http is accepted to loopback only, credentials would cross the network in clear: write https://")
@@ -68,7 +70,7 @@ def egress_proxy(value: object) -> EgressProxy:
     Raises:
         ValueError: it is none.
     """
-    url = _url(value.reveal() if isinstance(value, Secret) else _text(value), "http://proxy.internal:3128")
+    url = split_url(value.reveal() if isinstance(value, Secret) else value, "http://proxy.internal:3128")
     wrong = []
     if url.parts.scheme != "http":
         wrong.append("only an http:// proxy is supported (it sees an encrypted tunnel): write http://host:port")
@@ -166,8 +168,13 @@ def _accepted_host(text: str) -> str:
     return _host(text.lower())
 
 
-def _url(text: str, example: str) -> _Url:
-    """Split a URL so that urllib's own texts, which quote it, reach nobody."""
+def split_url(value: object, example: str) -> Url:
+    """Split a URL so that urllib's own texts, which quote it, reach nobody.
+
+    Raises:
+        ValueError: it is none.
+    """
+    text = _text(value)
     if not text.isprintable() or any(character.isspace() for character in text) or "\\" in text:
         message = f"must hold no white space, control character or backslash: write it like {example}"
         raise ValueError(message)
@@ -179,7 +186,7 @@ def _url(text: str, example: str) -> _Url:
     if not host or port == 0:
         message = f"is no URL with a host and a port from 1 to 65535: write it like {example}"
         raise ValueError(message)
-    return _Url(parts, _host(host), port)
+    return Url(parts, _host(host), port)
 
 
 def _host(text: str) -> str:

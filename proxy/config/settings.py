@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from proxy.config.addresses import EgressProxy, Listen, Origin
+    from proxy.config.addresses import Collector, EgressProxy, Listen, Origin
     from proxy.config.credential_sources import CredentialSource
     from proxy.config.required_header import RequiredHeader
 
@@ -59,6 +59,8 @@ class Settings:
         server_timing: whether answers say how long the sidecar and Localpayment took.
         audit_log: where calls with effects are noted; None means nowhere.
         audit_key_file: holds the key by which external ids are hashed there, or None.
+        otel_endpoint: where traces go; None means nowhere.
+        otel_headers_file: holds header fields that go there with them, or None.
         admin_key_file: holds the key that orders to the admin listener must carry, or None.
         tls_cert_file, tls_key_file: what the data listener shows to callers; None means that it speaks plain HTTP.
         tls_client_ca_file: CA certificates, of which each caller must have one's certificate; None asks for none.
@@ -98,6 +100,8 @@ class Settings:
     server_timing: bool
     audit_log: Path | Literal["stdout"] | None = None
     audit_key_file: Path | None = None
+    otel_endpoint: Collector | None = None
+    otel_headers_file: Path | None = None
     admin_key_file: Path | None = None
     tls_cert_file: Path | None = None
     tls_key_file: Path | None = None

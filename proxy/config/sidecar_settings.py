@@ -171,6 +171,27 @@ LOGS = Section(
     ),
 )
 
+TRACES = Section(
+    "Traces",
+    (
+        Setting(
+            "PROXY_OTEL_ENDPOINT",
+            "URL",
+            None,
+            "Where spans of calls go, by OTLP over HTTP, such as `http://127.0.0.1:4318`; `/v1/traces` is added. Needs "
+            "the extra `otel`: [how to](how-to/tracing.md).",
+            note="nowhere; a caller's `traceparent` crosses unchanged",
+        ),
+        Setting(
+            "PROXY_OTEL_HEADERS_FILE",
+            "path",
+            None,
+            "A file of header fields that the collector wants to see, such as `Authorization: Bearer …`; one a line.",
+            note="none",
+        ),
+    ),
+)
+
 FILE = Section(
     "The settings file",
     (

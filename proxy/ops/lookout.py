@@ -1,4 +1,4 @@
-"""Who is told of what happens? Metrics, log, history and audit stream, each in its own words.
+"""Who is told of what happens? Metrics, log, history, audit stream and traces, each in its own words.
 
 Nothing here may raise or block: it is called while calls are relayed and tokens fetched.
 """
@@ -13,6 +13,7 @@ from proxy.ops.audit import open_audit
 from proxy.ops.events import Events
 from proxy.ops.history import History
 from proxy.ops.risks import risks
+from proxy.ops.tracing import open_traces
 from proxy.tokens.keeper import Fetched
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from proxy.ops.audit import Audit
     from proxy.ops.logs import Log
     from proxy.ops.metrics import Metrics
+    from proxy.ops.tracing import Traces
     from proxy.relay.caller_tls import Refusal
     from proxy.relay.record import Record
     from proxy.tokens.keeper import Disputed
@@ -35,6 +37,7 @@ class Lookout:
 
     Attributes:
         audit: None when nobody asked for one.
+        traces: the same.
         wall: gives seconds since the Unix epoch.
     """
 
@@ -43,6 +46,7 @@ class Lookout:
     events: Events
     history: History
     audit: Audit | None
+    traces: Traces | None
     wall: Callable[[], float]
 
     def observe(self, record: Record) -> None:
@@ -52,6 +56,8 @@ class Lookout:
         self.history.observe(record, self.wall())
         if self.audit is not None:
             self.audit.observe(record)
+        if self.traces is not None:
+            self.traces.observe(record, self.wall())
 
     def reported(self, report: Fetched | Disputed, state: State) -> None:
         """Take note of what the keeper did, and of the state in which that left the token."""
@@ -92,7 +98,9 @@ class Lookout:
             logger.warning("credentials.exposed", text=text)
 
     def close(self, seconds: float) -> None:
-        """Let the audit stream be written to its end, for at most so many seconds; blocks."""
+        """Let audit stream and traces get out to their end, for at most so many seconds each; blocks."""
+        if self.traces is not None and not self.traces.close(seconds):
+            self.log.logger.warning("traces.cut", seconds=seconds)
         if self.audit is not None and not self.audit.close(seconds):
             self.log.logger.error("audit.cut", seconds=seconds)
 
@@ -101,10 +109,12 @@ def open_lookout(settings: Settings, log: Log, metrics: Metrics, wall: Callable[
     """Open what the settings ask for; blocks while files are opened.
 
     Raises:
-        AuditError: the audit stream cannot be opened.
+        AuditError, KeyFileError: the audit stream cannot be opened.
+        TracingError: traces cannot be exported.
     """
     if settings.egress_proxy is not None:
         log.known.keep(settings.egress_proxy.authorization)
     place = settings.audit_log
     audit = None if place is None else open_audit(place, settings.audit_key_file, log)
-    return Lookout(log, metrics, Events(log.logger), History(), audit, wall)
+    traces = open_traces(settings, log, metrics.version)
+    return Lookout(log, metrics, Events(log.logger), History(), audit, traces, wall)

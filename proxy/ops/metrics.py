@@ -54,6 +54,7 @@ class Metrics:
     """What is counted."""
 
     def __init__(self, version: str, environment: str) -> None:
+        self.version = version
         self.instruments = make = Instruments()
         self.requests = make.counter(
             "requests", "Requests that ended, by what became of them.", "operation", "method", "status", "outcome"

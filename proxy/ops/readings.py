@@ -75,3 +75,8 @@ def declare_readings(make: Instruments, readings: Readings) -> None:
         "Audit lines that could not be written.",
         lambda: 0 if lookout.audit is None else lookout.audit.lost,
     )
+    make.counted(
+        "traces_dropped",
+        "Calls whose spans could not be exported.",
+        lambda: 0 if lookout.traces is None else lookout.traces.lost,
+    )

@@ -13,8 +13,10 @@ import aiohttp
 import jwt
 import pytest
 
-from proxy.config import EnvironmentSource
+from proxy.config import Collector as Endpoint
+from proxy.config import EnvironmentSource, Origin
 from proxy.secret import Secret
+from tests.collector import Collector, collecting
 from tests.sidecars import Running, settings_for, sidecar
 
 if TYPE_CHECKING:
@@ -37,6 +39,12 @@ PERSON = {
 QUERY = f"?name=canary-name&card={CARD}"
 # Every marker, and every part of what must never be seen: a signature alone would be worth nothing, but is a symptom.
 FORBIDDEN = (CANARY, CARD, "Canary Person", *(part for token in TOKENS.values() for part in token.split(".")[1:]))
+
+TRACE = {
+    "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    "tracestate": "vendor=canary",
+    "baggage": f"user=canary,card={CARD}",
+}
 
 JSON = "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
 # What Localpayment answers; {said} is all that it was sent, the credential included, {line} the same on one line.
@@ -105,15 +113,24 @@ async def parrot() -> AsyncIterator[Parrot]:
         yield origin
 
 
+@pytest.fixture
+async def collector() -> AsyncIterator[Collector]:
+    async with collecting() as receiver:
+        yield receiver
+
+
 @pytest.fixture(params=["json", "console"])
-async def relay(request: Any, parrot: Parrot, tmp_path: Path) -> AsyncIterator[Running]:
+async def relay(request: Any, parrot: Parrot, collector: Collector, tmp_path: Path) -> AsyncIterator[Running]:
     (tmp_path / "key").write_text("k" * 32)
+    (tmp_path / "fields").write_text("Authorization: Bearer canary-of-the-collector\nX-Tenant: canary-tenant\n")
     settings = settings_for(
         parrot.url,
         credentials=EnvironmentSource(Secret("canary-username"), Secret(PASSWORD)),
         log_format=request.param,
         audit_log=tmp_path / "audit.jsonl",
         audit_key_file=tmp_path / "key",
+        otel_endpoint=Endpoint(Origin("127.0.0.1", int(collector.url.rpartition(":")[2]), tls=False)),
+        otel_headers_file=tmp_path / "fields",
         response_timeout=0.5,
         idle_timeout=0.5,
         header_timeout=1.0,
@@ -126,9 +143,12 @@ async def relay(request: Any, parrot: Parrot, tmp_path: Path) -> AsyncIterator[R
 class Sinks:
     """Everything that an operator, or whoever gets at the operator's tools, may read."""
 
-    def __init__(self, relay: Running, audit: Path, capture: pytest.CaptureFixture[str]) -> None:
+    def __init__(
+        self, relay: Running, audit: Path, capture: pytest.CaptureFixture[str], collector: Collector | None = None
+    ) -> None:
         self._relay = relay
         self._audit = audit
+        self._collector = collector
         self._capture = capture
         self.own_answers: list[str] = []
 
@@ -144,18 +164,27 @@ class Sinks:
             "audit": await asyncio.to_thread(self._audit.read_text),
             "output": "".join(self._capture.readouterr()),
             "own answers": "".join(self.own_answers),
+            "traces": await self._traced(),
         }
         return [f"{marker[:6]}… in {place}" for place, text in texts.items() for marker in FORBIDDEN if marker in text]
 
+    async def _traced(self) -> str:
+        """All that the collector was sent, the last span included."""
+        traces = self._relay.sidecar.lookout.traces
+        if self._collector is None or traces is None:
+            return ""
+        assert await asyncio.to_thread(traces.close, 10.0)
+        return self._collector.raw.decode("latin-1")
+
 
 @pytest.fixture
-def sinks(relay: Running, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Sinks:
-    return Sinks(relay, tmp_path / "audit.jsonl", capfd)
+def sinks(relay: Running, collector: Collector, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Sinks:
+    return Sinks(relay, tmp_path / "audit.jsonl", capfd, collector)
 
 
 async def call(relay: Running, sinks: Sinks, method: str, path: str, **options: Any) -> None:
     """Make a call that holds all canaries; keep what the sidecar itself answered."""
-    headers = {"Authorization": f"Bearer {TOKENS['access']}", "Cookie": "canary=1", "X-Canary": CARD}
+    headers = {"Authorization": f"Bearer {TOKENS['access']}", "Cookie": "canary=1", "X-Canary": CARD, **TRACE}
     with contextlib.suppress(aiohttp.ClientError):
         url = relay.url + path + QUERY
         async with relay.session.request(method, url, headers=headers, allow_redirects=False, **options) as answer:
@@ -167,7 +196,9 @@ async def call(relay: Running, sinks: Sinks, method: str, path: str, **options: 
 
 
 @pytest.mark.parametrize("mode", UPSTREAM_ANSWERS)
-async def test_whatever_localpayment_answers(relay: Running, parrot: Parrot, sinks: Sinks, mode: str) -> None:
+async def test_whatever_localpayment_answers(
+    relay: Running, parrot: Parrot, collector: Collector, sinks: Sinks, mode: str
+) -> None:
     parrot.mode = mode
     for status in (200, 400, 401, 403, 409, 500) if mode == "status" else (200,):
         parrot.status = status
@@ -176,6 +207,8 @@ async def test_whatever_localpayment_answers(relay: Running, parrot: Parrot, sin
         await call(relay, sinks, "GET", "/api/accounts/canary-account/balance")
     assert relay.value("in_flight_requests") == 0
     assert await sinks.found() == []
+    assert {span.kind for span in collector.spans} == {"SERVER", "CLIENT"}
+    assert {span.state for span in collector.spans} == {""}
 
 
 @pytest.mark.parametrize("mode", [*UPSTREAM_ANSWERS, "granted"])
