@@ -53,7 +53,8 @@ def test_every_stage_starts_from_the_one_base_that_can_be_replaced() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["proxy", "requirements/run.txt", "requirements/build.txt", "pyproject.toml", "README.md"]
+    "path",
+    ["proxy", "requirements/run.txt", "requirements/otel.txt", "requirements/build.txt", "pyproject.toml", "README.md"],
 )
 def test_the_build_sees_what_it_needs_and_nothing_else(path: str) -> None:
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
