@@ -42,8 +42,8 @@ EXIT_FAILED: Final = 1
 # What the settings lead to and cannot be used; each error's text is ours, and says what to do.
 UNUSABLE: Final = (AuditError, CertificateError, CredentialSourceError, KeyFileError, PolicyFileError, TracingError)
 OTHER_FILES: Final = 64  # listeners, logs, files that are read anew, connections to the token endpoints
-# A call makes some hundred objects and no cycle that matters, so the collector finds next to nothing: it looks less often,
-# and never at what the start has made.
+# A call makes some hundred objects and no cycle that matters, so the collector finds next to nothing: it looks less
+# often, and never at what the start has made.
 GARBAGE: Final = (20_000, 20, 20)
 FLUSHING: Final = 1.0  # seconds for the last lines of the log; whoever reads it may be gone
 
