@@ -7,6 +7,7 @@ nobody foresaw ends the process too, and its text is told nowhere: it may quote 
 from __future__ import annotations
 
 import asyncio
+import gc
 import resource
 import signal
 from functools import partial
@@ -41,6 +42,9 @@ EXIT_FAILED: Final = 1
 # What the settings lead to and cannot be used; each error's text is ours, and says what to do.
 UNUSABLE: Final = (AuditError, CertificateError, CredentialSourceError, KeyFileError, PolicyFileError, TracingError)
 OTHER_FILES: Final = 64  # listeners, logs, files that are read anew, connections to the token endpoints
+# A call makes some hundred objects and no cycle that matters, so the collector finds next to nothing: it looks less
+# often, and never at what the start has made.
+GARBAGE: Final = (20_000, 20, 20)
 FLUSHING: Final = 1.0  # seconds for the last lines of the log; whoever reads it may be gone
 
 
@@ -114,6 +118,9 @@ async def _serve(settings: Settings, reread: Callable[[], Settings] | None, hard
         loop.add_signal_handler(signal.SIGHUP, reload)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, told)
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GARBAGE)
         try:
             await sidecar.run()
             clean = await sidecar.drain()

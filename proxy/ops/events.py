@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import TYPE_CHECKING, Final
 
 from proxy.credentials.watch import Recovered, Reloaded, ReloadFailed
 from proxy.errors import Fault, Outcome
+from proxy.ops.call_line import call_line
+from proxy.ops.logs import moment
 from proxy.place import where
 from proxy.tokens.issuer import FetchResult
 
 if TYPE_CHECKING:
-    from structlog.typing import FilteringBoundLogger
-
     from proxy.credentials.watch import Event
+    from proxy.ops.logs import Log
     from proxy.relay.record import Record
     from proxy.tokens.keeper import Disputed, Fetched
     from proxy.tokens.lifecycle import State
 
+_quoted: Final = json.JSONEncoder(ensure_ascii=False).encode
+_LEVELS: Final = {logging.INFO: "info", logging.WARNING: "warning"}
 _MILLI: Final = 1000.0
 _SERVER_ERROR: Final = 500  # RFC 9110 section 15.6
 _UNSETTLED: Final = frozenset((Outcome.UNKNOWN, Outcome.ABORTED, Outcome.ORPHANED))
@@ -26,14 +30,19 @@ _UNSETTLED: Final = frozenset((Outcome.UNKNOWN, Outcome.ABORTED, Outcome.ORPHANE
 class Events:
     """The lines about calls, tokens and credentials."""
 
-    def __init__(self, logger: FilteringBoundLogger) -> None:
-        self._logger = logger
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._logger = log.logger
         self._state: State | None = None
 
     def observe(self, record: Record) -> None:
         """Write the one line of a request that is over, and one for each thing about it that deserves a look."""
-        event = "request.relayed" if record.attempts else "request.refused"
-        self._logger.log(_severity(record), event, **call_facts(record))
+        event, severity = "request.relayed" if record.attempts else "request.refused", _severity(record)
+        if not self._log.is_json:
+            self._logger.log(severity, event, **call_facts(record))
+        elif self._log.threshold.lets(severity):
+            request_id = _quoted(self._log.known.redacted(record.request_id))
+            self._log.put(call_line(moment(), _LEVELS[severity], event, record, request_id))
         if record.echoed:
             facts = {"request_id": record.request_id, "operation": record.operation, "place": record.echoed}
             self._logger.error("token.echoed", **facts, token_generation=record.generation)

@@ -74,34 +74,32 @@ class History:
     """What the status page shows of the past.
 
     Attributes:
-        calls: the last ones, oldest first.
-        unsettled: the last ones with effects whose outcome is not known, oldest first.
         fetches: the last ones, oldest first.
         unsettled_total: how many there were since the start.
     """
 
     def __init__(self) -> None:
-        self.calls: deque[SeenCall] = deque(maxlen=CALLS)
-        self.unsettled: deque[SeenCall] = deque(maxlen=CALLS)
         self.fetches: deque[SeenFetch] = deque(maxlen=FETCHES)
         self.unsettled_total = 0
+        self._calls: deque[tuple[float, Record]] = deque(maxlen=CALLS)
+        self._unsettled: deque[tuple[float, Record]] = deque(maxlen=CALLS)
         self._slices: deque[Slice] = deque(maxlen=SLICES)
+
+    @property
+    def calls(self) -> list[SeenCall]:
+        """The last ones, oldest first."""
+        return [_seen(at, record) for at, record in self._calls]
+
+    @property
+    def unsettled(self) -> list[SeenCall]:
+        """The last ones with effects whose outcome is not known, oldest first."""
+        return [_seen(at, record) for at, record in self._unsettled]
 
     def observe(self, record: Record, at: float) -> None:
         """Take note of a call that ended `at` seconds since the epoch."""
-        operation = _KINDS.get(record.operation, OTHER)
-        seen = SeenCall(
-            at=at,
-            operation=record.operation,
-            kind=operation.kind.value,
-            status=record.status,
-            outcome=record.outcome.value,
-            code=record.code,
-            milliseconds=round(record.total_seconds * 1000, 1),
-        )
-        self.calls.append(seen)
+        self._calls.append((at, record))
         if is_unsettled(record):
-            self.unsettled.append(seen)
+            self._unsettled.append((at, record))
             self.unsettled_total += 1
         current = self._slice(int(at) // SLICE)
         current.calls += 1
@@ -124,6 +122,18 @@ class History:
         if not self._slices or self._slices[-1].number < number:
             self._slices.append(Slice(number))
         return self._slices[-1]
+
+
+def _seen(at: float, record: Record) -> SeenCall:
+    return SeenCall(
+        at=at,
+        operation=record.operation,
+        kind=_KINDS.get(record.operation, OTHER).kind.value,
+        status=record.status,
+        outcome=record.outcome.value,
+        code=record.code,
+        milliseconds=round(record.total_seconds * 1000, 1),
+    )
 
 
 def is_unsettled(record: Record) -> bool:

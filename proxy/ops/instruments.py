@@ -12,6 +12,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
+from proxy.ops.tally import Tallies
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -84,6 +86,13 @@ class Instruments:
         """Declare a histogram; buckets in its own unit, without infinity."""
         self._declare(name, "histogram", labels, text)
         return Histogram(name, text, labels, namespace=NAMESPACE, buckets=buckets, registry=self.registry)
+
+    def tallies(self, name: str, text: str, buckets: Sequence[float], *labels: str) -> Tallies:
+        """Declare a histogram that the event loop alone observes."""
+        self._declare(name, "histogram", labels, text)
+        made = Tallies(f"{NAMESPACE}_{name}", text, buckets, labels)
+        self.registry.register(made)
+        return made
 
     def _declare(self, name: str, kind: str, labels: tuple[str, ...], text: str) -> None:
         self.declared.append(Declared(f"{NAMESPACE}_{name}", kind, labels, text))

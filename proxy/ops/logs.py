@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -50,6 +51,10 @@ class Threshold:
     def level(self, level: str) -> None:
         self._level, self._number = level, LEVELS[level]
 
+    def lets(self, number: int) -> bool:
+        """Whether something of this severity, as `logging` numbers it, is written."""
+        return number >= self._number
+
     def __call__(self, _: WrappedLogger, level: str, facts: EventDict) -> EventDict:
         """Let an event pass, or drop it; a structlog processor."""
         if LEVELS.get(level, logging.CRITICAL) < self._number:
@@ -66,7 +71,8 @@ class Log:
         known: the secrets that no line may hold.
         threshold: the level below which nothing is written.
         spool: where lines wait to be written; None when they are written at once.
-        emit: writes one finished line, whatever the level.
+        emit: masks and writes one finished line, whatever the level.
+        put: writes one that is known to hold no secret.
         render: makes a line of facts.
     """
 
@@ -75,7 +81,13 @@ class Log:
     threshold: Threshold
     spool: Spool | None
     emit: Callable[[str], None]
+    put: Callable[[str], object]
     render: Callable[[EventDict], str]
+
+    @property
+    def is_json(self) -> bool:
+        """Whether lines are JSON."""
+        return self.render is json_line
 
     @property
     def lost(self) -> int:
@@ -118,12 +130,12 @@ def open_log(level: str, style: Style, stream: TextIO | None = None) -> Log:
     adopt_libraries(logger)
     if stream is None:
         _adopt_crashes(logger)
-    return Log(logger, known, threshold, spool, emit, render)
+    return Log(logger, known, threshold, spool, emit, write, render)
 
 
 def stamped(level: str, event: str, **facts: object) -> EventDict:
     """Return what a line holds: when, how severe, what, and the facts."""
-    return {"time": _now(), "level": level, "event": event, **facts}
+    return {"time": moment(), "level": level, "event": event, **facts}
 
 
 def json_line(facts: EventDict) -> str:
@@ -183,15 +195,30 @@ def _adopt_crashes(logger: FilteringBoundLogger) -> None:
 
 def _stamped(_: WrappedLogger, level: str, facts: EventDict) -> EventDict:
     event = facts.pop("event")
-    return {"time": _now(), "level": level, "event": event, **facts}
+    return {"time": moment(), "level": level, "event": event, **facts}
 
 
 def _rendered(render: Callable[[EventDict], str], _: WrappedLogger, __: str, facts: EventDict) -> str:
     return render(facts)
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+class _Moments:
+    """The time as lines show it; a second's text is made once."""
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._text = ""
+
+    def __call__(self) -> str:
+        """Return the time of now in UTC, to the millisecond."""
+        second, thousandths = divmod(time.time_ns() // 1_000_000, 1000)
+        if second != self._second:
+            self._second = second
+            self._text = datetime.fromtimestamp(second, UTC).isoformat()[: -len("+00:00")]
+        return f"{self._text}.{thousandths:03d}Z"
+
+
+moment: Final = _Moments()
 
 
 def _dropped(count: int) -> EventDict:

@@ -117,4 +117,4 @@ def open_lookout(settings: Settings, log: Log, metrics: Metrics, wall: Callable[
     place = settings.audit_log
     audit = None if place is None else open_audit(place, settings.audit_key_file, log)
     traces = open_traces(settings, log, metrics.version)
-    return Lookout(log, metrics, Events(log.logger), History(), audit, traces, wall)
+    return Lookout(log, metrics, Events(log), History(), audit, traces, wall)

@@ -26,9 +26,10 @@ from proxy.upstream.model import ConnectResult
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+    from prometheus_client import CollectorRegistry, Counter, Gauge
 
     from proxy.ops.instruments import Declared
+    from proxy.ops.tally import Tally
     from proxy.relay.record import Record
     from proxy.tokens.keeper import Fetched
 
@@ -59,21 +60,21 @@ class Metrics:
         self.requests = make.counter(
             "requests", "Requests that ended, by what became of them.", "operation", "method", "status", "outcome"
         )
-        self.request_seconds = make.histogram(
+        self.request_seconds = make.tallies(
             "request_duration_seconds",
             "From a request's head to the last byte of its answer. Exemplars hold trace ids.",
             CALL_BUCKETS,
             "operation",
         )
-        self.upstream_seconds = make.histogram(
+        self.upstream_seconds = make.tallies(
             "upstream_duration_seconds",
             "Of it, what Localpayment took, all attempts together.",
             CALL_BUCKETS,
             "operation",
         )
-        self.own_seconds = make.histogram(
+        self.own_seconds = make.tallies(
             "own_duration_seconds", "Of it, what the sidecar itself added, waiting for a token included.", OWN_BUCKETS
-        )
+        ).labels()
         self.request_bytes = make.counter("request_body_bytes", "Bytes of request bodies received from callers.")
         self.response_bytes = make.counter("response_body_bytes", "Bytes of response bodies given to callers.")
         self.refusals = make.counter("refusals", "Answers of the sidecar's own, and answers cut short.", "code")
@@ -126,7 +127,7 @@ class Metrics:
         self._request_children: dict[tuple[str, str, int, str], Counter] = {}
         self._caller_children: dict[tuple[str, str], Counter] = {}
         self._callers_seen: set[str] = set()
-        self._upstream_children: dict[str, Histogram] = {}
+        self._upstream_children: dict[str, Tally] = {}
 
     @property
     def registry(self) -> CollectorRegistry:
@@ -141,11 +142,10 @@ class Metrics:
     def observe(self, record: Record) -> None:
         """Count a request that is over."""
         operation, outcome = record.operation, record.outcome
-        self._of_request(operation, record.method, record.status, outcome.value).inc()
-        exemplar = None if record.trace_id is None else {"trace_id": record.trace_id}
-        self._request_seconds[operation].observe(record.total_seconds, exemplar)
+        self._of_request(operation, record.method, record.status, outcome).inc()
+        self._request_seconds[operation].observe(record.total_seconds, record.trace_id)
         if record.attempts:
-            self._of_upstream(operation).observe(record.upstream_seconds, exemplar)
+            self._of_upstream(operation).observe(record.upstream_seconds, record.trace_id)
         if outcome is not Outcome.REJECTED:
             self.own_seconds.observe(record.own_seconds)
         self._of_caller(record.caller, _KINDS[operation]).inc()
@@ -213,7 +213,7 @@ class Metrics:
             child = self._request_children[key] = self.requests.labels(operation, method, shown, outcome)
         return child
 
-    def _of_upstream(self, operation: str) -> Histogram:
+    def _of_upstream(self, operation: str) -> Tally:
         child = self._upstream_children.get(operation)
         if child is None:
             child = self._upstream_children[operation] = self.upstream_seconds.labels(operation)

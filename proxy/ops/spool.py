@@ -7,9 +7,9 @@ works again.
 from __future__ import annotations
 
 import os
-import queue
 import select
 import threading
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -19,12 +19,16 @@ if TYPE_CHECKING:
 # Lines that wait at most. One is about 600 bytes, so that is 5 MB: several seconds of a busy sidecar's log.
 WAITING: Final = 8192
 _BATCH: Final = 256  # lines that are written at once; a pipe of Linux holds 64 KiB
+# Seconds that the thread waits for more lines to come. A line is seen so much later; 50 wake-ups a second cost nothing.
+GATHERING: Final = 0.02
 _AUDIT_MODE: Final = 0o640
 STDOUT: Final = 1
 
 
 class Spool:
     """Takes lines at once, and has them written in the order in which they came.
+
+    The writing thread is woken once for many lines: each time that it runs, the event loop waits for it.
 
     Args:
         sink: writes all of the bytes, or raises OSError; may block.
@@ -36,7 +40,10 @@ class Spool:
         self._sink = sink
         self._note = note
         self._waiting = waiting
-        self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._lines: deque[str] = deque()
+        self._woken = False
+        self._wake = threading.Event()
+        self._ending = threading.Event()
         self._refused = 0  # counted by those who write, as the next is by the thread: neither needs a lock
         self._failed = 0
         self._told = 0
@@ -50,10 +57,13 @@ class Spool:
 
     def write(self, line: str) -> None:
         """Take a line, its newline included; drop it when too many wait already. Never blocks."""
-        if self._queue.qsize() >= self._waiting:
+        if len(self._lines) >= self._waiting:
             self._refused += 1
-        else:
-            self._queue.put(line)
+            return
+        self._lines.append(line)
+        if not self._woken:
+            self._woken = True
+            self._wake.set()
 
     def close(self, seconds: float) -> bool:
         """Write what waits, for at most so many seconds; take nothing more.
@@ -62,36 +72,33 @@ class Spool:
             Whether everything was written.
         """
         self._waiting = 0
-        self._queue.put(None)
+        self._ending.set()
+        self._wake.set()
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        while True:
-            lines = self._batch()
-            ended = lines[-1] is None
-            written = [line for line in lines if line is not None]
-            untold = self.lost - self._told
-            if untold:
-                written.insert(0, self._note(untold))
-            try:
-                self._sink("".join(written).encode("utf-8", "backslashreplace"))
-            except OSError:
-                self._failed += len(written) - bool(untold)
-            else:
-                self._told += untold
-            if ended:
-                return
+        while self._lines or not self._ending.is_set():
+            self._wake.wait()
+            self._ending.wait(GATHERING)
+            self._wake.clear()
+            self._woken = False  # before looking: a line that comes from here on wakes the thread again
+            while batch := self._batch():
+                self._write_out(batch)
 
-    def _batch(self) -> list[str | None]:
-        """Wait for a line; return it with those behind it, None at the end for the order to stop."""
-        lines = [self._queue.get()]
-        while lines[-1] is not None and len(lines) < _BATCH:
-            try:
-                lines.append(self._queue.get_nowait())
-            except queue.Empty:
-                break
-        return lines
+    def _batch(self) -> list[str]:
+        """Take what waits, up to as many lines as are written at once."""
+        return [self._lines.popleft() for _ in range(min(len(self._lines), _BATCH))]
+
+    def _write_out(self, lines: list[str]) -> None:
+        untold = self.lost - self._told
+        notes = [self._note(untold)] if untold else []
+        try:
+            self._sink("".join((*notes, *lines)).encode("utf-8", "backslashreplace"))
+        except OSError:
+            self._failed += len(lines)
+        else:
+            self._told += untold
 
 
 def write_all(descriptor: int, content: bytes) -> None:

@@ -33,7 +33,7 @@ class Book:
     def __init__(self, level: str = "debug", style: Any = "json") -> None:
         self.stream = io.StringIO()
         self.log = open_log(level, style, self.stream)
-        self.events = Events(self.log.logger)
+        self.events = Events(self.log)
 
     @property
     def text(self) -> str:
