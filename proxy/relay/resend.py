@@ -48,10 +48,10 @@ def after_fault(
 ) -> Resend | type[RelayError]:
     """Decide what follows when a call got no answer at all (DESIGN section 6, "After a fault").
 
-    Narrower than the design's table in three places. A connection that could not be made is not tried again: its
-    budget is spent, and the caller may repeat. A read is not sent again when a byte of an answer had come: it was no
-    stale connection. And 503 is said only when no attempt at all was sent, however well a 401 proved that an earlier
-    one was not carried out: whoever repeats a 503 blindly trusts that Localpayment never saw the call.
+    Narrower than the design's table in three places, for which docs/adr/0016 has the reasons. A connection that could
+    not be made is not tried again: its budget is spent, and the caller may repeat. A read is not sent again when a
+    byte of an answer had come: it was no stale connection. And 503 is said only when no attempt at all was sent,
+    however well a 401 proved that an earlier one was not carried out.
 
     Args:
         fault: what stopped it, and how far it had got.

@@ -214,3 +214,24 @@ async def test_an_answer_whose_body_comes_with_its_head_is_one_write() -> None:
     async with localpayment(greeting) as there, sidecar(settings_for(there.url)) as relay, calling(relay) as caller:
         await caller.send(request("GET", "/api/resources/banks"))
         assert (await caller.reader.read(65536)).endswith(HELLO[-5:])
+
+
+async def test_an_upload_that_localpayment_stops_taking_is_held_back_and_its_outcome_unknown() -> None:
+    async def script(wire: Wire) -> None:
+        await wire.head()
+        wire.writer.transport.pause_reading()  # type: ignore[attr-defined]  # asyncio types it as write-only
+        await asyncio.Event().wait()
+
+    async with localpayment(script) as there, sidecar(settings_for(there.url, idle_timeout=0.3)) as relay:
+        async with calling(relay) as caller:
+            sending = asyncio.create_task(
+                caller.send(request("POST", "/api/virtual-account-batch", body=bytes(30 * MIB)))
+            )
+            answer = await caller.rest()
+            problem = answer.problem
+            assert (problem["status"], problem["code"], problem["outcome"]) == (504, "upstream_timeout", "unknown")
+            (line,) = relay.calls
+            assert line["request_bytes"] < 25 * MIB
+            caller.leave()
+            await sending
+        assert there.calls.count(b"POST ") == 1
