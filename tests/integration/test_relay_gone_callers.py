@@ -15,7 +15,7 @@ from proxy.config.addresses import EgressProxy
 from proxy.simulator.faults import Fault, Kind
 from proxy.simulator.server import Simulator
 from tests.integration.test_upstream_harness import Wire, origin
-from tests.origins import HELLO, Answered, calling, greeting, hand_out, localpayment, request, until
+from tests.origins import HELLO, calling, greeting, hand_out, localpayment, request, until
 from tests.sidecars import BOUND, Running, settings_for, sidecar
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ READ = request("GET", "/api/resources/banks")
 PAYOUT = request("POST", "/api/payout", body=b'{"externalId": "order-1"}')
 STREAM = request("POST", "/api/payout", body=b"x" * 4096)
 DECLINED = b'HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer realm="api"\r\nContent-Length: 0\r\n\r\n'
-MIB = 1024 * 1024
 
 
 class Held:
@@ -237,51 +236,3 @@ async def test_a_caller_that_sends_and_leaves_at_once_gets_one_outcome_and_no_mo
         told = [line["outcome"] for line in relay.calls if line["operation"] == "create_payout"]
         assert there.calls.count(b"POST /api/payout ") == len(told) - told.count("not_sent")
         assert set(told) <= {"not_sent", "orphaned", "answered"}
-
-
-@pytest.mark.parametrize(
-    ("sent", "outcome"), [(READ, "aborted"), (PAYOUT, "orphaned")], ids=["read", "call with effects"]
-)
-async def test_a_caller_that_stops_reading_holds_localpayment_back_and_is_cut_in_the_end(
-    sent: bytes, outcome: str
-) -> None:
-    wrote = 0
-
-    async def script(wire: Wire) -> None:
-        nonlocal wrote
-        await wire.request()
-        await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (64 * MIB))
-        while wrote < 64 * MIB:
-            await wire.send(bytes(MIB))
-            wrote += MIB
-
-    async with (
-        localpayment(script) as there,
-        sidecar(settings_for(there.url, idle_timeout=0.3)) as relay,
-        calling(relay) as caller,
-    ):
-        caller.writer.transport.pause_reading()  # type: ignore[attr-defined]  # asyncio types it as write-only
-        await caller.send(sent)
-        line = await the_line(relay)
-        assert (line["outcome"], line["status"]) == (outcome, 200)
-        assert wrote < 32 * MIB
-        caller.writer.transport.resume_reading()  # type: ignore[attr-defined]  # as above
-        assert not (await caller.rest()).complete
-
-
-async def test_a_caller_that_reads_slowly_but_steadily_gets_everything() -> None:
-    body = b"x" * (8 * MIB)
-
-    async def script(wire: Wire) -> None:
-        await wire.request()
-        await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body), body)
-
-    async with localpayment(script) as there, sidecar(settings_for(there.url, idle_timeout=1.0)) as relay:
-        async with calling(relay) as caller:
-            await caller.send(READ)
-            raw = b""
-            while piece := await caller.reader.read(MIB):
-                raw += piece
-                await asyncio.sleep(0.03)  # in all longer than the idle timeout, which is what is tested
-        assert Answered(raw).body == body
-        assert (await the_line(relay))["outcome"] == "answered"
