@@ -13,7 +13,7 @@ from proxy.upstream.deadline import Deadline
 from proxy.upstream.framing import MalformedAnswerError
 from proxy.upstream.model import FaultKind, Progress
 from proxy.upstream.parser import AnswerParser
-from proxy.upstream.transport import backlog, cleanly_ended, quiet
+from proxy.upstream.transport import Ear, backlog, cleanly_ended
 from proxy.upstream.turn import Turn
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Connection(asyncio.Protocol):
 
     def quiet(self) -> bool:
         """Whether nothing waits in the kernel that would end it."""
-        return quiet(self._raw)
+        return self._ear.quiet()
 
     def abort(self) -> None:
         """End the connection at once; what it carries ends with a fault when the loop reports the loss."""
@@ -82,7 +82,7 @@ class Connection(asyncio.Protocol):
         exchange.reused = self._served
         self.free = False
         self._deadline.clear()
-        self._turn = turn = Turn(AnswerParser(method, self._limits), exchange)
+        self._turn = turn = Turn(AnswerParser(method, self._limits), exchange, self._loop)
         return turn
 
     def write(self, turn: Turn, data: bytes, *, last: bool) -> None:
@@ -164,6 +164,7 @@ class Connection(asyncio.Protocol):
         """Keep the socket's backlog at nothing, so that what is sent is known."""
         self._transport = self._raw = cast("asyncio.Transport", transport)  # uvloop's is not a subclass
         self._raw.set_write_buffer_limits(high=0)
+        self._ear = Ear(self._raw)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of an answer; without a call they spoil the connection."""

@@ -52,6 +52,7 @@ class Pool:
         if origin.tls != (ssl_context is not None):
             message = "an https origin needs a TLS context, an http origin must have none"
             raise ValueError(message)
+        self._loop = asyncio.get_running_loop()
         self._authority = origin.authority.encode("ascii")
         self._route = Route(origin, ssl_context, egress, limits, now)
         self._limits = limits
@@ -102,13 +103,11 @@ class Pool:
 
     async def _take(self, exchange: Exchange, *, effects: bool) -> Connection:
         """Return a usable connection, warm or new, within the connect budget."""
-        deadline = asyncio.get_running_loop().time() + self._limits.connect_timeout
-        try:
-            async with asyncio.timeout_at(deadline if self._slots.locked() else None):
-                await self._slots.acquire()
-        except TimeoutError as error:
-            detail = f"all {self._limits.max_connections} connections were busy for {self._limits.connect_timeout} s"
-            raise self._not_sent(FaultKind.POOL, detail, exchange) from error
+        deadline = self._loop.time() + self._limits.connect_timeout
+        if self._slots.locked():
+            await self._wait_for_slot(exchange, deadline)
+        else:
+            await self._slots.acquire()  # at once
         self._taken += 1
         try:
             self._refuse_if_closed(exchange)
@@ -116,6 +115,14 @@ class Pool:
         except BaseException:
             self._free_slot()
             raise
+
+    async def _wait_for_slot(self, exchange: Exchange, deadline: float) -> None:
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._slots.acquire()
+        except TimeoutError as error:
+            detail = f"all {self._limits.max_connections} connections were busy for {self._limits.connect_timeout} s"
+            raise self._not_sent(FaultKind.POOL, detail, exchange) from error
 
     def _warm(self, *, effects: bool) -> Connection | None:
         """Take the idle connection used last, unless it has cooled too far for this call."""

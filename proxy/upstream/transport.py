@@ -13,11 +13,18 @@ if TYPE_CHECKING:
     import asyncio
 
 
-def quiet(raw: asyncio.Transport) -> bool:
-    """Whether nothing waits in the kernel that the event loop has yet to see: an end, or bytes nobody asked for."""
-    poll = select.poll()
-    poll.register(raw.get_extra_info("socket").fileno(), select.POLLIN)
-    return not poll.poll(0)
+class Ear:
+    """Hears what waits in the kernel on a socket that the event loop has yet to see."""
+
+    __slots__ = ("_poll",)
+
+    def __init__(self, raw: asyncio.Transport) -> None:
+        self._poll = select.poll()
+        self._poll.register(raw.get_extra_info("socket").fileno(), select.POLLIN)
+
+    def quiet(self) -> bool:
+        """Whether nothing waits: no end, and no bytes that nobody asked for."""
+        return not self._poll.poll(0)
 
 
 def backlog(raw: asyncio.Transport, transport: asyncio.Transport) -> int:

@@ -5,13 +5,14 @@ It only remembers, and wakes the one who waits; the connection decides.
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
 from proxy.upstream.model import Progress, UpstreamFault
 
 if TYPE_CHECKING:
+    import asyncio
+
     from proxy.upstream.model import Exchange, FaultKind
     from proxy.upstream.parser import AnswerParser
 
@@ -19,10 +20,12 @@ if TYPE_CHECKING:
 class Turn:
     """One call's use of a connection: what was written, what came back and how it ended."""
 
-    __slots__ = ("_waiter", "exchange", "fault", "handed_out", "held", "over", "parser", "paused", "pieces", "progress",
-                 "written")  # fmt: skip
+    __slots__ = (
+        "_loop", "_waiter", "exchange", "fault", "handed_out", "held", "over", "parser", "paused", "pieces", "progress",
+        "written",
+    )  # fmt: skip
 
-    def __init__(self, parser: AnswerParser, exchange: Exchange) -> None:
+    def __init__(self, parser: AnswerParser, exchange: Exchange, loop: asyncio.AbstractEventLoop) -> None:
         self.parser = parser
         self.exchange = exchange
         self.progress = Progress.NOTHING
@@ -33,6 +36,7 @@ class Turn:
         self.handed_out = False
         self.over = False
         self.fault: Exception | None = None
+        self._loop = loop
         self._waiter: asyncio.Future[None] | None = None
 
     def cut(self, kind: FaultKind, detail: str) -> UpstreamFault:
@@ -48,7 +52,7 @@ class Turn:
 
     async def changed(self) -> None:
         """Wait until something came or the turn is over."""
-        self._waiter = asyncio.get_running_loop().create_future()
+        self._waiter = self._loop.create_future()
         try:
             await self._waiter
         finally:
