@@ -87,7 +87,7 @@ def test_only_what_was_provably_not_sent_may_be_sent_again(kind: type[RelayError
 def test_the_table_has_every_code_with_its_status_outcome_and_advice() -> None:
     table = {row["code"]: (int(row["status"]), row["outcome"], row["retry"]) for row in ROW.finditer(PAGE.read_text())}
     tree = {kind.code: (kind.status, kind.outcome.value, "yes" if kind.retryable else "no") for kind in CONCRETE}
-    assert table == tree, "docs/errors.md and proxy/errors.py differ; mend the page"
+    assert table == tree, "docs/errors.md and proxy/errors differ; mend the page"
 
 
 def test_every_code_has_a_section_that_says_what_happened_and_what_to_do() -> None:
