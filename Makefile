@@ -10,6 +10,8 @@ ARGS ?=
 UPGRADE ?=
 IMAGE ?= localpayment-proxy:dev
 BASE ?=
+QUICK ?=
+CALLS ?=
 UV ?= $(BIN)/uv
 DIST ?= dist/release
 SIGN ?=
@@ -28,10 +30,10 @@ PART := $(LOCK) --constraint requirements/dev.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint types imports coverage hygiene docs soak bench lock audit licences dist image clean
+.PHONY: help demo test check lint types imports coverage hygiene docs soak bench bench-micro bench-check bench-soak bench-scaling lock audit licences dist image clean
 
 help: ## say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.run ## start a simulated Localpayment and the sidecar, walk through some calls; ONCE=1 ends then
 	@$(BIN)/localpayment-proxy demo $(if $(filter-out 0,$(ONCE)),--once)
@@ -64,8 +66,20 @@ docs: $(VENV)/.dev ## build the docs site into dist/site/html; fails on a link t
 	$(BIN)/python -m tests.docs_site dist/site
 	$(BIN)/zensical build --strict --clean --config-file dist/site/mkdocs.yml
 
-bench: $(VENV)/.test ## measure
-	$(BIN)/python -m pytest tests/benchmarks $(ARGS)
+bench: $(VENV)/.test ## compare with Envoy, nginx, HAProxy and plain aiohttp; QUICK=1 takes a first look only
+	$(BIN)/python -m tests.benchmarks.comparison $(if $(filter-out 0,$(QUICK)),--quick) $(ARGS)
+
+bench-micro: $(VENV)/.test ## time each pure piece of a call's path
+	$(BIN)/python -m pytest tests/benchmarks/micro_*.py --benchmark-warmup=on --benchmark-columns=min,median,iqr,ops $(ARGS)
+
+bench-check: $(VENV)/.test ## count the instructions of a call; fail when they have grown; UPDATE=1 takes them as they are
+	$(BIN)/python -m tests.benchmarks.instructions $(if $(filter-out 0,$(UPDATE)),--update) $(ARGS)
+
+bench-soak: $(VENV)/.test ## relay CALLS=200000 calls; fail when memory or cost of a call grow
+	$(BIN)/python -m tests.benchmarks.soak $(if $(CALLS),--calls $(CALLS)) $(ARGS)
+
+bench-scaling: $(VENV)/.test ## measure with 1 to 1,000 connections
+	$(BIN)/python -m tests.benchmarks.scaling $(ARGS)
 
 lock: | $(UV) ## write requirements/*.txt anew from pyproject.toml; UPGRADE=1 takes newer versions
 	$(UV) $(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --all-extras --group build -o requirements/dev.txt

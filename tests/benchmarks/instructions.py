@@ -1,0 +1,169 @@
+"""Did a change make calls dearer? Machine instructions for each relayed call, which no noise of the machine moves.
+
+Run by `make bench-check`: fails when a call takes over 5 % more than the committed baseline says. Another interpreter
+takes another number, so that each has its own baseline; without one, or without valgrind, nothing is checked and that
+is said loudly.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import ssl
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from tests.benchmarks.contenders import ROOT
+from tests.benchmarks.ground import Ground, GroundError
+from tests.benchmarks.tools import NGINX, SETARCH, TASKSET, VALGRIND, VGDB, MissingToolError, require
+from tests.benchmarks.workload import DONE, READY
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+BASELINE: Final = Path(__file__).with_name("instructions.json")
+CALLS: Final = 1000
+ALLOWED: Final = 0.05  # share of the baseline; a hundred times the spread of repeated runs
+_COLLECTED: Final = re.compile(r"Collected\s*:\s*(\d+)").search
+_BOUND: Final = 300.0  # seconds that the counted process may take to end
+
+
+class CountError(Exception):
+    """Nothing was counted; the text says what was said."""
+
+
+@click.command()
+@click.option("--repeat", type=click.IntRange(1), default=1, show_default=True, help="How often to count.")
+@click.option("--calls", type=click.IntRange(1), default=CALLS, show_default=True, help="How many are counted.")
+@click.option("--update", is_flag=True, help="Make what is counted now this interpreter's baseline.")
+def main(*, repeat: int, calls: int, update: bool) -> None:
+    """Count the instructions of a relayed call and compare them with the baseline."""
+    try:
+        require((VALGRIND, VGDB, SETARCH, NGINX, TASKSET))
+    except MissingToolError as error:
+        skip(str(error))
+        return
+    try:
+        with Ground() as ground:
+            found = [counted(ground, calls) / calls for _ in range(repeat)]
+    except (CountError, GroundError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    now = median(found)
+    click.echo(f"{now:,.0f} instructions for each call" + _spread(found))
+    baselines: dict[str, float] = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
+    if update:
+        baselines[interpreter()] = round(now)
+        BASELINE.write_text(json.dumps(baselines, indent=2, sort_keys=True) + "\n")
+        click.echo(f"This is the baseline of {interpreter()} now.")
+        return
+    judge(now, baselines.get(interpreter()))
+
+
+def judge(now: float, before: float | None) -> None:
+    """Compare with the baseline; raise click's error when a call has become too dear."""
+    if before is None:
+        fix = "make one of a good revision with make bench-check UPDATE=1"
+        skip(f"There is no baseline for {interpreter()}. Fix: {fix}.")
+        return
+    change = now / before - 1
+    text = f"{change:+.1%} to the baseline of {before:,.0f}; up to {ALLOWED:+.0%} is allowed."
+    if change > ALLOWED:
+        message = f"{text} Fix: make the call cheaper, or say why it must be dearer and set UPDATE=1."
+        raise click.ClickException(message)
+    click.echo(text)
+
+
+def skip(reason: str) -> None:
+    """Say that nothing was checked, so that nobody takes it for a pass."""
+    click.secho(f"\nNOT CHECKED, SKIPPED: the cost of a call.\n{reason}\n", err=True, bold=True)
+
+
+def counted(ground: Ground, calls: int) -> int:
+    """Return the instructions of so many calls, of the whole process.
+
+    Raises:
+        CountError: the process or valgrind failed.
+    """
+    command: Sequence[str] = [
+        *(SETARCH.found(), "--addr-no-randomize", VALGRIND.found(), "--tool=callgrind", "--instr-atstart=no"),
+        *("--callgrind-out-file=/dev/null", sys.executable, "-P", "-m", "tests.benchmarks.workload", str(calls)),
+    ]
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=_environment(ground),
+        cwd=ROOT,
+    ) as process:
+        try:
+            return _conversation(process)
+        finally:
+            process.kill()
+
+
+def _conversation(process: subprocess.Popen[str]) -> int:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    for word, order in ((READY, "on"), (DONE, "off")):
+        said = process.stdout.readline().strip()
+        if said != word:
+            _, complaint = process.communicate(timeout=_BOUND)
+            message = f"the counted process said {said!r} instead of {word!r}:\n{complaint[-2000:]}"
+            raise CountError(message)
+        subprocess.run(
+            [VGDB.found(), f"--pid={process.pid}", "instrumentation", order],
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    _, told = process.communicate(timeout=_BOUND)
+    found = _COLLECTED(told)
+    if found is None:
+        message = f"valgrind told no count:\n{told[-2000:]}"
+        raise CountError(message)
+    return int(found[1])
+
+
+def _environment(ground: Ground) -> dict[str, str]:
+    return {
+        "PATH": os.defpath,
+        "PYTHONPATH": os.environ.get("PYTHONPATH", str(ROOT)),
+        "PYTHONHASHSEED": "0",
+        "LOCALPAYMENT_ENVIRONMENT": "sandbox",
+        "LOCALPAYMENT_BASE_URL": f"https://{ground.authority}",
+        "LOCALPAYMENT_USERNAME": "invented",
+        "LOCALPAYMENT_PASSWORD": "invented",
+        "PROXY_LISTEN": "127.0.0.1:0",
+        "PROXY_ADMIN_LISTEN": "127.0.0.1:0",
+        "PROXY_UPSTREAM_CA_FILE": str(ground.ca_file),
+    }
+
+
+def interpreter() -> str:
+    """Name what the number depends on besides the code: interpreter, its compiler, OpenSSL, valgrind, architecture."""
+    openssl = ssl.OPENSSL_VERSION.split()[1]
+    return (
+        f"{platform.python_implementation()} {platform.python_version()} ({platform.python_compiler()}), "
+        f"OpenSSL {openssl}, valgrind {VALGRIND.version()}, {platform.machine()}"
+    )
+
+
+def _spread(found: Sequence[float]) -> str:
+    if len(found) == 1:
+        return ""
+    return f", median of {len(found)}; from {min(found):,.0f} to {max(found):,.0f}, {max(found) / min(found) - 1:.2%}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""What does each pure piece of one request's path cost? Run by `make bench-micro`."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from proxy.errors import BadTargetError
+from proxy.relay.admission import LOOPBACK_HOSTS, admit
+from proxy.relay.callers import Peer
+from proxy.relay.framing import HTTP_1_1, Framing, request_framing
+from proxy.relay.headers import headers_to_caller, headers_to_upstream
+from proxy.relay.operations import OPERATIONS
+from proxy.relay.policy import DEFAULT, Verdict
+from proxy.relay.target import read_target
+from proxy.relay.trace import request_id, trace_id
+from tests.benchmarks.samples import ANSWER, AUTHORIZATION, BALANCE, CARD, REFUND, REQUEST, REQUEST_ID
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Benchmark = Callable[..., Any]
+
+
+@pytest.mark.parametrize(
+    ("raw", "method", "operation"),
+    [
+        pytest.param(b"/api/payin", "POST", "create_payin", id="literal"),
+        pytest.param(BALANCE, "GET", "get_balance", id="with a parameter"),
+        pytest.param(REFUND, "PATCH", "refund_payin", id="with an id"),
+        pytest.param(CARD, "PATCH", "refund_payin", id="percent-encoded"),
+        pytest.param(b"/api/unheard/of", "GET", "other", id="unknown"),
+    ],
+)
+def test_a_target_is_read(benchmark: Benchmark, raw: bytes, method: str, operation: str) -> None:
+    assert benchmark(read_target, raw, method).operation.name == operation
+
+
+def test_a_target_of_two_readings_is_refused(benchmark: Benchmark) -> None:
+    def refused() -> bool:
+        try:
+            read_target(b"/api/accounts/../token/", "GET")
+        except BadTargetError:
+            return True
+        return False
+
+    assert benchmark(refused)
+
+
+def test_a_request_is_admitted(benchmark: Benchmark) -> None:
+    assert benchmark(admit, "GET", REQUEST, LOOPBACK_HOSTS) is None
+
+
+def test_a_request_is_framed(benchmark: Benchmark) -> None:
+    assert benchmark(request_framing, HTTP_1_1, REQUEST) == Framing(71, waits=False)
+
+
+def test_headers_cross_to_localpayment(benchmark: Benchmark) -> None:
+    sent = benchmark(headers_to_upstream, REQUEST, authorization=AUTHORIZATION, request_id=REQUEST_ID)
+    assert (b"Authorization", AUTHORIZATION) in sent
+
+
+def test_headers_cross_to_the_caller(benchmark: Benchmark) -> None:
+    assert (b"X-Request-Id", REQUEST_ID) in benchmark(headers_to_caller, ANSWER, request_id=REQUEST_ID)
+
+
+def test_a_request_id_is_made(benchmark: Benchmark) -> None:
+    chance = random.Random(1)  # noqa: S311 - the same ids each time
+    assert len(benchmark(request_id, REQUEST, 1_800_000_000.0, chance.getrandbits)) == len(REQUEST_ID)
+
+
+def test_a_trace_id_is_read(benchmark: Benchmark) -> None:
+    assert benchmark(trace_id, REQUEST) == "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+def test_the_policy_decides(benchmark: Benchmark) -> None:
+    peer, operation = Peer(), OPERATIONS[0]
+
+    def decided() -> Verdict:
+        return DEFAULT.decide(DEFAULT.caller(peer), operation).verdict
+
+    assert benchmark(decided) is Verdict.ALLOWED

@@ -1,0 +1,81 @@
+"""How do contenders run for a longer look at them? On one core, with the load on the other."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from tests.benchmarks import load
+from tests.benchmarks.comparison import prepare
+from tests.benchmarks.contenders import MAKERS
+from tests.benchmarks.ground import Ground, GroundError, until_answering
+from tests.benchmarks.load import LoadError
+from tests.benchmarks.pinned import PROXY_CORE, Pinned
+from tests.benchmarks.tools import NGINX, TASKSET, WRK, MissingToolError, require
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tests.benchmarks.contenders import Contender
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What a slice of load showed.
+
+    Attributes:
+        found: what the callers met.
+        cost: seconds of processor time for each call.
+        waited: share of its working time that the proxy waited for its core.
+        resident_kib: memory at its end.
+    """
+
+    found: load.Load
+    cost: float
+    waited: float
+    resident_kib: int
+
+
+class Running:
+    """A contender that takes calls."""
+
+    def __init__(self, contender: Contender, program: Pinned) -> None:
+        self._contender = contender
+        self._program = program
+
+    def resident_kib(self) -> int:
+        """KiB of memory that it has now."""
+        return self._program.resident_kib()
+
+    def slice(self, connections: int, seconds: int) -> Slice:
+        """Load it for so many seconds."""
+        load.warm(self._contender, connections)
+        before = self._program.spent()
+        found = load.run(self._contender, connections=connections, seconds=seconds)
+        spent = self._program.spent().since(before)
+        waited = spent.waited / (spent.ran + spent.waited)
+        return Slice(found, spent.ran / found.calls, waited, self._program.resident_kib())
+
+
+@contextmanager
+def running(names: Sequence[str]) -> Iterator[dict[str, Running]]:
+    """Run contenders inside the block; raises click's error when something is missing or does not work."""
+    try:
+        require((WRK, NGINX, TASKSET))
+        prepare()
+        with ExitStack() as exits:
+            ground = exits.enter_context(Ground())
+            contenders = [MAKERS[name][0](ground) for name in names]
+            yield {contender.name: _started(contender, ground, exits) for contender in contenders}
+    except (MissingToolError, GroundError, LoadError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _started(contender: Contender, ground: Ground, exits: ExitStack) -> Running:
+    said = ground.folder / contender.name
+    program = Pinned(contender.command, core=PROXY_CORE, said=said, environment=contender.environment)
+    until_answering(contender.port, exits.enter_context(program))
+    return Running(contender, program)

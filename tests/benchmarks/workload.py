@@ -1,0 +1,115 @@
+"""What does one relayed call cost, all else taken away? A whole sidecar in this process, and one caller beside it.
+
+It is run under an instruction counter, so that nothing may depend on the time it takes: the log is written at once
+and into nothing. The collector of garbage runs by itself, as ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import sys
+from typing import TYPE_CHECKING, Final, cast
+from urllib.parse import urlsplit
+
+import uvloop
+
+from proxy.app import Sidecar
+from proxy.config import load_settings
+from proxy.ops.logs import open_log
+from tests.benchmarks.ground import READ
+
+if TYPE_CHECKING:
+    from proxy.config import Settings
+
+HEADERS: Final = (
+    "Host: localhost\r\nUser-Agent: python-httpx/0.28.1\r\nAccept: application/json\r\n"
+    "Accept-Encoding: gzip, deflate\r\nConnection: keep-alive\r\n"
+    "Traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n"
+)
+PAYIN: Final = b'{"externalId":"order-1","amount":12.5,"currency":"MXN","country":"MEX"}'
+GET: Final = f"GET {READ} HTTP/1.1\r\n{HEADERS}\r\n".encode()
+POST: Final = b"".join(
+    (
+        f"POST /api/payin HTTP/1.1\r\n{HEADERS}".encode(),
+        f"Content-Type: application/json\r\nContent-Length: {len(PAYIN)}\r\n\r\n".encode(),
+        PAYIN,
+    )
+)
+READY: Final = "ready"
+DONE: Final = "done"
+WORDS: Final = (READY, DONE)
+BEFORE: Final = 200  # calls that nobody counts, after which nothing is done for the first time
+
+
+class Nowhere(io.StringIO):
+    """A stream that keeps nothing."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+
+class Caller(asyncio.Protocol):
+    """Makes one call after another on one connection, reads and payments by turns."""
+
+    def __init__(self) -> None:
+        self._done: asyncio.Future[None]
+        self._left = 0
+        self._transport: asyncio.Transport
+        self._seen = b""
+
+    async def make(self, calls: int) -> None:
+        """Make so many calls."""
+        self._done = asyncio.get_running_loop().create_future()
+        self._left = calls
+        self._next()
+        await self._done
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._seen += data
+        head, end, body = self._seen.partition(b"\r\n\r\n")
+        if not end or len(body) < int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]):
+            return
+        if not head.startswith(b"HTTP/1.1 200 "):
+            self._done.set_exception(RuntimeError("a call was not answered with 200"))
+            return
+        self._seen = b""
+        self._left -= 1
+        if self._left:
+            self._next()
+        else:
+            self._done.set_result(None)
+
+    def _next(self) -> None:
+        self._transport.write(POST if self._left % 2 else GET)
+
+
+async def work(settings: Settings, calls: int) -> None:
+    """Relay so many calls between two words with the one who counts."""
+    log = open_log(settings.log_level, "json", Nowhere())
+    async with Sidecar(settings, log=log) as sidecar:
+        await sidecar.keeper.obtain()
+        where = urlsplit(sidecar.url)
+        loop = asyncio.get_running_loop()
+        _, caller = await loop.create_connection(Caller, str(where.hostname), where.port or 0)
+        await caller.make(BEFORE)
+        for word in WORDS:
+            sys.stdout.write(word + "\n")
+            sys.stdout.flush()
+            sys.stdin.readline()  # blocks the loop on purpose: nothing may happen meanwhile
+            if word == READY:
+                await caller.make(calls)
+
+
+def main() -> None:
+    """Relay as many calls as the first argument says."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work(load_settings(os.environ), int(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    main()
