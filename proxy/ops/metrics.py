@@ -238,7 +238,7 @@ def codes() -> tuple[str, ...]:
     kinds = [RelayError]
     while kinds:
         kind = kinds.pop()
-        kinds += [child for child in kind.__subclasses__() if child.__module__ == errors.__name__]
+        kinds += [child for child in kind.__subclasses__() if child.__module__.startswith(errors.__name__)]
         if "code" in vars(kind):
             found.add(kind.code)
     return tuple(sorted(found))

@@ -36,7 +36,7 @@ PROXY_ERROR_TYPES = (
 
 def descendants(kind: type[RelayError]) -> Iterator[type[RelayError]]:
     for child in kind.__subclasses__():
-        if child.__module__ == errors.__name__:
+        if child.__module__.startswith(errors.__name__):
             yield child
             yield from descendants(child)
 
