@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ssl
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,8 +37,7 @@ class _Handshake(ssl.SSLObject):
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise
         except ssl.SSLError as error:
-            if isinstance(self.context, CallerTls):
-                self.context.refused(_refusal(error))
+            cast("CallerTls", self.context).refused(_refusal(error))
             raise
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -126,7 +127,7 @@ async def test_a_key_never_reaches_localpayment_however_it_is_written(there: Loc
 
 
 async def test_a_used_up_rate_is_503_not_sent_and_comes_back_with_time(there: Localpayment, tmp_path: Path) -> None:
-    clock = FakeClock()
+    clock = FakeClock(wall=time.time())  # by which the origin counts a token's life
     path = policy(tmp_path, READER + 'rate = "30/min"\nburst = 2\n')
     async with sidecar(settings_for(there.url, policy_file=path), clock=clock) as relay:
         assert [(await relay.get(BALANCE))[0] for _ in range(2)] == [200, 200]
@@ -139,7 +140,7 @@ async def test_a_used_up_rate_is_503_not_sent_and_comes_back_with_time(there: Lo
 
 
 async def test_a_reload_gives_no_caller_its_used_up_calls_back(there: Localpayment, tmp_path: Path) -> None:
-    clock = FakeClock()
+    clock = FakeClock(wall=time.time())  # by which the origin counts a token's life
     path = policy(tmp_path, READER + 'rate = "1/min"\n')
     async with sidecar(settings_for(there.url, policy_file=path), clock=clock) as relay:
         assert (await relay.get(BALANCE))[0] == 200
