@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import math
-import shutil
-import socket
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import aiohttp
 import pytest
 import yaml
 
 from proxy.ops.dashboard import dashboard
 from proxy.simulator.faults import Fault, Kind
 from proxy.simulator.server import Simulator, SimulatorOptions
+from tests.prometheus import configuration, needs_prometheus, prometheus
 from tests.sidecars import Running, settings_for, sidecar
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "config" / "grafana" / "dashboards" / "localpayment-proxy.json"
 SCRAPE = ROOT / "config" / "prometheus" / "scrape.yml"
-PROMETHEUS = shutil.which("prometheus")
+JOB = "localpayment-proxy"
+FACTOR = 15  # so that there is a scrape each second, which `expressions` counts on
 PATIENCE = 90.0  # seconds for two scrapes, a token that is renewed, and the rules on top
 PANELS = [panel for panel in json.loads(dashboard())["panels"] if panel["type"] != "row"]
 
@@ -62,14 +57,12 @@ def test_what_grafana_is_provisioned_with_names_what_is_there() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    PROMETHEUS is None, reason="THE DASHBOARD'S QUERIES ARE NOT TESTED: no Prometheus here; apt-get install prometheus"
-)
+@needs_prometheus("THE DASHBOARD'S QUERIES ARE")
 async def test_every_panel_shows_something_of_a_sidecar_under_load(tmp_path: Path) -> None:
     async with (
         Simulator(SimulatorOptions(access_lifetime=4.0)) as localpayment,
         sidecar(settings_for(localpayment.url)) as relay,
-        prometheus(tmp_path, relay.sidecar.admin_url.removeprefix("http://")) as ask,
+        prometheus(tmp_path, configuration(tmp_path, {JOB: address(relay)}, FACTOR)) as ask,
     ):
         loading = asyncio.create_task(load(relay, localpayment))
         missing = {query: panel["title"] for panel in PANELS for query in expressions(panel)}
@@ -96,6 +89,10 @@ def expressions(panel: dict[str, Any]) -> list[str]:
     return found
 
 
+def address(relay: Running) -> str:
+    return relay.sidecar.admin_url.removeprefix("http://")
+
+
 def shows(series: list[dict[str, Any]]) -> bool:
     return any(not math.isnan(float(one["value"][1])) for one in series)
 
@@ -112,52 +109,3 @@ async def load(relay: Running, localpayment: Simulator) -> None:
         localpayment.add_fault(Fault(Kind.DROP_AFTER_READ, "create_payout"))
         await relay.post("/api/payout", payment)
         await asyncio.sleep(0.2)
-
-
-@contextlib.asynccontextmanager
-async def prometheus(folder: Path, target: str) -> AsyncIterator[Any]:
-    """Run a Prometheus with our scrape configuration and rules, but faster; give what asks it."""
-    assert PROMETHEUS is not None
-    told = yaml.safe_load(SCRAPE.read_text())
-    told["global"] = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
-    told["rule_files"] = [str(SCRAPE.parent / name) for name in told["rule_files"]]
-    told["scrape_configs"][0]["static_configs"] = [{"targets": [target]}]
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(told))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    process = await asyncio.create_subprocess_exec(
-        PROMETHEUS,
-        f"--config.file={folder / 'prometheus.yml'}",
-        f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address={address}",
-        "--enable-feature=exemplar-storage",
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        async with aiohttp.ClientSession() as session:
-
-            async def ask(query: str) -> list[dict[str, Any]]:
-                async with session.get(f"http://{address}/api/v1/query", params={"query": query}) as answer:
-                    said = await answer.json()
-                assert said["status"] == "success", f"{query}: {said}"
-                result: list[dict[str, Any]] = said["data"]["result"]
-                return result
-
-            await ready(session, address)
-            yield ask
-    finally:
-        process.kill()
-        await process.wait()
-
-
-async def ready(session: aiohttp.ClientSession, address: str) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            with contextlib.suppress(aiohttp.ClientError):
-                async with session.get(f"http://{address}/-/ready") as answer:
-                    if answer.status == 200:
-                        return
-            await asyncio.sleep(0.1)
