@@ -12,6 +12,7 @@ import pytest
 from proxy.config import UnixAddress
 from proxy.config.required_header import RequiredHeader
 from proxy.relay.connection import MOST_LEAVING
+from proxy.relay.listener import Listener
 from tests.callers import Certificates, on_socket
 from tests.origins import Caller, calling, greeting, localpayment, request, said
 from tests.sidecars import BOUND, settings_for, sidecar
@@ -147,6 +148,9 @@ async def test_a_flood_of_connections_is_closed_without_waiting_for_its_goodbyes
         flood = [await stack.enter_async_context(calling(relay)) for _ in range(MOST_LEAVING + 20)]
         answers = await asyncio.gather(*(caller.rest() for caller in flood))
         assert {answer.status for answer in answers} == {503}
+        listener = relay.sidecar._data._runner.server  # type: ignore[union-attr]  # it serves
+        assert isinstance(listener, Listener)
+        assert 0 < listener.leaving <= MOST_LEAVING
         assert (await relay.admin("/livez"))[0] == 200
         for caller in flood:
             caller.leave()
