@@ -195,10 +195,11 @@ SIDECAR: Final = Row(
         Panel("Memory", (Query(f"process_resident_memory_bytes{{{HERE}}}", "{{instance}}"),), "bytes"),
         Panel("Open files", (Query(f"process_open_fds{{{HERE}}}", "{{instance}}"),)),
         Panel(
-            "Lines lost",
+            "Lines and traces lost",
             (
                 Query(f"sum(increase({metric('log_lines_dropped_total')}[1h]))", "log"),
                 Query(f"sum(increase({metric('audit_lines_dropped_total')}[1h]))", "audit"),
+                Query(f"sum(increase({metric('traces_dropped_total')}[1h]))", "traces"),
             ),
             bad_above=0.5,
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import threading
@@ -9,14 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from proxy.config import Collector, Origin
 from proxy.ops.logs import open_log
 from proxy.ops.spans import Ends, Span
-from proxy.ops.tracing import BATCH, Traces
+from proxy.ops.tracing import BATCH, Traces, TracingError, open_traces
 from proxy.relay.lineage import Lineage
 from proxy.relay.record import Record
+from tests.sidecars import DEFAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 BOUND = 10.0  # seconds that nothing here may take; only a defect reaches it
 
@@ -138,6 +142,17 @@ def test_an_exporter_that_raises_ends_nothing_and_its_text_is_not_told(bench: Be
     assert bench.traces.close(BOUND)
     assert bench.lines[0]["reason"].startswith(f"RuntimeError in {__name__}:")
     assert "canary" not in bench.stream.getvalue()
+
+
+def test_without_an_endpoint_nothing_is_opened() -> None:
+    assert open_traces(DEFAULTS, open_log("info", "json", io.StringIO()), "1") is None
+
+
+def test_header_fields_that_are_gone_by_now_are_told_with_their_setting(tmp_path: Path) -> None:
+    there = Collector(Origin("127.0.0.1", 4318, tls=False))
+    settings = dataclasses.replace(DEFAULTS, otel_endpoint=there, otel_headers_file=tmp_path / "gone")
+    with pytest.raises(TracingError, match=r"^PROXY_OTEL_HEADERS_FILE=.*/gone: there is no such file"):
+        open_traces(settings, open_log("info", "json", io.StringIO()), "1")
 
 
 def test_the_end_waits_for_what_waits_but_not_for_long(bench: Bench) -> None:
