@@ -47,5 +47,6 @@ def test_every_threat_has_a_defence_and_a_proof(boundary: str) -> None:
 
 @pytest.mark.parametrize(("path", "name"), NAMED, ids=[name for _, name in NAMED])
 def test_what_it_names_is_there(path: str, name: str) -> None:
-    assert (ROOT / path).is_file(), f"THREAT_MODEL.md names {path}, which is not there: name the new place"
-    assert name in functions_of(path), f"THREAT_MODEL.md names {path}::{name}, which is not there: name what proves it now"
+    fix = "is not there, though THREAT_MODEL.md names it: name the test that shows it now"
+    assert (ROOT / path).is_file(), f"{path} {fix}"
+    assert name in functions_of(path), f"{path}::{name} {fix}"
