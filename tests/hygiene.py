@@ -20,7 +20,7 @@ MAX_LINES = 250  # of a module of the product: past that it is asking to be two
 # In brackets stands what keeps a pattern from finding itself.
 FORBIDDEN = {
     "a package registry's host: requirements name packages, each machine its own index": re.compile(
-        r"pypi[.]org|pythonhosted[.]org|npmjs[.]org|deb[.]debian[.]org"
+        r"py[p]i[.]org|python[h]osted[.]org|npm[j]s[.]org|deb[.]deb[i]an[.]org"
     ),
     "a path of one machine: write it relative to the repository": re.compile(
         r"(?<![\w.~-])[/](?:root|work|Users/\w+|home/\w+)/"

@@ -23,7 +23,7 @@ FORBIDDEN_LINES = {
 }
 HARMLESS_LINES = [
     "/var/run/secrets/password",
-    "https://example.com/work/items",
+    "https://example.com/" + "work/items",
     "from proxy.errors import RelayError",
     "x = 1  # noqa: S105 - the grant's name",
     "x = 1  # noqa: S105, S106 - invented credentials",
