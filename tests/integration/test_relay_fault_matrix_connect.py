@@ -13,7 +13,7 @@ import trustme
 
 from proxy.config.addresses import EgressProxy
 from tests.fault_matrix import CALLS, Call, Expected, observed
-from tests.integration.test_upstream_connect import black_hole, free_port
+from tests.integration.test_upstream_connect import black_hole, closed_port
 from tests.integration.test_upstream_harness import Wire, authority, origin, server_tls
 from tests.origins import TOKEN_CALL, Localpayment, calling, greeting, hand_out, localpayment
 from tests.sidecars import settings_for, sidecar
@@ -78,11 +78,11 @@ async def refused(there: Localpayment, call: Call, expected: Expected, trap: Any
 @every_call
 @pytest.mark.parametrize("how", ["name unknown", "name stalls", "port closed", "port stalls"])
 async def test_without_a_connection_nothing_was_sent(call: Call, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with black_hole() as hole:
+    with black_hole() as hole, closed_port() as closed:
         addresses = {
             "name unknown": socket.gaierror(socket.EAI_NONAME, "unknown"),
             "name stalls": None,
-            "port closed": ("127.0.0.1", free_port()),
+            "port closed": closed,
             "port stalls": hole,
         }
         async with localpayment(greeting) as there:

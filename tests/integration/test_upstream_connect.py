@@ -40,6 +40,14 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
+def closed_port() -> Iterator[tuple[str, int]]:
+    """An address that refuses connections, and that nobody else can get meanwhile: bound, never listened on."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()
+
+
+@contextlib.contextmanager
 def black_hole() -> Iterator[tuple[str, int]]:
     """An address whose queue of connections is full, so that the kernel drops every further SYN."""
     with socket.socket() as listener, contextlib.ExitStack() as fillers:
