@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import aiohttp
 import jwt
 import pytest
 
 from proxy.secret import Secret
-from proxy.simulator.server import Simulator, SimulatorOptions
 from proxy.simulator.tokens import User
+from tests.simulated import CHALLENGE, NAME, WORD, OwnedClock, balance, logged_in, one_account, post, refreshed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-NAME, WORD = "someone", "something"
-BALANCE = "/api/accounts/032.840.00000001/balance"
-CHALLENGE = 'Bearer realm="api"'
-
-
-class OwnedClock:
-    def __init__(self) -> None:
-        self.now = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
+    from proxy.simulator.server import Simulator
 
 
 @pytest.fixture
@@ -36,8 +26,7 @@ def clock() -> OwnedClock:
 
 @pytest.fixture
 async def simulator(clock: OwnedClock) -> AsyncIterator[Simulator]:
-    options = SimulatorOptions(username=Secret(NAME), password=Secret(WORD), clock=clock)
-    async with Simulator(options) as running:
+    async with one_account(clock) as running:
         yield running
 
 
@@ -45,28 +34,6 @@ async def simulator(clock: OwnedClock) -> AsyncIterator[Simulator]:
 async def client(simulator: Simulator) -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession(simulator.url) as session:
         yield session
-
-
-async def post(client: aiohttp.ClientSession, target: str, body: Any) -> tuple[int, Any, str | None]:
-    async with client.post(target, json=body) as answer:
-        content = await answer.json() if answer.content_type == "application/json" else await answer.text()
-        return answer.status, content, answer.headers.get("WWW-Authenticate")
-
-
-async def logged_in(client: aiohttp.ClientSession) -> dict[str, str]:
-    status, content, _ = await post(client, "/api/token/", {"username": NAME, "password": WORD})
-    assert status == 200
-    return dict(content)
-
-
-async def refreshed(client: aiohttp.ClientSession, token: str) -> tuple[int, Any, str | None]:
-    return await post(client, "/api/token/refresh/", {"refresh": token})
-
-
-async def balance(client: aiohttp.ClientSession, authorization: str | None) -> tuple[int, Any, str | None]:
-    headers = {} if authorization is None else {"Authorization": authorization}
-    async with client.get(BALANCE, headers=headers) as answer:
-        return answer.status, await answer.json(), answer.headers.get("WWW-Authenticate")
 
 
 async def test_an_access_token_dies_with_its_exp(client: aiohttp.ClientSession, clock: OwnedClock) -> None:

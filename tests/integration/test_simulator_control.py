@@ -7,32 +7,26 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 
-from proxy.secret import Secret
 from proxy.simulator.control import COMMANDS
 from proxy.simulator.faults import Fault, Kind
-from proxy.simulator.server import Simulator, SimulatorOptions
 from proxy.simulator.tokens import User
+from tests.simulated import BALANCE, NAME, SECOND_WORD, WORD, logged_in_client, one_account, pay
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-NAME, WORD, SECOND_WORD = "someone", "something", "something-else"
-BALANCE = "/api/accounts/032.840.00000001/balance"
-# A bound for what happens at once; nothing waits for it to pass.
-AT_MOST = 10
+    from proxy.simulator.server import Simulator
 
 
 @pytest.fixture
 async def simulator() -> AsyncIterator[Simulator]:
-    async with Simulator(SimulatorOptions(username=Secret(NAME), password=Secret(WORD))) as running:
+    async with one_account() as running:
         yield running
 
 
 @pytest.fixture
 async def client(simulator: Simulator) -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(simulator.url, timeout=aiohttp.ClientTimeout(AT_MOST)) as session:
-        async with session.post("/api/token/", json={"username": NAME, "password": WORD}) as answer:
-            session.headers["Authorization"] = f"Bearer {(await answer.json())['access']}"
+    async with logged_in_client(simulator) as session:
         yield session
 
 
@@ -40,13 +34,6 @@ async def client(simulator: Simulator) -> AsyncIterator[aiohttp.ClientSession]:
 async def control(simulator: Simulator) -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession(simulator.control_url) as session:
         yield session
-
-
-async def pay(client: aiohttp.ClientSession, external_id: str = "order-1") -> int:
-    body = {"externalId": external_id, "amount": 10, "currency": "USD"}
-    async with client.post("/api/payin", json=body) as answer:
-        await answer.read()
-        return answer.status
 
 
 async def told(control: aiohttp.ClientSession, method: str, path: str, body: Any = None) -> tuple[int, Any]:
