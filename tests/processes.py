@@ -51,6 +51,10 @@ class Running:
     async def stopped(self, number: signal.Signals = signal.SIGTERM) -> Finished:
         """Send a signal, and wait for the end."""
         self._process.send_signal(number)
+        return await self.finished()
+
+    async def finished(self) -> Finished:
+        """Wait for the end."""
         async with asyncio.timeout(BOUND):
             out, err = await self._process.communicate()
         self.said += out.decode()

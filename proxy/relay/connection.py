@@ -52,13 +52,25 @@ class CallerConnection(web.RequestHandler):
         overran: whether bytes came behind a request that offers another protocol; the parser loses such bytes.
     """
 
-    __slots__ = ("_awaiting", "_leaving", "_left", "_listener", "_lost", "_patience", "_surplus", "deaf", "peer")
+    __slots__ = (
+        "_awaiting",
+        "_leaving",
+        "_left",
+        "_listener",
+        "_lost",
+        "_patience",
+        "_retired",
+        "_surplus",
+        "deaf",
+        "peer",
+    )
 
     def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop, options: dict[str, Any]) -> None:
         super().__init__(listener, loop=loop, **options)
         self._listener = listener
         self._left: Callable[[], None] | None = None
         self._awaiting = True
+        self._retired = False
         self.peer = Peer()
         self.deaf = False
         self._surplus = 0
@@ -93,6 +105,21 @@ class CallerConnection(web.RequestHandler):
         """Note that the call is over, and whether it was the connection's last."""
         self._left = None
         self._awaiting = not last
+        if self._retired:
+            self.close()
+
+    def retire(self) -> None:
+        """Take no request after the one that has begun, be it with a piece of its head; without one, end now.
+
+        aiohttp's `close` would be deaf to the rest of an upload, and leave an idle connection open to whose calls
+        nobody listens.
+        """
+        begun = not self._awaiting or self._messages or self._patience.running or self.deaf
+        if begun or self.transport is None:
+            self._retired = True
+        else:
+            self.close()
+            self.transport.close()
 
     # What asyncio reports
 

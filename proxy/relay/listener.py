@@ -78,6 +78,11 @@ class Listener(web.Server):
         """Count a connection that has ended."""
         self._connected -= 1
 
+    def pre_shutdown(self) -> None:
+        """Let each connection take no further request."""
+        for connection in self.connections:
+            cast("CallerConnection", connection).retire()
+
     def __call__(self) -> CallerConnection:
         """Make the protocol of a new connection."""
         return CallerConnection(self, self._loop, self._kwargs)
