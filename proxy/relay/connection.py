@@ -109,15 +109,10 @@ class CallerConnection(web.RequestHandler):
             self.close()
 
     def retire(self) -> None:
-        """Take no request after the one that has begun, be it with a piece of its head; without one, end now.
-
-        aiohttp's `close` would be deaf to the rest of an upload, and leave an idle connection open to whose calls
-        nobody listens.
-        """
+        """Take no request after one that has begun, and end at once without one; `close` is deaf to a body's rest."""
         begun = not self._awaiting or self._messages or self._patience.running or self.deaf
-        if begun or self.transport is None:
-            self._retired = True
-        else:
+        self._retired = True
+        if not begun and self.transport is not None:
             self.close()
             self.transport.close()
 
