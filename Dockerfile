@@ -14,6 +14,11 @@ RUN /opt/build/bin/pip install --quiet --require-hashes --only-binary :all: -r r
     && /opt/build/bin/pip --python /opt/proxy/bin/python install --quiet --require-hashes --only-binary :all: --no-compile \
         -r requirements/${SET}.txt
 COPY pyproject.toml README.md ./
+# The list of contents, from the same hashed requirements, with neither time nor random number in it.
+RUN python3 -m venv /opt/sbom \
+    && /opt/sbom/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/sbom.txt \
+    && /opt/sbom/bin/cyclonedx-py requirements requirements/${SET}.txt --pyproject pyproject.toml --output-reproducible \
+        --output-format JSON --output-file /opt/proxy/sbom.cdx.json
 COPY proxy proxy
 # The commit's time becomes that of the wheel's and of all compiled files, so that two builds give the same bytes.
 ARG SOURCE_DATE_EPOCH=0

@@ -89,6 +89,7 @@ lock: | $(UV) ## write requirements/*.txt anew from pyproject.toml; UPGRADE=1 ta
 	$(UV) $(PART) pyproject.toml --extra otel -o requirements/otel.txt
 	$(UV) $(PART) pyproject.toml --extra docs -o requirements/docs.txt
 	$(UV) $(PART) --group pyproject.toml:build -o requirements/build.txt
+	$(UV) $(PART) --group pyproject.toml:sbom -o requirements/sbom.txt
 
 audit: $(VENV)/.dev ## ask the public advisory service about every pinned package; needs the internet
 	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements/dev.txt

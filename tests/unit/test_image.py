@@ -43,7 +43,7 @@ def test_its_health_is_asked_by_a_command_of_ours() -> None:
 
 def test_nothing_is_installed_without_a_hash_but_the_wheel_that_was_just_built() -> None:
     installs = re.findall(r"pip .*?install (.*?)(?:&&|$)", "\n".join(rest for _, rest in INSTRUCTIONS), re.MULTILINE)
-    assert len(installs) == 3
+    assert len(installs) == 4
     for arguments in installs:
         assert "--require-hashes --only-binary :all:" in arguments or "--no-deps --no-index" in arguments
 
@@ -54,7 +54,15 @@ def test_every_stage_starts_from_the_one_base_that_can_be_replaced() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["proxy", "requirements/run.txt", "requirements/otel.txt", "requirements/build.txt", "pyproject.toml", "README.md"],
+    [
+        "proxy",
+        "requirements/run.txt",
+        "requirements/otel.txt",
+        "requirements/build.txt",
+        "requirements/sbom.txt",
+        "pyproject.toml",
+        "README.md",
+    ],
 )
 def test_the_build_sees_what_it_needs_and_nothing_else(path: str) -> None:
     ignored = (ROOT / ".dockerignore").read_text().splitlines()

@@ -17,6 +17,7 @@ RUN: list[str] = PROJECT["project"]["dependencies"]
 BUILD: list[str] = PROJECT["dependency-groups"]["build"]
 PINNED = {
     "run.txt": RUN,
+    "sbom.txt": PROJECT["dependency-groups"]["sbom"],
     "build.txt": [*BUILD, *PROJECT["build-system"]["requires"]],
     "test.txt": [*RUN, *EXTRAS["test"]],
     "dev.txt": [*RUN, *BUILD, *(one for extra in EXTRAS.values() for one in extra)],
