@@ -30,7 +30,7 @@ PART := $(LOCK) --constraint requirements/dev.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint types imports coverage hygiene docs soak bench bench-micro bench-check bench-soak bench-scaling lock audit licences dist image clean
+.PHONY: help demo test check lint types imports coverage hygiene docs soak bench bench-micro bench-check bench-soak bench-scaling image-check lock audit licences dist image clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -114,6 +114,9 @@ image: ## build the container image with docker, podman or buildah; BASE= anothe
 	set -x; "$$@" --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) --build-arg REVISION=$$(git rev-parse HEAD) \
 		--build-arg VERSION=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) \
 		$(if $(BASE),--build-arg BASE=$(BASE)) --tag $(IMAGE) .
+
+image-check: $(VENV)/.test ## build the image with buildah, and run it with podman; needs both, and the base image
+	IMAGE_TESTS=1 $(BIN)/python -m pytest tests/integration/test_image_runs.py $(ARGS)
 
 clean: ## remove what was made, .venv included
 	rm -rf $(VENV) .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist

@@ -110,8 +110,7 @@ class CallerConnection(web.RequestHandler):
 
     def retire(self) -> None:
         """Take no request after one that has begun, and end at once without one; `close` is deaf to a body's rest."""
-        begun = not self._awaiting or self._messages or self._patience.running or self.deaf
-        self._retired = True
+        self._retired = begun = not self._awaiting or bool(self._messages) or self._patience.running or self.deaf
         if not begun and self.transport is not None:
             self.close()
             self.transport.close()
