@@ -19,7 +19,7 @@ DATE = "Wed, 25 Nov 2026 17:00:00 GMT"
 
 def concrete(kind: type[RelayError] = RelayError) -> Iterator[type[RelayError]]:
     for child in kind.__subclasses__():
-        if child.__module__ == errors.__name__:
+        if child.__module__.startswith(errors.__name__):
             yield from concrete(child)
             if hasattr(child, "code"):
                 yield child
