@@ -42,9 +42,6 @@ EXIT_FAILED: Final = 1
 # What the settings lead to and cannot be used; each error's text is ours, and says what to do.
 UNUSABLE: Final = (AuditError, CertificateError, CredentialSourceError, KeyFileError, PolicyFileError, TracingError)
 OTHER_FILES: Final = 64  # listeners, logs, files that are read anew, connections to the token endpoints
-# A call makes some hundred objects and no cycle that matters, so the collector finds next to nothing: it looks less
-# often, and never at what the start has made.
-GARBAGE: Final = (20_000, 20, 20)
 FLUSHING: Final = 1.0  # seconds for the last lines of the log; whoever reads it may be gone
 
 
@@ -119,8 +116,7 @@ async def _serve(settings: Settings, reread: Callable[[], Settings] | None, hard
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, told)
         gc.collect()
-        gc.freeze()
-        gc.set_threshold(*GARBAGE)
+        gc.freeze()  # what the start has made lives as long as the process; the collector need not look at it again
         try:
             await sidecar.run()
             clean = await sidecar.drain()
