@@ -66,7 +66,7 @@ class Reload:
     """Reads anew what can be changed.
 
     Args:
-        settings: those in use.
+        settings: those that the process started with, some of which stay in force until it ends.
         reread: reads the settings anew, or raises SettingsError; may block.
         uses: where they go.
         logger: is told of each reload.
@@ -75,7 +75,7 @@ class Reload:
     def __init__(
         self, settings: Settings, reread: Callable[[], Settings], uses: Uses, logger: FilteringBoundLogger
     ) -> None:
-        self._settings = settings
+        self._started_with = self._settings = settings
         self._reread = reread
         self._uses = uses
         self._logger = logger
@@ -101,7 +101,7 @@ class Reload:
             fresh = await asyncio.to_thread(self._reread)
         except SettingsError as error:
             return self._settings, [Part("settings", f"the old ones stay: {problem}") for problem in error.problems]
-        old, self._settings = self._settings, fresh
+        old, self._settings = self._started_with, fresh
         changed = (field.name for field in fields(fresh) if getattr(old, field.name) != getattr(fresh, field.name))
         fixed = sorted(set(changed) - RELOADABLE)
         return fresh, [Part("settings", f"restart to change {', '.join(fixed)}" if fixed else "")]

@@ -28,7 +28,7 @@ LABELS: Final = {
     "such as `2xx`",
     "outcome": "`answered`, `rejected`, `not_sent`, `unknown`, `aborted`, `orphaned`",
     "code": "a code of [errors.md](errors.md)",
-    "reason": "`token`, `disconnected`, `connect`",
+    "reason": "`token`, `same_token`, `disconnected`, `connect`",
     "caller": "name in the policy, `anyone` without one, `unknown` for who is not in it, empty when nobody looked, "
     "`other` from the 64th on",
     "cause": "`no_certificate`, `untrusted`, `other`",

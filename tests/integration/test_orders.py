@@ -69,8 +69,10 @@ async def test_a_reload_moves_the_log_level_and_names_what_needs_a_restart(local
         status, text = await relay.admin("/-/reload", "POST")
         assert await relay.get(BALANCE)
         assert await relay.get(BALANCE)
+        again = await relay.admin("/-/reload", "POST")
     assert status == 500
     assert "settings: restart to change max_in_flight" in text
+    assert again == (status, text), "it is not in force after a second reload either"
     assert len(relay.lines("request.relayed")) == 1, "the calls after the reload are below the level"
 
 
