@@ -24,7 +24,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 REQUIRE := $(PIP) install --quiet --require-hashes --no-build-isolation -r
 PROJECT := $(PIP) install --quiet --no-deps --no-build-isolation --editable .
 # Everything is resolved once, into dev.txt; the smaller files are parts of it, so that they agree.
-LOCK := pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
+LOCK := pip compile --quiet --universal --generate-hashes --no-strip-extras --python-version 3.11 --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command 'make lock'
 PART := $(LOCK) --constraint requirements/dev.txt
 

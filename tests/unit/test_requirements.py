@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,15 @@ def blocks(name: str) -> list[str]:
     """Return each requirement with its hashes as one text."""
     text = (ROOT / "requirements" / name).read_text().replace("\\\n", " ")
     return [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]
+
+
+def _asked_by(package: str) -> list[Requirement]:
+    """Return what an installed package always asks for."""
+    try:
+        requirements = [Requirement(text) for text in metadata.requires(package) or ()]
+    except metadata.PackageNotFoundError:
+        return []  # it is for other extras, or for another interpreter
+    return [one for one in requirements if one.marker is None or one.marker.evaluate({"extra": ""})]
 
 
 def pins(name: str) -> dict[str, set[Requirement]]:
@@ -59,6 +69,23 @@ def test_each_dependency_of_the_project_is_pinned_to_a_version_that_it_allows(na
 def test_every_pin_is_exact_and_hashed_and_nothing_names_an_index(name: str) -> None:
     for block in blocks(name):
         assert re.fullmatch(r"[\w.\[\],-]+==[^\s;]+( ; [^-]+?)?(\s+--hash=sha256:[0-9a-f]{64})+\s*", block), block[:80]
+
+
+def test_every_extra_that_one_package_asks_of_another_is_pinned_with_it() -> None:
+    """With a bare pin, pip takes the extra's package for another one without a pin, once there is a newer version."""
+    pinned = pins("dev.txt")
+    asked = [
+        (package, one)
+        for package in pinned
+        for one in _asked_by(package)
+        if one.extras and canonicalize_name(one.name) in pinned
+    ]
+    assert asked, "pytest-cov asks for coverage[toml]"
+    assert not [
+        f"{package} asks for {one}"
+        for package, one in asked
+        if not any(one.extras <= pin.extras for pin in pinned[canonicalize_name(one.name)])
+    ]
 
 
 @pytest.mark.parametrize("name", FILES)
