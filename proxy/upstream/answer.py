@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from proxy.upstream.connection import Connection
+    from proxy.upstream.framing import Head
     from proxy.upstream.model import Exchange
-    from proxy.upstream.parser import Head
     from proxy.upstream.turn import Turn
 
 

@@ -129,16 +129,17 @@ class Connection(asyncio.Protocol):
 
     def _end(self, turn: Turn, *, reusable: bool) -> None:
         turn.over = True
-        turn.exchange.total_seconds = self._now() - turn.exchange.started
+        now = self._now()
+        turn.exchange.total_seconds = now - turn.exchange.started
         self._turn = None
         if reusable:
             self.free = self._served = True
-            self.idle_since = self._now()
+            self.idle_since = now
             self._deadline.set(self._limits.pool_idle)
         else:
             self.abort()
-        turn.wake()
         self._ended(self)
+        turn.wake()
 
     # How far it got
 

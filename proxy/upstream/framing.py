@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
     from proxy.upstream.model import Call
 
-_TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch  # RFC 9110 section 5.6.2
+is_token: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch  # RFC 9110 section 5.6.2
 field_value: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*").fullmatch  # RFC 9110 section 5.5
 _TARGET: Final = re.compile(rb"/[\x21-\x7e\x80-\xff]*").fullmatch  # origin-form; what it means is not ours to judge
 _LENGTH: Final = re.compile(rb"[0-9]{1,18}").fullmatch  # no sign, no list; fits 63 bits
 _OURS: Final = frozenset((b"host", b"content-length", b"transfer-encoding", b"connection", b"upgrade"))
+_JUDGED_LENGTHS: Final = frozenset(map(len, (b"content-length", b"transfer-encoding", b"connection")))
 _NO_CONTENT: Final = 204
 _NOT_MODIFIED: Final = 304
 
@@ -53,14 +54,24 @@ class Framing:
         return self.ending is not Ending.HEAD
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A final answer's head."""
+
+    status: int
+    reason: bytes
+    headers: list[tuple[bytes, bytes]]
+    framing: Framing
+
+
 def request_head(call: Call, authority: bytes) -> bytes:
     """Return the request line and fields, Host first; ValueError when they would not make one unambiguous request."""
-    if not _TOKEN(call.method) or call.method == b"CONNECT" or not _TARGET(call.target):
+    if not is_token(call.method) or call.method == b"CONNECT" or not _TARGET(call.target):
         message = "the method is not a token, or the target is not origin-form without white space and controls"
         raise ValueError(message)
     lines = [call.method + b" " + call.target + b" HTTP/1.1", b"Host: " + authority]
     for name, value in call.headers:
-        if not _TOKEN(name) or not field_value(value) or name.lower() in _OURS:
+        if not is_token(name) or not field_value(value) or name.lower() in _OURS:
             message = "a header field is not valid HTTP, or is one that the pool writes itself"
             raise ValueError(message)
         lines.append(name + b": " + value)
@@ -114,7 +125,7 @@ def answer_framing(method: bytes, status: int, version: str, headers: Iterable[t
     lengths: list[bytes] = []
     codings: list[bytes] = []
     options: set[bytes] = set()
-    for name, value in headers:
+    for name, value in [field for field in headers if len(field[0]) in _JUDGED_LENGTHS]:
         match name.lower():
             case b"content-length":
                 lengths.append(value)

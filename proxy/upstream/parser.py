@@ -1,16 +1,17 @@
 """What answer do these bytes make, in whatever segments they come?
 
-No I/O. llhttp judges the syntax, strictly; `framing` decides where the answer ends; what neither bounds is counted.
+No I/O. llhttp judges the syntax, strictly, where `plain_head` does not; `framing` decides where the answer ends; what
+neither bounds is counted.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from proxy.upstream.framing import Ending, Framing, MalformedAnswerError, answer_framing, field_value
+from proxy.upstream.framing import Ending, Head, MalformedAnswerError, answer_framing, field_value
+from proxy.upstream.plain_head import plain_head
 
 if TYPE_CHECKING:
     from proxy.upstream.model import Limits
@@ -22,16 +23,6 @@ _FINAL_STATUS: Final = 200
 _FRAMING_FIELDS: Final = frozenset((b"content-length", b"transfer-encoding"))
 # What an honest chunk may need besides its data: 16 hex digits, two line ends, and a few more for the last chunk.
 _CHUNK_FRAMING: Final = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """A final answer's head."""
-
-    status: int
-    reason: bytes
-    headers: list[tuple[bytes, bytes]]
-    framing: Framing
 
 
 class _Seen:
@@ -81,7 +72,7 @@ class AnswerParser:
     """
 
     __slots__ = (
-        "_excess_framing", "_interim", "_left", "_limits", "_llhttp", "_method", "_seen", "_size", "_tail",
+        "_begun", "_excess_framing", "_interim", "_left", "_limits", "_llhttp", "_method", "_seen", "_size", "_tail",
         "complete", "excess", "head", "trailers",
     )  # fmt: skip
 
@@ -95,10 +86,12 @@ class AnswerParser:
         self._interim = 0
         self._left = 0
         self._excess_framing = 0
-        self._expect_head()
+        self._begun = False
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take bytes as they came; return pieces of the body. Raises MalformedAnswerError."""
+        if not self._begun:
+            data = self._begin(data)
         while self.head is None and data:
             data = self._feed_head(data)
         if not data:
@@ -121,6 +114,24 @@ class AnswerParser:
     def feed_eof(self) -> None:
         """Take a clean end of the connection, which completes only an answer without another ending."""
         self.complete = self.complete or (self.head is not None and self.head.framing.ending is Ending.EOF)
+
+    def _begin(self, data: bytes) -> bytes:
+        """Read the head if all of it is here and it is an ordinary one; return what is left to read."""
+        self._begun = True
+        end = data.find(_HEAD_END)
+        if 0 <= end <= self._limits.max_head - len(_HEAD_END):
+            lines = data[:end].split(b"\r\n")
+            head = plain_head(self._method, lines) if len(lines) - 1 <= self._limits.max_headers else None
+            if head is not None:
+                self._take(head)
+                return data[end + len(_HEAD_END) :]
+        self._expect_head()
+        return data
+
+    def _take(self, head: Head) -> None:
+        self.head = head
+        self._left = head.framing.length or 0
+        self.complete = head.framing.ending is Ending.HEAD
 
     def _expect_head(self) -> None:
         self._seen = _Seen()
@@ -164,11 +175,9 @@ class AnswerParser:
             self._skip_interim(status)
             return
         framing = answer_framing(self._method, status, version, seen.fields)
-        self.head = Head(status, seen.reason, seen.fields, framing)
+        self._take(Head(status, seen.reason, seen.fields, framing))
         seen.fields = self.trailers
-        self._left = framing.length or 0
         self._tail = b""
-        self.complete = framing.ending is Ending.HEAD
 
     def _skip_interim(self, status: int) -> None:
         self._interim += 1

@@ -16,6 +16,7 @@ from proxy.upstream.connection import Connection
 from proxy.upstream.model import ConnectError, ConnectResult, Exchange, FaultKind, Progress, Stats, UpstreamFault
 from proxy.upstream.request import Request, converse
 from proxy.upstream.reuse import Fitness, fitness
+from proxy.upstream.slots import Slots
 
 if TYPE_CHECKING:
     import ssl
@@ -58,7 +59,7 @@ class Pool:
         self._limits = limits
         self._now = now
         self._connected = connected
-        self._slots = asyncio.Semaphore(limits.max_connections)  # one for each call that has, or makes, a connection
+        self._slots = Slots(limits.max_connections)  # one for each call that has, or makes, a connection
         self._taken = 0
         self._idle: list[Connection] = []  # the one used last is at the end, and taken first
         self._open: set[Connection] = set()
@@ -82,6 +83,20 @@ class Pool:
         call.sending()
         return await converse(connection, request, opening, exchange)
 
+    def board(self, *, effects: bool) -> Connection | None:
+        """Return a warm connection for a call that will not wait, or None; a turn on it, or `unboard`, gives it back."""
+        if self._closed or not self._slots.take():
+            return None
+        self._taken += 1
+        connection = self._warm(effects=effects)
+        if connection is None:
+            self._free_slot()
+        return connection
+
+    def unboard(self, connection: Connection) -> None:
+        """Give back a connection that no turn has used."""
+        self._ended(connection)
+
     def stats(self) -> Stats:
         """Count connections; one that is still being made is not open yet."""
         return Stats(len(self._open), len(self._idle), len(self._open) - len(self._idle))
@@ -104,10 +119,8 @@ class Pool:
     async def _take(self, exchange: Exchange, *, effects: bool) -> Connection:
         """Return a usable connection, warm or new, within the connect budget."""
         deadline = self._loop.time() + self._limits.connect_timeout
-        if self._slots.locked():
+        if not self._slots.take():
             await self._wait_for_slot(exchange, deadline)
-        else:
-            await self._slots.acquire()  # at once
         self._taken += 1
         try:
             self._refuse_if_closed(exchange)
@@ -119,7 +132,7 @@ class Pool:
     async def _wait_for_slot(self, exchange: Exchange, deadline: float) -> None:
         try:
             async with asyncio.timeout_at(deadline):
-                await self._slots.acquire()
+                await self._slots.wait()
         except TimeoutError as error:
             detail = f"all {self._limits.max_connections} connections were busy for {self._limits.connect_timeout} s"
             raise self._not_sent(FaultKind.POOL, detail, exchange) from error
@@ -177,7 +190,7 @@ class Pool:
 
     def _free_slot(self) -> None:
         self._taken -= 1
-        self._slots.release()
+        self._slots.give_back()
 
     def _ended(self, connection: Connection) -> None:
         self._free_slot()

@@ -56,6 +56,17 @@ async def converse(connection: Connection, request: Request, opening: bytes, exc
     turn = connection.begin(request.method, exchange)
     connection.write(turn, opening, last=request.ended)
     sender = None if request.ended else asyncio.create_task(_send_rest(connection, turn, request))
+    return await answered(connection, turn, sender)
+
+
+async def answered(connection: Connection, turn: Turn, sender: asyncio.Task[None] | None = None) -> Answer:
+    """Wait for the head of the answer to a request that was begun; return it, or raise what stopped it.
+
+    Args:
+        connection: that carries the turn.
+        turn: of the request.
+        sender: sends what is left of the request.
+    """
     try:
         while turn.parser.head is None and turn.fault is None:
             await turn.changed()

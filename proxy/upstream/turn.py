@@ -12,17 +12,22 @@ from proxy.upstream.model import Progress, UpstreamFault
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
     from proxy.upstream.model import Exchange, FaultKind
     from proxy.upstream.parser import AnswerParser
 
 
 class Turn:
-    """One call's use of a connection: what was written, what came back and how it ended."""
+    """One call's use of a connection: what was written, what came back and how it ended.
+
+    Attributes:
+        watcher: called, in the turn of the loop in which something came or the turn ended; None for nobody.
+    """
 
     __slots__ = (
         "_loop", "_waiter", "exchange", "fault", "handed_out", "held", "over", "parser", "paused", "pieces", "progress",
-        "written",
+        "watcher", "written",
     )  # fmt: skip
 
     def __init__(self, parser: AnswerParser, exchange: Exchange, loop: asyncio.AbstractEventLoop) -> None:
@@ -37,6 +42,7 @@ class Turn:
         self.over = False
         self.fault: Exception | None = None
         self._loop = loop
+        self.watcher: Callable[[], None] | None = None
         self._waiter: asyncio.Future[None] | None = None
 
     def cut(self, kind: FaultKind, detail: str) -> UpstreamFault:
@@ -59,6 +65,8 @@ class Turn:
             self._waiter = None
 
     def wake(self) -> None:
-        """Tell the one who waits, if any."""
-        if self._waiter is not None and not self._waiter.done():
+        """Tell the one who waits, if any, or watches."""
+        if self.watcher is not None:
+            self.watcher()
+        elif self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.upstream.framing import MalformedAnswerError
+from proxy.upstream.framing import Head, MalformedAnswerError
 from proxy.upstream.model import Limits
-from proxy.upstream.parser import AnswerParser, Head
+from proxy.upstream.parser import AnswerParser
 
 TOKEN = st.text("abcXYZ019-_.", min_size=1, max_size=12).map(str.encode)
 NAME = TOKEN.map(lambda name: b"X-" + name)

@@ -1,0 +1,52 @@
+"""Is there a place for one more connection? So many at once, first come, first served."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+
+class Slots:
+    """Places; whoever takes one gives it back.
+
+    Args:
+        most: how many there are.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._free = most
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def free(self) -> bool:
+        """Whether `take` would succeed."""
+        return self._free > 0 and not self._waiting
+
+    def take(self) -> bool:
+        """Take a place at once; return whether there was one."""
+        if not self.free:
+            return False
+        self._free -= 1
+        return True
+
+    async def wait(self) -> None:
+        """Take a place as soon as it is this one's turn."""
+        place = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
+        try:
+            await place
+        except asyncio.CancelledError:
+            if place.cancelled():
+                self._waiting.remove(place)
+            else:
+                self.give_back()  # it was handed over in the moment that its taker gave up
+            raise
+
+    def give_back(self) -> None:
+        """Give a place back, to the one who waits longest if somebody does."""
+        for place in self._waiting:
+            if not place.done():
+                self._waiting.remove(place)
+                place.set_result(None)
+                return
+        self._free += 1
