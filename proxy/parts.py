@@ -11,8 +11,9 @@ from proxy.ops.admin import Admin
 from proxy.ops.guard import Guard, admin_hosts
 from proxy.ops.live import Live
 from proxy.relay.authority import Authority
-from proxy.relay.handler import Relay, Sources
+from proxy.relay.handler import Relay
 from proxy.relay.listener import Listener
+from proxy.relay.means import Means
 from proxy.relay.policy import DEFAULT
 from proxy.relay.policy_file import read_policy
 from proxy.tokens.keeper import Keeper
@@ -85,17 +86,20 @@ def relay_for(  # noqa: PLR0913 - what a relay is made of
     settings: Settings, policy: Policy, *, sender: Sender, gate: Gate, clock: Clock, lookout: Lookout
 ) -> Relay:
     """Return the data plane."""
-    return Relay(
+    means = Means(
         settings=settings,
         sender=sender,
         gate=gate,
         authority=Authority(clock.now, policy),
-        sources=Sources(clock.now, clock.wall, random.getrandbits),
+        now=clock.now,
+        wall=clock.wall,
+        bits=random.getrandbits,
         observe=lookout.observe,
         failed=lookout.events.failed,
         fingerprint=lookout.fingerprint,
         traced=lookout.traces is not None,
     )
+    return Relay(means)
 
 
 def data_runner(settings: Settings, relay: Relay, closing: float) -> web.ServerRunner:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
+from aiohttp.http import StreamWriter
 from aiohttp.streams import EMPTY_PAYLOAD
 
 from proxy.relay.framing import HTTP_1_1
 
 if TYPE_CHECKING:
-    import asyncio
-
     from aiohttp.abc import AbstractStreamWriter
     from aiohttp.http_parser import RawRequestMessage
     from aiohttp.streams import StreamReader
 
     from proxy.relay.connection import CallerConnection
+    from proxy.relay.ordinary import Ordinary
 
 
 class Arrival:
@@ -85,3 +86,32 @@ class Arrival:
             # aiohttp tells of the server's end by a CancelledError, which would end nobody but the one who reads.
             lost = error if isinstance(error, Exception) else ConnectionResetError("the server ends")
             self.content.set_exception(lost)
+
+
+class HeldArrival(Arrival):
+    """A request that was read whole, without the server's parser."""
+
+    __slots__ = ("_target",)
+
+    def __init__(self, request: Ordinary, connection: CallerConnection) -> None:  # takes nothing of the parser's
+        self._target = request.target
+        self.method = request.method
+        self.headers = request.fields
+        self.content = EMPTY_PAYLOAD
+        self.connection = connection
+        self.writer = StreamWriter(connection, asyncio.get_running_loop())
+
+    @property
+    def target(self) -> bytes:
+        """The request target, byte for byte."""
+        return self._target
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """Always HTTP/1.1."""
+        return HTTP_1_1
+
+    @property
+    def ends_connection(self) -> bool:
+        """Never by itself: the caller wants the connection kept, and nothing more of the request can come."""
+        return False

@@ -98,11 +98,14 @@ class Authority:
             raise refusal
         if decision.verdict is not Verdict.ALLOWED:
             record.policy = _REPORTED[decision.verdict].value
-        if caller is not None and caller.rate is not None:
-            self._count(caller, record)
+        if caller is not None:
+            self.count(caller, record)
         return decision
 
-    def _count(self, caller: Caller, record: Record) -> None:
+    def count(self, caller: Caller, record: Record) -> None:
+        """Count a call against its caller's rate, if it has one; raises OverloadedError as `admit` does."""
+        if caller.rate is None:
+            return
         seconds = self._buckets[caller.name].take(self._now())
         if seconds:
             late = rate_refusal(caller, seconds)

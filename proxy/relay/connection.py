@@ -9,21 +9,14 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
-from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 from aiohttp.web_protocol import _ErrInfo
 
-from proxy.errors import (
-    BadRequestError,
-    HeaderTooLargeError,
-    InternalError,
-    OverloadedError,
-    SlowRequestError,
-    TargetTooLongError,
-)
+from proxy.errors import InternalError, OverloadedError, SlowRequestError
+from proxy.relay.boundary import Boundary
 from proxy.relay.callers import Peer
-from proxy.relay.framing import declared_length
 from proxy.relay.peer import peer_of
 from proxy.relay.reply import Farewell
+from proxy.relay.unreadable import unreadable
 from proxy.upstream.deadline import Deadline
 
 if TYPE_CHECKING:
@@ -31,16 +24,14 @@ if TYPE_CHECKING:
 
     from proxy.errors import RelayError
     from proxy.relay.listener import Listener
+    from proxy.relay.ride import Ride
 
-MOST_TARGET: Final = 8192  # bytes; nginx and Apache httpd accept as much by default
-MOST_FIELD: Final = 8190  # bytes of a field's name and value; not MOST_TARGET, so that the parser's error tells which
-MOST_FIELDS: Final = 128
 # Seconds that what a caller still sends is thrown away after its answer, so that it gets to read the answer.
 LINGER: Final = 2.0
 # Connections beyond PROXY_MAX_CONNECTIONS that are given that time; the others are closed with their answer.
 MOST_LEAVING: Final = 64
-
-_HEAD_END: Final = b"\r\n\r\n"
+# Bytes of a body; the server holds at most twice that and what the kernel gave last.
+READ_AHEAD: Final = 64 * 1024
 
 
 class CallerConnection(web.RequestHandler):
@@ -53,17 +44,9 @@ class CallerConnection(web.RequestHandler):
     """
 
     __slots__ = (
-        "_awaiting",
-        "_leaving",
-        "_left",
-        "_listener",
-        "_lost",
-        "_patience",
-        "_retired",
-        "_surplus",
-        "deaf",
-        "peer",
-    )
+        "_awaiting", "_behind", "_boundary", "_leaving", "_left", "_listener", "_lost", "_patience", "_reading",
+        "_retired", "_ride", "deaf", "peer",
+    )  # fmt: skip
 
     def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop, options: dict[str, Any]) -> None:
         super().__init__(listener, loop=loop, **options)
@@ -73,7 +56,10 @@ class CallerConnection(web.RequestHandler):
         self._retired = False
         self.peer = Peer()
         self.deaf = False
-        self._surplus = 0
+        self._reading = False  # a head that has begun and is not complete
+        self._boundary = Boundary()
+        self._ride: Ride | None = None
+        self._behind = b""  # what came while a ride was under way
         self._lost = asyncio.Event()
         self._leaving: asyncio.Task[None] | None = None
         self._patience = Deadline(loop, self._ran_out)
@@ -81,7 +67,7 @@ class CallerConnection(web.RequestHandler):
     @property
     def overran(self) -> bool:
         """See the class."""
-        return self._surplus > 0
+        return self._boundary.overran
 
     @property
     def unsent(self) -> int:
@@ -92,7 +78,7 @@ class CallerConnection(web.RequestHandler):
 
     def head_arrived(self) -> None:
         """Stop the head's time."""
-        self._awaiting = False
+        self._awaiting = self._reading = False
         self._patience.clear()
 
     def begin(self, left: Callable[[], None]) -> None:
@@ -105,12 +91,31 @@ class CallerConnection(web.RequestHandler):
         """Note that the call is over, and whether it was the connection's last."""
         self._left = None
         self._awaiting = not last
+        self._patience.set(self._listener.caller_idle)
         if self._retired:
             self.close()
 
+    def arrived(self, *, last: bool) -> None:
+        """Note that the request that went express is over, and whether it was the connection's last."""
+        self._ride = None
+        transport = self.transport
+        if transport is None:
+            return
+        if last or self._retired:
+            self.deaf = True
+            self.close()
+            transport.close()
+            return
+        self._patience.set(self._listener.caller_idle)
+        behind, self._behind = self._behind, b""
+        if behind:
+            transport.resume_reading()
+            self.data_received(behind)
+
     def retire(self) -> None:
         """Take no request after one that has begun, and end at once without one; `close` is deaf to a body's rest."""
-        self._retired = begun = not self._awaiting or bool(self._messages) or self._patience.running or self.deaf
+        begun = not self._awaiting or bool(self._messages) or self._reading or self.deaf or self._ride is not None
+        self._retired = begun
         if not begun and self.transport is not None:
             self.close()
             self.transport.close()
@@ -121,33 +126,40 @@ class CallerConnection(web.RequestHandler):
         """Look who it is, and whether there is room."""
         self.peer = peer_of(transport)
         super().connection_made(transport)
+        self._patience.set(self._listener.caller_idle)
         if not self._listener.enter():
             self._turn_away()
 
     def data_received(self, data: bytes) -> None:
-        """Give a request's head its time, from its first byte on; read nothing after what could not be read."""
+        """Let an ordinary request go express; give any other head its time; read nothing after the unreadable."""
         if self.deaf:
             return
+        if self._ride is not None:
+            self._hold(data)
+            return
+        if data and self._boundary.between and self._awaiting and not self._messages:
+            self._ride = self._listener.relay.express(self, data)
+            if self._ride is not None:
+                self._patience.clear()
+                return
         waiting = len(self._messages)
         super().data_received(data)
-        if len(self._messages) > waiting:
-            self._look_at(data)
-        else:
-            self._surplus += len(data)
-        if data and self._awaiting and not self._messages and not self._patience.running:
-            self._patience.set(self._listener.header_timeout)
-
-    def _look_at(self, data: bytes) -> None:
-        """Look at the last of the messages that came with the data."""
-        message, _ = self._messages[-1]
+        begun = len(self._messages) - waiting
+        message = self._messages[-1][0] if begun else None
         if isinstance(message, _ErrInfo):  # a private class, but nothing public says that the parser gave up
             self.deaf = True
             self._spoil_bodies()
-        elif message.upgrade:
-            # Exact when the request's head ends with the first empty line; whatever else happened counts as too much.
-            end = data.find(_HEAD_END) + len(_HEAD_END)
-            alone = end >= len(_HEAD_END)
-            self._surplus = len(data) - end - (declared_length(message.raw_headers) or 0) if alone else 1
+            message = None
+        self._boundary.fed(data, begun, message)
+        if data and self._awaiting and not self._messages and not self._reading:
+            self._reading = True
+            self._patience.set(self._listener.header_timeout)
+
+    def _hold(self, data: bytes) -> None:
+        """Keep what comes behind a request that went express until that is over; read no more when it is much."""
+        self._behind += data
+        if len(self._behind) > READ_AHEAD and self.transport is not None:
+            self.transport.pause_reading()
 
     def _spoil_bodies(self) -> None:
         """Tell those who read, or will read, a body whose rest can never come; the parser does not."""
@@ -166,6 +178,14 @@ class CallerConnection(web.RequestHandler):
         super().connection_lost(exc)
         if self._left is not None:
             self._left()
+        elif self._ride is not None:
+            self._ride.caller_left()
+
+    async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's signature
+        """Let what is under way end by itself for so many seconds, then cut it."""
+        if self._ride is not None:
+            await self._ride.end(timeout)
+        await super().shutdown(timeout)
 
     # What aiohttp asks
 
@@ -179,7 +199,7 @@ class CallerConnection(web.RequestHandler):
         """Answer what aiohttp could not read, and what the relay failed on, in our own way."""
         del request, message
         if status == web.HTTPBadRequest.status_code:
-            return self._refused(_unreadable(exc))
+            return self._refused(unreadable(exc))
         return self._refused(InternalError("The sidecar failed on this call; its log has the reason."))
 
     def log_exception(self, *args: object, **kw: object) -> None:
@@ -229,22 +249,9 @@ class CallerConnection(web.RequestHandler):
             self.force_close()
 
     def _ran_out(self) -> None:
+        if not self._reading:
+            self.force_close()
+            return
         detail = f"The request head did not arrive within {self._listener.header_timeout:g} s (PROXY_HEADER_TIMEOUT)."
         self._listener.relay.unreadable(self, SlowRequestError(detail))
         self.force_close()
-
-
-def _unreadable(error: BaseException | None) -> RelayError:
-    """Say what the parser could not read; its own text quotes what was sent."""
-    match error:
-        case LineTooLong(args=(_, limit, *_)) if limit == MOST_TARGET:
-            detail = f"The request target is longer than {MOST_TARGET} bytes, which is more than the sidecar accepts."
-            return TargetTooLongError(detail)
-        case LineTooLong():
-            detail = f"A header field is longer than {MOST_FIELD} bytes, which is more than the sidecar accepts."
-            return HeaderTooLargeError(detail)
-        case BadHttpMessage(message="Too many headers received"):
-            detail = f"The request has more than {MOST_FIELDS} header fields, which is more than the sidecar accepts."
-            return HeaderTooLargeError(detail)
-        case _:
-            return BadRequestError("The request cannot be read as HTTP/1.1 in exactly one way; nothing was sent.")

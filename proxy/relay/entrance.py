@@ -16,21 +16,26 @@ if TYPE_CHECKING:
 
 
 class Entrance:
-    """The rules of one listener."""
+    """The rules of one listener.
+
+    Attributes:
+        hosts: as for `admission.check_host`.
+        required: name in lower case and value of a field that must be there; None asks for none.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        self._hosts = _hosts(settings)
+        self.hosts = _hosts(settings)
         self._browsers = settings.allow_browsers
         field = settings.required_header
-        self._required = None if field is None else (field.name.lower().encode("ascii"), field.value.encode("ascii"))
+        self.required = None if field is None else (field.name.lower().encode("ascii"), field.value.encode("ascii"))
 
     def admit(self, arrival: Arrival) -> None:
         """Let a request pass, and take the field off it that let it; raises as `admission.admit` does."""
-        required = self._required
+        required = self.required
         admit(
             arrival.method,
             arrival.headers,
-            self._hosts,
+            self.hosts,
             http_1_1=arrival.http_1_1,
             browsers=self._browsers,
             required=required,

@@ -1,20 +1,21 @@
 """What happens to one request, from its head to the last byte of its answer?
 
 Read `_carry` downwards. Each decision stands in a pure module; here they are carried out in order, and every request
-ends in exactly one record.
+ends in exactly one record. What is ordinary in every way goes express; see there.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from proxy.errors import InternalError, RelayError
+from proxy.relay.arrival import HeldArrival
 from proxy.relay.authority import check_release
 from proxy.relay.body import CallerBody, CallerGoneError
 from proxy.relay.echo import Echo
 from proxy.relay.entrance import Entrance
+from proxy.relay.express import Express
 from proxy.relay.framing import request_framing
 from proxy.relay.headers import headers_to_caller, own_authorization
 from proxy.relay.lineage import lineage
@@ -29,88 +30,89 @@ from proxy.relay.trace import request_id, trace_id
 from proxy.upstream.model import UpstreamFault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
-    from proxy.config import Settings
     from proxy.relay.arrival import Arrival
     from proxy.relay.authority import Authority
     from proxy.relay.connection import CallerConnection
     from proxy.relay.framing import Framing
-    from proxy.relay.gate import Gate
+    from proxy.relay.means import Means
     from proxy.relay.policy import Decision
     from proxy.relay.reply import Written
-    from proxy.relay.sender import Sender
+    from proxy.relay.ride import Ride
+    from proxy.tokens.model import AccessToken
     from proxy.upstream.answer import Answer
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """Where the relay gets time and chance.
-
-    Attributes:
-        now: seconds on a clock that only moves forward.
-        wall: seconds since the Unix epoch.
-        bits: a number of so many random bits.
-    """
-
-    now: Callable[[], float]
-    wall: Callable[[], float]
-    bits: Callable[[int], int]
-
-
 class Relay:
-    """The data plane.
-
-    Args:
-        settings: limits and waits.
-        sender: the way to Localpayment.
-        gate: places for calls in flight.
-        authority: who may call what.
-        sources: time and chance.
-        observe: told of every request once it is over; must not raise or block.
-        failed: told of an exception that is a defect of ours.
-        fingerprint: makes the merchant's id of a payment unreadable, for the record; None leaves it out.
-        traced: whether calls become spans of traces.
+    """The data plane; `means` is what it is made of.
 
     Attributes:
-        authority: as given; `authority.enforce` puts another policy in force.
         shedding: whether each answer ends its caller's connection, so that callers look for a successor.
     """
 
-    def __init__(  # noqa: PLR0913 - what a relay is made of, each named at the call
-        self,
-        *,
-        settings: Settings,
-        sender: Sender,
-        gate: Gate,
-        authority: Authority,
-        sources: Sources,
-        observe: Callable[[Record], None],
-        failed: Callable[[BaseException], None],
-        fingerprint: Callable[[str], str] | None = None,
-        traced: bool = False,
-    ) -> None:
-        self._settings = settings
-        self._sender = sender
-        self._gate = gate
-        self.authority = authority
-        self._sources = sources
-        self._observe = observe
-        self._failed = failed
-        self._fingerprint = fingerprint
-        self._traced = traced
-        self._entrance = Entrance(settings)
+    def __init__(self, means: Means) -> None:
+        self._means = means
+        self._settings = means.settings
+        self._entrance = Entrance(means.settings)
         self.shedding = False
+        # Spans and Server-Timing tell of moments that the express way does not look at.
+        unseen = means.traced or means.settings.server_timing
+        self._express = None if unseen else Express(means, self._entrance, self.go_on)
+
+    @property
+    def authority(self) -> Authority:
+        """Who may call what."""
+        return self._means.authority
 
     async def __call__(self, arrival: Arrival) -> Written:
         """Relay one request."""
-        record, now = self._record(arrival), self._sources.now
-        reply = Reply(arrival, stall=self._settings.idle_timeout, now=now)
+        passage = self._passage(arrival, self._record(arrival))
+        return await self._settle(passage, self._carry(passage))
+
+    def express(self, connection: CallerConnection, data: bytes) -> Ride | None:
+        """Send the request that these bytes make, if it is ordinary; None means that nothing was done."""
+        return None if self._express is None or self.shedding else self._express.take(connection, data)
+
+    async def go_on(self, ride: Ride) -> Written:
+        """Carry on with a request that was sent express, and with which something is not ordinary."""
+        passage = self._passage(HeldArrival(ride.request, ride.connection), ride.record)
+        passage.match, passage.content, passage.token, passage.sent = ride.match, ride.request.body, ride.token, True
+        return await self._settle(passage, self._rest(passage, ride))
+
+    def unreadable(self, connection: CallerConnection, error: RelayError) -> None:
+        """Refuse what could not be read as a request; the connection ends with it."""
+        means = self._means
+        identity = request_id((), means.wall(), means.bits)
+        record = Record(identity, OTHER_METHOD, means.now(), status=error.status, code=error.code)
+        record.outcome = error.outcome
+        head, body = own_answer(error, record, check=None, close=True)
+        if connection.transport is not None and not connection.transport.is_closing():
+            connection.transport.write(head + body)
+        means.observe(record)
+
+    def _record(self, arrival: Arrival) -> Record:
+        means = self._means
+        record = Record(
+            request_id=request_id(arrival.headers, means.wall(), means.bits),
+            method=arrival.method if arrival.method in METHODS else OTHER_METHOD,
+            started=means.now(),
+        )
+        record.lineage = found = lineage(arrival.headers, means.bits, means.now) if means.traced else None
+        record.trace_id = trace_id(arrival.headers) if found is None else found.trace_id
+        return record
+
+    def _passage(self, arrival: Arrival, record: Record) -> Passage:
+        reply = Reply(arrival, stall=self._settings.idle_timeout, now=self._means.now)
         reply.last = self.shedding
-        passage = Passage(arrival, record, reply, read_ids=self._settings.check_from_body)
-        arrival.connection.begin(passage.caller_left)
+        return Passage(arrival, record, reply, read_ids=self._settings.check_from_body)
+
+    async def _settle(self, passage: Passage, work: Coroutine[object, object, None]) -> Written:
+        """Do the work; it ends in exactly one record, and in an answer unless nobody is there."""
+        connection, reply = passage.arrival.connection, passage.reply
+        connection.begin(passage.caller_left)
         try:
-            await self._carry(passage)
+            await work
         except RelayError as error:
             passage.refuse(error)
         except CallerGoneError:
@@ -121,42 +123,21 @@ class Relay:
                 raise
             passage.lost()
         except Exception as error:  # noqa: BLE001 - a defect must not leave the caller without an answer
-            self._failed(error)
+            self._means.failed(error)
             passage.refuse(InternalError("The sidecar failed on this call; its log has the reason."))
         finally:
-            arrival.connection.finish(last=reply.last)
-            self._observe(passage.over(now()))
+            connection.finish(last=reply.last)
+            self._means.observe(passage.over(self._means.now()))
         return reply.finished
 
-    def unreadable(self, connection: CallerConnection, error: RelayError) -> None:
-        """Refuse what could not be read as a request; the connection ends with it."""
-        identity = request_id((), self._sources.wall(), self._sources.bits)
-        record = Record(identity, OTHER_METHOD, self._sources.now(), status=error.status, code=error.code)
-        record.outcome = error.outcome
-        head, body = own_answer(error, record, check=None, close=True)
-        if connection.transport is not None and not connection.transport.is_closing():
-            connection.transport.write(head + body)
-        self._observe(record)
-
-    def _record(self, arrival: Arrival) -> Record:
-        sources = self._sources
-        record = Record(
-            request_id=request_id(arrival.headers, sources.wall(), sources.bits),
-            method=arrival.method if arrival.method in METHODS else OTHER_METHOD,
-            started=sources.now(),
-        )
-        record.lineage = found = lineage(arrival.headers, sources.bits, sources.now) if self._traced else None
-        record.trace_id = trace_id(arrival.headers) if found is None else found.trace_id
-        return record
-
     async def _carry(self, passage: Passage) -> None:
-        arrival, settings, record = passage.arrival, self._settings, passage.record
-        caller = self.authority.recognise(arrival.connection.peer, arrival.headers, record)
+        arrival, settings, record, means = passage.arrival, self._settings, passage.record, self._means
+        caller = means.authority.recognise(arrival.connection.peer, arrival.headers, record)
         self._entrance.admit(arrival)
         framing = _framing(passage)
         passage.match = match = read_target(arrival.target, arrival.method)
         record.operation = match.operation.name
-        decision = self.authority.admit(caller, match.operation, record)
+        decision = means.authority.admit(caller, match.operation, record)
         if decision.own_authorization:
             passage.own_authorization = own_authorization(arrival.headers)
         if match.operation.moves_money:
@@ -167,28 +148,40 @@ class Relay:
             limit=settings.max_request_body,
             hold=settings.replay_buffer,
             stall=settings.idle_timeout,
-            now=self._sources.now,
+            now=means.now,
         )
         effects = match.operation.has_effects
-        self._gate.enter(effects=effects)
+        means.gate.enter(effects=effects)
         try:
             await self._relay(passage, body, framing, decision)
         finally:
-            self._gate.leave(effects=effects)
+            means.gate.leave(effects=effects)
 
     async def _relay(self, passage: Passage, body: CallerBody, framing: Framing, decision: Decision) -> None:
-        token = await self._sender.token(passage)
+        token = await self._means.sender.token(passage)
         if body.arrived:
             passage.content = await body.take()
         else:
             if framing.waits:
                 passage.reply.invite()
             passage.content = await body.take()
-            token = await self._sender.token(passage)
+            token = await self._means.sender.token(passage)
         if decision.by_id_only:
             check_release(decision, arrival=passage.arrival, content=passage.content)
         self._identify(passage)
-        answer, pieces = await self._sender.send(passage, passage.content, token)
+        await self._exchange(passage, token)
+
+    async def _rest(self, passage: Passage, ride: Ride) -> None:
+        try:
+            await self._exchange(passage, ride.token, ride.answer)
+        finally:
+            self._means.gate.leave(effects=passage.effects)
+
+    async def _exchange(
+        self, passage: Passage, token: AccessToken | None, begun: Callable[[], Awaitable[Answer]] | None = None
+    ) -> None:
+        """Send the request, unless its first attempt was begun already, and pass the answer on."""
+        answer, pieces = await self._means.sender.send(passage, passage.content, token, begun)
         try:
             async with answer:
                 await self._pass_on(passage, answer, pieces)
@@ -198,11 +191,12 @@ class Relay:
             passage.spent(answer.exchange)
 
     def _identify(self, passage: Passage) -> None:
-        if self._fingerprint is None or passage.match is None or not passage.effects:
+        fingerprint = self._means.fingerprint
+        if fingerprint is None or passage.match is None or not passage.effects:
             return
         subject = external_id(passage.match, passage.content)
         if subject is not None:
-            passage.record.subject = self._fingerprint(subject)
+            passage.record.subject = fingerprint(subject)
 
     async def _pass_on(self, passage: Passage, answer: Answer, pieces: list[bytes]) -> None:
         reply, record = passage.reply, passage.record
@@ -212,7 +206,7 @@ class Relay:
         try:
             fields = headers_to_caller(echo.headers(answer.headers), request_id=record.request_id.encode("ascii"))
             if self._settings.server_timing:
-                fields.append((b"Server-Timing", passage.timing(answer.exchange, self._sources.now())))
+                fields.append((b"Server-Timing", passage.timing(answer.exchange, self._means.now())))
             reply.begin(answer.status, answer.reason, fields, body=answer.has_body, length=answer.length)
             for piece in pieces:
                 await reply.write(echo.piece(piece), complete=answer.complete)

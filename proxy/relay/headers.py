@@ -23,6 +23,7 @@ PSEUDONYM: Final = b"localpayment-proxy"
 
 _FOLD: Final = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ_", b"abcdefghijklmnopqrstuvwxyz-")
 _VIA: Final = (b"Via", b"1.1 " + PSEUDONYM)
+VIA: Final = b": ".join(_VIA)  # the line that goes both ways
 # RFC 9110 section 7.6.1, with the Upgrade parameter of RFC 7540 section 3.2.1.
 _HOP_BY_HOP: Final = frozenset(
     (b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"http2-settings")
@@ -40,6 +41,7 @@ _DROPPED_REQUEST_PREFIXES: Final = (b"proxy-", b"x-forwarded-")
 _OVERRIDES: Final = frozenset(
     (b"x-http-method-override", b"x-http-method", b"x-method-override", b"x-original-url", b"x-rewrite-url")
 )
+_DECISIVE: Final = (_HOP_BY_HOP - {b"connection"}) | _OVERRIDES | {b"via", b"expect"}
 _WATCHED: Final = _OVERRIDES | {b"via", b"x-request-id"}
 _DROPPED_FROM_ANSWERS: Final = _HOP_BY_HOP | {b"authorization", b"set-cookie", b"set-cookie2"}
 # Connection may name none of these, since without it the call, or the answer, would be another one.
@@ -107,6 +109,17 @@ def headers_to_upstream(
     return kept
 
 
+def crosses(name: bytes) -> bool | None:
+    """Tell of a field of a request, by its name in lower case, whether it goes to Localpayment.
+
+    None when its value, or other fields, decide that or the call itself. Connection does not cross; it says nothing
+    more as long as it is `keep-alive`. So does X-Request-Id as long as there is one that is usable.
+    """
+    if name in _DECISIVE or b"_" in name:
+        return None
+    return name not in _DROPPED_FROM_REQUESTS and not name.startswith(_DROPPED_REQUEST_PREFIXES)
+
+
 def headers_to_caller(
     headers: Iterable[Field], *, request_id: bytes | None = None, version: bytes = b"1.1"
 ) -> list[Field]:
@@ -138,6 +151,16 @@ def headers_to_caller(
         kept.append((b"X-Request-Id", request_id))
     kept.append(_via(version))
     return kept
+
+
+def answer_crosses(name: bytes, value: bytes) -> bool | None:
+    """Tell of a field of an answer, by its name in lower case, whether it goes to the caller.
+
+    None when other fields decide that, or it is passed on changed.
+    """
+    if b"_" in name or name.startswith(b"proxy-") or (name == b"connection" and not _options(value) <= _USUAL_OPTIONS):
+        return None
+    return name not in _DROPPED_FROM_ANSWERS
 
 
 def own_authorization(headers: Iterable[Field]) -> bytes | None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from aiohttp import web
 
 from proxy.relay.arrival import Arrival
-from proxy.relay.connection import MOST_FIELD, MOST_FIELDS, MOST_TARGET, CallerConnection
+from proxy.relay.connection import READ_AHEAD, CallerConnection
+from proxy.relay.unreadable import MOST_FIELD, MOST_FIELDS, MOST_TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -18,12 +19,17 @@ if TYPE_CHECKING:
 
     from proxy.errors import RelayError
     from proxy.relay.reply import Written
+    from proxy.relay.ride import Ride
 
     class Relay(Protocol):
         """What answers the requests that arrive."""
 
         def __call__(self, arrival: Arrival) -> Awaitable[Written]:
             """Relay one request; raises nothing."""
+            ...
+
+        def express(self, connection: CallerConnection, data: bytes) -> Ride | None:
+            """Send the request that these bytes make, if it is ordinary; None means that nothing was done."""
             ...
 
         def unreadable(self, connection: CallerConnection, error: RelayError) -> None:
@@ -34,8 +40,8 @@ if TYPE_CHECKING:
 # Seconds that an idle caller's connection is kept. A proxy that closes first makes callers lose requests in flight, so
 # it is as long as Envoy's default.
 CALLER_IDLE: Final = 3600.0
+_NEVER: Final = 10 * 365 * 86400.0
 MOST_CONNECTIONS: Final = 4096  # the default of PROXY_MAX_CONNECTIONS
-READ_AHEAD: Final = 64 * 1024  # bytes of a body; the server holds at most twice that and what the kernel gave last
 
 
 class Listener(web.Server):
@@ -45,18 +51,26 @@ class Listener(web.Server):
         relay: answers each request.
         header_timeout: seconds in which a request's head must arrive whole.
         max_connections: callers' connections at once.
+        caller_idle: seconds that a connection without a request is kept.
 
     Attributes:
         leaving: connections beyond them that are being told so.
     """
 
-    def __init__(self, relay: Relay, *, header_timeout: float, max_connections: int = MOST_CONNECTIONS) -> None:
+    def __init__(
+        self,
+        relay: Relay,
+        *,
+        header_timeout: float,
+        max_connections: int = MOST_CONNECTIONS,
+        caller_idle: float = CALLER_IDLE,
+    ) -> None:
         super().__init__(
             cast("Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]", relay),
             request_factory=cast("Any", Arrival),
             auto_decompress=False,
             access_log=None,
-            keepalive_timeout=CALLER_IDLE,
+            keepalive_timeout=_NEVER,  # it does not see what goes express; the connection itself keeps this time
             lingering_time=0.0,  # ours tells the caller at once that nothing follows
             max_line_size=MOST_TARGET,
             max_field_size=MOST_FIELD,
@@ -66,6 +80,7 @@ class Listener(web.Server):
         self.relay = relay
         self.header_timeout = header_timeout
         self.max_connections = max_connections
+        self.caller_idle = caller_idle
         self.leaving = 0
         self._connected = 0
 

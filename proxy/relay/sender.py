@@ -6,6 +6,7 @@ with one that a lagging node did not know yet. Never twice for the same reason.
 
 from __future__ import annotations
 
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,13 +17,14 @@ from proxy.relay.unauthorized import read_refusal
 from proxy.upstream.model import Call, Progress, Stream, UpstreamFault
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Awaitable, Callable, Collection
 
     from proxy.errors import RelayError
     from proxy.relay.passage import Passage
     from proxy.relay.unauthorized import Refusal
     from proxy.tokens.model import AccessToken
     from proxy.upstream.answer import Answer
+    from proxy.upstream.connection import Connection
     from proxy.upstream.model import Body
     from proxy.upstream.pool import Pool
 
@@ -65,15 +67,38 @@ class Sender:
             return None
         return self._tokens.current() or await self._tokens.obtain()
 
-    async def send(self, passage: Passage, body: Body, token: AccessToken | None) -> tuple[Answer, list[bytes]]:
+    def at_once(self, *, effects: bool) -> tuple[Connection, AccessToken] | None:
+        """Return a warm connection and the token to inject, or None if either must be waited for."""
+        token = self._tokens.current()
+        connection = None if token is None else self._pool.board(effects=effects)
+        return None if token is None or connection is None else (connection, token)
+
+    def not_sent(self, connection: Connection) -> None:
+        """Give back a connection that carried nothing."""
+        self._pool.unboard(connection)
+
+    async def send(
+        self,
+        passage: Passage,
+        body: Body,
+        token: AccessToken | None,
+        begun: Callable[[], Awaitable[Answer]] | None = None,
+    ) -> tuple[Answer, list[bytes]]:
         """Return the answer to pass on, and what was read of its body already; a 401 that was not ours is the caller's.
+
+        Args:
+            passage: the request.
+            body: the caller's.
+            token: to inject, None for none.
+            begun: gives the answer to a first attempt that was sent already.
 
         Raises:
             RelayError: there is none, or one that was cut before anything of it was passed on.
         """
         record, held = passage.record, not isinstance(body, Stream)
         while True:
-            answer = await self._once(passage, body, token, held=held)
+            send, begun = begun or self._attempt(passage, body, token), None
+            answer = await self._once(passage, send, held=held)
             if answer is None:
                 continue
             if answer.status != HTTPStatus.UNAUTHORIZED or token is None:
@@ -107,13 +132,16 @@ class Sender:
         again = await self._tokens.replacement(token.generation, refusal.code)
         return None if again is None or _reason(token, again) in resends else again
 
-    async def _once(self, passage: Passage, body: Body, token: AccessToken | None, *, held: bool) -> Answer | None:
-        """Send the call; return None when it must be sent once more."""
-        record = passage.record
+    def _attempt(self, passage: Passage, body: Body, token: AccessToken | None) -> Callable[[], Awaitable[Answer]]:
         call = _call(passage, body, token)
         passage.attempt(token)
+        return partial(self._pool.send, call)
+
+    async def _once(self, passage: Passage, send: Callable[[], Awaitable[Answer]], *, held: bool) -> Answer | None:
+        """Make an attempt; return None when another must follow."""
+        record = passage.record
         try:
-            return await self._pool.send(call)
+            return await send()
         except UpstreamFault as fault:
             passage.spent(fault.exchange)
             verdict = after_fault(fault, repeatable=passage.repeatable, held=held, resends=record.resends)

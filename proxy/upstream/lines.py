@@ -6,8 +6,10 @@ a credential or name a payment.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Final, TypeVar
 
+Line = TypeVar("Line", bound=Hashable)
 Meaning = TypeVar("Meaning")
 
 # Names in lower case.
@@ -27,16 +29,17 @@ LONGEST: Final = 256  # bytes of a line that is remembered
 MOST: Final = 512  # lines: many times what one origin and the clients of one service send
 
 
-def remember(known: dict[bytes, Meaning], line: bytes, name: bytes, meaning: Meaning) -> Meaning:
+def remember(known: dict[Line, Meaning], line: Line, meaning: Meaning, *, name: bytes, size: int) -> Meaning:
     """Return the meaning of a line, after noting it in `known` if that is allowed.
 
     Args:
         known: what is remembered; forgotten all at once when it is full.
-        line: a header line without its end.
-        name: of its field, in lower case.
+        line: as it came.
         meaning: what was read out of it.
+        name: of its field, in lower case.
+        size: of the line, in bytes.
     """
-    if name in HARMLESS and len(line) <= LONGEST:
+    if name in HARMLESS and size <= LONGEST:
         if len(known) >= MOST:
             known.clear()
         known[line] = meaning

@@ -63,4 +63,4 @@ def _read(line: bytes) -> Field | None:
     folded = name.lower()
     if not colon or not is_token(name) or not field_value(value) or folded in _UNUSUAL:
         return None
-    return remember(_known, line, folded, (name, value.strip(b" \t")))
+    return remember(_known, line, (name, value.strip(b" \t")), name=folded, size=len(line))

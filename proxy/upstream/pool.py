@@ -84,7 +84,7 @@ class Pool:
         return await converse(connection, request, opening, exchange)
 
     def board(self, *, effects: bool) -> Connection | None:
-        """Return a warm connection for a call that will not wait, or None; a turn on it, or `unboard`, gives it back."""
+        """Return a warm connection for a call that will not wait, or None; a turn, or `unboard`, gives it back."""
         if self._closed or not self._slots.take():
             return None
         self._taken += 1

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import re
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -163,7 +164,8 @@ async def test_a_defect_of_our_own_is_told_and_promises_nothing() -> None:
             raise ZeroDivisionError(message)
 
     async with localpayment(greeting) as there, sidecar(settings_for(there.url)) as relay:
-        relay.sidecar.relay._sender = Broken()  # type: ignore[assignment]  # a defect, made on purpose
+        data_plane = relay.sidecar.relay
+        data_plane._means = replace(data_plane._means, sender=Broken())  # type: ignore[arg-type]  # made on purpose
         got = await said(relay, request("POST", "/api/payout", body=b"{}"))
         assert (got.status, got.problem["code"], got.problem["outcome"]) == (500, "internal_error", "unknown")
         assert relay.lines("request.failed")[0]["exception"] == "ZeroDivisionError"

@@ -1,0 +1,144 @@
+"""How does an ordinary call get to Localpayment and back without anyone waiting? In the turns in which its bytes come.
+
+It decides nothing by itself: it asks what `handler` asks, and goes no further once any answer is not the usual one.
+Before a byte was sent, the request is then read again by the server's parser and carried by `handler`; afterwards the
+call is handed over to it as it stands, and never begun anew.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from proxy.errors import RelayError
+from proxy.relay.callers import KEY_HEADER
+from proxy.relay.headers import VIA
+from proxy.relay.ordinary import Reader
+from proxy.relay.policy import Verdict
+from proxy.relay.record import Record
+from proxy.relay.ride import Ride
+from proxy.relay.subject import external_id
+from proxy.relay.target import read_target
+from proxy.relay.trace import RANDOM_BITS, trace_id, uuid7
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from proxy.relay.connection import CallerConnection
+    from proxy.relay.entrance import Entrance
+    from proxy.relay.means import Means
+    from proxy.relay.operations import Match
+    from proxy.relay.ordinary import Ordinary
+    from proxy.relay.policy import Caller
+    from proxy.relay.reply import Written
+    from proxy.tokens.model import AccessToken
+
+_LINE: Final = b"\r\n"
+_TRACEPARENT: Final = b"traceparent"
+_REQUEST_ID: Final = b"x-request-id"
+
+
+class Express:
+    """The express way of one relay.
+
+    Args:
+        means: what the relay is made of.
+        entrance: what the listener asks of every request.
+        go_on: takes over a call with which something is not ordinary.
+    """
+
+    def __init__(self, means: Means, entrance: Entrance, go_on: Callable[[Ride], Awaitable[Written]]) -> None:
+        settings = means.settings
+        self._reader = Reader(entrance.hosts, entrance.required)
+        self._means = means
+        self._go_on = go_on
+        self._most_body = min(settings.max_request_body, settings.replay_buffer)
+        self._host_line = b"Host: " + settings.origin.authority.encode("ascii")
+
+    def take(self, connection: CallerConnection, data: bytes) -> Ride | None:
+        """Send the request that these bytes make, or return None and do nothing if any part of it is not ordinary."""
+        try:
+            judged = self._judged(connection, data)
+        except RelayError:
+            return None
+        except Exception as error:  # noqa: BLE001 - a defect here is no reason not to carry the call
+            self._means.failed(error)
+            return None
+        return None if judged is None else self._board(connection, *judged)
+
+    def _judged(self, connection: CallerConnection, data: bytes) -> tuple[Ordinary, Match, Caller] | None:
+        """Return what is asked, and by whom, if the policy lets it pass without a further look."""
+        request = self._reader.read(data)
+        if request is None or len(request.body or b"") > self._most_body:
+            return None
+        match = read_target(request.target, request.method)
+        policy = self._means.authority.policy
+        key = request.told.get(KEY_HEADER)
+        caller = policy.caller(connection.peer, () if key is None else (key,))
+        decision = policy.decide(caller, match.operation)
+        passes = decision.verdict is Verdict.ALLOWED and not decision.by_id_only and not decision.own_authorization
+        return (request, match, caller) if passes and caller is not None else None
+
+    def _board(self, connection: CallerConnection, request: Ordinary, match: Match, caller: Caller) -> Ride | None:
+        """Take a place and a warm connection, and send; None if either is missing."""
+        effects = match.operation.has_effects
+        means = self._means
+        sender, gate = means.sender, means.gate
+        found = sender.at_once(effects=effects or request.method != "GET")
+        if found is None:
+            return None
+        upstream, token = found
+        record = self._record(request, match, caller, token)
+        try:
+            gate.enter(effects=effects)
+        except RelayError:
+            sender.not_sent(upstream)
+            return None
+        try:
+            means.authority.count(caller, record)
+        except RelayError:
+            gate.leave(effects=effects)
+            sender.not_sent(upstream)
+            return None
+        ride = Ride(
+            means=means,
+            go_on=self._go_on,
+            connection=connection,
+            request=request,
+            match=match,
+            record=record,
+            token=token,
+        )
+        ride.begin(upstream, self._outgoing(request, record, token))
+        return ride
+
+    def _record(self, request: Ordinary, match: Match, caller: Caller, token: AccessToken) -> Record:
+        told, means = request.told, self._means
+        named, traced = told.get(_REQUEST_ID), told.get(_TRACEPARENT)
+        record = Record(
+            uuid7(int(means.wall() * 1000), means.bits(RANDOM_BITS)) if named is None else named.decode("ascii"),
+            request.method,
+            means.now(),
+            trace_id=None if traced is None else trace_id(((_TRACEPARENT, traced),)),
+            caller=caller.name,
+            operation=match.operation.name,
+            request_bytes=len(request.body or b""),
+            attempts=1,
+            generation=token.generation,
+        )
+        if means.fingerprint is not None and match.operation.has_effects:
+            subject = external_id(match, request.body)
+            record.subject = "" if subject is None else means.fingerprint(subject)
+        return record
+
+    def _outgoing(self, request: Ordinary, record: Record, token: AccessToken) -> bytes:
+        """Return the request as it goes to Localpayment, the same bytes as `handler` would send."""
+        lines = [request.lines[0], self._host_line, *request.sent]
+        if _REQUEST_ID not in request.told:
+            lines.append(b"X-Request-Id: " + record.request_id.encode("ascii"))
+        lines.append(VIA)
+        lines.append(b"Authorization: " + token.header)
+        if request.body is None:
+            lines.append(_LINE)
+        else:
+            lines.append(b"Content-Length: %d\r\n\r\n%b" % (len(request.body), request.body))
+        return _LINE.join(lines)

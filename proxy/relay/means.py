@@ -1,0 +1,46 @@
+"""What does the relay carry calls with? Everything that is shared by all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from proxy.config import Settings
+    from proxy.relay.authority import Authority
+    from proxy.relay.gate import Gate
+    from proxy.relay.record import Record
+    from proxy.relay.sender import Sender
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a relay is made of.
+
+    Attributes:
+        settings: limits and waits.
+        sender: the way to Localpayment.
+        gate: places for calls in flight.
+        authority: who may call what; `authority.enforce` puts another policy in force.
+        now: seconds on a clock that only moves forward.
+        wall: seconds since the Unix epoch.
+        bits: gives a number of so many random bits.
+        observe: told of every request once it is over; must not raise or block.
+        failed: told of an exception that is a defect of ours.
+        fingerprint: makes the merchant's id of a payment unreadable, for the record; None leaves it out.
+        traced: whether calls become spans of traces.
+    """
+
+    settings: Settings
+    sender: Sender
+    gate: Gate
+    authority: Authority
+    now: Callable[[], float]
+    wall: Callable[[], float]
+    bits: Callable[[int], int]
+    observe: Callable[[Record], None]
+    failed: Callable[[BaseException], None]
+    fingerprint: Callable[[str], str] | None = None
+    traced: bool = False

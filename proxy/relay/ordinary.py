@@ -1,0 +1,161 @@
+"""Is this an ordinary request, and nothing but one? Read at once, from the bytes of one segment.
+
+Pure. It must never accept what the server's parser, `admission`, `framing` or `headers` would refuse, nor let another
+field cross than they do: whatever is unusual is not ordinary, and they judge it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from proxy.errors import RelayError
+from proxy.relay.admission import check_host
+from proxy.relay.callers import KEY_HEADER
+from proxy.relay.headers import crosses
+from proxy.relay.trace import is_request_id
+from proxy.upstream.framing import field_value, is_token
+from proxy.upstream.lines import remember
+
+if TYPE_CHECKING:
+    Field = tuple[bytes, bytes]
+
+# Methods whose answers may have a body like any other; RFC 9112 section 3.
+_REQUEST_LINE: Final = re.compile(rb"(GET|POST|PUT|PATCH|DELETE) (/[!-~]*) HTTP/1\.1").fullmatch
+_LENGTH: Final = re.compile(rb"0|[1-9][0-9]{0,8}").fullmatch
+_HEAD_END: Final = b"\r\n\r\n"
+_LINE_END: Final = b"\r\n"
+LONGEST_HEAD: Final = 8000  # bytes; less than the server's parser accepts of a single line
+MOST_FIELDS: Final = 64
+
+_HOST: Final = b"host"
+_LENGTH_NAME: Final = b"content-length"
+_REQUEST_ID: Final = b"x-request-id"
+_TRACE: Final = b"traceparent"
+_TOLD: Final = frozenset((_HOST, _LENGTH_NAME, _REQUEST_ID, _TRACE, KEY_HEADER))
+# What pages in browsers send, what a mesh says of its attempts, and what old WebSockets hold, is looked at elsewhere.
+_LOOKED_AT: Final = frozenset((b"origin", b"x-envoy-attempt-count"))
+_LOOKED_AT_PREFIX: Final = b"sec-"
+
+
+class _Line(NamedTuple):
+    """A header line.
+
+    Attributes:
+        name: in lower case.
+        sent: as it goes to Localpayment, None if it does not.
+        told: whether somebody asks for its value.
+        value: of the field.
+    """
+
+    name: bytes
+    sent: bytes | None
+    told: bool
+    value: bytes
+
+
+class Ordinary(NamedTuple):
+    """An ordinary request.
+
+    Attributes:
+        method: as sent.
+        target: as sent.
+        lines: of the head without their ends, the request line first.
+        sent: those of fields that cross, in order, as they go to Localpayment.
+        told: values of fields that somebody asks for, by name in lower case.
+        body: None when none was declared.
+    """
+
+    method: str
+    target: bytes
+    lines: list[bytes]
+    sent: list[bytes]
+    told: dict[bytes, bytes]
+    body: bytes | None
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """All fields, raw."""
+        parts = (line.partition(b":") for line in self.lines[1:])
+        return tuple((name, value.strip(b" \t")) for name, _, value in parts)
+
+
+class Reader:
+    """Reads requests to one listener.
+
+    Args:
+        hosts: as for `admission.check_host`.
+        required: name in lower case and value of a field that must be there; None asks for none.
+    """
+
+    def __init__(self, hosts: frozenset[str] | None, required: Field | None = None) -> None:
+        self._hosts = hosts
+        self._required = required
+        self._known: dict[bytes, _Line] = {}
+
+    def read(self, data: bytes) -> Ordinary | None:
+        """Return the one request that these bytes make, or None if they are anything else."""
+        end = data.find(_HEAD_END, 0, LONGEST_HEAD)
+        if end < 0:
+            return None
+        lines = data[:end].split(_LINE_END)
+        begun = _REQUEST_LINE(lines[0])
+        if begun is None or len(lines) > MOST_FIELDS:
+            return None
+        known, sent, told, names = self._known.get, [], {}, set()
+        for text in lines[1:]:
+            line = known(text) or self._read_line(text)
+            if line is None:
+                return None
+            names.add(line.name)
+            if line.sent is not None:
+                sent.append(line.sent)
+            if line.told:
+                told[line.name] = line.value
+        if len(names) < len(lines) - 1 or _HOST not in told or not self._may_enter(told):
+            return None
+        length = told.get(_LENGTH_NAME)
+        body = None if length is None else data[end + len(_HEAD_END) :]
+        if len(data) - end - len(_HEAD_END) != int(length or 0):
+            return None
+        return Ordinary(begun[1].decode("ascii"), begun[2], lines, sent, told, body)
+
+    def _may_enter(self, told: dict[bytes, bytes]) -> bool:
+        return self._required is None or told.get(self._required[0]) == self._required[1]
+
+    def _read_line(self, text: bytes) -> _Line | None:
+        name, _, value = text.partition(b":")
+        value = value.removeprefix(b" ")
+        if not is_token(name) or not field_value(value) or value != value.strip(b" \t"):
+            return None
+        folded = name.lower()
+        if self._required is not None and folded == self._required[0]:
+            return _Line(folded, None, told=True, value=value)
+        fate = crosses(folded)
+        if fate is None or folded in _LOOKED_AT or folded.startswith(_LOOKED_AT_PREFIX):
+            return None
+        if not self._is_plain(folded, value):
+            return None
+        line = _Line(folded, name + b": " + value if fate else None, folded in _TOLD, value)
+        return remember(self._known, text, line, name=folded, size=len(text))
+
+    def _is_plain(self, name: bytes, value: bytes) -> bool:
+        """Whether a field that decides something says the usual."""
+        match name:
+            case b"host":
+                return self._accepts(value)
+            case b"content-length":
+                return _LENGTH(value) is not None
+            case b"connection":
+                return value.lower() == b"keep-alive"
+            case b"x-request-id":
+                return is_request_id(value)
+            case _:
+                return True
+
+    def _accepts(self, host: bytes) -> bool:
+        try:
+            check_host((host,), self._hosts)
+        except RelayError:
+            return False
+        return True

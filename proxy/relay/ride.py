@@ -1,0 +1,139 @@
+"""What becomes of a call that went out express? An ordinary answer is passed on at once; anything else is handed over.
+
+A call is sent once, here. It never lets a caller wait for what has come, nor passes on an answer that may be cut.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from proxy.errors import Outcome
+from proxy.relay.echo import LOOKED_AT
+from proxy.relay.ordinary_answer import answer_head
+from proxy.upstream.model import Exchange
+from proxy.upstream.request import answered
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from proxy.relay.connection import CallerConnection
+    from proxy.relay.means import Means
+    from proxy.relay.operations import Match
+    from proxy.relay.ordinary import Ordinary
+    from proxy.relay.record import Record
+    from proxy.relay.reply import Written
+    from proxy.tokens.model import AccessToken
+    from proxy.upstream.answer import Answer
+    from proxy.upstream.connection import Connection
+    from proxy.upstream.turn import Turn
+
+
+class Ride:
+    """One call on the express way.
+
+    Attributes:
+        connection: the caller's.
+        request: as it was read.
+        match: what it means.
+        record: what will be said of it.
+        token: that it carries.
+    """
+
+    __slots__ = (
+        "_go_on", "_means", "_task", "_turn", "_upstream", "connection", "match", "record", "request", "token",
+    )  # fmt: skip
+
+    def __init__(  # noqa: PLR0913 - what a call is, once every question was answered
+        self,
+        *,
+        means: Means,
+        go_on: Callable[[Ride], Awaitable[Written]],
+        connection: CallerConnection,
+        request: Ordinary,
+        match: Match,
+        record: Record,
+        token: AccessToken,
+    ) -> None:
+        self._means = means
+        self._go_on = go_on
+        self._task: asyncio.Task[None] | None = None
+        self._upstream: Connection
+        self._turn: Turn
+        self.connection = connection
+        self.request = request
+        self.match = match
+        self.record = record
+        self.token = token
+
+    def begin(self, upstream: Connection, data: bytes) -> None:
+        """Send the call."""
+        self._upstream = upstream
+        self._turn = turn = upstream.begin(self.request.method.encode("ascii"), Exchange(self.record.started))
+        turn.watcher = self._changed
+        upstream.write(turn, data, last=True)
+
+    def caller_left(self) -> None:
+        """Let `handler` decide what becomes of a call that nobody waits for."""
+        self._hand_over()
+
+    async def end(self, seconds: float | None) -> None:
+        """Let it end by itself for so many seconds, then cut it."""
+        task = self._hand_over()
+        await asyncio.wait((task,), timeout=seconds)
+        task.cancel()
+        await asyncio.wait((task,))
+
+    async def answer(self) -> Answer:
+        """Return the answer, or raise what stopped it, as the pool does."""
+        return await answered(self._upstream, self._turn)
+
+    def _changed(self) -> None:
+        try:
+            answer = self._ordinary_answer()
+        except Exception as error:  # noqa: BLE001 - a defect must not leave the caller without an answer
+            self._means.failed(error)
+            answer = None
+        transport = self.connection.transport
+        if answer is None or transport is None or transport.is_closing() or self.connection.unsent:
+            self._hand_over()
+            return
+        transport.write(answer)
+        self._arrived()
+
+    def _ordinary_answer(self) -> bytes | None:
+        """Return what the caller gets; None if that is not here yet, or not ordinary."""
+        turn = self._turn
+        head = turn.parser.head
+        if head is None or turn.fault is not None or not turn.over:
+            return None
+        composed = answer_head(head, self.record.request_id)
+        if composed is None:
+            return None
+        answer = composed + turn.pieces[0] if turn.pieces else composed
+        whole = len(turn.pieces) <= 1 and len(answer) <= LOOKED_AT
+        return None if not whole or self.token.header.partition(b" ")[2] in answer else answer
+
+    def _arrived(self) -> None:
+        means, record, turn = self._means, self.record, self._turn
+        record.status = 0 if turn.parser.head is None else turn.parser.head.status
+        record.outcome = Outcome.ANSWERED
+        record.upstream_seconds = turn.exchange.total_seconds or 0.0
+        record.response_bytes = len(turn.pieces[0]) if turn.pieces else 0
+        record.total_seconds = means.now() - record.started
+        means.gate.leave(effects=self.match.operation.has_effects)
+        means.observe(record)
+        self.connection.arrived(last=False)
+
+    def _hand_over(self) -> asyncio.Task[None]:
+        if self._task is None:
+            self._turn.watcher = None
+            self._task = asyncio.get_running_loop().create_task(self._finish())
+        return self._task
+
+    async def _finish(self) -> None:
+        last = True
+        try:
+            last = not (await self._go_on(self)).keep_alive
+        finally:
+            self.connection.arrived(last=last)
