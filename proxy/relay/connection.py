@@ -91,7 +91,8 @@ class CallerConnection(web.RequestHandler):
         """Note that the call is over, and whether it was the connection's last."""
         self._left = None
         self._awaiting = not last
-        self._patience.set(self._listener.caller_idle)
+        if self.transport is not None:
+            self._patience.set(self._listener.caller_idle)
         if self._retired:
             self.close()
 
