@@ -18,7 +18,7 @@ from proxy.relay.record import Record
 from proxy.relay.ride import Ride
 from proxy.relay.subject import external_id
 from proxy.relay.target import read_target
-from proxy.relay.trace import RANDOM_BITS, trace_id, uuid7
+from proxy.relay.trace import RANDOM_BITS, span_of, uuid7
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -113,12 +113,13 @@ class Express:
 
     def _record(self, request: Ordinary, match: Match, caller: Caller, token: AccessToken) -> Record:
         told, means = request.told, self._means
-        named, traced = told.get(_REQUEST_ID), told.get(_TRACEPARENT)
+        named, traceparent = told.get(_REQUEST_ID), told.get(_TRACEPARENT)
+        span = None if traceparent is None else span_of(traceparent)
         record = Record(
             uuid7(int(means.wall() * 1000), means.bits(RANDOM_BITS)) if named is None else named.decode("ascii"),
             request.method,
             means.now(),
-            trace_id=None if traced is None else trace_id(((_TRACEPARENT, traced),)),
+            trace_id=None if span is None else span.trace_id,
             caller=caller.name,
             operation=match.operation.name,
             request_bytes=len(request.body or b""),

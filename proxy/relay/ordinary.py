@@ -14,7 +14,6 @@ from proxy.relay.admission import check_host
 from proxy.relay.callers import KEY_HEADER
 from proxy.relay.headers import crosses
 from proxy.relay.trace import is_request_id
-from proxy.upstream.framing import field_value, is_token
 from proxy.upstream.lines import remember
 
 if TYPE_CHECKING:
@@ -22,6 +21,10 @@ if TYPE_CHECKING:
 
 # Methods whose answers may have a body like any other; RFC 9112 section 3.
 _REQUEST_LINE: Final = re.compile(rb"(GET|POST|PUT|PATCH|DELETE) (/[!-~]*) HTTP/1\.1").fullmatch
+# RFC 9110 sections 5.5 and 5.6.2, with one space or none before the value and no white space behind it.
+_FIELD: Final = re.compile(
+    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+): ?((?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?)"
+).fullmatch
 _LENGTH: Final = re.compile(rb"0|[1-9][0-9]{0,8}").fullmatch
 _HEAD_END: Final = b"\r\n\r\n"
 _LINE_END: Final = b"\r\n"
@@ -38,20 +41,9 @@ _LOOKED_AT: Final = frozenset((b"origin", b"x-envoy-attempt-count"))
 _LOOKED_AT_PREFIX: Final = b"sec-"
 
 
-class _Line(NamedTuple):
-    """A header line.
-
-    Attributes:
-        name: in lower case.
-        sent: as it goes to Localpayment, None if it does not.
-        told: whether somebody asks for its value.
-        value: of the field.
-    """
-
-    name: bytes
-    sent: bytes | None
-    told: bool
-    value: bytes
+# Of a header line: its field's name in lower case; the line as it goes to Localpayment, None if it does not; whether
+# somebody asks for the value; the value.
+_Line = tuple[bytes, bytes | None, bool, bytes]
 
 
 class Ordinary(NamedTuple):
@@ -107,11 +99,12 @@ class Reader:
             line = known(text) or self._read_line(text)
             if line is None:
                 return None
-            names.add(line.name)
-            if line.sent is not None:
-                sent.append(line.sent)
-            if line.told:
-                told[line.name] = line.value
+            name, crossing, asked, value = line
+            names.add(name)
+            if crossing is not None:
+                sent.append(crossing)
+            if asked:
+                told[name] = value
         if len(names) < len(lines) - 1 or _HOST not in told or not self._may_enter(told):
             return None
         length = told.get(_LENGTH_NAME)
@@ -124,19 +117,18 @@ class Reader:
         return self._required is None or told.get(self._required[0]) == self._required[1]
 
     def _read_line(self, text: bytes) -> _Line | None:
-        name, _, value = text.partition(b":")
-        value = value.removeprefix(b" ")
-        if not is_token(name) or not field_value(value) or value != value.strip(b" \t"):
+        found = _FIELD(text)
+        if found is None:
             return None
+        name, value = found[1], found[2]
         folded = name.lower()
         if self._required is not None and folded == self._required[0]:
-            return _Line(folded, None, told=True, value=value)
+            return folded, None, True, value
         fate = crosses(folded)
-        if fate is None or folded in _LOOKED_AT or folded.startswith(_LOOKED_AT_PREFIX):
+        unusual = fate is None or folded in _LOOKED_AT or folded.startswith(_LOOKED_AT_PREFIX)
+        if unusual or not self._is_plain(folded, value):
             return None
-        if not self._is_plain(folded, value):
-            return None
-        line = _Line(folded, name + b": " + value if fate else None, folded in _TOLD, value)
+        line = folded, name + b": " + value if fate else None, folded in _TOLD, value
         return remember(self._known, text, line, name=folded, size=len(text))
 
     def _is_plain(self, name: bytes, value: bytes) -> bool:

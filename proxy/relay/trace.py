@@ -71,7 +71,12 @@ def trace_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
 def caller_span(headers: Iterable[tuple[bytes, bytes]]) -> CallerSpan | None:
     """Return what the one valid W3C traceparent field says, or None."""
     value = _only(headers, b"traceparent")
-    found = None if value is None else _TRACEPARENT(value)
+    return None if value is None else span_of(value)
+
+
+def span_of(traceparent: bytes) -> CallerSpan | None:
+    """Return what the value of a W3C traceparent field says, or None if it is not valid."""
+    found = _TRACEPARENT(traceparent)
     if found is None or (found["version"] == b"00" and found["more"] is not None):
         return None
     return CallerSpan(found["trace"].decode("ascii"), found["span"].decode("ascii"), int(found["flags"], 16))

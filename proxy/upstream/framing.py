@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from proxy.upstream.model import BodyLengthError, Stream
@@ -22,7 +23,8 @@ field_value: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*").fullmatch  # RFC 91
 _TARGET: Final = re.compile(rb"/[\x21-\x7e\x80-\xff]*").fullmatch  # origin-form; what it means is not ours to judge
 _LENGTH: Final = re.compile(rb"[0-9]{1,18}").fullmatch  # no sign, no list; fits 63 bits
 _OURS: Final = frozenset((b"host", b"content-length", b"transfer-encoding", b"connection", b"upgrade"))
-_JUDGED_LENGTHS: Final = frozenset(map(len, (b"content-length", b"transfer-encoding", b"connection")))
+_JUDGED: Final = frozenset((b"content-length", b"transfer-encoding", b"connection"))
+_JUDGED_LENGTHS: Final = frozenset(map(len, _JUDGED))
 _NO_CONTENT: Final = 204
 _NOT_MODIFIED: Final = 304
 
@@ -122,19 +124,23 @@ class BodyFramer:
 
 def answer_framing(method: bytes, status: int, version: str, headers: Iterable[tuple[bytes, bytes]]) -> Framing:
     """Decide where the answer to a request of this method ends; raises MalformedAnswerError."""
+    judged = [field for field in headers if len(field[0]) in _JUDGED_LENGTHS and field[0].lower() in _JUDGED]
+    return _framing(method, status, version, tuple(judged))
+
+
+@lru_cache(maxsize=512)  # an API's answers have few lengths
+def _framing(method: bytes, status: int, version: str, judged: tuple[tuple[bytes, bytes], ...]) -> Framing:
     lengths: list[bytes] = []
     codings: list[bytes] = []
     options: set[bytes] = set()
-    for name, value in [field for field in headers if len(field[0]) in _JUDGED_LENGTHS]:
+    for name, value in judged:
         match name.lower():
             case b"content-length":
                 lengths.append(value)
             case b"transfer-encoding":
                 codings.append(value)
-            case b"connection":
-                options.update(option.strip(b" \t").lower() for option in value.split(b","))
             case _:
-                pass
+                options.update(option.strip(b" \t").lower() for option in value.split(b","))
     length = _declared_length(lengths, codings, version)
     persistent = version == "1.1" and b"close" not in options
     if method == b"CONNECT" and 200 <= status < 300:  # noqa: PLR2004 - the class of successes, RFC 9110 section 15.3
