@@ -145,16 +145,20 @@ class Connection(asyncio.Protocol):
 
     def _note_progress(self, turn: Turn) -> None:
         """ALL only when seen: a lost connection has dropped its backlog, so that an empty one then proves nothing."""
-        if turn.written and self.alive and not backlog(self._raw, self._transport):
+        if turn.progress is not Progress.ALL and turn.written and not self._backlog() and self.alive:
             turn.progress = Progress.ALL
+
+    def _backlog(self) -> int:
+        return backlog(self._raw, self._transport)
 
     def _note_sent(self, turn: Turn) -> None:
         """Choose what is waited for next: the socket, the answer, or (without a timer) the body's producer."""
         self._note_progress(turn)
-        self._unsent = backlog(self._raw, self._transport)
         if turn.progress is Progress.ALL:
             self._deadline.set(self._limits.response_timeout)
-        elif self._unsent:
+            return
+        self._unsent = self._backlog()
+        if self._unsent:
             self._deadline.set(self._limits.idle_timeout)
         else:
             self._deadline.clear()
@@ -244,7 +248,7 @@ class Connection(asyncio.Protocol):
             self.fail(turn, FaultKind.TIMEOUT, f"no byte of the answer for {self._limits.idle_timeout} s")
         elif turn.progress is Progress.ALL:
             self.fail(turn, FaultKind.TIMEOUT, f"no answer within {self._limits.response_timeout} s")
-        elif backlog(self._raw, self._transport) < self._unsent:
+        elif self._backlog() < self._unsent:
             self._note_sent(turn)
         else:
             self.fail(turn, FaultKind.TIMEOUT, f"no byte of the request was taken for {self._limits.idle_timeout} s")
