@@ -8,14 +8,14 @@ from __future__ import annotations
 import asyncio
 import socket
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from aiohappyeyeballs import start_connection
 
 from proxy.upstream.framing import MalformedAnswerError
+from proxy.upstream.handshake import Handshake
 from proxy.upstream.model import ConnectError, ConnectResult
 from proxy.upstream.parser import AnswerParser
-from proxy.upstream.tls import handshake
 
 if TYPE_CHECKING:
     import ssl
@@ -42,20 +42,29 @@ async def connect(route: Route, connection: Connection, exchange: Exchange, dead
     """Open a connection before the deadline (on the loop's clock), or raise ConnectError."""
     step = "TCP connection" if route.egress is None else "egress proxy"
     started = route.now()
+    raw: asyncio.Transport | None = None
+    handshake = None if route.tls is None else Handshake(route.tls, route.origin.host, connection.secured)
     try:
         async with asyncio.timeout_at(deadline):
-            if route.egress is None:
-                raw = await _dial(route.origin.host, route.origin.port, lambda: connection)
-            else:
-                raw = await _through(route.egress, route, connection)
+            raw = await _reach(route, handshake or connection)
             exchange.connect_seconds = route.now() - started
-            if route.tls is not None:
+            if handshake is not None:
                 step = "TLS handshake"
-                connection.secured(await handshake(raw, connection, route.tls, route.origin.host))
+                await handshake.ended
                 exchange.tls_seconds = route.now() - started - exchange.connect_seconds
     except TimeoutError as error:
         detail = f"no connection within {route.limits.connect_timeout} s; the step not finished was: {step}"
         raise ConnectError(ConnectResult.TIMEOUT, detail) from error
+    finally:
+        if raw is not None and handshake is not None and not handshake.succeeded:
+            raw.close()  # an alert still gets out
+
+
+async def _reach(route: Route, protocol: asyncio.Protocol) -> asyncio.Transport:
+    """Give the protocol a TCP connection to the origin, straight or through the egress proxy."""
+    if route.egress is None:
+        return await _dial(route.origin.host, route.origin.port, lambda: protocol)
+    return await _through(route.egress, route, protocol)
 
 
 async def _dial(host: str, port: int, factory: Callable[[], asyncio.Protocol]) -> asyncio.Transport:
@@ -79,9 +88,9 @@ async def _dial(host: str, port: int, factory: Callable[[], asyncio.Protocol]) -
     return transport
 
 
-async def _through(egress: EgressProxy, route: Route, connection: Connection) -> asyncio.Transport:
-    """Have the egress proxy open a tunnel (RFC 9110 section 9.3.6)."""
-    tunnel = _Tunnel(route.limits)
+async def _through(egress: EgressProxy, route: Route, protocol: asyncio.Protocol) -> asyncio.Transport:
+    """Have the egress proxy open a tunnel (RFC 9110 section 9.3.6) for the protocol."""
+    tunnel = _Tunnel(route.limits, protocol)
     raw = await _dial(egress.host, egress.port, lambda: tunnel)
     try:
         host = f"[{route.origin.host}]" if ":" in route.origin.host else route.origin.host
@@ -90,8 +99,6 @@ async def _through(egress: EgressProxy, route: Route, connection: Connection) ->
         proof = f"Proxy-Authorization: {secret.reveal()}\r\n" if secret else ""
         raw.write(f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n{proof}\r\n".encode("latin-1"))
         await tunnel.opened
-        raw.set_protocol(connection)
-        connection.connection_made(raw)
     except BaseException:
         raw.abort()
         raise
@@ -99,11 +106,16 @@ async def _through(egress: EgressProxy, route: Route, connection: Connection) ->
 
 
 class _Tunnel(asyncio.Protocol):
-    """The egress proxy's answer to CONNECT."""
+    """The egress proxy's answer to CONNECT; what comes after it is for the next protocol."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, then: asyncio.Protocol) -> None:
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._parser = AnswerParser(b"CONNECT", limits)
+        self._then = then
+        self._transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is not a subclass
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -119,6 +131,8 @@ class _Tunnel(asyncio.Protocol):
         elif self._parser.excess:
             self._fail("the egress proxy sent more than its answer")
         elif not self.opened.done():
+            self._transport.set_protocol(self._then)
+            self._then.connection_made(self._transport)
             self.opened.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature

@@ -7,21 +7,21 @@ after anything that leaves a doubt about where the next answer begins.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, cast
+import ssl
+from typing import TYPE_CHECKING, cast
 
 from proxy.upstream.deadline import Deadline
+from proxy.upstream.ear import Ear
 from proxy.upstream.framing import MalformedAnswerError
 from proxy.upstream.model import FaultKind, Progress
 from proxy.upstream.parser import AnswerParser
-from proxy.upstream.transport import Ear, backlog, cleanly_ended
 from proxy.upstream.turn import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from proxy.upstream.channel import Channel
     from proxy.upstream.model import Exchange, Limits
-
-_TLS_BACKLOG: Final = 64 * 1024  # bytes; more makes a body's producer wait
 
 
 class Connection(asyncio.Protocol):
@@ -47,7 +47,7 @@ class Connection(asyncio.Protocol):
         self._lost = lost
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
-        self._raw: asyncio.Transport
+        self._channel: Channel | None = None
         self._turn: Turn | None = None
         self._served = False
         self._closed = False
@@ -55,15 +55,17 @@ class Connection(asyncio.Protocol):
         self._unsent = 0
         self._deadline = Deadline(self._loop, self._expired)
 
-    def secured(self, transport: asyncio.Transport) -> None:
-        """Speak over TLS from now on."""
-        self._transport = transport
-        transport.set_write_buffer_limits(high=_TLS_BACKLOG, low=0)
+    def secured(self, transport: asyncio.Transport, channel: Channel) -> None:
+        """Take over a connection on which TLS is agreed on."""
+        self._channel = channel
+        transport.set_protocol(self)
+        self.connection_made(transport)
+        self.data_received(b"")  # the handshake may have brought more than its own
 
     @property
     def alive(self) -> bool:
         """Whether nothing has ended it, as far as the event loop has seen."""
-        return not (self._closed or self._transport.is_closing() or self._raw.is_closing())
+        return not (self._closed or self._transport.is_closing())
 
     def quiet(self) -> bool:
         """Whether nothing waits in the kernel that would end it."""
@@ -73,7 +75,7 @@ class Connection(asyncio.Protocol):
         """End the connection at once; what it carries ends with a fault when the loop reports the loss."""
         self._closed = True
         self._deadline.cancel()
-        self._raw.abort()  # under TLS too: no farewell, which would wait for the origin
+        self._transport.abort()  # under TLS too: no farewell, which would wait for the origin
 
     # One call
 
@@ -92,7 +94,7 @@ class Connection(asyncio.Protocol):
         turn.progress = Progress.SOME
         turn.exchange.request_bytes += len(data)
         turn.written = last
-        self._transport.write(data)
+        self._transport.write(data if self._channel is None else self._channel.seal(data))
         self._note_sent(turn)
 
     async def drained(self) -> None:
@@ -149,7 +151,8 @@ class Connection(asyncio.Protocol):
             turn.progress = Progress.ALL
 
     def _backlog(self) -> int:
-        return backlog(self._raw, self._transport)
+        """Count bytes that the socket has not taken."""
+        return self._transport.get_write_buffer_size()
 
     def _note_sent(self, turn: Turn) -> None:
         """Choose what is waited for next: the socket, the answer, or (without a timer) the body's producer."""
@@ -167,11 +170,29 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the socket's backlog at nothing, so that what is sent is known."""
-        self._transport = self._raw = cast("asyncio.Transport", transport)  # uvloop's is not a subclass
-        self._raw.set_write_buffer_limits(high=0)
-        self._ear = Ear(self._raw)
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is not a subclass
+        self._transport.set_write_buffer_limits(high=0)
+        self._ear = Ear(self._transport)
 
     def data_received(self, data: bytes) -> None:
+        """Take what the socket gives."""
+        channel = self._channel
+        if channel is None:
+            self._take(data)
+            return
+        try:
+            opened = channel.open(data)
+        except ssl.SSLError:
+            self._break_off("the TLS connection was broken before the answer was complete")
+            return
+        if owed := channel.outgoing():
+            self._transport.write(owed)
+        if opened:
+            self._take(opened)
+        if channel.ended:
+            self.eof_received()
+
+    def _take(self, data: bytes) -> None:
         """Take bytes of an answer; without a call they spoil the connection."""
         turn = self._turn
         if turn is None:
@@ -212,21 +233,28 @@ class Connection(asyncio.Protocol):
         if turn is None:
             self.abort()
             return
-        if cleanly_ended(self._transport):
+        # Under TLS only the origin itself can say that this is the end; whoever is on the way can end TCP.
+        if self._channel is None or self._channel.ended:
             turn.parser.feed_eof()
         if turn.parser.complete:
             self._finish(turn)
         else:
-            self.fail(turn, FaultKind.DISCONNECTED, "the origin ended the connection before the answer was complete")
+            self._break_off("the origin ended the connection before the answer was complete")
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature; the loss is enough
         """End what is still going on."""
         self._closed = True
         self._deadline.cancel()
         self.resume_writing()
-        if self._turn is not None:
-            self.fail(self._turn, FaultKind.DISCONNECTED, "the connection was lost before the answer was complete")
+        self._break_off("the connection was lost before the answer was complete")
         self._lost(self)
+
+    def _break_off(self, detail: str) -> None:
+        """Let the call that is going on, if any, end without a whole answer."""
+        if self._turn is None:
+            self.abort()
+        else:
+            self.fail(self._turn, FaultKind.DISCONNECTED, detail)
 
     def pause_writing(self) -> None:
         """Make the body's producer wait."""
