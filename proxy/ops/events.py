@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import logging
+from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Final
 
 from proxy.credentials.watch import Recovered, Reloaded, ReloadFailed
 from proxy.errors import Fault, Outcome
-from proxy.ops.call_line import call_line
+from proxy.ops.alike import alike, keep
+from proxy.ops.call_line import call_line, form
 from proxy.ops.logs import moment
 from proxy.place import where
+from proxy.relay.trace import OwnId
 from proxy.tokens.issuer import FetchResult
 
 if TYPE_CHECKING:
     from proxy.credentials.watch import Event
+    from proxy.ops.alike import Alike
+    from proxy.ops.call_line import Form
     from proxy.ops.logs import Log
     from proxy.relay.record import Record
     from proxy.tokens.keeper import Disputed, Fetched
     from proxy.tokens.lifecycle import State
 
-_quoted: Final = json.JSONEncoder(ensure_ascii=False).encode
 _LEVELS: Final = {logging.INFO: "info", logging.WARNING: "warning"}
 _MILLI: Final = 1000.0
 _SERVER_ERROR: Final = 500  # RFC 9110 section 15.6
@@ -33,16 +36,33 @@ class Events:
     def __init__(self, log: Log) -> None:
         self._log = log
         self._logger = log.logger
+        self._threshold = log.threshold
+        self._is_json = log.is_json
+        self._forms: dict[Alike, Form] = {}
         self._state: State | None = None
 
-    def observe(self, record: Record) -> None:
-        """Write the one line of a request that is over, and one for each thing about it that deserves a look."""
-        event, severity = "request.relayed" if record.attempts else "request.refused", _severity(record)
-        if not self._log.is_json:
-            self._logger.log(severity, event, **call_facts(record))
-        elif self._log.threshold.lets(severity):
-            request_id = _quoted(self._log.known.redacted(record.request_id))
-            self._log.put(call_line(moment(), _LEVELS[severity], event, record, request_id))
+    def observe(self, record: Record, at: float) -> None:
+        """Write that a request was over `at` seconds since the epoch, and what about it deserves a look."""
+        if self._is_json:
+            self._observe_json(record, at)
+        else:
+            self._logger.log(_severity(record), _event(record), **call_facts(record))
+        if record.echoed or record.mesh_attempt > 1:
+            self._observe_oddities(record)
+
+    def _observe_json(self, record: Record, at: float) -> None:
+        calls = alike(record)
+        shared = self._forms.get(calls) or keep(self._forms, calls, _form(record))
+        if self._threshold.lets(shared.severity):
+            self._log.put(call_line(moment(at), shared, record, self._quoted(record.request_id)))
+
+    def _quoted(self, request_id: str) -> str:
+        """Put it in quotes, as JSON does; what a caller chose is masked first."""
+        if type(request_id) is OwnId:
+            return '"' + request_id + '"'
+        return encode_basestring(self._log.known.redacted(request_id))
+
+    def _observe_oddities(self, record: Record) -> None:
         if record.echoed:
             facts = {"request_id": record.request_id, "operation": record.operation, "place": record.echoed}
             self._logger.error("token.echoed", **facts, token_generation=record.generation)
@@ -102,6 +122,15 @@ class Events:
     def failed(self, error: BaseException) -> None:
         """Write that the sidecar itself failed: where and with what type, never with what text."""
         self._logger.error("request.failed", exception=type(error).__qualname__, where=where(error))
+
+
+def _event(record: Record) -> str:
+    return "request.relayed" if record.attempts else "request.refused"
+
+
+def _form(record: Record) -> Form:
+    severity = _severity(record)
+    return form(severity, _LEVELS[severity], _event(record), record)
 
 
 def _severity(record: Record) -> int:

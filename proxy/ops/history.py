@@ -5,6 +5,8 @@ It must never hold what identifies a payment or a caller's request: operation, s
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -23,6 +25,8 @@ SLICES: Final = 60  # fifteen minutes
 # Seconds; a call is counted in the first bucket that it fits. Narrow enough for a line that is an inch high.
 EDGES: Final = (0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.4, 0.6, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0, 60.0)
 _SERVER_ERROR: Final = 500  # RFC 9110 section 15.6
+# Names for what each call is compared with: an enumeration looks its members up each time.
+_ANSWERED, _ORPHANED, _REJECTED = Outcome.ANSWERED, Outcome.ORPHANED, Outcome.REJECTED
 _UNSETTLED: Final = frozenset((Outcome.UNKNOWN, Outcome.ABORTED))
 _KINDS: Final = {operation.name: operation for operation in (*OPERATIONS, OTHER)}
 
@@ -84,6 +88,7 @@ class History:
         self._calls: deque[tuple[float, Record]] = deque(maxlen=CALLS)
         self._unsettled: deque[tuple[float, Record]] = deque(maxlen=CALLS)
         self._slices: deque[Slice] = deque(maxlen=SLICES)
+        self._ending = -math.inf  # of the newest slice, in seconds since the epoch
 
     @property
     def calls(self) -> list[SeenCall]:
@@ -101,10 +106,13 @@ class History:
         if is_unsettled(record):
             self._unsettled.append((at, record))
             self.unsettled_total += 1
-        current = self._slice(int(at) // SLICE)
+        if at >= self._ending:
+            self._begin(int(at) // SLICE)
+        current = self._slice
         current.calls += 1
-        current.errors += is_error(record)
-        current.latencies[_bucket(record.total_seconds)] += 1
+        if is_error(record):
+            current.errors += 1
+        current.latencies[bisect_left(EDGES, record.total_seconds)] += 1
 
     def fetched(self, report: Fetched, at: float) -> None:
         """Take note of a token fetch that ended `at` seconds since the epoch."""
@@ -117,11 +125,11 @@ class History:
         known = {each.number: each for each in self._slices}
         return tuple(known.get(number) or Slice(number) for number in range(last - SLICES + 1, last + 1))
 
-    def _slice(self, number: int) -> Slice:
-        """Return the slice to count in; a wall clock that was set back counts in the newest one."""
-        if not self._slices or self._slices[-1].number < number:
-            self._slices.append(Slice(number))
-        return self._slices[-1]
+    def _begin(self, number: int) -> None:
+        """Count in a new slice from now on; a wall clock that is set back goes on counting in it."""
+        self._slice = Slice(number)
+        self._slices.append(self._slice)
+        self._ending = (number + 1) * SLICE
 
 
 def _seen(at: float, record: Record) -> SeenCall:
@@ -143,10 +151,7 @@ def is_unsettled(record: Record) -> bool:
 
 def is_error(record: Record) -> bool:
     """Whether a call failed for another reason than the caller's own: the errors of the service's levels."""
-    if record.outcome is Outcome.ANSWERED or record.outcome is Outcome.ORPHANED:
+    outcome = record.outcome
+    if outcome is _ANSWERED or outcome is _ORPHANED:
         return record.status >= _SERVER_ERROR
-    return record.outcome is not Outcome.REJECTED and bool(record.code)
-
-
-def _bucket(seconds: float) -> int:
-    return next((place for place, edge in enumerate(EDGES) if seconds <= edge), len(EDGES))
+    return outcome is not _REJECTED and bool(record.code)

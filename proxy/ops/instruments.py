@@ -8,16 +8,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client import CollectorRegistry, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from proxy.ops.tally import Tallies
+from proxy.ops.tally import Counts, Tallies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from prometheus_client import Metric
+
+    from proxy.ops.tally import Count
 
 NAMESPACE: Final = "localpayment_proxy"
 LABELS: Final = {
@@ -67,10 +69,16 @@ class Instruments:
         self.registry = CollectorRegistry()
         self.declared: list[Declared] = []
 
-    def counter(self, name: str, text: str, *labels: str) -> Counter:
-        """Declare a counter; its name gets `_total` at the end."""
+    def counter(self, name: str, text: str, *labels: str) -> Counts:
+        """Declare a counter that the event loop alone counts; its name gets `_total` at the end."""
         self._declare(f"{name}_total", "counter", labels, text)
-        return Counter(name, text, labels, namespace=NAMESPACE, registry=self.registry)
+        made = Counts(f"{NAMESPACE}_{name}", text, labels)
+        self.registry.register(made)
+        return made
+
+    def count(self, name: str, text: str) -> Count:
+        """Declare a counter without labels."""
+        return self.counter(name, text).labels()
 
     def counted(self, name: str, text: str, read: Callable[[], int]) -> None:
         """Declare a counter that something else counts."""

@@ -135,7 +135,7 @@ def open_log(level: str, style: Style, stream: TextIO | None = None) -> Log:
 
 def stamped(level: str, event: str, **facts: object) -> EventDict:
     """Return what a line holds: when, how severe, what, and the facts."""
-    return {"time": moment(), "level": level, "event": event, **facts}
+    return {"time": moment(time.time()), "level": level, "event": event, **facts}
 
 
 def json_line(facts: EventDict) -> str:
@@ -195,7 +195,7 @@ def _adopt_crashes(logger: FilteringBoundLogger) -> None:
 
 def _stamped(_: WrappedLogger, level: str, facts: EventDict) -> EventDict:
     event = facts.pop("event")
-    return {"time": moment(), "level": level, "event": event, **facts}
+    return {"time": moment(time.time()), "level": level, "event": event, **facts}
 
 
 def _rendered(render: Callable[[EventDict], str], _: WrappedLogger, __: str, facts: EventDict) -> str:
@@ -203,22 +203,22 @@ def _rendered(render: Callable[[EventDict], str], _: WrappedLogger, __: str, fac
 
 
 class _Moments:
-    """The time as lines show it; a second's text is made once."""
+    """The time as lines show it. A second's text is made once, and kept as one with it: threads log too."""
 
     def __init__(self) -> None:
-        self._second = -1
-        self._text = ""
+        self._latest = (-1.0, "")
 
-    def __call__(self) -> str:
-        """Return the time of now in UTC, to the millisecond."""
-        second, thousandths = divmod(time.time_ns() // 1_000_000, 1000)
-        if second != self._second:
-            self._second = second
-            self._text = datetime.fromtimestamp(second, UTC).isoformat()[: -len("+00:00")]
-        return f"{self._text}.{thousandths:03d}Z"
+    def show(self, at: float) -> str:
+        """Return what is `at` seconds since the epoch in UTC, to the millisecond."""
+        second, text = self._latest
+        if not 0.0 <= at - second < 1.0:
+            second = at // 1
+            text = f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"
+            self._latest = (second, text)
+        return f"{text}.{str(int((at - second) * 1000)).zfill(3)}Z"
 
 
-moment: Final = _Moments()
+moment: Final = _Moments().show
 
 
 def _dropped(count: int) -> EventDict:

@@ -51,13 +51,14 @@ class Lookout:
 
     def observe(self, record: Record) -> None:
         """Take note of a request that is over."""
-        self.metrics.observe(record)
-        self.events.observe(record)
-        self.history.observe(record, self.wall())
+        at = self.wall()
+        self.metrics.observe(record, at)
+        self.events.observe(record, at)
+        self.history.observe(record, at)
         if self.audit is not None:
             self.audit.observe(record)
         if self.traces is not None:
-            self.traces.observe(record, self.wall())
+            self.traces.observe(record, at)
 
     def reported(self, report: Fetched | Disputed, state: State) -> None:
         """Take note of what the keeper did, and of the state in which that left the token."""

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Final
 
 from proxy import errors
 from proxy.errors import Outcome, RelayError
+from proxy.ops.alike import alike, keep
 from proxy.ops.instruments import Instruments
 from proxy.ops.risks import OPTIONS
+from proxy.ops.tally import Touched
 from proxy.relay.authority import Reported
 from proxy.relay.caller_tls import Refusal
 from proxy.relay.operations import OPERATIONS, OTHER
@@ -26,10 +28,11 @@ from proxy.upstream.model import ConnectResult
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from prometheus_client import CollectorRegistry, Counter, Gauge
+    from prometheus_client import CollectorRegistry, Gauge
 
+    from proxy.ops.alike import Alike
     from proxy.ops.instruments import Declared
-    from proxy.ops.tally import Tally
+    from proxy.ops.tally import Counts
     from proxy.relay.record import Record
     from proxy.tokens.keeper import Fetched
 
@@ -75,8 +78,8 @@ class Metrics:
         self.own_seconds = make.tallies(
             "own_duration_seconds", "Of it, what the sidecar itself added, waiting for a token included.", OWN_BUCKETS
         ).labels()
-        self.request_bytes = make.counter("request_body_bytes", "Bytes of request bodies received from callers.")
-        self.response_bytes = make.counter("response_body_bytes", "Bytes of response bodies given to callers.")
+        self._request_bytes = make.count("request_body_bytes", "Bytes of request bodies received from callers.")
+        self._response_bytes = make.count("response_body_bytes", "Bytes of response bodies given to callers.")
         self.refusals = make.counter("refusals", "Answers of the sidecar's own, and answers cut short.", "code")
         self.resends = make.counter("resends", "Calls that were sent again, by the reason.", "reason")
         self.unsettled = make.counter(
@@ -96,7 +99,7 @@ class Metrics:
         self.handshakes_refused = make.counter(
             "caller_handshakes_refused", "Callers whose TLS handshake failed.", "cause"
         )
-        self.echoes = make.counter("token_echoes", "Answers that held the very token that their call carried.")
+        self.echoes = make.count("token_echoes", "Answers that held the very token that their call carried.")
         self.mesh_repeats = make.counter(
             "mesh_repeats", "Calls moving money that a mesh sent once more, by its own word.", "operation"
         )
@@ -109,7 +112,7 @@ class Metrics:
             "Seconds that a token could still have been used when it was replaced.",
             HEADROOM_BUCKETS,
         )
-        self.disputes = make.counter("token_disputes", "Calls whose token Localpayment refused as no longer valid.")
+        self.disputes = make.count("token_disputes", "Calls whose token Localpayment refused as no longer valid.")
         self.clock_skew = make.gauge("clock_skew_seconds", "Localpayment's clock minus this machine's, as last seen.")
         self.credentials_loaded = make.gauge(
             "credentials_loaded_timestamp_seconds", "When the credentials in use were read from their source."
@@ -124,10 +127,8 @@ class Metrics:
         build = make.gauge("build_info", "What is running, and for which Localpayment.", *_BUILD)
         build.labels(version, platform.python_version(), environment).set(1)
         self._begin()
-        self._request_children: dict[tuple[str, str, int, str], Counter] = {}
-        self._caller_children: dict[tuple[str, str], Counter] = {}
+        self._touched: dict[Alike, Touched] = {}
         self._callers_seen: set[str] = set()
-        self._upstream_children: dict[str, Tally] = {}
 
     @property
     def registry(self) -> CollectorRegistry:
@@ -139,33 +140,26 @@ class Metrics:
         """Every metric that was declared, in the order in which one reads of them."""
         return self.instruments.declared
 
-    def observe(self, record: Record) -> None:
-        """Count a request that is over."""
-        operation, outcome = record.operation, record.outcome
-        self._of_request(operation, record.method, record.status, outcome).inc()
-        self._request_seconds[operation].observe(record.total_seconds, record.trace_id)
-        if record.attempts:
-            self._of_upstream(operation).observe(record.upstream_seconds, record.trace_id)
-        if outcome is not Outcome.REJECTED:
-            self.own_seconds.observe(record.own_seconds)
-        self._of_caller(record.caller, _KINDS[operation]).inc()
-        if record.request_bytes:
-            self.request_bytes.inc(record.request_bytes)
-        if record.response_bytes:
-            self.response_bytes.inc(record.response_bytes)
-        if record.code:
-            self.refusals.labels(record.code).inc()
-        elif record.status in DENIALS:
-            self.denials.labels(str(record.status)).inc()
-        for reason in record.resends:
-            self.resends.labels(reason.value).inc()
-        self._observe_oddities(record)
+    def observe(self, record: Record, at: float) -> None:
+        """Count a request that was over `at` seconds since the epoch."""
+        calls = alike(record)
+        touched = self._touched.get(calls) or keep(self._touched, calls, self._touch(record))
+        for count in touched.counts:
+            count.value += 1
+        trace_id = record.trace_id
+        touched.total.observe(record.total_seconds, trace_id, at)
+        if touched.upstream is not None:
+            touched.upstream.observe(record.upstream_seconds, trace_id, at)
+        if touched.own is not None:
+            touched.own.observe(record.own_seconds)
+        self._request_bytes.value += record.request_bytes
+        self._response_bytes.value += record.response_bytes
+        if record.resends or record.echoed or record.mesh_attempt > 1:
+            self._observe_oddities(record)
 
     def _observe_oddities(self, record: Record) -> None:
-        if record.outcome in UNSETTLED and record.operation in _WITH_EFFECTS:
-            self.unsettled.labels(record.operation, record.outcome.value).inc()
-        if record.policy:
-            self.policy_reports.labels(record.policy).inc()
+        for reason in record.resends:
+            self.resends.labels(reason).inc()
         if record.echoed:
             self.echoes.inc()
         if record.mesh_attempt > 1:
@@ -185,11 +179,11 @@ class Metrics:
         self.connects.labels(result.value).inc()
 
     def _begin(self) -> None:
-        """Let every series that an alert looks at exist, and bind what each request needs."""
-        self._request_seconds = {name: self.request_seconds.labels(name) for name in _KINDS}
+        """Let every series that an alert looks at exist."""
         for name, kind in _KINDS.items():
+            self.request_seconds.labels(name)
             self._kinds.labels(name, kind).set(1)
-        zeros: tuple[tuple[Counter | Gauge, Iterable[tuple[object, ...]]], ...] = (
+        zeros: tuple[tuple[Counts | Gauge, Iterable[tuple[object, ...]]], ...] = (
             (self.unsettled, product(_WITH_EFFECTS, UNSETTLED)),
             (self.denials, product(DENIALS)),
             (self.refusals, product(codes())),
@@ -205,31 +199,32 @@ class Metrics:
             for values in series:
                 metric.labels(*values)
 
-    def _of_request(self, operation: str, method: str, status: int, outcome: str) -> Counter:
-        key = (operation, method, status, outcome)
-        child = self._request_children.get(key)
-        if child is None:
-            shown = str(status) if status in _STATUSES or not status else f"{status // 100}xx"
-            child = self._request_children[key] = self.requests.labels(operation, method, shown, outcome)
-        return child
+    def _touch(self, record: Record) -> Touched:
+        """Find what calls like this one are counted in."""
+        operation, status, outcome = record.operation, record.status, record.outcome
+        shown = str(status) if status in _STATUSES or not status else f"{status // 100}xx"
+        counts = [self.requests.labels(operation, record.method, shown, outcome)]
+        counts.append(self.callers.labels(self._caller(record.caller), _KINDS[operation]))
+        if record.code:
+            counts.append(self.refusals.labels(record.code))
+        elif status in DENIALS:
+            counts.append(self.denials.labels(status))
+        if outcome in UNSETTLED and operation in _WITH_EFFECTS:
+            counts.append(self.unsettled.labels(operation, outcome))
+        if record.policy:
+            counts.append(self.policy_reports.labels(record.policy))
+        return Touched(
+            counts=tuple(counts),
+            total=self.request_seconds.labels(operation),
+            upstream=self.upstream_seconds.labels(operation) if record.attempts else None,
+            own=None if outcome is Outcome.REJECTED else self.own_seconds,
+        )
 
-    def _of_upstream(self, operation: str) -> Tally:
-        child = self._upstream_children.get(operation)
-        if child is None:
-            child = self._upstream_children[operation] = self.upstream_seconds.labels(operation)
-        return child
-
-    def _of_caller(self, caller: str, kind: str) -> Counter:
-        if caller not in self._callers_seen:
-            if len(self._callers_seen) >= MOST_CALLERS:
-                caller = "other"
-            else:
-                self._callers_seen.add(caller)
-        key = (caller, kind)
-        child = self._caller_children.get(key)
-        if child is None:
-            child = self._caller_children[key] = self.callers.labels(caller, kind)
-        return child
+    def _caller(self, name: str) -> str:
+        if name not in self._callers_seen and len(self._callers_seen) >= MOST_CALLERS:
+            return "other"
+        self._callers_seen.add(name)
+        return name
 
 
 def codes() -> tuple[str, ...]:

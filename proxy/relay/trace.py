@@ -17,8 +17,13 @@ _TRACEPARENT: Final = re.compile(
     rb"(?!ff)(?P<version>[0-9a-f]{2})-(?P<trace>(?!0{32})[0-9a-f]{32})-(?P<span>(?!0{16})[0-9a-f]{16})"
     rb"-(?P<flags>[0-9a-f]{2})(?P<more>-.*)?"
 ).fullmatch
-_TIME_BITS: Final = 48
 RANDOM_BITS: Final = 74
+# RFC 9562 section 5.7: 48 bits of time, version 7, 12 random bits; variant 0b10, 62 random bits.
+_TIME: Final = (1 << 48) - 1
+_RAND_A: Final = (1 << 12) - 1
+_RAND_B: Final = (1 << 62) - 1
+_UNDER_TIME: Final = 1 << 64 | 0x7 << 12  # the first bit keeps zeros at the front of the time
+_VARIANT: Final = 0b10 << 62
 
 
 class CallerSpan(NamedTuple):
@@ -29,18 +34,22 @@ class CallerSpan(NamedTuple):
     flags: int
 
 
-def uuid7(unix_ms: int, random_bits: int) -> str:
+class OwnId(str):
+    """A request id that we made: no caller had a say in it, so that there is nothing in it to mask or to escape."""
+
+    __slots__ = ()
+
+
+def uuid7(unix_ms: int, random_bits: int) -> OwnId:
     """Return a UUIDv7 (RFC 9562 section 5.7).
 
     Args:
         unix_ms: milliseconds since the Unix epoch; its lowest 48 bits count.
         random_bits: a number of RANDOM_BITS random bits; its lowest 74 bits count.
     """
-    time = unix_ms & ((1 << _TIME_BITS) - 1)
-    rand_a = random_bits >> 62 & 0xFFF
-    rand_b = random_bits & ((1 << 62) - 1)
-    digits = f"{time << 80 | 0x7 << 76 | rand_a << 64 | 0b10 << 62 | rand_b:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    head = hex(_UNDER_TIME | (unix_ms & _TIME) << 16 | random_bits >> 62 & _RAND_A)
+    tail = hex(_VARIANT | random_bits & _RAND_B)
+    return OwnId(f"{head[3:11]}-{head[11:15]}-{head[15:]}-{tail[2:6]}-{tail[6:]}")
 
 
 def is_request_id(value: bytes) -> bool:

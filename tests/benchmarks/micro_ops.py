@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 from proxy.ops.events import Events
 from proxy.ops.history import History
 from proxy.ops.logs import open_log
+from proxy.ops.lookout import Lookout
 from proxy.ops.metrics import Metrics
 from proxy.ops.redaction import KnownSecrets
 from proxy.secret import Secret
-from tests.benchmarks.samples import AUTHORIZATION, record
+from tests.benchmarks.samples import AUTHORIZATION, REQUEST_ID, record
 from tests.benchmarks.workload import Nowhere
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     Benchmark = Callable[..., Any]
+
+
+NOW = 1_800_000_000.0
 
 
 class Last(Nowhere):
@@ -32,7 +37,7 @@ class Last(Nowhere):
 
 def test_a_call_is_counted(benchmark: Benchmark) -> None:
     metrics, call = Metrics("0", "sandbox"), record()
-    benchmark(metrics.observe, call)
+    benchmark(metrics.observe, call, NOW)
     value = metrics.registry.get_sample_value("localpayment_proxy_own_duration_seconds_count")
     assert value is not None
     assert value >= 1
@@ -43,7 +48,7 @@ def test_a_line_is_written(benchmark: Benchmark) -> None:
     log = open_log("info", "json", stream)
     log.known.learn(Secret(AUTHORIZATION.decode()), Secret("another-secret"), Secret("a-third-secret"))
     events, call = Events(log), record()
-    benchmark(events.observe, call)
+    benchmark(events.observe, call, NOW)
     assert json.loads(stream.text)["event"] == "request.relayed"
 
 
@@ -56,4 +61,12 @@ def test_a_line_is_looked_through_for_secrets(benchmark: Benchmark) -> None:
 
 def test_a_call_goes_down_in_history(benchmark: Benchmark) -> None:
     history, call = History(), record()
-    assert benchmark(history.observe, call, 1_800_000_000.0) is None
+    assert benchmark(history.observe, call, NOW) is None
+
+
+def test_all_that_look_on_see_a_call(benchmark: Benchmark) -> None:
+    stream = Last()
+    log, metrics = open_log("info", "json", stream), Metrics("0", "sandbox")
+    lookout = Lookout(log, metrics, Events(log), History(), audit=None, traces=None, wall=time.time)
+    benchmark(lookout.observe, record())
+    assert json.loads(stream.text)["request_id"] == REQUEST_ID.decode()

@@ -6,6 +6,7 @@ from typing import Final
 
 from proxy.errors import Outcome
 from proxy.relay.record import Record
+from proxy.relay.trace import OwnId
 
 BALANCE: Final = b"/api/accounts/032.840.00000001/balance"
 REFUND: Final = b"/api/payin/order-2026-11-25-000017/refund"
@@ -47,7 +48,7 @@ REQUEST_ID: Final = b"019ab4c2-7a10-7c3e-9d5a-0123456789ab"
 def record() -> Record:
     """A read that was answered."""
     return Record(
-        request_id=REQUEST_ID.decode(),
+        request_id=OwnId(REQUEST_ID.decode()),
         method="GET",
         started=1000.0,
         trace_id="4bf92f3577b34da6a3ce929d0e0e4736",

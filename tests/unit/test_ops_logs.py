@@ -18,12 +18,14 @@ from proxy.ops.events import Events
 from proxy.ops.logs import _adopt_crashes, open_log
 from proxy.place import where
 from proxy.relay.record import Record
+from proxy.relay.trace import uuid7
 from proxy.secret import Secret
 from proxy.tokens.issuer import FetchResult
 from proxy.tokens.keeper import Disputed, Fetched
 from proxy.tokens.lifecycle import State
 from proxy.tokens.model import Grant
 
+NOW = 1_764_000_000.25
 CANARY = "canary-5f2c"
 
 
@@ -70,7 +72,7 @@ def record(**changes: Any) -> Record:
 
 def test_a_call_is_one_line_with_what_the_design_names_and_nothing_else() -> None:
     book = Book()
-    book.events.observe(record(status=201, outcome=Outcome.ANSWERED, attempts=1, total_seconds=0.5))
+    book.events.observe(record(status=201, outcome=Outcome.ANSWERED, attempts=1, total_seconds=0.5), NOW)
     (line,) = book.lines
     assert " ".join(line) == (
         "time level event request_id trace_id caller method operation status outcome code request_bytes "
@@ -78,6 +80,40 @@ def test_a_call_is_one_line_with_what_the_design_names_and_nothing_else() -> Non
     )
     assert (line["event"], line["level"], line["total_ms"]) == ("request.relayed", "info", 500.0)
     assert line["time"].endswith("Z")
+
+
+def test_what_a_caller_chose_as_its_id_is_masked_and_escaped_and_an_id_of_ours_is_neither() -> None:
+    book = Book()
+    ours = uuid7(1_764_000_000_000, 0)
+    book.log.known.learn(Secret(ours[:8]), Secret(CANARY))
+    for request_id in (ours, str(ours), f'"{CANARY}\\', "4111111111111111"):
+        book.events.observe(record(request_id=request_id), NOW)
+    told = [line["request_id"] for line in book.lines]
+    assert told == [ours, f"[redacted]{ours[8:]}", '"[redacted]\\', "[redacted]"]
+
+
+def test_a_line_shows_when_its_call_was_over_to_the_millisecond() -> None:
+    book = Book()
+    for at in (NOW, NOW + 0.0005, NOW + 1, NOW - 0.001, 1_764_000_000.9999998):
+        book.events.observe(record(), at)
+    assert [line["time"] for line in book.lines] == [
+        "2025-11-24T16:00:00.250Z",
+        "2025-11-24T16:00:00.250Z",
+        "2025-11-24T16:00:01.250Z",
+        "2025-11-24T16:00:00.249Z",
+        "2025-11-24T16:00:00.999Z",
+    ]
+
+
+def test_a_call_unlike_the_one_before_is_told_in_its_own_words() -> None:
+    book = Book()
+    for _ in range(2):
+        book.events.observe(record(attempts=1, status=200, outcome=Outcome.ANSWERED), NOW)
+        book.events.observe(record(attempts=1, status=504, outcome=Outcome.UNKNOWN, code="upstream_timeout"), NOW)
+    assert [(line["level"], line["code"]) for line in book.lines] == [
+        ("info", None),
+        ("warning", "upstream_timeout"),
+    ] * 2
 
 
 @pytest.mark.parametrize(
@@ -100,7 +136,7 @@ def test_a_call_is_one_line_with_what_the_design_names_and_nothing_else() -> Non
 )
 def test_a_call_that_somebody_must_look_at_is_a_warning(facts: dict[str, Any], event: str, level: str) -> None:
     book = Book()
-    book.events.observe(record(**facts))
+    book.events.observe(record(**facts), NOW)
     (line,) = book.lines
     assert (line["event"], line["level"]) == (event, level)
 
@@ -232,8 +268,8 @@ def test_lines_below_the_level_are_not_written() -> None:
 def test_for_people_a_call_is_a_short_line() -> None:
     book = Book(style="console")
     outcome = {"status": 201, "outcome": Outcome.ANSWERED, "attempts": 1, "total_seconds": 0.0452}
-    book.events.observe(record(**outcome, upstream_seconds=0.044))
-    book.events.observe(record(attempts=2, code="upstream_disconnected", outcome=Outcome.UNKNOWN, caller="shop"))
+    book.events.observe(record(**outcome, upstream_seconds=0.044), NOW)
+    book.events.observe(record(attempts=2, code="upstream_disconnected", outcome=Outcome.UNKNOWN, caller="shop"), NOW)
     first, second = book.text.splitlines()
     assert first[13:] == (
         "info     request.relayed  POST create_payout → 201 answered, 45.2 ms (Localpayment 44.0), r-1"

@@ -10,6 +10,7 @@ from typing import Any
 from prometheus_client import generate_latest
 
 from proxy.errors import Outcome
+from proxy.ops.alike import KEPT
 from proxy.ops.instruments import LABELS
 from proxy.ops.metrics import MOST_CALLERS, Metrics, codes
 from proxy.ops.reference import reference
@@ -19,6 +20,7 @@ from proxy.tokens.issuer import FetchResult
 from proxy.tokens.keeper import Fetched
 from proxy.tokens.model import Grant
 
+NOW = 1_764_000_000.0
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 # DESIGN section 7: what others rely on.
 PROMISED = """
@@ -66,32 +68,48 @@ def test_every_label_that_is_explained_is_used() -> None:
 
 def test_50_000_random_paths_and_methods_make_no_series() -> None:
     metrics, chance = Metrics("1", "sandbox"), random.Random(5)  # noqa: S311 - repeatable test data
-    metrics.observe(record(operation="other", method="GET", status=404))
+    metrics.observe(record(operation="other", method="GET", status=404), NOW)
     before = series(metrics)
     for _ in range(50_000):
         path = "/api/" + "".join(chance.choices(string.ascii_letters + "/%.", k=12))
-        metrics.observe(record(operation=match("GET", path).operation.name, method="GET", status=404))
+        metrics.observe(record(operation=match("GET", path).operation.name, method="GET", status=404), NOW)
     assert series(metrics) == before
 
 
 def test_a_status_that_http_does_not_define_is_counted_by_its_class() -> None:
     metrics = Metrics("1", "sandbox")
     for status in range(200, 600):
-        metrics.observe(record(status=status))
+        metrics.observe(record(status=status), NOW)
     labels = {"operation": "create_payout", "method": "POST", "outcome": "answered"}
     assert value(metrics, "requests_total", status="201", **labels) == 1
     assert value(metrics, "requests_total", status="299", **labels) is None
     assert value(metrics, "requests_total", status="2xx", **labels) == 90
-    metrics.observe(record(status=0, outcome=Outcome.NOT_SENT))
+    metrics.observe(record(status=0, outcome=Outcome.NOT_SENT), NOW)
     assert value(metrics, "requests_total", status="0", **{**labels, "outcome": "not_sent"}) == 1
 
 
 def test_callers_beyond_the_64th_share_a_series() -> None:
     metrics = Metrics("1", "sandbox")
     for number in range(MOST_CALLERS + 10):
-        metrics.observe(record(caller=f"caller-{number}"))
+        metrics.observe(record(caller=f"caller-{number}"), NOW)
     assert value(metrics, "caller_requests_total", caller="caller-0", kind="money_out") == 1
     assert value(metrics, "caller_requests_total", caller="other", kind="money_out") == 10
+
+
+def test_more_sorts_of_calls_than_are_kept_are_all_counted() -> None:
+    metrics = Metrics("1", "sandbox")
+    for _ in range(2):
+        for number in range(KEPT + 10):
+            metrics.observe(record(status=0, outcome=Outcome.NOT_SENT, attempts=number), NOW)
+    labels = {"operation": "create_payout", "method": "POST", "status": "0", "outcome": "not_sent"}
+    assert value(metrics, "requests_total", **labels) == 2 * (KEPT + 10)
+
+
+def test_a_call_that_the_policy_only_reports_is_counted_by_what_it_would_have_been_refused_for() -> None:
+    metrics = Metrics("1", "sandbox")
+    metrics.observe(record(policy="not_allowed"), NOW)
+    metrics.observe(record(), NOW)
+    assert value(metrics, "policy_reports_total", verdict="not_allowed") == 1
 
 
 def test_what_an_alert_counts_exists_before_it_happens() -> None:
@@ -108,7 +126,7 @@ def test_one_call_is_counted_in_everything_that_concerns_it() -> None:
     metrics = Metrics("1", "sandbox")
     sizes = {"request_bytes": 100, "response_bytes": 50, "total_seconds": 0.3, "upstream_seconds": 0.2}
     metrics.observe(
-        record(**sizes, resends=[Resend.TOKEN], code="upstream_timeout", outcome=Outcome.UNKNOWN, status=504)
+        record(**sizes, resends=[Resend.TOKEN], code="upstream_timeout", outcome=Outcome.UNKNOWN, status=504), NOW
     )
     assert value(metrics, "request_duration_seconds_sum", operation="create_payout") == 0.3
     assert value(metrics, "upstream_duration_seconds_sum", operation="create_payout") == 0.2
@@ -122,15 +140,15 @@ def test_one_call_is_counted_in_everything_that_concerns_it() -> None:
 
 def test_a_denial_is_counted_as_localpayments_only_when_it_was() -> None:
     metrics = Metrics("1", "sandbox")
-    metrics.observe(record(status=403))
-    metrics.observe(record(status=403, outcome=Outcome.REJECTED, code="operation_forbidden", attempts=0))
+    metrics.observe(record(status=403), NOW)
+    metrics.observe(record(status=403, outcome=Outcome.REJECTED, code="operation_forbidden", attempts=0), NOW)
     assert value(metrics, "upstream_denials_total", status="403") == 1
     assert value(metrics, "own_duration_seconds_count") == 1
 
 
 def test_a_read_whose_outcome_is_unknown_is_not_unsettled() -> None:
     metrics = Metrics("1", "sandbox")
-    metrics.observe(record(operation="get_balance", outcome=Outcome.UNKNOWN))
+    metrics.observe(record(operation="get_balance", outcome=Outcome.UNKNOWN), NOW)
     assert value(metrics, "unsettled_calls_total", operation="get_balance", outcome="unknown") is None
 
 

@@ -1,0 +1,38 @@
+"""Which calls are alike? Those that are counted in the same series, and whose lines in the log differ in numbers only.
+
+What has to be found out or put together for a call is kept for the next one that is like it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeVar
+
+if TYPE_CHECKING:
+    from proxy.relay.record import Record
+
+Alike = tuple[str, str, str, int, str, str, int, str]
+# Sorts of calls at most. A sidecar sees dozens; an origin that makes up statuses must not fill the memory.
+KEPT: Final = 1024
+_Kept = TypeVar("_Kept")
+
+
+def alike(record: Record) -> Alike:
+    """Return what is the same for calls that are alike; all of it comes from closed sets, or is a small number."""
+    return (
+        record.caller,
+        record.method,
+        record.operation,
+        record.status,
+        record.outcome,
+        record.code,
+        record.attempts,
+        record.policy,
+    )
+
+
+def keep(kept: dict[Alike, _Kept], calls: Alike, made: _Kept) -> _Kept:
+    """Keep what was made for calls that are alike, and return it; too much is forgotten first."""
+    if len(kept) >= KEPT:
+        kept.clear()
+    kept[calls] = made
+    return made
