@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from proxy.credentials.model import Credentials
 from proxy.secret import Secret
 from proxy.tokens.accounts import LOGIN_FLOOR, LOGIN_FLOOR_CAP
-from proxy.tokens.backoff import RETRY_AFTER_CAP
+from proxy.tokens.backoff import RETRY_AFTER_CAP, RETRY_CAP_ALIVE, RETRY_CAP_DEAD
 from proxy.tokens.disputes import FORCED_FETCHES, FORCED_WINDOW, Dispute
 from proxy.tokens.lifecycle import Lifecycle, LogIn, Refresh, Wait
 from proxy.tokens.model import Issued
@@ -194,7 +194,9 @@ class LifecycleMachine(RuleBasedStateMachine):
     def the_server_heals(self, chance: float) -> None:
         """From here on every fetch is granted: a usable token must come within the longest wait that there is."""
         self.life.unlock()
-        worst = LOGIN_FLOOR_CAP if self.life.accounts.rejected else RETRY_AFTER_CAP
+        # A pause that the server asked for is lengthened by ours, so that a crowd does not come back as one.
+        asked = RETRY_AFTER_CAP + max(RETRY_CAP_ALIVE, RETRY_CAP_DEAD)
+        worst = LOGIN_FLOOR_CAP if self.life.accounts.rejected else asked
         end = self.now + worst + EPSILON
         for _ in range(20):
             if self.life.usable(self.now) is not None:
