@@ -137,7 +137,7 @@ def match(method: str, path: str) -> Match:
     segments = path.split("/")
     if not segments[-1]:
         del segments[-1]
-    meaning = _meaning(_ROOT, segments, 0, method)
+    meaning = _meaning(_ROOT, segments, method)
     if meaning is None:
         return _NO_MATCH
     return Match(meaning.operation, None if meaning.id_at is None else segments[meaning.id_at], meaning.contested)
@@ -151,18 +151,25 @@ def check_path(match: Match) -> str | None:
     return template.replace("{externalId}", match.external_id)
 
 
-def _meaning(node: _Node, segments: list[str], at: int, method: str) -> _Meaning | None:
-    if at == len(segments):
-        return node.meanings.get(method)
-    segment = segments[at]
-    child = node.literals.get(segment)
-    if child is not None:
-        meaning = _meaning(child, segments, at + 1, method)
-        if meaning is not None:
-            return meaning
-    if node.parameter is None or not segment:
-        return None
-    return _meaning(node.parameter, segments, at + 1, method)
+def _meaning(node: _Node, segments: list[str], method: str) -> _Meaning | None:
+    """Walk down; where a literal fits, come back for the parameter beside it if that leads nowhere."""
+    ways = [(node, 0)]
+    while ways:
+        here: _Node | None
+        here, at = ways.pop()
+        for segment in segments[at:]:
+            at += 1
+            literal, parameter = here.literals.get(segment), here.parameter if segment else None
+            if literal is not None and parameter is not None:
+                ways.append((parameter, at))
+            here = literal or parameter
+            if here is None:
+                break
+        else:
+            meaning = here.meanings.get(method)
+            if meaning is not None:
+                return meaning
+    return None
 
 
 def _meanings() -> Iterator[tuple[str, list[str], _Meaning]]:

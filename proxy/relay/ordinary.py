@@ -17,6 +17,8 @@ from proxy.relay.trace import is_request_id
 from proxy.upstream.lines import remember
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     Field = tuple[bytes, bytes]
 
 # Methods whose answers may have a body like any other; RFC 9112 section 3.
@@ -35,15 +37,21 @@ _HOST: Final = b"host"
 _LENGTH_NAME: Final = b"content-length"
 _REQUEST_ID: Final = b"x-request-id"
 _TRACE: Final = b"traceparent"
-_TOLD: Final = frozenset((_HOST, _LENGTH_NAME, _REQUEST_ID, _TRACE, KEY_HEADER))
+# What is asked for here, and what aiohttp's parser takes only once (its SINGLETON_HEADERS).
+_ONCE: Final = frozenset(
+    (
+        *(_HOST, _LENGTH_NAME, _REQUEST_ID, _TRACE, KEY_HEADER),
+        *(b"content-location", b"content-range", b"content-type", b"etag", b"max-forwards", b"server", b"user-agent"),
+    )
+)
 # What pages in browsers send, what a mesh says of its attempts, and what old WebSockets hold, is looked at elsewhere.
 _LOOKED_AT: Final = frozenset((b"origin", b"x-envoy-attempt-count"))
 _LOOKED_AT_PREFIX: Final = b"sec-"
 
 
-# Of a header line: its field's name in lower case; the line as it goes to Localpayment, None if it does not; whether
-# somebody asks for the value; the value.
-_Line = tuple[bytes, bytes | None, bool, bytes]
+# Of a header line: its field's name in lower case; the line as it goes to Localpayment, None if it does not; the value
+# of a field that may be there only once, None for any other.
+_Line = tuple[bytes, bytes | None, bytes | None]
 
 
 class Ordinary(NamedTuple):
@@ -54,7 +62,7 @@ class Ordinary(NamedTuple):
         target: as sent.
         lines: of the head without their ends, the request line first.
         sent: those of fields that cross, in order, as they go to Localpayment.
-        told: values of fields that somebody asks for, by name in lower case.
+        told: values of fields that may be there only once, by name in lower case.
         body: None when none was declared.
     """
 
@@ -92,26 +100,31 @@ class Reader:
             return None
         lines = data[:end].split(_LINE_END)
         begun = _REQUEST_LINE(lines[0])
-        if begun is None or len(lines) > MOST_FIELDS:
+        fields = self._read_fields(lines) if begun is not None and len(lines) <= MOST_FIELDS else None
+        if begun is None or fields is None:
             return None
-        known, sent, told, names = self._known.get, [], {}, set()
+        sent, told = fields
+        length, begin = told.get(_LENGTH_NAME), end + len(_HEAD_END)
+        if len(data) - begin != int(length or 0):
+            return None
+        body = None if length is None else data[begin:]
+        return Ordinary(begun[1].decode("ascii"), begun[2], lines, sent, told, body)
+
+    def _read_fields(self, lines: Sequence[bytes]) -> tuple[list[bytes], dict[bytes, bytes]] | None:
+        """Return what crosses and what is told of all fields, if each is ordinary and they may enter."""
+        known, sent, told = self._known.get, list[bytes](), dict[bytes, bytes]()
         for text in lines[1:]:
             line = known(text) or self._read_line(text)
             if line is None:
                 return None
-            name, crossing, asked, value = line
-            names.add(name)
+            name, crossing, value = line
             if crossing is not None:
                 sent.append(crossing)
-            if asked:
+            if value is not None:
+                if name in told:
+                    return None
                 told[name] = value
-        if len(names) < len(lines) - 1 or _HOST not in told or not self._may_enter(told):
-            return None
-        length = told.get(_LENGTH_NAME)
-        body = None if length is None else data[end + len(_HEAD_END) :]
-        if len(data) - end - len(_HEAD_END) != int(length or 0):
-            return None
-        return Ordinary(begun[1].decode("ascii"), begun[2], lines, sent, told, body)
+        return (sent, told) if _HOST in told and self._may_enter(told) else None
 
     def _may_enter(self, told: dict[bytes, bytes]) -> bool:
         return self._required is None or told.get(self._required[0]) == self._required[1]
@@ -123,12 +136,12 @@ class Reader:
         name, value = found[1], found[2]
         folded = name.lower()
         if self._required is not None and folded == self._required[0]:
-            return folded, None, True, value
+            return folded, None, value
         fate = crosses(folded)
         unusual = fate is None or folded in _LOOKED_AT or folded.startswith(_LOOKED_AT_PREFIX)
         if unusual or not self._is_plain(folded, value):
             return None
-        line = folded, name + b": " + value if fate else None, folded in _TOLD, value
+        line = folded, name + b": " + value if fate else None, value if folded in _ONCE else None
         return remember(self._known, text, line, name=folded, size=len(text))
 
     def _is_plain(self, name: bytes, value: bytes) -> bool:

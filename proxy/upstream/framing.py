@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from proxy.upstream.model import BodyLengthError, Stream
 
@@ -23,8 +23,7 @@ field_value: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*").fullmatch  # RFC 91
 _TARGET: Final = re.compile(rb"/[\x21-\x7e\x80-\xff]*").fullmatch  # origin-form; what it means is not ours to judge
 _LENGTH: Final = re.compile(rb"[0-9]{1,18}").fullmatch  # no sign, no list; fits 63 bits
 _OURS: Final = frozenset((b"host", b"content-length", b"transfer-encoding", b"connection", b"upgrade"))
-_JUDGED: Final = frozenset((b"content-length", b"transfer-encoding", b"connection"))
-_JUDGED_LENGTHS: Final = frozenset(map(len, _JUDGED))
+FRAMING_FIELDS: Final = frozenset((b"content-length", b"transfer-encoding", b"connection"))  # in lower case
 _NO_CONTENT: Final = 204
 _NOT_MODIFIED: Final = 304
 
@@ -56,8 +55,7 @@ class Framing:
         return self.ending is not Ending.HEAD
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """A final answer's head."""
 
     status: int
@@ -124,12 +122,13 @@ class BodyFramer:
 
 def answer_framing(method: bytes, status: int, version: str, headers: Iterable[tuple[bytes, bytes]]) -> Framing:
     """Decide where the answer to a request of this method ends; raises MalformedAnswerError."""
-    judged = [field for field in headers if len(field[0]) in _JUDGED_LENGTHS and field[0].lower() in _JUDGED]
-    return _framing(method, status, version, tuple(judged))
+    judged = [field for field in headers if field[0].lower() in FRAMING_FIELDS]
+    return framing_by(method, status, version, tuple(judged))
 
 
 @lru_cache(maxsize=512)  # an API's answers have few lengths
-def _framing(method: bytes, status: int, version: str, judged: tuple[tuple[bytes, bytes], ...]) -> Framing:
+def framing_by(method: bytes, status: int, version: str, judged: tuple[tuple[bytes, bytes], ...]) -> Framing:
+    """Do what `answer_framing` does, given those of the FRAMING_FIELDS alone that there are."""
     lengths: list[bytes] = []
     codings: list[bytes] = []
     options: set[bytes] = set()

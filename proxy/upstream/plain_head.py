@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from proxy.upstream.framing import Head, answer_framing, field_value, is_token
+from proxy.upstream.framing import FRAMING_FIELDS, Head, field_value, framing_by, is_token
 from proxy.upstream.lines import remember
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.1 ([2-9][0-9]{2}) ([\t\x20-\x7e\x80-\xff]*)").fullmatch
 _UNUSUAL: Final = frozenset((b"transfer-encoding", b"upgrade", b"trailer"))
 
-_known: dict[bytes, Field] = {}
+_known: dict[bytes, tuple[Field, bool]] = {}
 _known_statuses: dict[bytes, tuple[int, bytes]] = {}
 _MOST_STATUSES: Final = 64
 
@@ -39,13 +39,17 @@ def plain_head(method: bytes, lines: Sequence[bytes]) -> Head | None:
     if status is None:
         return None
     fields: list[Field] = []
+    judged: list[Field] = []
     known = _known.get
     for line in lines[1:]:
-        field = known(line) or _read(line)
-        if field is None:
+        found = known(line) or _read(line)
+        if found is None:
             return None
+        field, frames = found
         fields.append(field)
-    return Head(*status, fields, answer_framing(method, status[0], "1.1", fields))
+        if frames:
+            judged.append(field)
+    return Head(*status, fields, framing_by(method, status[0], "1.1", tuple(judged)))
 
 
 def _read_status(line: bytes) -> tuple[int, bytes] | None:
@@ -58,9 +62,11 @@ def _read_status(line: bytes) -> tuple[int, bytes] | None:
     return status
 
 
-def _read(line: bytes) -> Field | None:
+def _read(line: bytes) -> tuple[Field, bool] | None:
+    """Return a line's field, and whether it may tell where the answer ends."""
     name, colon, value = line.partition(b":")
     folded = name.lower()
     if not colon or not is_token(name) or not field_value(value) or folded in _UNUSUAL:
         return None
-    return remember(_known, line, (name, value.strip(b" \t")), name=folded, size=len(line))
+    meaning = (name, value.strip(b" \t")), folded in FRAMING_FIELDS
+    return remember(_known, line, meaning, name=folded, size=len(line))
