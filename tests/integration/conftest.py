@@ -1,4 +1,7 @@
-"""On which event loop does a test run, and whom does it trust? The data plane runs on uvloop, as the product does."""
+"""On which event loop does a test run, and whom does it trust? The data plane runs on uvloop, as the product does.
+
+Every test of the relay runs on both ways that a call may take: `handler` carries it, or it goes express.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,10 @@ import pytest
 import uvloop
 
 from tests.integration.test_upstream_harness import authority
+from tests.sidecars import Way
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 # These lead names elsewhere by replacing the loop's resolver, which only a loop written in Python allows.
@@ -23,6 +27,22 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
     if name.startswith("test_relay") and name not in ON_ASYNCIO:
         return {"uvloop": uvloop.new_event_loop}
     return {"asyncio": asyncio.new_event_loop}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    name = metafunc.module.__name__.rpartition(".")[2]
+    # Without a connection nothing goes express.
+    if name.startswith("test_relay") and name != "test_relay_fault_matrix_connect":
+        metafunc.fixturenames.append("way")
+        metafunc.parametrize("way", ["handled", "express"], indirect=True)
+
+
+@pytest.fixture
+def way(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Which way the first ordinary call of each sidecar goes."""
+    Way.express = request.param == "express"
+    yield request.param
+    Way.express = False
 
 
 @pytest.fixture(scope="session")
