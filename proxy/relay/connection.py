@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 from aiohttp.web_protocol import _ErrInfo
 
-from proxy.errors import InternalError, OverloadedError, SlowRequestError
+from proxy.errors import InternalError, SlowRequestError
 from proxy.relay.boundary import Boundary
 from proxy.relay.callers import Peer
 from proxy.relay.peer import peer_of
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 # Seconds that what a caller still sends is thrown away after its answer, so that it gets to read the answer.
 LINGER: Final = 2.0
-# Connections beyond PROXY_MAX_CONNECTIONS that are given that time; the others are closed with their answer.
-MOST_LEAVING: Final = 64
 # Bytes of a body; the server holds at most twice that and what the kernel gave last.
 READ_AHEAD: Final = 64 * 1024
 
@@ -44,7 +42,7 @@ class CallerConnection(web.RequestHandler):
     """
 
     __slots__ = (
-        "_awaiting", "_behind", "_boundary", "_leaving", "_left", "_listener", "_lost", "_patience", "_reading",
+        "_awaiting", "_behind", "_boundary", "_left", "_listener", "_lost", "_patience", "_reading",
         "_retired", "_ride", "deaf", "peer",
     )  # fmt: skip
 
@@ -61,7 +59,6 @@ class CallerConnection(web.RequestHandler):
         self._ride: Ride | None = None
         self._behind = b""  # what came while a ride was under way
         self._lost = asyncio.Event()
-        self._leaving: asyncio.Task[None] | None = None
         self._patience = Deadline(loop, self._ran_out)
 
     @property
@@ -129,7 +126,8 @@ class CallerConnection(web.RequestHandler):
         super().connection_made(transport)
         self._patience.set(self._listener.caller_idle)
         if not self._listener.enter():
-            self._turn_away()
+            self.deaf = True
+            self._listener.turn_away(self)
 
     def data_received(self, data: bytes) -> None:
         """Let an ordinary request go express; give any other head its time; read nothing after the unreadable."""
@@ -230,24 +228,6 @@ class CallerConnection(web.RequestHandler):
     def _refused(self, error: RelayError) -> Farewell:
         self._listener.relay.unreadable(self, error)
         return Farewell(self.linger)
-
-    def _turn_away(self) -> None:
-        self.deaf = True
-        most = self._listener.max_connections
-        detail = f"The sidecar has as many connections as PROXY_MAX_CONNECTIONS ({most}) lets it; nothing was sent."
-        self._listener.relay.unreadable(self, OverloadedError(detail))
-        if self._listener.leaving >= MOST_LEAVING:
-            self.force_close()
-        else:
-            self._listener.leaving += 1
-            self._leaving = asyncio.ensure_future(self._leave())
-
-    async def _leave(self) -> None:
-        try:
-            await self.linger()
-        finally:
-            self._listener.leaving -= 1
-            self.force_close()
 
     def _ran_out(self) -> None:
         if not self._reading:

@@ -5,10 +5,12 @@ aiohttp's own error page and log line quote what a caller sent; neither is ever 
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from aiohttp import web
 
+from proxy.errors import OverloadedError
 from proxy.relay.arrival import Arrival
 from proxy.relay.connection import READ_AHEAD, CallerConnection
 from proxy.relay.unreadable import MOST_FIELD, MOST_FIELDS, MOST_TARGET
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
 # it is as long as Envoy's default.
 CALLER_IDLE: Final = 3600.0
 _NEVER: Final = 10 * 365 * 86400.0
+# Connections beyond them that are given time to read why they are closed; the others are closed with their answer.
+MOST_LEAVING: Final = 64
 MOST_CONNECTIONS: Final = 4096  # the default of PROXY_MAX_CONNECTIONS
 
 
@@ -83,6 +87,7 @@ class Listener(web.Server):
         self.caller_idle = caller_idle
         self.leaving = 0
         self._connected = 0
+        self._farewells: set[asyncio.Task[None]] = set()
 
     def enter(self) -> bool:
         """Count a connection; tell whether there is room for it. It leaves in either case."""
@@ -92,6 +97,26 @@ class Listener(web.Server):
     def leave(self) -> None:
         """Count a connection that has ended."""
         self._connected -= 1
+
+    def turn_away(self, connection: CallerConnection) -> None:
+        """Tell a connection for which there is no room so, and end it once its caller had time to read that."""
+        most = self.max_connections
+        detail = f"The sidecar has as many connections as PROXY_MAX_CONNECTIONS ({most}) lets it; nothing was sent."
+        self.relay.unreadable(connection, OverloadedError(detail))
+        if self.leaving >= MOST_LEAVING:
+            connection.force_close()
+            return
+        self.leaving += 1
+        task = asyncio.ensure_future(self._leave(connection))
+        self._farewells.add(task)
+        task.add_done_callback(self._farewells.discard)
+
+    async def _leave(self, connection: CallerConnection) -> None:
+        try:
+            await connection.linger()
+        finally:
+            self.leaving -= 1
+            connection.force_close()
 
     def pre_shutdown(self) -> None:
         """Let each connection take no further request."""

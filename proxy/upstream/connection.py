@@ -7,15 +7,14 @@ after anything that leaves a doubt about where the next answer begins.
 from __future__ import annotations
 
 import asyncio
-import ssl
 from typing import TYPE_CHECKING, cast
 
 from proxy.upstream.deadline import Deadline
-from proxy.upstream.ear import Ear
 from proxy.upstream.framing import MalformedAnswerError
 from proxy.upstream.model import FaultKind, Progress
 from proxy.upstream.parser import AnswerParser
 from proxy.upstream.turn import Turn
+from proxy.upstream.wire import BrokenWireError, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,8 +45,7 @@ class Connection(asyncio.Protocol):
         self._ended = ended
         self._lost = lost
         self._loop = asyncio.get_running_loop()
-        self._transport: asyncio.Transport
-        self._channel: Channel | None = None
+        self._wire: Wire
         self._turn: Turn | None = None
         self._served = False
         self._closed = False
@@ -55,27 +53,21 @@ class Connection(asyncio.Protocol):
         self._unsent = 0
         self._deadline = Deadline(self._loop, self._expired)
 
-    def secured(self, transport: asyncio.Transport, channel: Channel) -> None:
-        """Take over a connection on which TLS is agreed on."""
-        self._channel = channel
-        transport.set_protocol(self)
-        self.connection_made(transport)
-        self.data_received(b"")  # the handshake may have brought more than its own
-
     @property
     def alive(self) -> bool:
         """Whether nothing has ended it, as far as the event loop has seen."""
-        return not (self._closed or self._transport.is_closing())
+        return not (self._closed or self._wire.transport.is_closing())
 
-    def quiet(self) -> bool:
-        """Whether nothing waits in the kernel that would end it."""
-        return self._ear.quiet()
+    @property
+    def fit(self) -> bool:
+        """Whether it is alive, and nothing waits in the kernel that would end it."""
+        return self.alive and self._wire.quiet()
 
     def abort(self) -> None:
         """End the connection at once; what it carries ends with a fault when the loop reports the loss."""
         self._closed = True
         self._deadline.cancel()
-        self._transport.abort()  # under TLS too: no farewell, which would wait for the origin
+        self._wire.transport.abort()  # under TLS too: no farewell, which would wait for the origin
 
     # One call
 
@@ -91,10 +83,8 @@ class Connection(asyncio.Protocol):
         """Hand bytes of the request to the socket, unless the turn is over or answered already."""
         if turn.over or turn.parser.head is not None:
             return
-        turn.progress = Progress.SOME
-        turn.exchange.request_bytes += len(data)
-        turn.written = last
-        self._transport.write(data if self._channel is None else self._channel.seal(data))
+        turn.wrote(len(data), last=last)
+        self._wire.write(data)
         self._note_sent(turn)
 
     async def drained(self) -> None:
@@ -107,7 +97,7 @@ class Connection(asyncio.Protocol):
         turn.held -= len(piece)
         if turn.paused and not turn.over and not turn.held:
             turn.paused = False
-            self._transport.resume_reading()
+            self._wire.transport.resume_reading()
             self._deadline.set(self._limits.idle_timeout)
 
     def fail(self, turn: Turn, kind: FaultKind, detail: str) -> None:
@@ -124,10 +114,8 @@ class Connection(asyncio.Protocol):
 
     def _finish(self, turn: Turn) -> None:
         """End a turn whose answer is complete."""
-        head = turn.parser.head
         self._note_progress(turn)
-        known_end = head is not None and head.framing.keeps_alive and not turn.parser.excess
-        self._end(turn, reusable=known_end and turn.progress is Progress.ALL and self.alive)
+        self._end(turn, reusable=turn.clean and self.alive)
 
     def _end(self, turn: Turn, *, reusable: bool) -> None:
         turn.over = True
@@ -143,16 +131,10 @@ class Connection(asyncio.Protocol):
         self._ended(self)
         turn.wake()
 
-    # How far it got
-
     def _note_progress(self, turn: Turn) -> None:
         """ALL only when seen: a lost connection has dropped its backlog, so that an empty one then proves nothing."""
-        if turn.progress is not Progress.ALL and turn.written and not self._backlog() and self.alive:
+        if turn.progress is not Progress.ALL and turn.written and not self._wire.backlog and self.alive:
             turn.progress = Progress.ALL
-
-    def _backlog(self) -> int:
-        """Count bytes that the socket has not taken."""
-        return self._transport.get_write_buffer_size()
 
     def _note_sent(self, turn: Turn) -> None:
         """Choose what is waited for next: the socket, the answer, or (without a timer) the body's producer."""
@@ -160,7 +142,7 @@ class Connection(asyncio.Protocol):
         if turn.progress is Progress.ALL:
             self._deadline.set(self._limits.response_timeout)
             return
-        self._unsent = self._backlog()
+        self._unsent = self._wire.backlog
         if self._unsent:
             self._deadline.set(self._limits.idle_timeout)
         else:
@@ -169,27 +151,25 @@ class Connection(asyncio.Protocol):
     # What asyncio reports
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the socket's backlog at nothing, so that what is sent is known."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is not a subclass
-        self._transport.set_write_buffer_limits(high=0)
-        self._ear = Ear(self._transport)
+        """Speak without TLS."""
+        self._wire = Wire(cast("asyncio.Transport", transport), None)  # uvloop's is not a subclass
+
+    def secured(self, transport: asyncio.Transport, channel: Channel) -> None:
+        """Speak over TLS, which was agreed on."""
+        transport.set_protocol(self)
+        self._wire = Wire(transport, channel)
+        self.data_received(b"")  # the handshake may have brought more than its own
 
     def data_received(self, data: bytes) -> None:
         """Take what the socket gives."""
-        channel = self._channel
-        if channel is None:
-            self._take(data)
-            return
         try:
-            opened = channel.open(data)
-        except ssl.SSLError:
+            sent = self._wire.read(data)
+        except BrokenWireError:
             self._break_off("the TLS connection was broken before the answer was complete")
             return
-        if owed := channel.outgoing():
-            self._transport.write(owed)
-        if opened:
-            self._take(opened)
-        if channel.ended:
+        if sent:
+            self._take(sent)
+        if self._wire.farewell:
             self.eof_received()
 
     def _take(self, data: bytes) -> None:
@@ -198,30 +178,23 @@ class Connection(asyncio.Protocol):
         if turn is None:
             self.abort()  # nobody asked: whatever it is, it is not the next call's answer
             return
-        parser, exchange = turn.parser, turn.exchange
-        headless = parser.head is None
-        exchange.response_bytes += len(data)
-        if exchange.first_byte_seconds is None:
-            exchange.first_byte_seconds = self._now() - exchange.started
+        if turn.exchange.first_byte_seconds is None:
+            turn.exchange.first_byte_seconds = self._now() - turn.exchange.started
         try:
-            pieces = parser.feed(data)
+            turn.feed(data)
         except MalformedAnswerError as error:
             self.fail(turn, FaultKind.MALFORMED, f"the answer is not valid HTTP: {error}")
             return
-        if parser.excess and headless:
-            self.fail(turn, FaultKind.MALFORMED, "the answer is not valid HTTP: more bytes came than it declares")
-        elif parser.head is not None:
-            self._store(turn, pieces)
-
-    def _store(self, turn: Turn, pieces: list[bytes]) -> None:
-        turn.pieces.extend(pieces)
-        turn.held += sum(map(len, pieces))
         if turn.parser.complete:
             self._finish(turn)
-            return
+        elif turn.parser.head is not None:
+            self._store(turn)
+
+    def _store(self, turn: Turn) -> None:
+        """Read on while the one who takes the answer keeps up."""
         if turn.held > self._limits.buffer:
             turn.paused = True
-            self._transport.pause_reading()
+            self._wire.transport.pause_reading()
             self._deadline.clear()
         else:
             self._deadline.set(self._limits.idle_timeout)
@@ -233,8 +206,7 @@ class Connection(asyncio.Protocol):
         if turn is None:
             self.abort()
             return
-        # Under TLS only the origin itself can say that this is the end; whoever is on the way can end TCP.
-        if self._channel is None or self._channel.ended:
+        if self._wire.honest_end:
             turn.parser.feed_eof()
         if turn.parser.complete:
             self._finish(turn)
@@ -272,11 +244,7 @@ class Connection(asyncio.Protocol):
         turn = self._turn
         if turn is None:
             self.abort()
-        elif turn.parser.head is not None:
-            self.fail(turn, FaultKind.TIMEOUT, f"no byte of the answer for {self._limits.idle_timeout} s")
-        elif turn.progress is Progress.ALL:
-            self.fail(turn, FaultKind.TIMEOUT, f"no answer within {self._limits.response_timeout} s")
-        elif self._backlog() < self._unsent:
+        elif turn.sending and self._wire.backlog < self._unsent:
             self._note_sent(turn)
         else:
-            self.fail(turn, FaultKind.TIMEOUT, f"no byte of the request was taken for {self._limits.idle_timeout} s")
+            self.fail(turn, FaultKind.TIMEOUT, turn.overdue(self._limits))

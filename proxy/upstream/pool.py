@@ -142,7 +142,7 @@ class Pool:
         now = self._now()
         while self._idle:
             connection = self._idle.pop()
-            if not (connection.alive and connection.quiet()):
+            if not connection.fit:
                 connection.abort()
                 continue
             match fitness(now - connection.idle_since, effects=effects, limits=self._limits):

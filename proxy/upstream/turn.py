@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from proxy.upstream.framing import MalformedAnswerError
 from proxy.upstream.model import Progress, UpstreamFault
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from proxy.upstream.model import Exchange, FaultKind
+    from proxy.upstream.model import Exchange, FaultKind, Limits
     from proxy.upstream.parser import AnswerParser
 
 
@@ -55,6 +56,43 @@ class Turn:
             detail=detail,
             exchange=self.exchange,
         )
+
+    @property
+    def sending(self) -> bool:
+        """Whether the request is still on its way out, and no answer has come."""
+        return self.progress is not Progress.ALL and self.parser.head is None
+
+    @property
+    def clean(self) -> bool:
+        """Whether it is known where the answer ended, and that nothing of the request is still to come."""
+        head = self.parser.head
+        ended = head is not None and head.framing.keeps_alive and not self.parser.excess
+        return ended and self.progress is Progress.ALL
+
+    def wrote(self, size: int, *, last: bool) -> None:
+        """Note that so many bytes of the request are handed to the socket, and whether they are the last."""
+        self.progress = Progress.SOME
+        self.exchange.request_bytes += size
+        self.written = last
+
+    def overdue(self, limits: Limits) -> str:
+        """Say which time has run out."""
+        if self.parser.head is not None:
+            return f"no byte of the answer for {limits.idle_timeout} s"
+        if self.progress is Progress.ALL:
+            return f"no answer within {limits.response_timeout} s"
+        return f"no byte of the request was taken for {limits.idle_timeout} s"
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes of the answer; raises MalformedAnswerError."""
+        headless = self.parser.head is None
+        self.exchange.response_bytes += len(data)
+        pieces = self.parser.feed(data)
+        if headless and self.parser.excess:
+            message = "more bytes came than it declares"
+            raise MalformedAnswerError(message)
+        self.pieces.extend(pieces)
+        self.held += sum(map(len, pieces))
 
     async def changed(self) -> None:
         """Wait until something came or the turn is over."""

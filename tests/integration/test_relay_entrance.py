@@ -11,8 +11,7 @@ import pytest
 
 from proxy.config import UnixAddress
 from proxy.config.required_header import RequiredHeader
-from proxy.relay.connection import MOST_LEAVING
-from proxy.relay.listener import Listener
+from proxy.relay.listener import MOST_LEAVING, Listener
 from tests.callers import Certificates, on_socket
 from tests.origins import Caller, calling, greeting, localpayment, request, said
 from tests.sidecars import BOUND, settings_for, sidecar

@@ -1,0 +1,76 @@
+"""What is under a connection to the origin? A socket's transport, with TLS on it or without."""
+
+from __future__ import annotations
+
+import select
+import ssl
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from proxy.upstream.channel import Channel
+
+
+class BrokenWireError(Exception):
+    """What came is not what the origin sent."""
+
+
+class Wire:
+    """A transport that keeps no backlog longer than it must, so that it is known what the socket has taken.
+
+    Args:
+        transport: the socket's.
+        channel: TLS that was agreed on; None for none.
+
+    Attributes:
+        transport: as given; its protocol is the connection.
+    """
+
+    __slots__ = ("_channel", "_poll", "transport")
+
+    def __init__(self, transport: asyncio.Transport, channel: Channel | None) -> None:
+        self.transport = transport
+        self._channel = channel
+        self._poll = select.poll()
+        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+        transport.set_write_buffer_limits(high=0)
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that the socket has not taken."""
+        return self.transport.get_write_buffer_size()
+
+    @property
+    def farewell(self) -> bool:
+        """Whether the origin has said, under TLS, that it sends no more."""
+        return self._channel is not None and self._channel.ended
+
+    @property
+    def honest_end(self) -> bool:
+        """Whether an end of the connection is the origin's word; under TLS whoever is on the way can end TCP."""
+        return self._channel is None or self._channel.ended
+
+    def quiet(self) -> bool:
+        """Whether nothing waits in the kernel that the event loop has yet to see: no end, and no bytes."""
+        return not self._poll.poll(0)
+
+    def write(self, data: bytes) -> None:
+        """Hand bytes to the socket."""
+        self.transport.write(data if self._channel is None else self._channel.seal(data))
+
+    def read(self, data: bytes) -> bytes:
+        """Return what the origin sent in the bytes that the socket gave.
+
+        Raises:
+            BrokenWireError: TLS says that it was not the origin who sent them.
+        """
+        if self._channel is None:
+            return data
+        try:
+            opened = self._channel.open(data)
+        except ssl.SSLError as error:
+            raise BrokenWireError from error
+        if owed := self._channel.outgoing():
+            self.transport.write(owed)
+        return opened
