@@ -91,10 +91,10 @@ class Arrival:
 class HeldArrival(Arrival):
     """A request that was read whole, without the server's parser."""
 
-    __slots__ = ("_target",)
+    __slots__ = ("_request",)
 
     def __init__(self, request: Ordinary, connection: CallerConnection) -> None:  # takes nothing of the parser's
-        self._target = request.target
+        self._request = request
         self.method = request.method
         self.headers = request.fields
         self.content = EMPTY_PAYLOAD
@@ -104,7 +104,7 @@ class HeldArrival(Arrival):
     @property
     def target(self) -> bytes:
         """The request target, byte for byte."""
-        return self._target
+        return self._request.target
 
     @property
     def version(self) -> tuple[int, int]:
@@ -113,5 +113,5 @@ class HeldArrival(Arrival):
 
     @property
     def ends_connection(self) -> bool:
-        """Never by itself: the caller wants the connection kept, and nothing more of the request can come."""
-        return False
+        """Whether the caller wants it so: nothing more of the request can come."""
+        return self._request.last

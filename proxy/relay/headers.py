@@ -113,7 +113,7 @@ def crosses(name: bytes) -> bool | None:
     """Tell of a field of a request, by its name in lower case, whether it goes to Localpayment.
 
     None when its value, or other fields, decide that or the call itself. Connection does not cross; it says nothing
-    more as long as it is `keep-alive`. So does X-Request-Id as long as there is one that is usable.
+    more as long as it is `keep-alive` or `close`. So does X-Request-Id as long as there is one that is usable.
     """
     if name in _DECISIVE or b"_" in name:
         return None

@@ -35,12 +35,14 @@ MOST_FIELDS: Final = 64
 
 _HOST: Final = b"host"
 _LENGTH_NAME: Final = b"content-length"
+_CONNECTION: Final = b"connection"
+_CLOSE: Final = b"close"
 _REQUEST_ID: Final = b"x-request-id"
 _TRACE: Final = b"traceparent"
 # What is asked for here, and what aiohttp's parser takes only once (its SINGLETON_HEADERS).
 _ONCE: Final = frozenset(
     (
-        *(_HOST, _LENGTH_NAME, _REQUEST_ID, _TRACE, KEY_HEADER),
+        *(_HOST, _LENGTH_NAME, _CONNECTION, _REQUEST_ID, _TRACE, KEY_HEADER),
         *(b"content-location", b"content-range", b"content-type", b"etag", b"max-forwards", b"server", b"user-agent"),
     )
 )
@@ -72,6 +74,11 @@ class Ordinary(NamedTuple):
     sent: list[bytes]
     told: dict[bytes, bytes]
     body: bytes | None
+
+    @property
+    def last(self) -> bool:
+        """Whether its caller wants the connection to end with it."""
+        return self.told.get(_CONNECTION, b"").lower() == _CLOSE
 
     @property
     def fields(self) -> tuple[Field, ...]:
@@ -152,7 +159,7 @@ class Reader:
             case b"content-length":
                 return _LENGTH(value) is not None
             case b"connection":
-                return value.lower() == b"keep-alive"
+                return value.lower() in {b"keep-alive", _CLOSE}
             case b"x-request-id":
                 return is_request_id(value)
             case _:

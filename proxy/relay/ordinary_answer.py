@@ -26,12 +26,13 @@ _STAYS: Final = b""
 _known: dict[Field, bytes] = {}
 
 
-def answer_head(head: Head, request_id: str) -> bytes | None:
+def answer_head(head: Head, request_id: str, *, last: bool = False) -> bytes | None:
     """Return an ordinary answer's head as it goes to the caller, or None for any other answer.
 
     Args:
         head: Localpayment's.
         request_id: sent as X-Request-Id unless Localpayment sent one.
+        last: whether the caller's connection ends with it.
     """
     if head.status in _UNUSUAL or head.framing.ending not in _ENDINGS:
         return None
@@ -50,7 +51,7 @@ def answer_head(head: Head, request_id: str) -> bytes | None:
             lines.append(line)
     if own_id is not None:
         lines.append(own_id)
-    lines += (VIA, b"\r\n")
+    lines += (VIA, b"Connection: close", b"\r\n") if last else (VIA, b"\r\n")
     return b"\r\n".join(lines)
 
 

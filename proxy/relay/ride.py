@@ -107,7 +107,7 @@ class Ride:
         head = turn.parser.head
         if head is None or turn.fault is not None or not turn.over:
             return None
-        composed = answer_head(head, self.record.request_id)
+        composed = answer_head(head, self.record.request_id, last=self.request.last)
         if composed is None:
             return None
         answer = composed + turn.pieces[0] if turn.pieces else composed
@@ -123,7 +123,7 @@ class Ride:
         record.total_seconds = means.now() - record.started
         means.gate.leave(effects=self.match.operation.has_effects)
         means.observe(record)
-        self.connection.arrived(last=False)
+        self.connection.arrived(last=self.request.last)
 
     def _hand_over(self) -> asyncio.Task[None]:
         if self._task is None:

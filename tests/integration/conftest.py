@@ -33,15 +33,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     name = metafunc.module.__name__.rpartition(".")[2]
     # Without a connection nothing goes express.
     if name.startswith("test_relay") and name != "test_relay_fault_matrix_connect":
-        metafunc.fixturenames.append("way")
-        metafunc.parametrize("way", ["handled", "express"], indirect=True)
+        metafunc.parametrize("carried", ["handled", "express"], indirect=True)
 
 
-@pytest.fixture
-def way(request: pytest.FixtureRequest) -> Iterator[str]:
+@pytest.fixture(autouse=True)
+def carried(request: pytest.FixtureRequest) -> Iterator[str]:
     """Which way the first ordinary call of each sidecar goes."""
-    Way.express = request.param == "express"
-    yield request.param
+    how: str = getattr(request, "param", "handled")
+    Way.express = how == "express"
+    yield how
     Way.express = False
 
 
