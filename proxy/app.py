@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Final, Self
 
+from proxy import VERSION
 from proxy.clock import SystemClock
 from proxy.credentials.sources import open_source
 from proxy.credentials.watch import Reloaded, Watch
@@ -44,8 +44,6 @@ if TYPE_CHECKING:
     from proxy.ops.logs import Log
     from proxy.tokens.keeper import Disputed, Fetched
 
-PRODUCT: Final = "localpayment-proxy"
-VERSION: Final = version(PRODUCT)
 CLOSING: Final = 1.0  # seconds for what is left once every call has ended, or was given up
 
 

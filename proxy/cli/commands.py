@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from proxy import VERSION
 from proxy.cli import kinds, orders
 from proxy.cli.exits import Exit
 from proxy.cli.operations import operations
@@ -19,7 +20,7 @@ from proxy.cli.policy import policy
 from proxy.cli.status import status
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from proxy.config import Settings, TcpAddress
     from proxy.simulator.service import LoggedCall
@@ -43,7 +44,7 @@ def exit_code(arguments: Sequence[str]) -> int:
 
 
 @click.group(context_settings=CONTEXT, epilog=EXIT_CODES)
-@click.version_option(package_name=NAME, message="%(prog)s %(version)s")
+@click.version_option(VERSION, message="%(prog)s %(version)s")
 def commands() -> None:
     """Authenticate one service's calls to Localpayment.
 
@@ -63,11 +64,14 @@ def serve() -> Exit:
     It is told everything by environment variables; LOCALPAYMENT_ENVIRONMENT, LOCALPAYMENT_USERNAME and
     LOCALPAYMENT_PASSWORD are the least. `localpayment-proxy check` says whether they are right.
     """
-    settings = _settings()
-    from proxy.listening import BindError  # noqa: PLC0415 - as below
-    from proxy.serving import UNUSABLE  # noqa: PLC0415 - as below
-    from proxy.serving import serve as run  # noqa: PLC0415 - the whole proxy
+    from proxy.cli.apart import reading  # noqa: PLC0415 - as below
 
+    with reading(os.environ) as read:  # and import meanwhile
+        from proxy.listening import BindError  # noqa: PLC0415 - as below
+        from proxy.serving import UNUSABLE  # noqa: PLC0415 - as below
+        from proxy.serving import serve as run  # noqa: PLC0415 - the whole proxy
+
+        settings = _settings(read)
     try:
         return Exit(run(settings, os.environ))
     except BindError as error:
@@ -194,14 +198,20 @@ def wait(timeout: float) -> Exit:
     return told(wait_until_ready(admin(), timeout))
 
 
-def _settings() -> Settings:
-    """Load the settings, or end with every mistake on a line of stderr."""
-    from proxy.cli.loading import usable_settings  # noqa: PLC0415 - pydantic
+def _settings(read: Callable[[], Settings]) -> Settings:
+    """Return usable settings, or end with every mistake on a line of stderr."""
+    from proxy.cli.apart import ReaderEndedError  # noqa: PLC0415 - as above
+    from proxy.cli.loading import judged  # noqa: PLC0415 - as above
     from proxy.config import SettingsError  # noqa: PLC0415 - as above
 
     try:
-        return usable_settings(os.environ)
+        return judged(read())
     except SettingsError as error:
         for problem in error.problems:
             click.echo(str(problem), err=True)
-    raise click.exceptions.Exit(Exit.BAD_CONFIGURATION)
+        code = Exit.BAD_CONFIGURATION
+    except ReaderEndedError as error:
+        if str(error):
+            click.echo(str(error), err=True)
+        code = Exit.FAILED
+    raise click.exceptions.Exit(code)

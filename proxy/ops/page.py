@@ -5,7 +5,7 @@ One page without assets of others, for eyes, screen readers and telephones; its 
 
 from __future__ import annotations
 
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from proxy.ops.markup import Markup, clock, countdown, element, joined, pairs, sparkline, table
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     View = Mapping[str, Any]
 
-_ASSETS: Final = files("proxy.ops") / "assets"
+_ASSETS: Final = Path(__file__).with_name("assets")
 STYLE: Final = (_ASSETS / "status.css").read_text(encoding="utf-8")
 SCRIPT: Final = (_ASSETS / "status.js").read_text(encoding="utf-8")
 POLICY: Final = (

@@ -19,7 +19,7 @@ class Deadline:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, expired: Callable[[], None]) -> None:
         self._loop = loop
-        self._expired = expired
+        self._expired: Callable[[], None] | None = expired
         self._at: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -41,15 +41,19 @@ class Deadline:
         self._at = None
 
     def cancel(self) -> None:
-        """Have no deadline, and no timer that would keep the connection alive."""
-        self._at = None
+        """Have no deadline ever again, and hold nothing that would keep the connection.
+
+        A circle of the two would keep a lost one, with the 40 KiB that OpenSSL and the event loop have for it, until
+        the collector of garbage comes by.
+        """
+        self._at = self._expired = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def _look(self) -> None:
         self._timer = None
-        if self._at is None:
+        if self._at is None or self._expired is None:
             return
         if self._loop.time() < self._at:
             self._timer = self._loop.call_at(self._at, self._look)

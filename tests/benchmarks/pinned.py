@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 PROXY_CORE: Final = 0
 LOAD_CORE: Final = 1
 _ENDING: Final = 5.0  # seconds that a program has to end when it is told to
+_TICK_NS: Final = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 _PAGE_KIB: Final = os.sysconf("SC_PAGE_SIZE") // 1024
 
 
@@ -81,9 +82,11 @@ class Pinned:
         return sum(int((root / "statm").read_text().split()[1]) * _PAGE_KIB for root in self._family())
 
     def spent(self) -> Spent:
-        """Return what it and its children have spent since they started."""
+        """Return what it and its children have spent since they started, those included that have ended."""
         ran = waited = 0
         for root in self._family():
+            ended = (root / "stat").read_text().rpartition(")")[2].split()[13:15]  # cutime, cstime of proc_pid_stat(5)
+            ran += sum(map(int, ended)) * _TICK_NS
             for thread in (root / "task").iterdir():
                 with suppress(OSError):  # a thread may end while one looks
                     on, off, _ = (thread / "schedstat").read_text().split()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CANARY = "canary-8d1e"
 # Started as the product is, but with something spoilt.
 SCRIPT = """
-import asyncio, sys, proxy.app, proxy.serving, proxy.cli.loading
+import asyncio, sys, proxy.app, proxy.serving, proxy.cli.loading, proxy.config.loader
 from proxy.__main__ import main
 def fails(*_, **__):
     try:
@@ -104,10 +104,11 @@ async def test_a_defect_is_a_line_of_the_log(localpayment: Simulator, spoil: str
 
 @talkative
 @pytest.mark.parametrize("kind", ["RuntimeError", "GeneratorExit"])
+@pytest.mark.parametrize("spoilt", ["proxy.config.loader.load", "proxy.cli.loading.judged"])
 async def test_a_defect_before_there_is_a_log_is_two_lines_of_stderr(
-    localpayment: Simulator, environment: dict[str, str], kind: str
+    localpayment: Simulator, environment: dict[str, str], spoilt: str, kind: str
 ) -> None:
-    finished = await ended(localpayment, "proxy.cli.loading.usable_settings = fails", kind, **environment)
+    finished = await ended(localpayment, f"{spoilt} = fails", kind, **environment)
     assert finished.code == 1
     first, second = finished.err.splitlines()
     assert first.startswith(f"localpayment-proxy failed: {kind} in __main__:")

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+import uvloop
 
 from proxy.upstream.model import FaultKind, Limits, Progress
 from tests.integration.test_upstream_harness import (
@@ -22,6 +26,9 @@ from tests.integration.test_upstream_harness import (
     seen,
     server_tls,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 OK = b"HTTP/1.1 200 OK\r\n"
 
@@ -200,3 +207,24 @@ async def test_churn_leaves_no_descriptor_task_or_timer_behind() -> None:
             await get(pool)
         await seen(lambda: all(wire.ended.is_set() for wire in served.wires) and pool.stats().open == 0)
         await seen(lambda: descriptors() <= before + 1 and len(asyncio.all_tasks()) <= tasks + 1)
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_lost_connection_is_gone_at_once_and_not_when_garbage_is_collected(
+    loop: Callable[[], asyncio.AbstractEventLoop], *, tls: bool
+) -> None:
+    async def lose() -> None:
+        async with origin(answering, tls=server_tls() if tls else None) as served, pool_to(served.at) as pool:
+            await get(pool)
+            (connection,) = map(weakref.ref, pool._open)
+            served.wires[0].cut()
+            await seen(lambda: connection() is None)
+
+    gc.collect()
+    gc.disable()
+    try:
+        with asyncio.Runner(loop_factory=loop) as runner:
+            runner.run(lose())
+    finally:
+        gc.enable()
