@@ -141,6 +141,19 @@ WAY = Section(
     ),
 )
 
+PROCESS = Section(
+    "The process",
+    (
+        Setting(
+            "PROXY_EVENT_LOOP",
+            "`uvloop` or `asyncio`",
+            "uvloop",
+            "The event loop that carries everything. `asyncio` is the one that Python brings along: a call costs more, "
+            "and one native library less is in the process.",
+        ),
+    ),
+)
+
 LOGS = Section(
     "Logs",
     (
