@@ -148,8 +148,8 @@ PROCESS = Section(
             "PROXY_EVENT_LOOP",
             "`uvloop` or `asyncio`",
             "uvloop",
-            "The event loop that carries everything. `asyncio` is the one that Python brings along: a call costs more, "
-            "and one native library less is in the process.",
+            "The event loop that carries everything. `asyncio` is Python's own: a native library less in the process, "
+            "for a fifth more CPU a call and half a MiB more memory for each connection to Localpayment.",
         ),
     ),
 )
