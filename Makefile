@@ -41,7 +41,7 @@ demo: $(VENV)/.run ## start a simulated Localpayment and the sidecar, walk throu
 test: $(VENV)/.test ## run the tests; ARGS are pytest's
 	$(BIN)/python -m pytest $(ARGS)
 
-check: lint types imports hygiene docs licences coverage ## do all that CI does
+check: lint types imports hygiene docs licences coverage bench-check ## do all that CI does
 
 lint: $(VENV)/.dev ## look for mistakes, and for text that the formatter would change
 	$(BIN)/ruff check
@@ -72,8 +72,9 @@ bench: $(VENV)/.test ## compare with Envoy, nginx, HAProxy and plain aiohttp; QU
 bench-micro: $(VENV)/.test ## time each pure piece of a call's path
 	$(BIN)/python -m pytest tests/benchmarks/micro_*.py --benchmark-warmup=on --benchmark-columns=min,median,iqr,ops $(ARGS)
 
+# As a part of `check` it leaves ARGS to pytest.
 bench-check: $(VENV)/.test ## count the instructions of a call; fail when they have grown; UPDATE=1 takes them as they are
-	$(BIN)/python -m tests.benchmarks.instructions $(if $(filter-out 0,$(UPDATE)),--update) $(ARGS)
+	$(BIN)/python -m tests.benchmarks.instructions $(if $(filter-out 0,$(UPDATE)),--update) $(if $(filter bench-check,$(MAKECMDGOALS)),$(ARGS))
 
 bench-soak: $(VENV)/.test ## relay CALLS=200000 calls; fail when memory or cost of a call grow
 	$(BIN)/python -m tests.benchmarks.soak $(if $(CALLS),--calls $(CALLS)) $(ARGS)

@@ -12,9 +12,7 @@ import resource
 import signal
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
-
-import uvloop
+from typing import TYPE_CHECKING, Final, Literal, assert_never
 
 from proxy.app import KeeperDiedError, Sidecar
 from proxy.config import load_settings
@@ -67,6 +65,7 @@ def serve(settings: Settings, environ: MutableMapping[str, str] | None = None) -
         reread = partial(load_settings, held)
         more = (Path(held[CONFIG_FILE]),) if held.get(CONFIG_FILE) else ()
         forget(environ)
+    new_loop = loop_factory(settings.event_loop)
     hardening = harden(settings, more)
     log = open_log(settings.log_level, settings.log_format)
     needed = settings.max_connections + settings.max_in_flight + OTHER_FILES
@@ -74,7 +73,7 @@ def serve(settings: Settings, environ: MutableMapping[str, str] | None = None) -
     if allowed < needed:
         log.logger.warning("descriptors.too_few", needed=needed, allowed=allowed)
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
             return runner.run(_serve(settings, reread, hardening, log))
     except (BindError, *UNUSABLE):
         raise
@@ -84,6 +83,19 @@ def serve(settings: Settings, environ: MutableMapping[str, str] | None = None) -
         return EXIT_FAILED
     finally:
         log.close(FLUSHING)
+
+
+def loop_factory(name: Literal["uvloop", "asyncio"]) -> Callable[[], asyncio.AbstractEventLoop]:
+    """Return what makes the event loop of this name."""
+    match name:
+        case "uvloop":
+            import uvloop  # noqa: PLC0415 - whoever asks for asyncio has no other loop in memory
+
+            return uvloop.new_event_loop
+        case "asyncio":
+            return asyncio.new_event_loop
+        case never:
+            assert_never(never)
 
 
 def _open_files(needed: int) -> int:

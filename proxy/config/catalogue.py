@@ -35,6 +35,7 @@ SECTIONS = (
     sidecar.ANSWERS,
     sidecar.STOPPING,
     sidecar.WAY,
+    sidecar.PROCESS,
     sidecar.LOGS,
     sidecar.TRACES,
     sidecar.FILE,

@@ -62,6 +62,7 @@ def _values(settings: Settings) -> dict[str, object]:
         "PROXY_MAX_CONNECTIONS": settings.max_connections,
         "PROXY_REDACT_ECHOES": str(settings.redact_echoes).lower(),
         "PROXY_SANDBOX": settings.sandbox,
+        "PROXY_EVENT_LOOP": settings.event_loop,
         "PROXY_MAX_REQUEST_BODY": settings.max_request_body,
         "PROXY_REPLAY_BUFFER": settings.replay_buffer,
         "PROXY_CONNECT_TIMEOUT": settings.connect_timeout,

@@ -101,6 +101,7 @@ class Fields(BaseSettings):
     proxy_max_connections: Annotated[int, Field(ge=1, le=100_000)]
     proxy_redact_echoes: bool
     proxy_sandbox: Annotated[Literal["auto", "off"], BeforeValidator(_lower)]
+    proxy_event_loop: Annotated[Literal["uvloop", "asyncio"], BeforeValidator(_lower)]
     proxy_max_request_body: Bytes
     proxy_replay_buffer: BytesOrNone
     proxy_connect_timeout: Seconds

@@ -151,6 +151,7 @@ def _settings(fields: Fields) -> Settings:
         max_connections=fields.proxy_max_connections,
         redact_echoes=fields.proxy_redact_echoes,
         sandbox=fields.proxy_sandbox,
+        event_loop=fields.proxy_event_loop,
         drain_delay=fields.proxy_drain_delay,
         drain_timeout=fields.proxy_drain_timeout,
         upstream_ca_file=fields.proxy_upstream_ca_file,

@@ -69,6 +69,7 @@ class Settings:
         max_connections: callers' connections at once.
         redact_echoes: whether a token of ours is masked in answers.
         sandbox: whether the process gives up what it does not need, as far as the kernel can.
+        event_loop: whose event loop carries everything.
     """
 
     environment: Environment
@@ -111,6 +112,7 @@ class Settings:
     max_connections: int = 4096
     redact_echoes: bool = False
     sandbox: Literal["auto", "off"] = "auto"
+    event_loop: Literal["uvloop", "asyncio"] = "uvloop"
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,6 +141,19 @@ WAY = Section(
     ),
 )
 
+PROCESS = Section(
+    "The process",
+    (
+        Setting(
+            "PROXY_EVENT_LOOP",
+            "`uvloop` or `asyncio`",
+            "uvloop",
+            "The event loop that carries everything. `asyncio` is Python's own: a native library less in the process, "
+            "for a fifth more CPU a call and half a MiB more memory for each connection to Localpayment.",
+        ),
+    ),
+)
+
 LOGS = Section(
     "Logs",
     (

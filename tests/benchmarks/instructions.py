@@ -1,8 +1,8 @@
 """Did a change make calls dearer? Machine instructions for each relayed call, which no noise of the machine moves.
 
-Run by `make bench-check`: fails when a call takes over 5 % more than the committed baseline says. Another interpreter
-takes another number, so that each has its own baseline; without one, or without valgrind, nothing is checked and that
-is said loudly.
+Run by `make bench-check`, and so by CI: fails when a call takes over 5 % more than the committed baseline says. Another
+interpreter, OpenSSL or valgrind takes another number, so that each has its own baseline; without one, or where valgrind
+does not work, nothing is checked and that is said loudly.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 BASELINE: Final = Path(__file__).with_name("instructions.json")
+COUNTED_WITH: Final = (VALGRIND, VGDB, SETARCH, NGINX, TASKSET)
 CALLS: Final = 1000
 ALLOWED: Final = 0.05  # share of the baseline; repeated runs differ by 0.003
 _COLLECTED: Final = re.compile(r"Collected\s*:\s*(\d+)").search
@@ -36,7 +37,11 @@ _BOUND: Final = 300.0  # seconds that the counted process may take to end
 
 
 class CountError(Exception):
-    """Nothing was counted; the text says what was said."""
+    """The counted process does not do what it should; the text says what was said."""
+
+
+class CannotCountError(Exception):
+    """This machine lets nothing be counted; the text says why."""
 
 
 @click.command()
@@ -46,31 +51,34 @@ class CountError(Exception):
 def main(*, repeat: int, calls: int, update: bool) -> None:
     """Count the instructions of a relayed call and compare them with the baseline."""
     try:
-        require((VALGRIND, VGDB, SETARCH, NGINX, TASKSET))
+        require(COUNTED_WITH)
     except MissingToolError as error:
         skip(str(error))
         return
     try:
         with Ground() as ground:
             found = [counted(ground, calls) / calls for _ in range(repeat)]
+    except CannotCountError as error:
+        skip(str(error))
+        return
     except (CountError, GroundError, OSError) as error:
         raise click.ClickException(str(error)) from error
-    now = median(found)
+    now, who = median(found), interpreter()
     click.echo(f"{now:,.0f} instructions for each call" + _spread(found))
     baselines: dict[str, float] = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
     if update:
-        baselines[interpreter()] = round(now)
+        baselines[who] = round(now)
         BASELINE.write_text(json.dumps(baselines, indent=2, sort_keys=True) + "\n")
-        click.echo(f"This is the baseline of {interpreter()} now.")
+        click.echo(f"This is the baseline of {who} now.")
         return
-    judge(now, baselines.get(interpreter()))
+    judge(now, baselines.get(who), who)
 
 
-def judge(now: float, before: float | None) -> None:
-    """Compare with the baseline; raise click's error when a call has become too dear."""
+def judge(now: float, before: float | None, who: str) -> None:
+    """Compare with the baseline of an interpreter; raise click's error when a call has become too dear."""
     if before is None:
-        fix = "make one of a good revision with make bench-check UPDATE=1"
-        skip(f"There is no baseline for {interpreter()}. Fix: {fix}.")
+        line = json.dumps({who: round(now)})[1:-1]
+        skip(f"There is no baseline for {who}.\nFix: count a good revision, and add to {BASELINE.name}:\n{line}")
         return
     change = now / before - 1
     text = f"{change:+.1%} to the baseline of {before:,.0f}; up to {ALLOWED:+.0%} is allowed."
@@ -81,15 +89,18 @@ def judge(now: float, before: float | None) -> None:
 
 
 def skip(reason: str) -> None:
-    """Say that nothing was checked, so that nobody takes it for a pass."""
+    """Say that nothing was checked, so that nobody takes it for a pass; on GitHub, beside the job too."""
     click.secho(f"\nNOT CHECKED, SKIPPED: the cost of a call.\n{reason}\n", err=True, bold=True)
+    if "GITHUB_ACTIONS" in os.environ:
+        click.echo("::warning title=NOT CHECKED::the cost of a call: " + reason.replace("\n", "%0A"))
 
 
 def counted(ground: Ground, calls: int) -> int:
     """Return the instructions of so many calls, of the whole process.
 
     Raises:
-        CountError: the process or valgrind failed.
+        CannotCountError: valgrind cannot be told when to count.
+        CountError: the process failed.
     """
     command: Sequence[str] = [
         *(SETARCH.found(), "--addr-no-randomize", VALGRIND.found(), "--tool=callgrind", "--instr-atstart=no"),
@@ -119,12 +130,7 @@ def _conversation(process: subprocess.Popen[str]) -> int:
             _, complaint = process.communicate(timeout=_BOUND)
             message = f"the counted process said {said!r} instead of {word!r}:\n{complaint[-2000:]}"
             raise CountError(message)
-        subprocess.run(
-            [VGDB.found(), f"--pid={process.pid}", "instrumentation", order],
-            check=True,
-            capture_output=True,
-            timeout=60,
-        )
+        tell(process.pid, order)
         process.stdin.write("go\n")
         process.stdin.flush()
     _, told = process.communicate(timeout=_BOUND)
@@ -133,6 +139,19 @@ def _conversation(process: subprocess.Popen[str]) -> int:
         message = f"valgrind told no count:\n{told[-2000:]}"
         raise CountError(message)
     return int(found[1])
+
+
+def tell(pid: int, order: str) -> None:
+    """Have valgrind begin or end to count, or raise CannotCountError: it is asked by ptrace, which may be forbidden."""
+    command = [VGDB.found(), f"--pid={pid}", "instrumentation", order]
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    except subprocess.TimeoutExpired as error:
+        message = "vgdb did not reach valgrind within a minute. Fix: allow ptrace."
+        raise CannotCountError(message) from error
+    except subprocess.CalledProcessError as error:
+        message = f"vgdb did not reach valgrind. Fix: allow ptrace. It said:\n{error.stderr[-500:]}"
+        raise CannotCountError(message) from error
 
 
 def _environment(ground: Ground) -> dict[str, str]:

@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 
 # These lead names elsewhere by replacing the loop's resolver, which only a loop written in Python allows.
 ON_ASYNCIO = ("test_relay_fault_matrix_connect",)
+# Where loops differ most: TLS towards callers, callers that go away, and large bodies that wait for their readers.
+ON_BOTH = ("test_relay", "test_relay_gone_callers", "test_relay_large", "test_relay_slow_readers", "test_relay_tls")
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     name = item.path.stem
     if name.startswith("test_relay") and name not in ON_ASYNCIO:
-        return {"uvloop": uvloop.new_event_loop}
+        both = {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
+        return both if name in ON_BOTH else {"uvloop": uvloop.new_event_loop}
     return {"asyncio": asyncio.new_event_loop}
 
 

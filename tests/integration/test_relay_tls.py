@@ -56,8 +56,9 @@ async def refused(relay: Running, tls: ssl.SSLContext) -> None:
     try:
         async with asyncio.timeout(BOUND):
             reader, writer = await asyncio.open_connection(host, int(port), ssl=tls, server_hostname=host)
-            writer.write(f"GET {BALANCE} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-            assert await reader.read() == b""
+            with contextlib.closing(writer):
+                writer.write(f"GET {BALANCE} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+                assert await reader.read() == b""
     except (ssl.SSLError, ConnectionError):
         return
 

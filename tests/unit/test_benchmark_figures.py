@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import os
 from xml.etree import ElementTree as ET
 
 import click
@@ -19,11 +21,11 @@ from tests.benchmarks.figures import (
     ratio,
     spread,
 )
-from tests.benchmarks.instructions import judge
+from tests.benchmarks.instructions import CannotCountError, judge, skip, tell
 from tests.benchmarks.machine import processor
 from tests.benchmarks.running import Slice
 from tests.benchmarks.soak import judged
-from tests.benchmarks.tools import MissingToolError, Tool, require
+from tests.benchmarks.tools import VGDB, MissingToolError, Tool, require
 
 MISSING = Tool("no-such-program-anywhere", "--version", "write it")
 SAMPLES: dict[str, dict[str, list[float]]] = {
@@ -147,14 +149,39 @@ def test_a_short_soak_has_no_verdict() -> None:
 
 
 def test_a_call_may_become_a_little_dearer() -> None:
-    judge(104.0, 100.0)
+    judge(104.0, 100.0, "here")
     with pytest.raises(click.ClickException, match=r"\+6.0% to the baseline"):
-        judge(106.0, 100.0)
+        judge(106.0, 100.0, "here")
 
 
 def test_without_a_baseline_nothing_is_checked_and_that_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    judge(100.0, None)
+    judge(100.0, None, "here")
     assert "NOT CHECKED, SKIPPED" in capsys.readouterr().err
+
+
+def test_the_baseline_that_is_missing_is_told_as_a_line_to_be_added(capsys: pytest.CaptureFixture[str]) -> None:
+    judge(1234.4, None, "Python, here")
+    line = capsys.readouterr().err.splitlines()[-2]
+    assert json.loads("{" + line + "}") == {"Python, here": 1234}
+
+
+@pytest.mark.skipif(VGDB.path is None, reason="NOT TESTED: apt-get install valgrind")
+def test_a_valgrind_that_is_out_of_reach_is_told_apart_from_a_call_that_became_dearer() -> None:
+    with pytest.raises(CannotCountError, match="allow ptrace"):
+        tell(os.getpid(), "on")
+
+
+@pytest.mark.parametrize("on_github", [False, True])
+def test_on_github_what_was_not_checked_stands_beside_the_job(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, on_github: bool
+) -> None:
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    if on_github:
+        monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    skip("why\nand how")
+    said = capsys.readouterr()
+    assert "NOT CHECKED" in said.err
+    assert said.out == ("::warning title=NOT CHECKED::the cost of a call: why%0Aand how\n" if on_github else "")
 
 
 def test_figures_are_told_with_units() -> None:

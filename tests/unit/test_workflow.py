@@ -46,6 +46,10 @@ def test_it_checks_every_python_that_the_project_names() -> None:
     assert CHECK["jobs"]["check"]["strategy"]["matrix"]["python"] == named
 
 
-def test_it_runs_what_everybody_runs() -> None:
-    (command,) = (step["run"] for step in CHECK["jobs"]["check"]["steps"] if "run" in step)
+def test_it_runs_what_everybody_runs_with_what_the_cost_of_a_call_is_counted_with() -> None:
+    install, command = (step["run"] for step in CHECK["jobs"]["check"]["steps"] if "run" in step)
     assert re.fullmatch(r"make PYTHON=python( --keep-going)? check", command)
+    assert {"nginx", "util-linux", "valgrind"} <= set(install.split())
+    goals = re.search(r"^check: (.*) ##", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert goals is not None
+    assert "bench-check" in goals[1].split()
