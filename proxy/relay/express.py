@@ -52,7 +52,7 @@ class Express:
         self._means = means
         self._go_on = go_on
         self._most_body = min(settings.max_request_body, settings.replay_buffer)
-        self._host_line = b"Host: " + settings.origin.authority.encode("ascii")
+        self._authority = settings.origin.authority.encode("ascii")
 
     def take(self, connection: CallerConnection, data: bytes) -> Ride | None:
         """Send the request that these bytes make, or return None and do nothing if any part of it is not ordinary."""
@@ -133,13 +133,14 @@ class Express:
 
     def _outgoing(self, request: Ordinary, record: Record, token: AccessToken) -> bytes:
         """Return the request as it goes to Localpayment, the same bytes as `handler` would send."""
-        lines = [request.lines[0], self._host_line, *request.sent]
-        if _REQUEST_ID not in request.told:
-            lines.append(b"X-Request-Id: " + record.request_id.encode("ascii"))
-        lines.append(VIA)
-        lines.append(b"Authorization: " + token.header)
-        if request.body is None:
-            lines.append(_LINE)
-        else:
-            lines.append(b"Content-Length: %d\r\n\r\n%b" % (len(request.body), request.body))
-        return _LINE.join(lines)
+        named, body = _REQUEST_ID in request.told, request.body
+        return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b%b\r\nAuthorization: %b\r\n%b" % (
+            request.method.encode("ascii"),
+            request.target,
+            self._authority,
+            request.sent,
+            b"" if named else b"X-Request-Id: %b\r\n" % record.request_id.encode("ascii"),
+            VIA,
+            token.header,
+            _LINE if body is None else b"Content-Length: %d\r\n\r\n%b" % (len(body), body),
+        )

@@ -7,6 +7,7 @@ field cross than they do: whatever is unusual is not ordinary, and they judge it
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from proxy.errors import RelayError
@@ -14,11 +15,9 @@ from proxy.relay.admission import check_host
 from proxy.relay.callers import KEY_HEADER
 from proxy.relay.headers import crosses
 from proxy.relay.trace import is_request_id
-from proxy.upstream.lines import remember
+from proxy.upstream.lines import is_harmless, keep
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     Field = tuple[bytes, bytes]
 
 # Methods whose answers may have a body like any other; RFC 9112 section 3.
@@ -54,6 +53,8 @@ _LOOKED_AT_PREFIX: Final = b"sec-"
 # Of a header line: its field's name in lower case; the line as it goes to Localpayment, None if it does not; the value
 # of a field that may be there only once, None for any other.
 _Line = tuple[bytes, bytes | None, bytes | None]
+# Of all lines: those that cross, each with its end; values of fields that may be there only once, by name.
+_Fields = tuple[bytes, Mapping[bytes, bytes]]
 
 
 class Ordinary(NamedTuple):
@@ -62,17 +63,17 @@ class Ordinary(NamedTuple):
     Attributes:
         method: as sent.
         target: as sent.
-        lines: of the head without their ends, the request line first.
-        sent: those of fields that cross, in order, as they go to Localpayment.
+        head: as sent, without the empty line at its end.
+        sent: lines of fields that cross, in order, as they go to Localpayment, each with its end.
         told: values of fields that may be there only once, by name in lower case.
         body: None when none was declared.
     """
 
     method: str
     target: bytes
-    lines: list[bytes]
-    sent: list[bytes]
-    told: dict[bytes, bytes]
+    head: bytes
+    sent: bytes
+    told: Mapping[bytes, bytes]
     body: bytes | None
 
     @property
@@ -83,7 +84,7 @@ class Ordinary(NamedTuple):
     @property
     def fields(self) -> tuple[Field, ...]:
         """All fields, raw."""
-        parts = (line.partition(b":") for line in self.lines[1:])
+        parts = (line.partition(b":") for line in self.head.split(_LINE_END)[1:])
         return tuple((name, value.strip(b" \t")) for name, _, value in parts)
 
 
@@ -99,15 +100,17 @@ class Reader:
         self._hosts = hosts
         self._required = required
         self._known: dict[bytes, _Line] = {}
+        self._known_fields: dict[bytes, _Fields] = {}
 
     def read(self, data: bytes) -> Ordinary | None:
         """Return the one request that these bytes make, or None if they are anything else."""
         end = data.find(_HEAD_END, 0, LONGEST_HEAD)
-        if end < 0:
+        line_end = data.find(_LINE_END, 0, end)
+        if line_end < 0:
             return None
-        lines = data[:end].split(_LINE_END)
-        begun = _REQUEST_LINE(lines[0])
-        fields = self._read_fields(lines) if begun is not None and len(lines) <= MOST_FIELDS else None
+        begun = _REQUEST_LINE(data[:line_end])
+        lines = data[line_end + len(_LINE_END) : end]
+        fields = None if begun is None else self._known_fields.get(lines) or self._read_fields(lines)
         if begun is None or fields is None:
             return None
         sent, told = fields
@@ -115,12 +118,13 @@ class Reader:
         if len(data) - begin != int(length or 0):
             return None
         body = None if length is None else data[begin:]
-        return Ordinary(begun[1].decode("ascii"), begun[2], lines, sent, told, body)
+        return Ordinary(begun[1].decode("ascii"), begun[2], data[:end], sent, told, body)
 
-    def _read_fields(self, lines: Sequence[bytes]) -> tuple[list[bytes], dict[bytes, bytes]] | None:
+    def _read_fields(self, block: bytes) -> _Fields | None:
         """Return what crosses and what is told of all fields, if each is ordinary and they may enter."""
+        lines = block.split(_LINE_END)
         known, sent, told = self._known.get, list[bytes](), dict[bytes, bytes]()
-        for text in lines[1:]:
+        for text in lines:
             line = known(text) or self._read_line(text)
             if line is None:
                 return None
@@ -131,9 +135,13 @@ class Reader:
                 if name in told:
                     return None
                 told[name] = value
-        return (sent, told) if _HOST in told and self._may_enter(told) else None
+        if len(lines) > MOST_FIELDS or _HOST not in told or not self._may_enter(told):
+            return None
+        sent.append(b"")
+        fields = _LINE_END.join(sent), told
+        return keep(self._known_fields, block, fields) if all(text in self._known for text in lines) else fields
 
-    def _may_enter(self, told: dict[bytes, bytes]) -> bool:
+    def _may_enter(self, told: Mapping[bytes, bytes]) -> bool:
         return self._required is None or told.get(self._required[0]) == self._required[1]
 
     def _read_line(self, text: bytes) -> _Line | None:
@@ -149,7 +157,7 @@ class Reader:
         if unusual or not self._is_plain(folded, value):
             return None
         line = folded, name + b": " + value if fate else None, value if folded in _ONCE else None
-        return remember(self._known, text, line, name=folded, size=len(text))
+        return keep(self._known, text, line) if is_harmless(folded, text) else line
 
     def _is_plain(self, name: bytes, value: bytes) -> bool:
         """Whether a field that decides something says the usual."""

@@ -10,20 +10,19 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.relay.headers import VIA, answer_crosses
 from proxy.upstream.framing import Ending
-from proxy.upstream.lines import remember
+from proxy.upstream.lines import keep
 
 if TYPE_CHECKING:
     from proxy.upstream.framing import Head
-
-    Field = tuple[bytes, bytes]
 
 # A 401 may be about our token; a 204 loses its Content-Length.
 _UNUSUAL: Final = frozenset((HTTPStatus.UNAUTHORIZED, HTTPStatus.NO_CONTENT))
 _ENDINGS: Final = frozenset((Ending.LENGTH, Ending.HEAD))
 _REQUEST_ID: Final = b"x-request-id"
-_STAYS: Final = b""
+_END: Final = VIA + b"\r\n\r\n"
+_LAST_END: Final = VIA + b"\r\nConnection: close\r\n\r\n"
 
-_known: dict[Field, bytes] = {}
+_known: dict[Head, tuple[bytes, bool]] = {}
 
 
 def answer_head(head: Head, request_id: str, *, last: bool = False) -> bytes | None:
@@ -36,28 +35,26 @@ def answer_head(head: Head, request_id: str, *, last: bool = False) -> bytes | N
     """
     if head.status in _UNUSUAL or head.framing.ending not in _ENDINGS:
         return None
-    lines = [b"HTTP/1.1 %d %b" % (head.status, head.reason)]
-    own_id: bytes | None = b"X-Request-Id: " + request_id.encode("ascii")
-    for field in head.headers:
-        line = _known.get(field)
-        if line is None:
-            name = field[0].lower()
-            line = _read(name, field)
-            if line is None:
-                return None
-            if name == _REQUEST_ID:
-                own_id = None
-        if line is not _STAYS:
-            lines.append(line)
-    if own_id is not None:
-        lines.append(own_id)
-    lines += (VIA, b"Connection: close", b"\r\n") if last else (VIA, b"\r\n")
-    return b"\r\n".join(lines)
-
-
-def _read(name: bytes, field: Field) -> bytes | None:
-    fate = answer_crosses(name, field[1])
-    if fate is None:
+    read = _known.get(head) or _read(head)
+    if read is None:
         return None
-    line = field[0] + b": " + field[1] if fate else _STAYS
-    return remember(_known, field, line, name=name, size=len(field[0]) + len(field[1]))
+    crossing, theirs = read
+    own_id = b"" if theirs else b"X-Request-Id: %b\r\n" % request_id.encode("ascii")
+    return crossing + own_id + (_LAST_END if last else _END)
+
+
+def _read(head: Head) -> tuple[bytes, bool] | None:
+    """Return status line and fields as they cross, and whether X-Request-Id is among them."""
+    lines = [b"HTTP/1.1 %d %b" % (head.status, head.reason)]
+    theirs = False
+    for name, value in head.headers:
+        folded = name.lower()
+        fate = answer_crosses(folded, value)
+        if fate is None:
+            return None
+        if fate:
+            lines.append(name + b": " + value)
+            theirs = theirs or folded == _REQUEST_ID
+    lines.append(b"")
+    read = b"\r\n".join(lines), theirs
+    return keep(_known, head, read) if head.comes_again else read

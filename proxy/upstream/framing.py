@@ -6,15 +6,15 @@ Pure decisions over heads. What can be read in two ways is refused, never guesse
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from proxy.upstream.model import BodyLengthError, Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from proxy.upstream.model import Call
 
@@ -55,13 +55,17 @@ class Framing:
         return self.ending is not Ending.HEAD
 
 
-class Head(NamedTuple):
-    """A final answer's head."""
+@dataclass(slots=True)
+class Head:
+    """A final answer's head; `comes_again` if it holds no secret, and is the same object whenever it comes again."""
 
     status: int
     reason: bytes
-    headers: list[tuple[bytes, bytes]]
+    headers: Sequence[tuple[bytes, bytes]]
     framing: Framing
+    comes_again: bool = field(default=False, compare=False)
+
+    __hash__ = object.__hash__
 
 
 def request_head(call: Call, authority: bytes) -> bytes:
@@ -122,7 +126,7 @@ class BodyFramer:
 
 def answer_framing(method: bytes, status: int, version: str, headers: Iterable[tuple[bytes, bytes]]) -> Framing:
     """Decide where the answer to a request of this method ends; raises MalformedAnswerError."""
-    judged = [field for field in headers if field[0].lower() in FRAMING_FIELDS]
+    judged = [one for one in headers if one[0].lower() in FRAMING_FIELDS]
     return framing_by(method, status, version, tuple(judged))
 
 

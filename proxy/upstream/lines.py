@@ -1,4 +1,4 @@
-"""What was read out of a header line that comes again and again? Remembered, so that it need not be read anew.
+"""What was read out of header lines that come again and again? Remembered, so that it need not be read anew.
 
 Pure. Only lines of fields that hold no secret and few values may be remembered: whatever is not in HARMLESS may carry
 a credential or name a payment.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Final, TypeVar
 
-Line = TypeVar("Line", bound=Hashable)
+Lines = TypeVar("Lines", bound=Hashable)
 Meaning = TypeVar("Meaning")
 
 # Names in lower case.
@@ -26,21 +26,17 @@ HARMLESS: Final = frozenset(
     )
 )  # fmt: skip
 LONGEST: Final = 256  # bytes of a line that is remembered
-MOST: Final = 512  # lines: many times what one origin and the clients of one service send
+MOST: Final = 512  # lines, or heads: many times what one origin and the clients of one service send
 
 
-def remember(known: dict[Line, Meaning], line: Line, meaning: Meaning, *, name: bytes, size: int) -> Meaning:
-    """Return the meaning of a line, after noting it in `known` if that is allowed.
+def is_harmless(name: bytes, line: bytes) -> bool:
+    """Whether a line may be remembered; the name is its field's, in lower case."""
+    return name in HARMLESS and len(line) <= LONGEST
 
-    Args:
-        known: what is remembered; forgotten all at once when it is full.
-        line: as it came.
-        meaning: what was read out of it.
-        name: of its field, in lower case.
-        size: of the line, in bytes.
-    """
-    if name in HARMLESS and size <= LONGEST:
-        if len(known) >= MOST:
-            known.clear()
-        known[line] = meaning
+
+def keep(known: dict[Lines, Meaning], lines: Lines, meaning: Meaning) -> Meaning:
+    """Remember the meaning of lines that are harmless, each of them, and return it; what is full is emptied first."""
+    if len(known) >= MOST:
+        known.clear()
+    known[lines] = meaning
     return meaning

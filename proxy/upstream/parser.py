@@ -120,8 +120,7 @@ class AnswerParser:
         self._begun = True
         end = data.find(_HEAD_END)
         if 0 <= end <= self._limits.max_head - len(_HEAD_END):
-            lines = data[:end].split(b"\r\n")
-            head = plain_head(self._method, lines) if len(lines) - 1 <= self._limits.max_headers else None
+            head = plain_head(self._method, data[:end], self._limits.max_headers)
             if head is not None:
                 self._take(head)
                 return data[end + len(_HEAD_END) :]
