@@ -16,6 +16,8 @@ class Outcome(StrEnum):
     ABORTED = "aborted"
     ORPHANED = "orphaned"
 
+    __hash__ = str.__hash__  # Enum's is written in Python, and each call is looked up by its outcome
+
 
 class Fault(StrEnum):
     """Who has to act."""

@@ -47,6 +47,8 @@ class Operation:
         kind: what a call does.
         duplicate_key: where the merchant's externalId sits, or None if Localpayment has nothing to know a repeat by.
         check: template of the GET path that settles an unknown outcome, or None.
+        has_effects: whether carrying it out twice may differ from once.
+        moves_money: whether it charges, pays out, refunds, transfers or exchanges.
     """
 
     name: str
@@ -55,16 +57,13 @@ class Operation:
     kind: Kind
     duplicate_key: DuplicateKey | None = None
     check: str | None = None
+    has_effects: bool = field(init=False)
+    moves_money: bool = field(init=False)
 
-    @property
-    def has_effects(self) -> bool:
-        """Whether carrying it out twice may differ from once."""
-        return self.kind is not Kind.READ
-
-    @property
-    def moves_money(self) -> bool:
-        """Whether it charges, pays out, refunds, transfers or exchanges."""
-        return self.kind in _MONEY
+    def __post_init__(self) -> None:
+        """Tell once what every call asks several times."""
+        object.__setattr__(self, "has_effects", self.kind is not Kind.READ)
+        object.__setattr__(self, "moves_money", self.kind in _MONEY)
 
 
 @dataclass(slots=True)  # not frozen: each call makes one, and a frozen one takes three times as long to make

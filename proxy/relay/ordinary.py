@@ -53,8 +53,9 @@ _LOOKED_AT_PREFIX: Final = b"sec-"
 # Of a header line: its field's name in lower case; the line as it goes to Localpayment, None if it does not; the value
 # of a field that may be there only once, None for any other.
 _Line = tuple[bytes, bytes | None, bytes | None]
-# Of all lines: those that cross, each with its end; values of fields that may be there only once, by name.
-_Fields = tuple[bytes, Mapping[bytes, bytes]]
+# Of all lines: those that cross, each with its end; values of fields that may be there only once, by name; whether the
+# caller wants the connection to end.
+_Fields = tuple[bytes, Mapping[bytes, bytes], bool]
 
 
 class Ordinary(NamedTuple):
@@ -66,6 +67,7 @@ class Ordinary(NamedTuple):
         head: as sent, without the empty line at its end.
         sent: lines of fields that cross, in order, as they go to Localpayment, each with its end.
         told: values of fields that may be there only once, by name in lower case.
+        last: whether its caller wants the connection to end with it.
         body: None when none was declared.
     """
 
@@ -74,12 +76,8 @@ class Ordinary(NamedTuple):
     head: bytes
     sent: bytes
     told: Mapping[bytes, bytes]
+    last: bool
     body: bytes | None
-
-    @property
-    def last(self) -> bool:
-        """Whether its caller wants the connection to end with it."""
-        return self.told.get(_CONNECTION, b"").lower() == _CLOSE
 
     @property
     def fields(self) -> tuple[Field, ...]:
@@ -113,12 +111,12 @@ class Reader:
         fields = None if begun is None else self._known_fields.get(lines) or self._read_fields(lines)
         if begun is None or fields is None:
             return None
-        sent, told = fields
+        sent, told, last = fields
         length, begin = told.get(_LENGTH_NAME), end + len(_HEAD_END)
         if len(data) - begin != int(length or 0):
             return None
         body = None if length is None else data[begin:]
-        return Ordinary(begun[1].decode("ascii"), begun[2], data[:end], sent, told, body)
+        return Ordinary(begun[1].decode("ascii"), begun[2], data[:end], sent, told, last, body)
 
     def _read_fields(self, block: bytes) -> _Fields | None:
         """Return what crosses and what is told of all fields, if each is ordinary and they may enter."""
@@ -138,7 +136,7 @@ class Reader:
         if len(lines) > MOST_FIELDS or _HOST not in told or not self._may_enter(told):
             return None
         sent.append(b"")
-        fields = _LINE_END.join(sent), told
+        fields = _LINE_END.join(sent), told, told.get(_CONNECTION, b"").lower() == _CLOSE
         return keep(self._known_fields, block, fields) if all(text in self._known for text in lines) else fields
 
     def _may_enter(self, told: Mapping[bytes, bytes]) -> bool:

@@ -116,6 +116,7 @@ class Ride:
 
     def _arrived(self) -> None:
         means, record, turn = self._means, self.record, self._turn
+        turn.watcher = None  # which holds this ride, so that only the collector would free the two
         record.status = 0 if turn.parser.head is None else turn.parser.head.status
         record.outcome = Outcome.ANSWERED
         record.upstream_seconds = turn.exchange.total_seconds or 0.0

@@ -30,7 +30,7 @@ async def said_by_aiohttp(at: At, method: bytes) -> Said:
 async def said_by_us(at: At, method: bytes) -> Said:
     async with pool_to(at) as pool, await pool.send(call(method)) as answer:
         body = b"".join([piece async for piece in answer])
-        return answer.status, answer.reason.decode("latin-1"), answer.headers, body
+        return answer.status, answer.reason.decode("latin-1"), list(answer.headers), body
 
 
 @generated
