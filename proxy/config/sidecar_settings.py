@@ -149,7 +149,7 @@ PROCESS = Section(
             "`uvloop` or `asyncio`",
             "uvloop",
             "The event loop that carries everything. `asyncio` is Python's own: a native library less in the process, "
-            "for a fifth more CPU a call and half a MiB more memory for each connection to Localpayment.",
+            "at much the same cost of a call.",
         ),
     ),
 )
