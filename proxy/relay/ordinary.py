@@ -121,11 +121,17 @@ class Reader:
     def _read_fields(self, block: bytes) -> _Fields | None:
         """Return what crosses and what is told of all fields, if each is ordinary and they may enter."""
         lines = block.split(_LINE_END)
-        known, sent, told = self._known.get, list[bytes](), dict[bytes, bytes]()
+        known = self._known.get
+        sent: list[bytes] = []
+        told: dict[bytes, bytes] = {}
+        comes_again = True
         for text in lines:
-            line = known(text) or self._read_line(text)
+            line = known(text)
             if line is None:
-                return None
+                comes_again = False
+                line = self._read_line(text)
+                if line is None:
+                    return None
             name, crossing, value = line
             if crossing is not None:
                 sent.append(crossing)
@@ -137,7 +143,7 @@ class Reader:
             return None
         sent.append(b"")
         fields = _LINE_END.join(sent), told, told.get(_CONNECTION, b"").lower() == _CLOSE
-        return keep(self._known_fields, block, fields) if all(text in self._known for text in lines) else fields
+        return keep(self._known_fields, block, fields) if comes_again else fields
 
     def _may_enter(self, told: Mapping[bytes, bytes]) -> bool:
         return self._required is None or told.get(self._required[0]) == self._required[1]

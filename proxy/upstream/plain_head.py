@@ -42,20 +42,21 @@ def _read_head(method: bytes, head: bytes, most_fields: int) -> Head | None:
         return None
     fields: list[Field] = []
     judged: list[Field] = []
+    comes_again = True
     for line in lines[1:]:
-        found = _known.get(line) or _read_line(line)
+        found = _known.get(line)
         if found is None:
-            return None
+            comes_again = False
+            found = _read_line(line)
+            if found is None:
+                return None
         field, frames = found
         fields.append(field)
         if frames:
             judged.append(field)
     status = int(begun[1])
-    read = Head(status, begun[2], fields, framing_by(method, status, "1.1", tuple(judged)))
-    if all(line in _known for line in lines[1:]):
-        read.comes_again = True
-        keep(_known_heads, (method, head), read)
-    return read
+    read = Head(status, begun[2], fields, framing_by(method, status, "1.1", tuple(judged)), comes_again)
+    return keep(_known_heads, (method, head), read) if comes_again else read
 
 
 def _read_line(line: bytes) -> tuple[Field, bool] | None:

@@ -1,0 +1,81 @@
+"""What do the pieces of the express way cost, without a socket? Run by `make bench-micro`."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trustme
+
+from proxy.relay.admission import LOOPBACK_HOSTS
+from proxy.relay.boundary import Boundary
+from proxy.relay.ordinary import Reader
+from proxy.relay.ordinary_answer import answer_head
+from proxy.upstream.channel import Channel
+from proxy.upstream.model import Limits
+from proxy.upstream.parser import AnswerParser
+from proxy.upstream.tls import tls_context
+from tests.benchmarks.samples import ANSWER_BYTES
+from tests.benchmarks.workload import GET, POST
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Benchmark = Callable[..., Any]
+
+UNTRACED = b"".join(line for line in GET.splitlines(keepends=True) if not line.startswith(b"Traceparent"))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [pytest.param(UNTRACED, id="the same fields"), pytest.param(GET, id="and a trace"), pytest.param(POST, id="POST")],
+)
+def test_an_ordinary_request_is_read(benchmark: Benchmark, data: bytes) -> None:
+    assert benchmark(Reader(LOOPBACK_HOSTS).read, data) is not None
+
+
+def test_a_request_for_the_servers_parser_is_told_apart(benchmark: Benchmark) -> None:
+    chunked = POST.replace(b"Content-Type", b"Transfer-Encoding: chunked\r\nContent-Type")
+    assert benchmark(Reader(LOOPBACK_HOSTS).read, chunked) is None
+
+
+def test_the_boundary_of_requests_is_kept(benchmark: Benchmark) -> None:
+    boundary = Boundary()
+    benchmark(boundary.fed, b"", 0, None)
+    assert boundary.between
+
+
+def test_an_ordinary_answers_head_is_written(benchmark: Benchmark) -> None:
+    parser = AnswerParser(b"GET", Limits())
+    parser.feed(ANSWER_BYTES)
+    assert parser.head is not None
+    assert benchmark(answer_head, parser.head, "an-id").endswith(b"\r\n\r\n")
+
+
+def test_a_call_becomes_records_and_records_an_answer(benchmark: Benchmark, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(theirs)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    origin = theirs.wrap_bio(incoming, outgoing, server_side=True)
+    channel = Channel(tls_context(tmp_path / "ca.pem"), "localhost")
+    records = b""
+    for _ in range(2):
+        channel.shake(records)
+        incoming.write(channel.outgoing())
+        try:
+            origin.do_handshake()
+        except ssl.SSLWantReadError:
+            records = outgoing.read()
+    channel.shake(outgoing.read())
+
+    def exchange() -> bytes:
+        incoming.write(channel.seal(GET))
+        origin.read(len(GET))
+        origin.write(ANSWER_BYTES)
+        return channel.open(outgoing.read())
+
+    assert benchmark(exchange) == ANSWER_BYTES
