@@ -115,7 +115,7 @@ class Connection(asyncio.Protocol):
     def _finish(self, turn: Turn) -> None:
         """End a turn whose answer is complete."""
         self._note_progress(turn)
-        self._end(turn, reusable=turn.clean and self.alive)
+        self._end(turn, reusable=turn.clean and self.alive and not self._wire.farewell)
 
     def _end(self, turn: Turn, *, reusable: bool) -> None:
         turn.over = True
