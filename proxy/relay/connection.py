@@ -106,7 +106,7 @@ class CallerConnection(web.RequestHandler):
             return
         self._patience.set(self._listener.caller_idle)
         behind, self._behind = self._behind, b""
-        if behind:
+        if behind and not transport.is_closing():  # else nothing is begun for nobody
             transport.resume_reading()
             self.data_received(behind)
 

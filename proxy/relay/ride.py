@@ -99,7 +99,10 @@ class Ride:
             self._hand_over()
             return
         transport.write(answer)
-        self._arrived()
+        if transport.is_closing():  # the write found nobody there
+            self._hand_over()
+        else:
+            self._arrived()
 
     def _ordinary_answer(self) -> bytes | None:
         """Return what the caller gets; None if that is not here yet, or not ordinary."""
