@@ -60,7 +60,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def fit(self) -> bool:
-        """Whether it is alive, and nothing waits in the kernel that would end it."""
+        """Whether it is alive, and nothing is on its way that would end it."""
         return self.alive and self._wire.quiet()
 
     def abort(self) -> None:

@@ -1,4 +1,4 @@
-"""An origin that says goodbye with its answer gets no other call on that connection, however soon the next one comes."""
+"""An origin that says goodbye with its answer gets no other call on that connection, however soon the next comes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import ssl
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import uvloop
@@ -18,6 +18,8 @@ from tests.sidecars import BOUND, Way, settings_for, sidecar
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
+
+    from proxy.relay.connection import CallerConnection
 
     Run = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -74,7 +76,8 @@ def test_a_call_that_waited_for_another_goes_out_on_a_new_connection_after_a_far
                 await caller.send(PAYOUT)
                 await until(lambda: origin.calls)
                 await caller.send(PAYOUT)
-                (connection,) = relay.sidecar._data._runner.server.connections  # type: ignore[union-attr]  # it serves
+                connections = relay.sidecar._data._runner.server.connections  # type: ignore[union-attr]  # it serves
+                (connection,) = cast("list[CallerConnection]", connections)
                 await until(lambda: connection._behind)
                 origin.go.set()
                 assert [(await caller.one()).status for _ in range(2)] == [200, 200]

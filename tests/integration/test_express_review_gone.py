@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 import pytest
@@ -17,6 +17,7 @@ from tests.sidecars import BOUND, Way, settings_for, sidecar
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from proxy.relay.connection import CallerConnection
     from tests.integration.test_upstream_harness import Wire
 
     Run = Callable[[Coroutine[Any, Any, None]], None]
@@ -50,7 +51,8 @@ def test_a_call_behind_another_is_not_begun_when_the_answer_finds_nobody(
                 caller.sendall(PAYOUT)
                 await until(lambda: there.calls.endswith(b"{}"))
                 caller.sendall(PAYOUT)
-                (connection,) = relay.sidecar._data._runner.server.connections  # type: ignore[union-attr]  # it serves
+                connections = relay.sidecar._data._runner.server.connections  # type: ignore[union-attr]  # it serves
+                (connection,) = cast("list[CallerConnection]", connections)
                 await until(lambda: connection._behind)
                 there.wires[0].writer.write(segments[-1])
             await until(lambda: relay.value("in_flight_requests") == 0 and not relay.sidecar.pool.stats().active)
