@@ -89,14 +89,14 @@ class Arrival:
 
 
 class HeldArrival(Arrival):
-    """A request that was read whole, without the server's parser."""
+    """A request that was read whole, without the server's parser; of its fields it has those that cross."""
 
     __slots__ = ("_request",)
 
     def __init__(self, request: Ordinary, connection: CallerConnection) -> None:  # takes nothing of the parser's
         self._request = request
         self.method = request.method
-        self.headers = request.fields
+        self.headers = request.crossing
         self.content = EMPTY_PAYLOAD
         self.connection = connection
         self.writer = StreamWriter(connection, asyncio.get_running_loop())

@@ -99,14 +99,16 @@ class CallerConnection(web.RequestHandler):
         transport = self.transport
         if transport is None:
             return
-        if last or self._retired:
+        ends = last or self._retired
+        if not ends or self.unsent:
+            self._patience.set(self._listener.caller_idle)
+        if ends:
             self.deaf = True
             self.close()
             transport.close()
             return
-        self._patience.set(self._listener.caller_idle)
         behind, self._behind = self._behind, b""
-        if behind:
+        if behind and not transport.is_closing():  # else nothing is begun for nobody
             transport.resume_reading()
             self.data_received(behind)
 
@@ -231,7 +233,10 @@ class CallerConnection(web.RequestHandler):
 
     def _ran_out(self) -> None:
         if not self._reading:
+            transport = self.transport
             self.force_close()
+            if transport is not None and transport.get_write_buffer_size():
+                transport.abort()  # to close waits for a caller that does not read
             return
         detail = f"The request head did not arrive within {self._listener.header_timeout:g} s (PROXY_HEADER_TIMEOUT)."
         self._listener.relay.unreadable(self, SlowRequestError(detail))

@@ -64,7 +64,6 @@ class Ordinary(NamedTuple):
     Attributes:
         method: as sent.
         target: as sent.
-        head: as sent, without the empty line at its end.
         sent: lines of fields that cross, in order, as they go to Localpayment, each with its end.
         told: values of fields that may be there only once, by name in lower case.
         last: whether its caller wants the connection to end with it.
@@ -73,17 +72,16 @@ class Ordinary(NamedTuple):
 
     method: str
     target: bytes
-    head: bytes
     sent: bytes
     told: Mapping[bytes, bytes]
     last: bool
     body: bytes | None
 
     @property
-    def fields(self) -> tuple[Field, ...]:
-        """All fields, raw."""
-        parts = (line.partition(b":") for line in self.head.split(_LINE_END)[1:])
-        return tuple((name, value.strip(b" \t")) for name, _, value in parts)
+    def crossing(self) -> tuple[Field, ...]:
+        """Fields that cross, raw; without the one that must be there, and with nothing else of what stays here."""
+        parts = (line.partition(b": ") for line in self.sent.split(_LINE_END)[:-1])
+        return tuple((name, value) for name, _, value in parts)
 
 
 class Reader:
@@ -116,7 +114,7 @@ class Reader:
         if len(data) - begin != int(length or 0):
             return None
         body = None if length is None else data[begin:]
-        return Ordinary(begun[1].decode("ascii"), begun[2], data[:end], sent, told, last, body)
+        return Ordinary(begun[1].decode("ascii"), begun[2], sent, told, last, body)
 
     def _read_fields(self, block: bytes) -> _Fields | None:
         """Return what crosses and what is told of all fields, if each is ordinary and they may enter."""

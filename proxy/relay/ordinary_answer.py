@@ -25,17 +25,19 @@ _LAST_END: Final = VIA + b"\r\nConnection: close\r\n\r\n"
 _known: dict[Head, tuple[bytes, bool]] = {}
 
 
-def answer_head(head: Head, request_id: str, *, last: bool = False) -> bytes | None:
+def answer_head(head: Head, request_id: str, *, secret: bytes | None = None, last: bool = False) -> bytes | None:
     """Return an ordinary answer's head as it goes to the caller, or None for any other answer.
 
     Args:
         head: Localpayment's.
         request_id: sent as X-Request-Id unless Localpayment sent one.
+        secret: what no field that stays here may hold, lest nobody hears of it; whoever passes the answer on looks for
+            it in the others.
         last: whether the caller's connection ends with it.
     """
     if head.status in _UNUSUAL or head.framing.ending not in _ENDINGS:
         return None
-    read = _known.get(head) or _read(head)
+    read = _known.get(head) or _read(head, secret)
     if read is None:
         return None
     crossing, theirs = read
@@ -43,7 +45,7 @@ def answer_head(head: Head, request_id: str, *, last: bool = False) -> bytes | N
     return crossing + own_id + (_LAST_END if last else _END)
 
 
-def _read(head: Head) -> tuple[bytes, bool] | None:
+def _read(head: Head, secret: bytes | None) -> tuple[bytes, bool] | None:
     """Return status line and fields as they cross, and whether X-Request-Id is among them."""
     lines = [b"HTTP/1.1 %d %b" % (head.status, head.reason)]
     theirs = False
@@ -55,6 +57,8 @@ def _read(head: Head) -> tuple[bytes, bool] | None:
         if fate:
             lines.append(name + b": " + value)
             theirs = theirs or folded == _REQUEST_ID
+        elif secret is not None and secret in value:
+            return None
     lines.append(b"")
     read = b"\r\n".join(lines), theirs
     return keep(_known, head, read) if head.comes_again else read

@@ -99,7 +99,10 @@ class Ride:
             self._hand_over()
             return
         transport.write(answer)
-        self._arrived()
+        if transport.is_closing():  # the write found nobody there
+            self._hand_over()
+        else:
+            self._arrived()
 
     def _ordinary_answer(self) -> bytes | None:
         """Return what the caller gets; None if that is not here yet, or not ordinary."""
@@ -107,12 +110,13 @@ class Ride:
         head = turn.parser.head
         if head is None or turn.fault is not None or not turn.over:
             return None
-        composed = answer_head(head, self.record.request_id, last=self.request.last)
+        secret = self.token.header.partition(b" ")[2]
+        composed = answer_head(head, self.record.request_id, secret=secret, last=self.request.last)
         if composed is None:
             return None
         answer = composed + turn.pieces[0] if turn.pieces else composed
         whole = len(turn.pieces) <= 1 and len(answer) <= LOOKED_AT
-        return None if not whole or self.token.header.partition(b" ")[2] in answer else answer
+        return None if not whole or secret in answer else answer
 
     def _arrived(self) -> None:
         means, record, turn = self._means, self.record, self._turn

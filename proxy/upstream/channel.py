@@ -9,7 +9,9 @@ from __future__ import annotations
 import ssl
 from typing import Final
 
-_RECORD: Final = 16 * 1024  # bytes that a record may hold: RFC 8446 section 5.1
+# RFC 8446 section 5.1.
+_RECORD: Final = 16 * 1024  # bytes that a record may hold
+_HEADER: Final = 5  # bytes; the last two say how many follow
 
 
 class Channel:
@@ -21,15 +23,17 @@ class Channel:
 
     Attributes:
         ended: whether the origin has said that it sends no more (close_notify).
+        torn: whether a record may have come in part, so that the origin is about to say something; in doubt it is so.
     """
 
-    __slots__ = ("_incoming", "_object", "_outgoing", "ended")
+    __slots__ = ("_incoming", "_object", "_outgoing", "ended", "torn")
 
     def __init__(self, context: ssl.SSLContext, host: str) -> None:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
         self.ended = False
+        self.torn = False
 
     def shake(self, records: bytes) -> bool:
         """Go on with the handshake, given what came; return whether it is done. `outgoing` has what is to be sent.
@@ -42,6 +46,7 @@ class Channel:
             self._object.do_handshake()
         except ssl.SSLWantReadError:
             return False
+        self.torn = self._incoming.pending > 0
         return True
 
     def outgoing(self) -> bytes:
@@ -69,7 +74,16 @@ class Channel:
                 self.ended = not piece
                 # Asking once more would tell by an exception that nothing is there, at a tenth of the call's price.
                 if not incoming.pending and not self._object.pending():
+                    self.torn = False
                     break
         except ssl.SSLWantReadError:
-            pass
+            self.torn = self.torn or not _whole(records)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _whole(records: bytes) -> bool:
+    """Whether these bytes, which begin with a record, end with one."""
+    at = 0
+    while at + _HEADER <= len(records):
+        at += _HEADER + int.from_bytes(records[at + 3 : at + 5])
+    return at == len(records)

@@ -43,6 +43,7 @@ async def connect(route: Route, connection: Connection, exchange: Exchange, dead
     step = "TCP connection" if route.egress is None else "egress proxy"
     started = route.now()
     raw: asyncio.Transport | None = None
+    connected = False
     handshake = None if route.tls is None else Handshake(route.tls, route.origin.host, connection.secured)
     try:
         async with asyncio.timeout_at(deadline):
@@ -52,11 +53,12 @@ async def connect(route: Route, connection: Connection, exchange: Exchange, dead
                 step = "TLS handshake"
                 await handshake.ended
                 exchange.tls_seconds = route.now() - started - exchange.connect_seconds
+            connected = True
     except TimeoutError as error:
         detail = f"no connection within {route.limits.connect_timeout} s; the step not finished was: {step}"
         raise ConnectError(ConnectResult.TIMEOUT, detail) from error
     finally:
-        if raw is not None and handshake is not None and not handshake.succeeded:
+        if raw is not None and not connected:
             raw.close()  # an alert still gets out
 
 

@@ -60,7 +60,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def fit(self) -> bool:
-        """Whether it is alive, and nothing waits in the kernel that would end it."""
+        """Whether it is alive, and nothing is on its way that would end it."""
         return self.alive and self._wire.quiet()
 
     def abort(self) -> None:
@@ -115,7 +115,7 @@ class Connection(asyncio.Protocol):
     def _finish(self, turn: Turn) -> None:
         """End a turn whose answer is complete."""
         self._note_progress(turn)
-        self._end(turn, reusable=turn.clean and self.alive)
+        self._end(turn, reusable=turn.clean and self.alive and not self._wire.farewell)
 
     def _end(self, turn: Turn, *, reusable: bool) -> None:
         turn.over = True

@@ -26,12 +26,10 @@ class Handshake(asyncio.Protocol):
 
     Attributes:
         ended: set once TLS is agreed on, or failed with ConnectError.
-        succeeded: whether TLS is agreed on, so that the connection is its next protocol's.
     """
 
     def __init__(self, context: ssl.SSLContext, host: str, done: Callable[[asyncio.Transport, Channel], None]) -> None:
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.succeeded = False
         self._host = host
         self._done = done
         self._channel = Channel(context, host)
@@ -57,7 +55,6 @@ class Handshake(asyncio.Protocol):
         if failure is not None:
             self._fail(failure)
         elif done:
-            self.succeeded = True
             self._done(self._transport, self._channel)
             self.ended.set_result(None)
 

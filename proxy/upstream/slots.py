@@ -19,8 +19,8 @@ class Slots:
 
     @property
     def free(self) -> bool:
-        """Whether `take` would succeed."""
-        return self._free > 0 and not self._waiting
+        """Whether `take` would succeed; nobody who still waits is passed over, since `give_back` serves them first."""
+        return self._free > 0
 
     def take(self) -> bool:
         """Take a place at once; return whether there was one."""

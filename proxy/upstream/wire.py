@@ -52,8 +52,8 @@ class Wire:
         return self._channel is None or self._channel.ended
 
     def quiet(self) -> bool:
-        """Whether nothing waits in the kernel that the event loop has yet to see: no end, and no bytes."""
-        return not self._poll.poll(0)
+        """Whether nothing is on its way: the kernel has no end and no bytes, and TLS no part of a record."""
+        return not self._poll.poll(0) and (self._channel is None or not self._channel.torn)
 
     def write(self, data: bytes) -> None:
         """Hand bytes to the socket."""

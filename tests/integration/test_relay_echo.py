@@ -68,6 +68,17 @@ async def test_an_echoed_token_is_counted_and_logged_and_masked_when_asked(
         assert token.decode() not in relay.text_of_log
 
 
+async def test_a_token_in_a_field_that_stays_here_is_told_of_too() -> None:
+    async def in_cookie(wire: Wire) -> None:
+        token = carried(await wire.request())
+        await wire.send(b"HTTP/1.1 200 OK\r\nSet-Cookie: last=" + token + b"\r\nContent-Length: 2\r\n\r\nok")
+
+    async with localpayment(in_cookie) as there, sidecar(settings_for(there.url)) as relay:
+        answer = await said(relay, request("GET", TARGET))
+        assert (answer.status, carried(there.calls) in answer.raw) == (200, False)
+        assert [line["place"] for line in relay.lines("token.echoed")] == ["header"]
+
+
 async def test_an_answer_without_it_is_neither_counted_nor_changed() -> None:
     async def plain(wire: Wire) -> None:
         await wire.request()

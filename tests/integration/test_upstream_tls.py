@@ -10,14 +10,18 @@ import pytest
 import trustme
 import uvloop
 
-from proxy.upstream.model import ConnectResult, FaultKind, Limits
+from proxy.upstream.connect import Route, connect
+from proxy.upstream.connection import Connection
+from proxy.upstream.model import ConnectResult, Exchange, FaultKind, Limits
 from proxy.upstream.tls import tls_context
 from tests.integration.test_upstream_connect import refused_call
 from tests.integration.test_upstream_harness import (
+    BOUND,
     At,
     Wire,
     answering,
     call,
+    client_tls,
     get,
     origin,
     pool_to,
@@ -28,6 +32,8 @@ from tests.integration.test_upstream_harness import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
+
+    from proxy.upstream.channel import Channel
 
     Run = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -143,5 +149,29 @@ def test_a_handshake_that_hangs_is_given_up_in_time(*, run: Run) -> None:
             assert (kind, result) == (FaultKind.UNREACHABLE, ConnectResult.TIMEOUT)
             assert "TLS handshake" in detail
             await served.wires[0].ended.wait()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_a_connection_is_closed_whose_caller_gives_up_in_the_moment_in_which_tls_is_agreed_on(*, run: Run) -> None:
+    class Agreed(Connection):
+        def secured(self, transport: asyncio.Transport, channel: Channel) -> None:
+            super().secured(transport, channel)
+            asyncio.get_running_loop().call_soon(connecting.cancel)  # before it is told that it is connected
+
+    connecting: asyncio.Task[None]
+
+    async def scenario() -> None:
+        nonlocal connecting
+        async with asyncio.timeout(BOUND), origin(Wire.until_end, tls=server_tls()) as served:
+            limits, now = Limits(), asyncio.get_running_loop().time
+            connection = Agreed(limits, now, lambda _connection: None, lambda _connection: None)
+            route = Route(served.at, client_tls(), None, limits, now)
+            connecting = asyncio.create_task(connect(route, connection, Exchange(now()), now() + BOUND))
+            with pytest.raises(asyncio.CancelledError):
+                await connecting
+            await served.wires[0].ended.wait()
+            assert not connection.alive
 
     run(scenario())

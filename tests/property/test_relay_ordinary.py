@@ -109,19 +109,19 @@ def test_what_is_ordinary_is_read_as_everybody_else_reads_it(loop: asyncio.Abstr
     assert (message.method, message.path.encode()) == (request.method, request.target)
     assert (message.version, message.upgrade, message.chunked) == ((1, 1), False, False)
     assert message.should_close == request.last
-    assert request.fields == message.raw_headers
     assert payload.is_eof()
     body = b"".join(payload._buffer) if payload.total_bytes else b""
     assert body == (request.body or b"")
-    admit(request.method, request.fields, HOSTS, required=REQUIRED)
-    framing = request_framing((1, 1), request.fields)
+    admit(request.method, message.raw_headers, HOSTS, required=REQUIRED)
+    framing = request_framing((1, 1), message.raw_headers)
     assert (framing.waits, framing.length) == (False, None if request.body is None else len(request.body))
-    crossing = tuple(field for field in request.fields if field[0].lower() != REQUIRED[0])
+    crossing = tuple(field for field in message.raw_headers if field[0].lower() != REQUIRED[0])
     fields = headers_to_upstream(crossing, authorization=None, request_id=b"ours")
+    assert headers_to_upstream(request.crossing, authorization=None, request_id=b"ours") == fields
     call = Call(request.method.encode(), request.target, fields, request.body, effects=True)
     own_id = [] if b"x-request-id" in request.told else [b"X-Request-Id: ours"]
     length = [] if request.body is None else [b"Content-Length: %d" % len(request.body)]
-    line, rest = request.head.partition(b"\r\n")[0], b"\r\n".join((*own_id, VIA, *length, b"\r\n"))
+    line, rest = data.partition(b"\r\n")[0], b"\r\n".join((*own_id, VIA, *length, b"\r\n"))
     assert line + b"\r\nHost: origin\r\n" + request.sent + rest == request_head(call, b"origin")
 
 

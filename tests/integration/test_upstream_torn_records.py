@@ -1,0 +1,74 @@
+"""A connection on which a TLS record has come in part carries no other call: the rest would be taken for its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import uvloop
+
+from tests.integration.test_upstream_harness import HELLO, SCRIPT, At, get, pool_to, server_tls
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    Run = Callable[[Coroutine[Any, Any, None]], None]
+
+RUNS = [pytest.param(asyncio.run, id="asyncio"), pytest.param(uvloop.run, id="uvloop")]
+STRAY = HELLO.replace(b"hello", b"stray")
+
+
+class TearingOrigin:
+    """Sends behind its first answer a part of a record that nobody asked for, and the rest when it is asked again."""
+
+    def __init__(self, torn: int) -> None:
+        self.connections = 0
+        self._torn = torn
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.set_name(SCRIPT)
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = server_tls().wrap_bio(incoming, outgoing, server_side=True)
+        self.connections += 1
+        rest = b""
+        with contextlib.closing(writer):
+            while data := await reader.read(65536):
+                incoming.write(data)
+                asked = b""
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    tls.do_handshake()
+                    while piece := tls.read(65536):
+                        asked += piece
+                writer.write(outgoing.read())
+                if rest:
+                    writer.write(rest)
+                elif asked:
+                    tls.write(HELLO)
+                    answer = outgoing.read()
+                    if self._torn:
+                        tls.write(STRAY)
+                    stray = outgoing.read()
+                    rest = stray[self._torn :]
+                    writer.write(answer + stray[: self._torn])
+
+
+@pytest.mark.parametrize(("torn", "connections"), [(0, 1), (1, 2), (5, 2), (20, 2)])
+@pytest.mark.parametrize("run", RUNS)
+def test_what_came_in_part_between_two_calls_is_not_the_second_ones_answer(
+    *, run: Run, torn: int, connections: int
+) -> None:
+    async def scenario() -> None:
+        origin = TearingOrigin(torn)
+        async with (
+            await asyncio.start_server(origin.serve, "127.0.0.1", 0) as server,
+            pool_to(At("localhost", server.sockets[0].getsockname()[1], tls=True)) as pool,
+        ):
+            assert [await get(pool), await get(pool)] == [b"hello", b"hello"]
+            assert origin.connections == connections
+
+    run(scenario())
