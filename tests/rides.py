@@ -5,6 +5,7 @@ What a call left behind is compared but for what no two calls share: tokens, tim
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 from dataclasses import dataclass, field
@@ -198,3 +199,33 @@ def _timeless(line: dict[str, Any]) -> dict[str, Any]:
     kept = {name: value for name, value in line.items() if not name.endswith("_ms") and name != "time"}
     kept["request_id"] = OURS.sub(b"ours", str(kept.get("request_id")).encode()).decode()
     return kept
+
+
+class Holding:
+    """An origin that answers the first call when it is let go, and every later one at once.
+
+    Attributes:
+        begun: set once the first call is there.
+        go: to be set by the test.
+    """
+
+    def __init__(self, answer: bytes = HELLO) -> None:
+        self.answer = answer
+        self.begun = asyncio.Event()
+        self.go = asyncio.Event()
+
+    async def __call__(self, wire: Wire) -> None:
+        await wire.request()
+        self.begun.set()
+        ended = asyncio.create_task(wire.begins_with(b"?"))
+        going = asyncio.create_task(self.go.wait())
+        await asyncio.wait((ended, going), return_when=asyncio.FIRST_COMPLETED)
+        ended.cancel()
+        going.cancel()
+        await asyncio.gather(ended, going, return_exceptions=True)
+        if not self.go.is_set():
+            return
+        await wire.send(self.answer)
+        while True:
+            await wire.request()
+            await wire.send(HELLO)
