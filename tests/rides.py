@@ -18,6 +18,7 @@ from tests.sidecars import Running, preheat, settings_for, sidecar
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from proxy.clock import Clock
     from proxy.config import Settings
     from proxy.relay.connection import CallerConnection
     from proxy.relay.express import Express
@@ -93,9 +94,9 @@ def listener_of(relay: Running) -> Listener:
 
 
 @contextlib.asynccontextmanager
-async def riding(settings: Settings) -> AsyncIterator[tuple[Running, Rides]]:
+async def riding(settings: Settings, clock: Clock | None = None) -> AsyncIterator[tuple[Running, Rides]]:
     """Run a sidecar that has a warm connection, so that its first ordinary call goes express."""
-    async with sidecar(settings) as relay:
+    async with sidecar(settings, clock=clock) as relay:
         await preheat(relay.sidecar.pool)
         yield relay, Rides(express_of(relay))
 

@@ -84,8 +84,10 @@ class Connection(asyncio.Protocol):
         if turn.over or turn.parser.head is not None:
             return
         turn.wrote(len(data), last=last)
-        self._wire.write(data)
-        self._note_sent(turn)
+        if self._wire.write(data):
+            self._note_sent(turn)
+        else:
+            self._break_off("the TLS connection was broken before the call was sent whole")
 
     async def drained(self) -> None:
         """Wait until the socket takes more, or the connection is lost."""
@@ -115,7 +117,7 @@ class Connection(asyncio.Protocol):
     def _finish(self, turn: Turn) -> None:
         """End a turn whose answer is complete."""
         self._note_progress(turn)
-        self._end(turn, reusable=turn.clean and self.alive)
+        self._end(turn, reusable=turn.clean and self.alive and not self._wire.farewell)
 
     def _end(self, turn: Turn, *, reusable: bool) -> None:
         turn.over = True
@@ -203,12 +205,9 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> None:
         """End an answer that only this ends; any other is cut."""
         turn = self._turn
-        if turn is None:
-            self.abort()
-            return
-        if self._wire.honest_end:
+        if turn is not None and self._wire.honest_end:
             turn.parser.feed_eof()
-        if turn.parser.complete:
+        if turn is not None and turn.parser.complete:
             self._finish(turn)
         else:
             self._break_off("the origin ended the connection before the answer was complete")

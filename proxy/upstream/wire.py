@@ -55,9 +55,15 @@ class Wire:
         """Whether nothing waits in the kernel that the event loop has yet to see: no end, and no bytes."""
         return not self._poll.poll(0)
 
-    def write(self, data: bytes) -> None:
-        """Hand bytes to the socket."""
-        self.transport.write(data if self._channel is None else self._channel.seal(data))
+    def write(self, data: bytes) -> bool:
+        """Hand bytes to the socket; return whether TLS could carry them."""
+        if self._channel is not None:
+            try:
+                data = self._channel.seal(data)
+            except ssl.SSLError:
+                return False
+        self.transport.write(data)
+        return True
 
     def read(self, data: bytes) -> bytes:
         """Return what the origin sent in the bytes that the socket gave.
