@@ -21,7 +21,7 @@ from tests.integration.test_upstream_harness import (
     seen,
     whole,
 )
-from tests.tls_server import VERSIONS, at, requested, shaken
+from tests.tls_server import VERSIONS, Server, at, requested, server_context, shaken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
