@@ -65,15 +65,18 @@ def at(served: ScriptedOrigin) -> At:
     return At(served.at.host, served.at.port, tls=True)
 
 
-async def shaken(wire: Wire, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> Server:
-    """Agree on TLS with whoever has connected."""
+async def shaken(wire: Wire, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3, first: bytes = b"") -> Server:
+    """Agree on TLS with whoever has connected; `first` goes into the segment that ends it."""
     server = Server(server_context(version))
-    while not server.done:
-        records = await wire.reader.read(65536)
-        if not records:
+    while True:
+        received = await wire.reader.read(65536)
+        if not received:
             raise ConnectionError
-        await wire.send(server.shake(records))
-    return server
+        records = server.shake(received)
+        if server.done:
+            await wire.send(records + server.seal(first) if first else records)
+            return server
+        await wire.send(records)
 
 
 async def requested(wire: Wire, server: Server) -> bytes:

@@ -203,6 +203,7 @@ def typed(process: asyncio.subprocess.Process, text: bytes) -> None:
 @pytest.mark.parametrize("order", [b"k", b"K"], ids=["its own", "its own and ours"])
 async def test_an_origin_that_changes_keys_does_no_harm(tmp_path: Path, order: bytes) -> None:
     async with s_server(tmp_path, "-tls1_3") as (process, where), pool_to(where) as pool:
+        said = b""
         for _ in range(3):
             answer = asyncio.ensure_future(get(pool))
             said = await printed(process, b"Accept: */*")

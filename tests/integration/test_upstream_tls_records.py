@@ -21,7 +21,7 @@ from tests.integration.test_upstream_harness import (
     seen,
     whole,
 )
-from tests.tls_server import VERSIONS, Server, at, requested, server_context, shaken
+from tests.tls_server import VERSIONS, at, requested, shaken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -198,10 +198,7 @@ def test_an_origin_that_speaks_first_gets_no_call(*, run: Run) -> None:
     """Under TLS 1.2, where the origin has the last word of the handshake, so that it can speak in the same segment."""
 
     async def script(wire: Wire) -> None:
-        server = Server(server_context(ssl.TLSVersion.TLSv1_2))
-        while not server.done:
-            records = server.shake(await wire.reader.read(65536))
-            await wire.send(records + (server.seal(HELLO) if server.done else b""))
+        server = await shaken(wire, ssl.TLSVersion.TLSv1_2, HELLO)
         while records := await wire.reader.read(65536):
             wire.received += server.open(records)
 
