@@ -184,3 +184,33 @@ async def test_the_audit_stream_has_the_hash_of_its_payment(tmp_path: Path) -> N
         assert [line.get("external_id_hmac") for line in lines] == [hashed, hashed, None]
         assert [line["outcome"] for line in lines] == ["answered"] * 3
         assert "order-1" not in json.dumps(lines)
+
+
+async def test_where_a_callers_own_credential_may_go_nothing_goes_express(tmp_path: Path) -> None:
+    text = '[callers.shop]\nanyone = true\nallow = ["tokenize_card"]\nown_authorization = ["tokenize_card"]\n'
+    async with in_front_of(greeting, policy_file=policy(tmp_path, text)) as (there, _relay, rides, caller):
+        await caller.send(ask("POST", "/api/card", "Authorization: Bearer a-smart-fields-own", body=b"{}"))
+        assert (await caller.one()).status == 200
+        assert rides.taken == []
+        assert (
+            there.calls.count(b"Authorization: ") == there.calls.count(b"Authorization: Bearer a-smart-fields-own") == 1
+        )
+
+
+@pytest.mark.parametrize(
+    ("sent", "express"),
+    [
+        (ask("GET", READ), True),
+        (ask("POST", PAY, body=ORDER), False),
+        (ask("POST", "/api/validation/bank", body=ORDER), False),  # a read, but one that nobody may send again
+    ],
+)
+async def test_a_connection_that_has_cooled_carries_only_what_may_be_sent_again(sent: bytes, *, express: bool) -> None:
+    async with in_front_of(greeting) as (_, relay, rides, caller):
+        (connection,) = relay.sidecar.pool._idle
+        connection.idle_since -= 3.0  # seconds: more than a payment trusts, and less than closes it
+        await caller.send(sent)
+        assert (await caller.one()).status == 200
+        assert len(rides.taken) == express
+        assert relay.sidecar.pool.stats().open == (1 if express else 2)
+        await until(lambda: at_rest(relay))

@@ -24,7 +24,7 @@ EMPTY = b"POST /api/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
 CHUNKED = b"POST /api/x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
 UPGRADE = b"GET /api/x HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
 TRICKY = b"POST /api/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b"
-BODIES = TRICKY % (len(GET), GET), TRICKY % (4, b"\r\n\r\n")
+BODIES = TRICKY % (len(GET), GET), TRICKY % (4, b"\r\n\r\n"), TRICKY % (300, b"x" * 300)
 KINDS = (GET, POST, EMPTY, CHUNKED, *BODIES, b"\r\n" + GET, b"\r\n\r\n" + POST)
 
 
@@ -64,15 +64,22 @@ class Reading:
 @settings(max_examples=1500)
 @given(
     requests=st.lists(st.sampled_from(KINDS), min_size=1, max_size=4),
-    cuts=st.one_of(st.just([]), st.lists(st.integers(0, 400), max_size=6)),
+    cuts=st.lists(st.integers(0, 400), max_size=4),
     one_each=st.booleans(),
+    after_heads=st.booleans(),
 )
 def test_between_is_never_said_inside_a_request(
-    loop: asyncio.AbstractEventLoop, requests: list[bytes], cuts: list[int], *, one_each: bool
+    loop: asyncio.AbstractEventLoop, requests: list[bytes], cuts: list[int], *, one_each: bool, after_heads: bool
 ) -> None:
     ends = set(itertools.accumulate(map(len, requests)))
     wire = b"".join(requests)
-    places = sorted({0, len(wire), *(cut for cut in cuts if cut < len(wire)), *(ends if one_each else ())})
+    heads = {at + 4 for at in range(len(wire)) if wire.startswith(b"\r\n\r\n", at)}
+    cut = {
+        *(place for place in cuts if place < len(wire)),
+        *(ends if one_each else ()),
+        *(heads if after_heads else ()),
+    }
+    places = sorted({0, len(wire), *cut})
     reading = Reading(loop)
     assert reading.boundary.between
     for begin, end in itertools.pairwise(places):
@@ -108,6 +115,8 @@ def test_a_body_in_two_segments_is_followed_to_its_end(loop: asyncio.AbstractEve
         (b"\r\n", 0, None),
         (CHUNKED, 1, Message(chunked=True)),
         (UPGRADE, 1, Message(upgrade=True)),
+        (CHUNKED[: CHUNKED.index(b"5\r\n")], 1, Message(chunked=True)),  # all of its body is still to come
+        (GET + TRICKY % (300, b""), 2, with_length(300)),
         (GET + b"G", 1, Message()),
         (b"x" * 20, 1, None),
         (b"\r\n", 1, Message()),  # a head that did not begin in this segment
@@ -117,8 +126,9 @@ def test_once_it_is_unclear_it_stays_so(first: bytes, begun: int, message: Messa
     boundary = Boundary()
     boundary.fed(first, begun, message)
     assert not boundary.between
-    boundary.fed(GET, 1, Message())
-    assert not boundary.between
+    for rest in (b"x" * 255, b"x" * 45, GET):
+        boundary.fed(rest, int(rest is GET), Message() if rest is GET else None)
+        assert not boundary.between
 
 
 def test_more_than_is_owed_or_a_head_while_it_is_owed_is_unclear() -> None:

@@ -11,12 +11,12 @@ from proxy.relay import ordinary_answer
 from proxy.relay.ordinary import Reader
 from proxy.relay.ordinary_answer import answer_head
 from proxy.upstream import plain_head as heads
-from proxy.upstream.framing import Ending, Framing, Head
-from proxy.upstream.lines import HARMLESS, LONGEST, MOST, remember
-from proxy.upstream.plain_head import plain_head
+from proxy.upstream.lines import HARMLESS, LONGEST, MOST, is_harmless, keep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from proxy.upstream.framing import Head
 
 CANARY = b"canary-8d1e"
 TELLING = (
@@ -30,10 +30,10 @@ telling = pytest.mark.parametrize("name", TELLING)
 
 @pytest.fixture(autouse=True)
 def nothing_known() -> Iterator[None]:
-    for known in (heads._known, ordinary_answer._known):
+    for known in (heads._known, heads._known_heads, ordinary_answer._known):
         known.clear()
     yield
-    for known in (heads._known, ordinary_answer._known):
+    for known in (heads._known, heads._known_heads, ordinary_answer._known):
         known.clear()
 
 
@@ -41,8 +41,16 @@ def request(line: bytes) -> bytes:
     return b"\r\n".join((b"POST /api/payout HTTP/1.1", b"Host: localhost", line, b"Accept: */*", b"", b""))
 
 
-def head_of(*fields: tuple[bytes, bytes], reason: bytes = b"OK") -> Head:
-    return Head(200, reason, list(fields), Framing(Ending.HEAD, 0, keeps_alive=True))
+def answered(*lines: bytes, status: bytes = b"HTTP/1.1 200 OK") -> Head:
+    """Read an answer's head, and make the caller's of it, as for each call."""
+    head = heads.plain_head(b"GET", b"\r\n".join((status, *lines, b"Content-Length: 0")), 128)
+    assert head is not None
+    answer_head(head, "ours")
+    return head
+
+
+def known_of_answers() -> tuple[object, ...]:
+    return heads._known, heads._known_heads, [(head.headers, head.reason) for head in ordinary_answer._known]
 
 
 def remembers(known: object) -> bool:
@@ -65,59 +73,78 @@ def remembers(known: object) -> bool:
 def test_no_telling_line_of_a_request_is_remembered(name: bytes) -> None:
     reader = Reader(frozenset(("localhost",)), (b"x-required", CANARY) if name == b"x-required" else None)
     assert reader.read(request(name + b": " + CANARY)) is not None
-    assert not remembers(reader._known)
+    assert not remembers((reader._known, reader._known_fields))
     assert b"Accept: */*" in reader._known
+    assert reader._known_fields == {}
 
 
 @telling
 def test_no_telling_line_of_an_answer_is_remembered(name: bytes) -> None:
-    lines = [b"HTTP/1.1 200 OK", name + b": " + CANARY, b"Server: nginx", b"Content-Length: 0"]
-    head = plain_head(b"GET", lines)
-    assert head is not None
+    head = answered(name + b": " + CANARY, b"Server: nginx")
     assert (name, CANARY) in head.headers
-    assert not remembers(heads._known)
+    assert not remembers(known_of_answers())
+    assert not head.comes_again
     assert b"Server: nginx" in heads._known
-    answer_head(head, "ours")
-    assert not remembers(ordinary_answer._known)
+    assert (heads._known_heads, ordinary_answer._known) == ({}, {})
 
 
-def test_no_reason_that_an_origin_makes_up_is_remembered() -> None:
-    before = dict(heads._STATUSES)
-    for line in (b"HTTP/1.1 200 " + CANARY, b"HTTP/1.1 299 Odd", b"HTTP/1.1 200 "):
-        assert plain_head(b"GET", [line, b"Content-Length: 0"]) is not None
-    assert before == heads._STATUSES
-    answer_head(head_of((b"Server", b"nginx"), reason=CANARY), "ours")
-    assert not remembers(ordinary_answer._known)
+@pytest.mark.parametrize("status", [b"HTTP/1.1 200 " + CANARY, b"HTTP/1.1 299 " + CANARY, b"HTTP/1.1 404 OK " + CANARY])
+def test_no_head_whose_words_an_origin_makes_up_is_remembered(status: bytes) -> None:
+    assert answered(b"Server: nginx", status=status).reason.endswith(CANARY)
+    assert not remembers(known_of_answers())
+    assert (heads._known_heads, ordinary_answer._known) == ({}, {})
 
 
-def test_a_line_that_is_very_long_is_not_remembered() -> None:
+def test_a_head_of_harmless_lines_is_remembered_whole() -> None:
+    reader = Reader(frozenset(("localhost",)))
+    block = b"Host: localhost\r\nAccept: */*"
+    assert reader.read(b"GET /api/" + CANARY + b" HTTP/1.1\r\n" + block + b"\r\n\r\n") is not None
+    assert set(reader._known_fields) == {block}
+    assert not remembers((reader._known, reader._known_fields))
+    head = answered(b"Server: nginx")
+    assert list(ordinary_answer._known) == [head]
+
+
+def test_a_line_that_is_very_long_is_not_remembered_nor_any_head_with_it() -> None:
     reader = Reader(None)
     exact = b"Accept: " + b"x" * (LONGEST - len(b"Accept: "))
     for line in (exact, exact + b"x", b"Accept: " + b"y" * 7000):
         assert reader.read(request(line)) is not None
-        plain_head(b"GET", [b"HTTP/1.1 200 OK", b"Server" + line[6:]])
+        answered(b"Server" + line[6:])
     assert set(reader._known) == {exact, b"Accept: */*", b"Host: localhost"}
-    assert set(heads._known) == {b"Server" + exact[6:]}
-    value = b"x" * (LONGEST - len(b"Server"))
-    answer_head(head_of((b"Server", value)), "ours")
-    answer_head(head_of((b"Server", value + b"x")), "ours")
-    assert set(ordinary_answer._known) == {(b"Server", value)}
+    assert len(reader._known_fields) == len(heads._known_heads) == len(ordinary_answer._known) == 1
+    assert set(heads._known) == {b"Server" + exact[6:], b"Content-Length: 0"}
 
 
 def test_what_is_remembered_is_bounded_and_forgotten_at_once_when_it_is_full() -> None:
     known: dict[int, int] = {}
     for number in range(MOST * 3 + 1):
-        assert remember(known, number, -number, name=b"accept", size=9) == -number
+        assert keep(known, number, -number) == -number
         assert len(known) <= MOST
         assert known[number] == -number
     assert len(known) == 1
 
 
-def test_what_is_not_remembered_is_returned_all_the_same() -> None:
-    known: dict[bytes, int] = {}
-    assert remember(known, b"x", 1, name=b"authorization", size=1) == 1
-    assert remember(known, b"x", 2, name=b"accept", size=LONGEST + 1) == 2
-    assert known == {}
+def test_many_different_lines_and_heads_take_bounded_room() -> None:
+    reader = Reader(None)
+    for number in range(MOST * 2 + 10):
+        assert reader.read(request(b"User-Agent: client/%d" % number)) is not None
+        answered(b"Age: %d" % number)
+        for known in (reader._known, reader._known_fields, heads._known, heads._known_heads, ordinary_answer._known):
+            assert 0 < len(known) <= MOST
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "harmless"),
+    [
+        (b"accept", LONGEST, True),
+        (b"accept", LONGEST + 1, False),
+        (b"authorization", 20, False),
+        (b"Accept", 20, False),
+    ],
+)
+def test_what_may_be_remembered(name: bytes, size: int, *, harmless: bool) -> None:
+    assert is_harmless(name, b"x" * size) == harmless
 
 
 def test_the_names_that_may_be_remembered_are_those_that_a_reviewer_has_seen() -> None:

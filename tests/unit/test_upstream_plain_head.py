@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from proxy.upstream.framing import Head, MalformedAnswerError
 from proxy.upstream.model import Limits
 from proxy.upstream.parser import AnswerParser
-from proxy.upstream.plain_head import plain_head
+from proxy.upstream.plain_head import plain_head as read_head
 
 LENGTH = b"Content-Length: 0"
+MOST = 128
 STATUS_LINES = (
     b"HTTP/1.1 200 OK", b"HTTP/1.1 201 Created", b"HTTP/1.1 404 Not Found", b"HTTP/1.1 299 Made up", b"HTTP/1.1 500 ",
     b"HTTP/1.0 200 OK", b"HTTP/1.1 100 Continue", b"HTTP/1.1 1000 OK", b"HTTP/1.1 20 OK", b"http/1.1 200 OK",
@@ -25,6 +26,10 @@ FIELD_LINES = (
     b"Connection: keep-alive, X", b"X-Bare: a\rb", b"X-Null: a\x00b", b"X-High: \xff", b"X Y: z", b"X-Empty: ",
     b"Set-Cookie: a=b", b"Keep-Alive: 5",
 )  # fmt: skip
+
+
+def plain_head(method: bytes, lines: list[bytes]) -> Head | None:
+    return read_head(method, b"\r\n".join(lines), MOST)
 
 
 @pytest.mark.parametrize(
@@ -92,3 +97,24 @@ def test_what_is_read_here_llhttp_reads_so_too(method: bytes, status: bytes, fie
             return
         if head is not None:
             assert by_llhttp(method, lines) == head
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_of_more_fields_than_may_be_nothing_is_said(*, known: bool) -> None:
+    head = b"\r\n".join((b"HTTP/1.1 200 OK", *(b"X-%d: 1" % number for number in range(4)), LENGTH))
+    if known:
+        assert read_head(b"GET", head, 5) is not None
+    assert read_head(b"GET", head, 4) is None
+
+
+def test_a_head_that_comes_again_is_told_so_and_is_read_for_each_method() -> None:
+    head = b"HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Length: 5"
+    first, again, to_head = (read_head(method, head, MOST) for method in (b"GET", b"GET", b"HEAD"))
+    assert first is not None
+    assert to_head is not None
+    assert again is first
+    assert first.comes_again
+    assert (first.framing.has_body, to_head.framing.has_body) == (True, False)
+    other = read_head(b"GET", head + b"\r\nX-Own: 1", MOST)
+    assert other is not None
+    assert not other.comes_again
