@@ -87,6 +87,7 @@ class Connection(asyncio.Protocol):
         if self._wire.write(data):
             self._note_sent(turn)
         else:
+            self.abort()  # before it is asked how much was sent
             self._break_off("the TLS connection was broken before the call was sent whole")
 
     async def drained(self) -> None:

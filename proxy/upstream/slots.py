@@ -19,8 +19,8 @@ class Slots:
 
     @property
     def free(self) -> bool:
-        """Whether `take` would succeed."""
-        return self._free > 0 and not self._waiting
+        """Whether `take` would succeed; never while somebody waits who has not given up."""
+        return self._free > 0
 
     def take(self) -> bool:
         """Take a place at once; return whether there was one."""

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from tests.fakes import settle
 from tests.origins import calling, until
 from tests.rides import HELLO, LAST, ORDER, PAY, READ, Holding, ask, at_rest, in_front_of
+
+if TYPE_CHECKING:
+    from tests.integration.test_upstream_harness import Wire
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"
 MIB = 1024 * 1024
@@ -108,3 +113,27 @@ async def test_its_connection_takes_ordinary_calls_again_after_one_that_was_hand
             await until(lambda: at_rest(relay))
         await until(lambda: len(relay.calls) == 3)
         assert len(rides.taken) == 1
+
+
+async def test_a_caller_that_reads_nothing_gets_its_calls_handed_over_and_then_all_of_its_answers() -> None:
+    answer = HELLO.replace(b": 5", b": 60000")[:-5] + b"x" * 60_000
+
+    async def script(wire: Wire) -> None:
+        while True:
+            await wire.request()
+            await wire.send(answer)
+
+    async with in_front_of(script) as (_, relay, rides, caller):
+        caller.writer.transport.pause_reading()  # type: ignore[attr-defined]  # asyncio types it as write-only
+        sent = 0
+        while not rides.handed_over:
+            await caller.send(ask("GET", READ))
+            sent += 1
+            assert sent < 1000
+            await until(lambda count=sent: len(relay.calls) == count or rides.handed_over)  # type: ignore[misc]  # bound at once
+        connection = rides.taken[0].connection
+        assert connection.unsent < 2 * len(answer)
+        caller.writer.transport.resume_reading()  # type: ignore[attr-defined]  # as above
+        assert [len((await caller.one()).body) for _ in range(sent)] == [60_000] * sent
+        await until(lambda: at_rest(relay))
+        assert {line["outcome"] for line in relay.calls} == {"answered"}

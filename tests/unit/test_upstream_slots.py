@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.upstream.slots import Slots
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
 TURNS = 3  # of the loop, in which everything that was handed on is taken
-STEP = st.sampled_from(("take", "wait", "give back", "give up", "give back, and its taker gives up"))
+STEP = st.sampled_from(("take", "wait", "wait", "give back", "give up", "give back, and its taker gives up"))
 
 
 class Model:
@@ -82,6 +82,8 @@ async def settled() -> None:
 
 async def carry_out(most: int, steps: list[str]) -> None:
     model = Model(most)
+    for _ in range(most):
+        await model.take()
     for step in steps:
         match step:
             case "take":
@@ -109,9 +111,27 @@ def run(work: Coroutine[object, object, None]) -> None:
         runner.run(work)
 
 
-@given(st.integers(1, 3), st.lists(STEP, max_size=30))
+@settings(max_examples=300)
+@given(st.integers(1, 3), st.lists(STEP, min_size=6, max_size=30))
 def test_places_are_never_lost_doubled_or_given_out_of_turn(most: int, steps: list[str]) -> None:
     run(carry_out(most, steps))
+
+
+async def test_whoever_waits_longest_comes_first() -> None:
+    slots, order = Slots(1), list[int]()
+    assert slots.take()
+
+    async def waits(number: int) -> None:
+        await slots.wait()
+        order.append(number)
+
+    tasks = [asyncio.create_task(waits(number)) for number in range(3)]
+    await settled()
+    for count in range(3):
+        slots.give_back()
+        await settled()
+        assert order == list(range(count + 1))
+    await asyncio.gather(*tasks)
 
 
 async def test_nobody_takes_a_place_past_one_who_waits() -> None:
@@ -144,3 +164,15 @@ async def test_a_place_that_was_handed_to_one_who_gives_up_goes_to_the_next(turn
     assert second.done()
     slots.give_back()
     assert slots.free
+
+
+async def test_a_place_that_is_given_back_while_the_last_one_gives_up_is_there_for_the_next_to_come() -> None:
+    slots = Slots(1)
+    assert slots.take()
+    gives_up = asyncio.create_task(slots.wait())
+    await settled()
+    gives_up.cancel()
+    slots.give_back()  # in the same turn: the one who gave up has yet to be told
+    assert slots.take()
+    await settled()
+    assert (slots._free, list(slots._waiting)) == (0, [])
