@@ -10,6 +10,7 @@ import ssl
 from typing import Final
 
 _RECORD: Final = 16 * 1024  # bytes that a record may hold: RFC 8446 section 5.1
+_HEADER: Final = 5  # bytes before them, of which the last two tell how many follow
 
 
 class Channel:
@@ -23,13 +24,20 @@ class Channel:
         ended: whether the origin has said that it sends no more (close_notify).
     """
 
-    __slots__ = ("_incoming", "_object", "_outgoing", "ended")
+    __slots__ = ("_begun", "_incoming", "_left", "_object", "_outgoing", "ended")
 
     def __init__(self, context: ssl.SSLContext, host: str) -> None:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        self._begun = b""  # what has come of a record's header
+        self._left = 0  # bytes to come of a record whose header has come
         self.ended = False
+
+    @property
+    def midway(self) -> bool:
+        """Whether a part of a record has come, which nobody can read yet."""
+        return self._left > 0 or self._begun != b""
 
     def shake(self, records: bytes) -> bool:
         """Go on with the handshake, given what came; return whether it is done. `outgoing` has what is to be sent.
@@ -37,6 +45,7 @@ class Channel:
         Raises:
             ssl.SSLError: it failed.
         """
+        self._follow(records)
         self._incoming.write(records)
         try:
             self._object.do_handshake()
@@ -59,6 +68,7 @@ class Channel:
         Raises:
             ssl.SSLError: somebody has changed them, or they are no TLS.
         """
+        self._follow(records)
         incoming, read = self._incoming, self._object.read
         incoming.write(records)
         pieces: list[bytes] = []
@@ -73,3 +83,14 @@ class Channel:
         except ssl.SSLWantReadError:
             pass
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _follow(self, records: bytes) -> None:
+        """Note where the last record ends; OpenSSL does not tell what it keeps of one that is not whole."""
+        at, size = self._left, len(records)
+        if at <= size and self._begun:
+            records, self._begun = self._begun + records, b""
+            size = len(records)
+        while at + _HEADER <= size:
+            at += _HEADER + int.from_bytes(records[at + 3 : at + _HEADER])
+        self._left = max(at - size, 0)
+        self._begun = records[at:]

@@ -60,7 +60,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def fit(self) -> bool:
-        """Whether it is alive, and nothing waits in the kernel that would end it."""
+        """Whether it is alive, and nothing waits that would end it."""
         return self.alive and self._wire.quiet()
 
     def abort(self) -> None:
@@ -118,7 +118,7 @@ class Connection(asyncio.Protocol):
     def _finish(self, turn: Turn) -> None:
         """End a turn whose answer is complete."""
         self._note_progress(turn)
-        self._end(turn, reusable=turn.clean and self.alive and not self._wire.farewell)
+        self._end(turn, reusable=turn.clean and self.alive and self._wire.settled)
 
     def _end(self, turn: Turn, *, reusable: bool) -> None:
         turn.over = True

@@ -51,9 +51,17 @@ class Wire:
         """Whether an end of the connection is the origin's word; under TLS whoever is on the way can end TCP."""
         return self._channel is None or self._channel.ended
 
+    @property
+    def settled(self) -> bool:
+        """Whether what came ends with a record, if it is under TLS, and the origin has not said that it sends no more.
+
+        What comes behind a part of a record would else be taken for the answer to the next call.
+        """
+        return self._channel is None or not (self._channel.ended or self._channel.midway)
+
     def quiet(self) -> bool:
-        """Whether nothing waits in the kernel that the event loop has yet to see: no end, and no bytes."""
-        return not self._poll.poll(0)
+        """Whether nothing waits, here or in the kernel, that the event loop has yet to see: no end, and no bytes."""
+        return self.settled and not self._poll.poll(0)
 
     def write(self, data: bytes) -> bool:
         """Hand bytes to the socket; return whether TLS could carry them."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from proxy.upstream.model import Exchange
 from tests.fakes import settle
 from tests.origins import calling, until
 from tests.rides import HELLO, LAST, ORDER, PAY, READ, Holding, ask, at_rest, in_front_of
@@ -84,6 +85,26 @@ async def test_what_comes_behind_a_last_request_is_no_request() -> None:
         await until(lambda: relay.calls)
         assert b"POST" not in there.calls
         assert len(relay.calls) == 1
+
+
+async def test_an_ordinary_request_behind_one_that_is_handled_waits_for_its_answer() -> None:
+    held = Holding()
+    async with in_front_of(held) as (there, relay, rides, caller):
+        pool = relay.sidecar.pool
+        two = [await pool._take(Exchange(0.0), effects=True) for _ in range(2)]
+        for connection in two:
+            connection.free, connection.idle_since = True, pool._now()
+            pool.unboard(connection)
+        await caller.send(ask("OPTIONS", READ, "X-Request-Id: the-first"))
+        await held.begun.wait()
+        await caller.send(LAST)
+        await settle()
+        assert pool.stats().idle == 1  # which would carry it
+        assert b"GET " not in there.calls
+        held.go.set()
+        answers = (await caller.rest()).raw
+        assert 0 < answers.index(b"X-Request-Id: the-first") < answers.index(b"X-Request-Id: the-last")
+        assert rides.taken == []
 
 
 async def test_other_callers_are_served_meanwhile() -> None:

@@ -13,14 +13,12 @@ from proxy.upstream.model import FaultKind, Progress
 from tests.integration.test_upstream_harness import (
     HELLO,
     Wire,
-    answering,
     call,
     fault_of,
     get,
     origin,
     pool_to,
     seen,
-    server_tls,
     whole,
 )
 from tests.tls_server import VERSIONS, at, requested, shaken
@@ -211,24 +209,5 @@ def test_an_origin_that_speaks_first_gets_no_call(*, run: Run) -> None:
             await served.wires[0].ended.wait()
             assert served.requests == [b""]
             assert pool.stats().open == 0
-
-    run(scenario())
-
-
-@runs
-def test_a_call_that_tls_takes_no_more_is_lost_and_its_connection_with_it(*, run: Run) -> None:
-    async def scenario() -> None:
-        async with origin(answering, tls=server_tls()) as served, pool_to(served.at) as pool:
-            assert await get(pool) == b"hello"
-            channel = pool._idle[0]._wire._channel
-            assert channel is not None
-            with pytest.raises(ssl.SSLWantReadError):
-                channel._object.unwrap()  # from here on OpenSSL refuses to write
-            fault = await fault_of(pool.send(PAY))
-            assert (fault.kind, fault.progress) == (FaultKind.DISCONNECTED, Progress.SOME)
-            assert pool._taken == 0
-            await seen(lambda: pool.stats().open == 0)
-            assert await get(pool, PAY) == b"hello"
-            assert served.requests[0].count(b"POST ") == 0
 
     run(scenario())

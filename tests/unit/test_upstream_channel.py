@@ -58,6 +58,37 @@ def test_records_byte_by_byte_give_the_same_bytes(version: ssl.TLSVersion) -> No
     assert channel.ended
 
 
+@given(VERSION, st.lists(st.integers(1, 40_000), max_size=4), st.lists(st.integers(0, 90_000), max_size=8))
+def test_whether_a_part_of_a_record_has_come_is_known(
+    version: ssl.TLSVersion, sizes: list[int], cuts: list[int]
+) -> None:
+    channel, server, tickets = agreed(version)
+    records, ends = b"", set[int]()
+    for sealed in (tickets, *(server.seal(bytes(size)) for size in sizes)):
+        records += sealed
+    at = 0
+    while at < len(records):
+        at += 5 + int.from_bytes(records[at + 3 : at + 5])
+        ends.add(at)
+    places = [0, *sorted(min(cut, len(records)) for cut in cuts), len(records)]
+    for begin, end in itertools.pairwise(places):
+        channel.open(records[begin:end])
+        assert channel.midway == (end not in ends | {0})
+
+
+@versions
+@pytest.mark.parametrize("size", [1, 3, 5, 6, 20])
+def test_a_part_of_a_record_is_noticed_though_nothing_of_it_can_be_read(version: ssl.TLSVersion, size: int) -> None:
+    channel, server, tickets = agreed(version)
+    told = [channel.midway]
+    whole, stray = server.seal(b"answer"), server.seal(b"nobody asked")
+    assert channel.open(tickets + whole + stray[:size]) == b"answer"
+    told.append(channel.midway)
+    assert channel.open(stray[size:]) == b"nobody asked"
+    told.append(channel.midway)
+    assert told == [False, True, False]
+
+
 @versions
 def test_a_long_piece_in_many_records_is_opened_at_once(version: ssl.TLSVersion) -> None:
     channel, server, tickets = agreed(version)
