@@ -22,9 +22,10 @@ class Channel:
 
     Attributes:
         ended: whether the origin has said that it sends no more (close_notify).
+        midway: whether a part of a record has come, which nobody can read yet.
     """
 
-    __slots__ = ("_begun", "_incoming", "_left", "_object", "_outgoing", "ended")
+    __slots__ = ("_begun", "_incoming", "_left", "_object", "_outgoing", "ended", "midway")
 
     def __init__(self, context: ssl.SSLContext, host: str) -> None:
         self._incoming = ssl.MemoryBIO()
@@ -33,11 +34,7 @@ class Channel:
         self._begun = b""  # what has come of a record's header
         self._left = 0  # bytes to come of a record whose header has come
         self.ended = False
-
-    @property
-    def midway(self) -> bool:
-        """Whether a part of a record has come, which nobody can read yet."""
-        return self._left > 0 or self._begun != b""
+        self.midway = False
 
     def shake(self, records: bytes) -> bool:
         """Go on with the handshake, given what came; return whether it is done. `outgoing` has what is to be sent.
@@ -68,7 +65,8 @@ class Channel:
         Raises:
             ssl.SSLError: somebody has changed them, or they are no TLS.
         """
-        self._follow(records)
+        if self.midway or len(records) != _HEADER + int.from_bytes(records[3:_HEADER]):
+            self._follow(records)
         incoming, read = self._incoming, self._object.read
         incoming.write(records)
         pieces: list[bytes] = []
@@ -94,3 +92,4 @@ class Channel:
             at += _HEADER + int.from_bytes(records[at + 3 : at + _HEADER])
         self._left = max(at - size, 0)
         self._begun = records[at:]
+        self.midway = at != size

@@ -57,7 +57,8 @@ class Wire:
 
         What comes behind a part of a record would else be taken for the answer to the next call.
         """
-        return self._channel is None or not (self._channel.ended or self._channel.midway)
+        channel = self._channel
+        return channel is None or not (channel.midway or channel.ended)
 
     def quiet(self) -> bool:
         """Whether nothing waits, here or in the kernel, that the event loop has yet to see: no end, and no bytes."""

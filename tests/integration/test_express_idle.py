@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from tests.origins import greeting
-from tests.rides import READ, Holding, ask, in_front_of, listener_of
+from tests.rides import HELLO, READ, Holding, ask, in_front_of, listener_of
+
+if TYPE_CHECKING:
+    from tests.integration.test_upstream_harness import Wire
 
 
 async def test_it_is_closed_once_it_was_idle_for_long_enough() -> None:
@@ -32,15 +36,27 @@ async def test_it_is_closed_before_its_first_call_too() -> None:
 
 
 async def test_a_call_that_takes_longer_is_not_idling() -> None:
-    held = Holding()
-    async with in_front_of(held) as (_, relay, rides, caller):
-        listener_of(relay).caller_idle = 0.05
-        await caller.send(ask("GET", READ))
-        await held.begun.wait()
-        await asyncio.sleep(0.2)  # four times what it may be idle
-        held.go.set()
-        assert (await caller.one()).status == 200
-        assert len(rides.taken) == 1
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def script(wire: Wire) -> None:
+        await wire.request()
+        await wire.send(HELLO)
+        await wire.request()
+        begun.set()
+        await go.wait()
+        await wire.send(HELLO)
+        await wire.until_end()
+
+    async with in_front_of(script) as (_, relay, rides, caller):
+        listener_of(relay).caller_idle = 0.1
+        for held in (False, True):
+            await caller.send(ask("GET", READ))
+            if held:
+                await begun.wait()
+                await asyncio.sleep(0.3)  # three times what it may be idle
+                go.set()
+            assert (await caller.one()).status == 200
+        assert (len(rides.taken), rides.handed_over) == (2, [])
         assert (await caller.rest()).raw == b""
 
 
