@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from proxy.relay.policy import Caller
     from proxy.relay.reply import Written
     from proxy.tokens.model import AccessToken
+    from proxy.upstream.connection import Connection
 
 _LINE: Final = b"\r\n"
 _TRACEPARENT: Final = b"traceparent"
@@ -58,12 +59,17 @@ class Express:
         """Send the request that these bytes make, or return None and do nothing if any part of it is not ordinary."""
         try:
             judged = self._judged(connection, data)
+            boarded = None if judged is None else self._board(connection, *judged)
         except RelayError:
             return None
         except Exception as error:  # noqa: BLE001 - a defect here is no reason not to carry the call
             self._means.failed(error)
             return None
-        return None if judged is None else self._board(connection, *judged)
+        if boarded is None:
+            return None
+        ride, upstream, outgoing = boarded
+        ride.begin(upstream, outgoing)  # apart from the above: whatever fails from here on, nobody may begin it anew
+        return ride
 
     def _judged(self, connection: CallerConnection, data: bytes) -> tuple[Ordinary, Match, Caller] | None:
         """Return what is asked, and by whom, if the policy lets it pass without a further look."""
@@ -78,8 +84,10 @@ class Express:
         passes = decision.verdict is Verdict.ALLOWED and not decision.by_id_only and not decision.own_authorization
         return (request, match, caller) if passes and caller is not None else None
 
-    def _board(self, connection: CallerConnection, request: Ordinary, match: Match, caller: Caller) -> Ride | None:
-        """Take a place and a warm connection, and send; None if either is missing."""
+    def _board(
+        self, connection: CallerConnection, request: Ordinary, match: Match, caller: Caller
+    ) -> tuple[Ride, Connection, bytes] | None:
+        """Take a place and a warm connection, and make what will be sent on it; None if either is missing."""
         effects = match.operation.has_effects
         means = self._means
         sender, gate = means.sender, means.gate
@@ -87,18 +95,18 @@ class Express:
         if found is None:
             return None
         upstream, token = found
-        record = self._record(request, match, caller, token)
         try:
+            record = self._record(request, match, caller, token)
+            outgoing = self._outgoing(request, record, token)
             gate.enter(effects=effects)
-        except RelayError:
+            try:
+                means.authority.count(caller, record)
+            except BaseException:
+                gate.leave(effects=effects)
+                raise
+        except BaseException:
             sender.not_sent(upstream)
-            return None
-        try:
-            means.authority.count(caller, record)
-        except RelayError:
-            gate.leave(effects=effects)
-            sender.not_sent(upstream)
-            return None
+            raise
         ride = Ride(
             means=means,
             go_on=self._go_on,
@@ -108,8 +116,7 @@ class Express:
             record=record,
             token=token,
         )
-        ride.begin(upstream, self._outgoing(request, record, token))
-        return ride
+        return ride, upstream, outgoing
 
     def _record(self, request: Ordinary, match: Match, caller: Caller, token: AccessToken) -> Record:
         told, means = request.told, self._means

@@ -102,7 +102,7 @@ class Reader:
         """Return the one request that these bytes make, or None if they are anything else."""
         end = data.find(_HEAD_END, 0, LONGEST_HEAD)
         line_end = data.find(_LINE_END, 0, end)
-        if line_end < 0:
+        if end < 0 or line_end < 0:
             return None
         begun = _REQUEST_LINE(data[:line_end])
         lines = data[line_end + len(_LINE_END) : end]

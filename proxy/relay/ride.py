@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from proxy.errors import Outcome
 from proxy.relay.echo import LOOKED_AT
 from proxy.relay.ordinary_answer import answer_head
-from proxy.upstream.model import Exchange
+from proxy.upstream.model import Exchange, FaultKind
 from proxy.upstream.request import answered
 
 if TYPE_CHECKING:
@@ -71,7 +71,11 @@ class Ride:
         self._upstream = upstream
         self._turn = turn = upstream.begin(self.request.method.encode("ascii"), Exchange(self.record.started))
         turn.watcher = self._changed
-        upstream.write(turn, data, last=True)
+        try:
+            upstream.write(turn, data, last=True)
+        except Exception as error:  # noqa: BLE001 - a defect must not leave the caller without an answer
+            self._means.failed(error)
+            upstream.fail(turn, FaultKind.DISCONNECTED, "the call could not be written whole")
 
     def caller_left(self) -> None:
         """Let `handler` decide what becomes of a call that nobody waits for."""

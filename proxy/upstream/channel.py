@@ -9,9 +9,8 @@ from __future__ import annotations
 import ssl
 from typing import Final
 
-# RFC 8446 section 5.1.
-_RECORD: Final = 16 * 1024  # bytes that a record may hold
-_HEADER: Final = 5  # bytes; the last two say how many follow
+_RECORD: Final = 16 * 1024  # bytes that a record may hold: RFC 8446 section 5.1
+_HEADER: Final = 5  # bytes before them, of which the last two tell how many follow
 
 
 class Channel:
@@ -23,17 +22,19 @@ class Channel:
 
     Attributes:
         ended: whether the origin has said that it sends no more (close_notify).
-        torn: whether a record may have come in part, so that the origin is about to say something; in doubt it is so.
+        midway: whether a part of a record has come, which nobody can read yet.
     """
 
-    __slots__ = ("_incoming", "_object", "_outgoing", "ended", "torn")
+    __slots__ = ("_begun", "_incoming", "_left", "_object", "_outgoing", "ended", "midway")
 
     def __init__(self, context: ssl.SSLContext, host: str) -> None:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        self._begun = b""  # what has come of a record's header
+        self._left = 0  # bytes to come of a record whose header has come
         self.ended = False
-        self.torn = False
+        self.midway = False
 
     def shake(self, records: bytes) -> bool:
         """Go on with the handshake, given what came; return whether it is done. `outgoing` has what is to be sent.
@@ -41,12 +42,12 @@ class Channel:
         Raises:
             ssl.SSLError: it failed.
         """
+        self._follow(records)
         self._incoming.write(records)
         try:
             self._object.do_handshake()
         except ssl.SSLWantReadError:
             return False
-        self.torn = self._incoming.pending > 0
         return True
 
     def outgoing(self) -> bytes:
@@ -64,6 +65,8 @@ class Channel:
         Raises:
             ssl.SSLError: somebody has changed them, or they are no TLS.
         """
+        if self.midway or len(records) != _HEADER + int.from_bytes(records[3:_HEADER]):
+            self._follow(records)
         incoming, read = self._incoming, self._object.read
         incoming.write(records)
         pieces: list[bytes] = []
@@ -74,16 +77,19 @@ class Channel:
                 self.ended = not piece
                 # Asking once more would tell by an exception that nothing is there, at a tenth of the call's price.
                 if not incoming.pending and not self._object.pending():
-                    self.torn = False
                     break
         except ssl.SSLWantReadError:
-            self.torn = self.torn or not _whole(records)
+            pass
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-
-def _whole(records: bytes) -> bool:
-    """Whether these bytes, which begin with a record, end with one."""
-    at = 0
-    while at + _HEADER <= len(records):
-        at += _HEADER + int.from_bytes(records[at + 3 : at + 5])
-    return at == len(records)
+    def _follow(self, records: bytes) -> None:
+        """Note where the last record ends; OpenSSL does not tell what it keeps of one that is not whole."""
+        at, size = self._left, len(records)
+        if at <= size and self._begun:
+            records, self._begun = self._begun + records, b""
+            size = len(records)
+        while at + _HEADER <= size:
+            at += _HEADER + int.from_bytes(records[at + 3 : at + _HEADER])
+        self._left = max(at - size, 0)
+        self._begun = records[at:]
+        self.midway = at != size

@@ -60,7 +60,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def fit(self) -> bool:
-        """Whether it is alive, and nothing is on its way that would end it."""
+        """Whether it is alive, and nothing waits that would end it."""
         return self.alive and self._wire.quiet()
 
     def abort(self) -> None:
@@ -84,8 +84,11 @@ class Connection(asyncio.Protocol):
         if turn.over or turn.parser.head is not None:
             return
         turn.wrote(len(data), last=last)
-        self._wire.write(data)
-        self._note_sent(turn)
+        if self._wire.write(data):
+            self._note_sent(turn)
+        else:
+            self.abort()  # before it is asked how much was sent
+            self._break_off("the TLS connection was broken before the call was sent whole")
 
     async def drained(self) -> None:
         """Wait until the socket takes more, or the connection is lost."""
@@ -115,7 +118,7 @@ class Connection(asyncio.Protocol):
     def _finish(self, turn: Turn) -> None:
         """End a turn whose answer is complete."""
         self._note_progress(turn)
-        self._end(turn, reusable=turn.clean and self.alive and not self._wire.farewell)
+        self._end(turn, reusable=turn.clean and self.alive and self._wire.settled)
 
     def _end(self, turn: Turn, *, reusable: bool) -> None:
         turn.over = True
@@ -203,12 +206,9 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> None:
         """End an answer that only this ends; any other is cut."""
         turn = self._turn
-        if turn is None:
-            self.abort()
-            return
-        if self._wire.honest_end:
+        if turn is not None and self._wire.honest_end:
             turn.parser.feed_eof()
-        if turn.parser.complete:
+        if turn is not None and turn.parser.complete:
             self._finish(turn)
         else:
             self._break_off("the origin ended the connection before the answer was complete")

@@ -6,6 +6,7 @@ Pure. It must never accept what llhttp would refuse, or read it otherwise; whate
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 from typing import Final
 
 from proxy.upstream.framing import FRAMING_FIELDS, Head, field_value, framing_by, is_token
@@ -15,6 +16,8 @@ Field = tuple[bytes, bytes]
 
 # RFC 9112 section 4; interim answers, and versions that end the connection, are unusual.
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.1 ([2-9][0-9]{2}) ([\t\x20-\x7e\x80-\xff]{0,64})").fullmatch
+# Heads that begin otherwise are not remembered: an origin may put into its words whatever it was sent.
+_USUAL: Final = frozenset(b"HTTP/1.1 %d %b" % (status, status.phrase.encode("ascii")) for status in HTTPStatus)
 _UNUSUAL: Final = frozenset((b"transfer-encoding", b"upgrade", b"trailer"))
 
 _known: dict[bytes, tuple[Field, bool]] = {}
@@ -32,7 +35,8 @@ def plain_head(method: bytes, head: bytes, most_fields: int) -> Head | None:
     Raises:
         MalformedAnswerError: it cannot be told where the answer ends.
     """
-    return _known_heads.get((method, head)) or _read_head(method, head, most_fields)
+    known = _known_heads.get((method, head))
+    return known if known is not None and len(known.headers) <= most_fields else _read_head(method, head, most_fields)
 
 
 def _read_head(method: bytes, head: bytes, most_fields: int) -> Head | None:
@@ -55,6 +59,7 @@ def _read_head(method: bytes, head: bytes, most_fields: int) -> Head | None:
         if frames:
             judged.append(field)
     status = int(begun[1])
+    comes_again = comes_again and lines[0] in _USUAL
     read = Head(status, begun[2], fields, framing_by(method, status, "1.1", tuple(judged)), comes_again)
     return keep(_known_heads, (method, head), read) if comes_again else read
 

@@ -19,7 +19,7 @@ class Slots:
 
     @property
     def free(self) -> bool:
-        """Whether `take` would succeed; nobody who still waits is passed over, since `give_back` serves them first."""
+        """Whether `take` would succeed; never while somebody waits who has not given up."""
         return self._free > 0
 
     def take(self) -> bool:

@@ -51,13 +51,28 @@ class Wire:
         """Whether an end of the connection is the origin's word; under TLS whoever is on the way can end TCP."""
         return self._channel is None or self._channel.ended
 
-    def quiet(self) -> bool:
-        """Whether nothing is on its way: the kernel has no end and no bytes, and TLS no part of a record."""
-        return not self._poll.poll(0) and (self._channel is None or not self._channel.torn)
+    @property
+    def settled(self) -> bool:
+        """Whether what came ends with a record, if it is under TLS, and the origin has not said that it sends no more.
 
-    def write(self, data: bytes) -> None:
-        """Hand bytes to the socket."""
-        self.transport.write(data if self._channel is None else self._channel.seal(data))
+        What comes behind a part of a record would else be taken for the answer to the next call.
+        """
+        channel = self._channel
+        return channel is None or not (channel.midway or channel.ended)
+
+    def quiet(self) -> bool:
+        """Whether nothing waits, here or in the kernel, that the event loop has yet to see: no end, and no bytes."""
+        return self.settled and not self._poll.poll(0)
+
+    def write(self, data: bytes) -> bool:
+        """Hand bytes to the socket; return whether TLS could carry them."""
+        if self._channel is not None:
+            try:
+                data = self._channel.seal(data)
+            except ssl.SSLError:
+                return False
+        self.transport.write(data)
+        return True
 
     def read(self, data: bytes) -> bytes:
         """Return what the origin sent in the bytes that the socket gave.

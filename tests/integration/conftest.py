@@ -26,7 +26,7 @@ ON_BOTH = ("test_relay", "test_relay_gone_callers", "test_relay_large", "test_re
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     name = item.path.stem
-    if name.startswith("test_relay") and name not in ON_ASYNCIO:
+    if name.startswith(("test_relay", "test_express")) and name not in ON_ASYNCIO:
         both = {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
         return both if name in ON_BOTH else {"uvloop": uvloop.new_event_loop}
     return {"asyncio": asyncio.new_event_loop}

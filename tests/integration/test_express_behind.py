@@ -1,0 +1,160 @@
+"""What a caller sends while its call is under way express is kept, in order, and never more than must be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from proxy.upstream.model import Exchange
+from tests.fakes import settle
+from tests.origins import calling, until
+from tests.rides import HELLO, LAST, ORDER, PAY, READ, Holding, ask, at_rest, in_front_of
+
+if TYPE_CHECKING:
+    from tests.integration.test_upstream_harness import Wire
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"
+MIB = 1024 * 1024
+
+
+@pytest.mark.parametrize("cut", [1, 30, len(LAST) - 1, len(LAST)])
+@pytest.mark.parametrize("first", [HELLO, CHUNKED], ids=["express", "handed over"])
+async def test_the_next_request_is_answered_after_it(first: bytes, cut: int) -> None:
+    held = Holding(first)
+    async with in_front_of(held) as (there, relay, rides, caller):
+        await caller.send(ask("GET", READ, "X-Request-Id: the-first"))
+        await held.begun.wait()
+        await caller.send(LAST[:cut])
+        await settle()
+        assert there.calls.count(b"GET ") == 1
+        held.go.set()
+        await until(lambda: relay.calls)
+        await caller.send(LAST[cut:])
+        answers = (await caller.rest()).raw
+        assert answers.count(b"HTTP/1.1 200 OK") == 2
+        assert answers.index(b"X-Request-Id: the-first") < answers.index(b"X-Request-Id: the-last")
+        assert [line["request_id"] for line in relay.calls] == ["the-first", "the-last"]
+        assert len(rides.taken) == (2 if cut == len(LAST) else 1)
+        assert there.calls.count(b"GET ") == 2
+
+
+async def test_of_much_data_no_more_is_read_and_none_is_lost() -> None:
+    held = Holding()
+    many = 20
+    async with in_front_of(held) as (there, relay, rides, caller):
+        await caller.send(ask("GET", READ))
+        await held.begun.wait()
+        body = b'{"externalId": "order-1", "comment": "' + b"x" * 300_000 + b'"}'
+        caller.writer.write(ask("POST", PAY, body=body) * many)  # far beyond what the kernel takes
+        connection = rides.taken[0].connection
+        await until(lambda: connection.transport is not None and not connection.transport.is_reading())
+        await settle()
+        assert 64 * 1024 < len(connection._behind) < MIB
+        held.go.set()
+        answers = [await caller.one() for _ in range(many + 1)]
+        assert [answer.body for answer in answers] == [b"hello"] * (many + 1)
+        assert there.calls.count(body) == many
+        await until(lambda: at_rest(relay))
+        assert len(relay.calls) == many + 1
+
+
+async def test_garbage_behind_it_is_refused_after_its_answer_and_carried_nowhere() -> None:
+    held = Holding()
+    async with in_front_of(held) as (there, _relay, rides, caller):
+        await caller.send(ask("POST", PAY, body=ORDER))
+        await held.begun.wait()
+        await caller.send(b"\x00\x01\x02\r\n\r\n")
+        await settle()
+        held.go.set()
+        assert (await caller.one()).status == 200
+        refused = await caller.rest()
+        assert (refused.status, refused.problem["code"]) == (400, "bad_request")
+        assert (len(rides.taken), there.calls.count(b"HTTP/1.1\r\n")) == (1, 1)
+
+
+async def test_what_comes_behind_a_last_request_is_no_request() -> None:
+    held = Holding()
+    async with in_front_of(held) as (there, relay, _rides, caller):
+        await caller.send(LAST)
+        await held.begun.wait()
+        await caller.send(ask("POST", PAY, body=ORDER))
+        await settle()
+        held.go.set()
+        assert (await caller.rest()).raw.count(b"HTTP/1.1 ") <= 1  # a reset may overtake it
+        await until(lambda: relay.calls)
+        assert b"POST" not in there.calls
+        assert len(relay.calls) == 1
+
+
+async def test_an_ordinary_request_behind_one_that_is_handled_waits_for_its_answer() -> None:
+    held = Holding()
+    async with in_front_of(held) as (there, relay, rides, caller):
+        pool = relay.sidecar.pool
+        two = [await pool._take(Exchange(0.0), effects=True) for _ in range(2)]
+        for connection in two:
+            connection.free, connection.idle_since = True, pool._now()
+            pool.unboard(connection)
+        await caller.send(ask("OPTIONS", READ, "X-Request-Id: the-first"))
+        await held.begun.wait()
+        await caller.send(LAST)
+        await settle()
+        assert pool.stats().idle == 1  # which would carry it
+        assert b"GET " not in there.calls
+        held.go.set()
+        answers = (await caller.rest()).raw
+        assert 0 < answers.index(b"X-Request-Id: the-first") < answers.index(b"X-Request-Id: the-last")
+        assert rides.taken == []
+
+
+async def test_other_callers_are_served_meanwhile() -> None:
+    held = Holding()
+    async with in_front_of(held) as (_, relay, rides, caller):
+        await caller.send(ask("GET", READ))
+        await held.begun.wait()
+        async with calling(relay) as other:
+            await other.send(ask("GET", READ))
+            await settle()
+            held.go.set()
+            assert (await other.one()).status == 200
+        assert (await caller.one()).status == 200
+        assert len(rides.taken) == 1
+
+
+async def test_its_connection_takes_ordinary_calls_again_after_one_that_was_handled() -> None:
+    """Where the stream of requests stands is known after a request that came whole, and after a body in pieces."""
+    held = Holding()
+    held.go.set()
+    async with in_front_of(held) as (_, relay, rides, caller):
+        payout = ask("POST", PAY, body=ORDER)
+        for segments in ((ask("GET", READ, "Expect: 100-continue"),), (payout[:-3], payout[-3:]), (payout,)):
+            for segment in segments:
+                await caller.send(segment)
+                await settle()
+            await until(lambda: at_rest(relay))
+        await until(lambda: len(relay.calls) == 3)
+        assert len(rides.taken) == 1
+
+
+async def test_a_caller_that_reads_nothing_gets_its_calls_handed_over_and_then_all_of_its_answers() -> None:
+    answer = HELLO.replace(b": 5", b": 60000")[:-5] + b"x" * 60_000
+
+    async def script(wire: Wire) -> None:
+        while True:
+            await wire.request()
+            await wire.send(answer)
+
+    async with in_front_of(script) as (_, relay, rides, caller):
+        caller.writer.transport.pause_reading()  # type: ignore[attr-defined]  # asyncio types it as write-only
+        sent = 0
+        while not rides.handed_over:
+            await caller.send(ask("GET", READ))
+            sent += 1
+            assert sent < 1000
+            await until(lambda count=sent: len(relay.calls) == count or rides.handed_over)  # type: ignore[misc]  # bound at once
+        connection = rides.taken[0].connection
+        assert connection.unsent < 2 * len(answer)
+        caller.writer.transport.resume_reading()  # type: ignore[attr-defined]  # as above
+        assert [len((await caller.one()).body) for _ in range(sent)] == [60_000] * sent
+        await until(lambda: at_rest(relay))
+        assert {line["outcome"] for line in relay.calls} == {"answered"}

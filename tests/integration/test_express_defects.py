@@ -1,0 +1,102 @@
+"""A defect of ours on the express way costs its caller nothing, and leaves nothing behind but a line without text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from proxy.relay import ride as riding_module
+from proxy.upstream.connection import Connection
+from tests.fakes import settle
+from tests.origins import greeting, until
+from tests.rides import ORDER, PAY, READ, Holding, ask, at_rest, express_of, in_front_of
+
+if TYPE_CHECKING:
+    from tests.sidecars import Running
+
+CANARY = "canary-8d1e"
+
+
+def fails(*_: object, **__: object) -> Any:
+    raise LookupError(CANARY)
+
+
+def failed_once(relay: Running) -> bool:
+    """Whether one defect was logged, by its type and place and not by its text."""
+    (line,) = relay.lines("request.failed")
+    return line["exception"] == "LookupError" and "test_express_defects:" in line["where"]
+
+
+async def test_in_the_judgement_the_handler_carries_the_call() -> None:
+    async with in_front_of(greeting) as (there, relay, rides, caller):
+        express_of(relay)._judged = fails  # type: ignore[method-assign]  # a defect
+        await caller.send(ask("POST", PAY, body=ORDER))
+        assert (await caller.one()).body == b"hello"
+        await until(lambda: at_rest(relay))
+        assert failed_once(relay)
+        assert CANARY not in relay.text_of_log
+        assert (rides.taken, there.calls.count(b"POST ")) == ([], 1)
+        assert relay.sidecar.pool.stats().idle == 1
+
+
+@pytest.mark.parametrize("where", ["_record", "_outgoing"])
+async def test_between_taking_a_connection_and_sending_the_handler_carries_the_call(where: str) -> None:
+    async with in_front_of(greeting) as (there, relay, rides, caller):
+        setattr(express_of(relay), where, fails)
+        await caller.send(ask("POST", PAY, body=ORDER))
+        assert (await caller.one()).body == b"hello"
+        await until(lambda: at_rest(relay))
+        assert failed_once(relay)
+        assert CANARY not in relay.text_of_log
+        assert (rides.taken, there.calls.count(b"POST ")) == ([], 1)
+        assert relay.sidecar.pool.stats().idle == 1
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_in_judging_the_answer_the_handler_passes_it_on(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    async with in_front_of(greeting) as (there, relay, rides, caller):
+        monkeypatch.setattr(riding_module, "answer_head", fails)
+        await caller.send(ask(method, READ if method == "GET" else PAY, body=None if method == "GET" else ORDER))
+        assert (await caller.one()).body == b"hello"
+        await until(lambda: at_rest(relay))
+        assert failed_once(relay)
+        assert CANARY not in relay.text_of_log
+        assert len(rides.handed_over) == 1
+        assert there.calls.count(b"HTTP/1.1\r\n") == 1
+        assert relay.sidecar.pool.stats().idle == 1
+
+
+async def test_after_it_the_connection_carries_on() -> None:
+    held = Holding()
+    async with in_front_of(held) as (there, relay, rides, caller):
+        judged = express_of(relay)._judged
+        express_of(relay)._judged = fails  # type: ignore[method-assign]  # a defect
+        held.go.set()
+        await caller.send(ask("GET", READ))
+        assert (await caller.one()).status == 200
+        express_of(relay)._judged = judged  # type: ignore[method-assign]  # mended
+        await settle()
+        await caller.send(ask("GET", READ))
+        assert (await caller.one()).status == 200
+        assert (len(rides.taken), there.calls.count(b"GET ")) == (1, 2)
+
+
+async def test_in_writing_nothing_is_said_to_be_unsent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was handed to the connection may have gone out: its outcome is unknown, and it is not sent again."""
+    async with in_front_of(greeting) as (there, relay, rides, caller):
+        write = Connection.write
+
+        def breaks(self: Connection, *args: Any, **options: Any) -> None:
+            write(self, *args, **options)
+            fails()
+
+        monkeypatch.setattr(Connection, "write", breaks)
+        await caller.send(ask("POST", PAY, body=ORDER))
+        answer = await caller.one()
+        assert (answer.status, answer.problem["outcome"]) == (502, "unknown")
+        await until(lambda: at_rest(relay))
+        assert failed_once(relay)
+        assert CANARY not in relay.text_of_log
+        assert there.calls.count(b"POST ") == 1
+        assert len(rides.taken) == 1
