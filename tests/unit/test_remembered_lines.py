@@ -98,9 +98,12 @@ def test_no_head_whose_words_an_origin_makes_up_is_remembered(status: bytes) -> 
 def test_a_head_of_harmless_lines_is_remembered_whole() -> None:
     reader = Reader(frozenset(("localhost",)))
     block = b"Host: localhost\r\nAccept: */*"
-    assert reader.read(b"GET /api/" + CANARY + b" HTTP/1.1\r\n" + block + b"\r\n\r\n") is not None
+    for _ in range(2):  # the first time its lines are new
+        assert reader._known_fields == {}
+        assert reader.read(b"GET /api/" + CANARY + b" HTTP/1.1\r\n" + block + b"\r\n\r\n") is not None
     assert set(reader._known_fields) == {block}
     assert not remembers((reader._known, reader._known_fields))
+    answered(b"Server: nginx")
     head = answered(b"Server: nginx")
     assert list(ordinary_answer._known) == [head]
 
@@ -108,7 +111,7 @@ def test_a_head_of_harmless_lines_is_remembered_whole() -> None:
 def test_a_line_that_is_very_long_is_not_remembered_nor_any_head_with_it() -> None:
     reader = Reader(None)
     exact = b"Accept: " + b"x" * (LONGEST - len(b"Accept: "))
-    for line in (exact, exact + b"x", b"Accept: " + b"y" * 7000):
+    for line in (exact, exact + b"x", b"Accept: " + b"y" * 7000) * 2:
         assert reader.read(request(line)) is not None
         answered(b"Server" + line[6:])
     assert set(reader._known) == {exact, b"Accept: */*", b"Host: localhost"}
@@ -128,8 +131,9 @@ def test_what_is_remembered_is_bounded_and_forgotten_at_once_when_it_is_full() -
 def test_many_different_lines_and_heads_take_bounded_room() -> None:
     reader = Reader(None)
     for number in range(MOST * 2 + 10):
-        assert reader.read(request(b"User-Agent: client/%d" % number)) is not None
-        answered(b"Age: %d" % number)
+        for _ in range(2):
+            assert reader.read(request(b"User-Agent: client/%d" % number)) is not None
+            answered(b"Age: %d" % number)
         for known in (reader._known, reader._known_fields, heads._known, heads._known_heads, ordinary_answer._known):
             assert 0 < len(known) <= MOST
 
