@@ -25,7 +25,8 @@ def described(contenders: Iterable[str]) -> dict[str, str]:
         "cores": str(os.cpu_count()),
         "memory": f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30:.1f} GiB",
         "kernel": f"{platform.system()} {platform.release()}",
-        "Python": f"{platform.python_version()}, {ssl.OPENSSL_VERSION}",
+        "Python": f"{platform.python_version()}, built {platform.python_build()[1]} by {platform.python_compiler()}",
+        "TLS": ssl.OPENSSL_VERSION,
         "libraries": ", ".join(f"{name} {version(name)}" for name in _LIBRARIES),
         "wrk": WRK.version(),
     }
