@@ -8,7 +8,7 @@ import pytest
 
 from proxy.upstream.model import Exchange
 from tests.fakes import settle
-from tests.origins import calling, until
+from tests.origins import calling, greeting, until
 from tests.rides import HELLO, LAST, ORDER, PAY, READ, Holding, ask, at_rest, in_front_of
 
 if TYPE_CHECKING:
@@ -105,6 +105,18 @@ async def test_an_ordinary_request_behind_one_that_is_handled_waits_for_its_answ
         answers = (await caller.rest()).raw
         assert 0 < answers.index(b"X-Request-Id: the-first") < answers.index(b"X-Request-Id: the-last")
         assert rides.taken == []
+
+
+async def test_what_stands_inside_of_a_head_that_has_begun_is_no_request() -> None:
+    async with in_front_of(greeting) as (there, relay, rides, caller):
+        await caller.send(b"GET /api/resources/banks HTTP/1.1\r\nX-Note: ")
+        await settle()
+        await caller.send(ask("POST", PAY, body=ORDER))
+        assert (await caller.one()).status == 200
+        assert rides.taken == []
+        assert there.calls.startswith(b"GET ")
+        assert b"\r\nX-Note: POST /api/payout HTTP/1.1\r\n" in there.calls
+        await until(lambda: at_rest(relay))
 
 
 async def test_other_callers_are_served_meanwhile() -> None:
