@@ -39,6 +39,50 @@ async def test_the_next_request_is_answered_after_it(first: bytes, cut: int) -> 
         assert there.calls.count(b"GET ") == 2
 
 
+async def test_what_came_behind_is_carried_once() -> None:
+    held = Holding()
+    async with in_front_of(held) as (there, relay, rides, caller):
+        await caller.send(ask("POST", PAY, body=ORDER))
+        await held.begun.wait()
+        await caller.send(ask("POST", PAY, body=ORDER))
+        await settle()
+        held.go.set()
+        assert [(await caller.one()).status for _ in range(2)] == [200, 200]
+        await caller.send(LAST)
+        assert (await caller.rest()).raw.count(b"HTTP/1.1 ") == 1
+        assert (there.calls.count(b"POST "), len(relay.calls), len(rides.taken)) == (2, 3, 3)
+
+
+async def test_after_one_long_request_behind_it_more_are_read() -> None:
+    held = Holding()
+    async with in_front_of(held) as (_, relay, rides, caller):
+        await caller.send(ask("POST", PAY, body=ORDER))
+        await held.begun.wait()
+        caller.writer.write(ask("POST", PAY, body=b" " * 66_000))
+        connection = rides.taken[0].connection
+        await until(lambda: connection.transport is not None and not connection.transport.is_reading())
+        held.go.set()
+        assert [(await caller.one()).status for _ in range(2)] == [200, 200]
+        await caller.send(LAST)
+        assert (await caller.rest()).status == 200
+        assert len(relay.calls) == 3
+
+
+async def test_of_many_requests_behind_it_none_is_lost() -> None:
+    held = Holding()
+    many = 2000
+    async with in_front_of(held) as (there, relay, rides, caller):
+        await caller.send(ask("GET", READ))
+        await held.begun.wait()
+        caller.writer.write(ask("GET", READ) * many)
+        connection = rides.taken[0].connection
+        await until(lambda: connection.transport is not None and not connection.transport.is_reading())
+        held.go.set()
+        for _ in range(many + 1):
+            assert (await caller.one()).body == b"hello"
+        assert there.calls.count(b"GET ") == len(relay.calls) == many + 1
+
+
 async def test_of_much_data_no_more_is_read_and_none_is_lost() -> None:
     held = Holding()
     many = 20
