@@ -8,7 +8,7 @@ import pytest
 
 from proxy.upstream.model import Exchange
 from tests.fakes import settle
-from tests.origins import calling, until
+from tests.origins import calling, greeting, until
 from tests.rides import HELLO, LAST, ORDER, PAY, READ, Holding, ask, at_rest, in_front_of
 
 if TYPE_CHECKING:
@@ -37,6 +37,50 @@ async def test_the_next_request_is_answered_after_it(first: bytes, cut: int) -> 
         assert [line["request_id"] for line in relay.calls] == ["the-first", "the-last"]
         assert len(rides.taken) == (2 if cut == len(LAST) else 1)
         assert there.calls.count(b"GET ") == 2
+
+
+async def test_what_came_behind_is_carried_once() -> None:
+    held = Holding()
+    async with in_front_of(held) as (there, relay, rides, caller):
+        await caller.send(ask("POST", PAY, body=ORDER))
+        await held.begun.wait()
+        await caller.send(ask("POST", PAY, body=ORDER))
+        await settle()
+        held.go.set()
+        assert [(await caller.one()).status for _ in range(2)] == [200, 200]
+        await caller.send(LAST)
+        assert (await caller.rest()).raw.count(b"HTTP/1.1 ") == 1
+        assert (there.calls.count(b"POST "), len(relay.calls), len(rides.taken)) == (2, 3, 3)
+
+
+async def test_after_one_long_request_behind_it_more_are_read() -> None:
+    held = Holding()
+    async with in_front_of(held) as (_, relay, rides, caller):
+        await caller.send(ask("POST", PAY, body=ORDER))
+        await held.begun.wait()
+        caller.writer.write(ask("POST", PAY, body=b" " * 66_000))
+        connection = rides.taken[0].connection
+        await until(lambda: connection.transport is not None and not connection.transport.is_reading())
+        held.go.set()
+        assert [(await caller.one()).status for _ in range(2)] == [200, 200]
+        await caller.send(LAST)
+        assert (await caller.rest()).status == 200
+        assert len(relay.calls) == 3
+
+
+async def test_of_many_requests_behind_it_none_is_lost() -> None:
+    held = Holding()
+    many = 2000
+    async with in_front_of(held) as (there, relay, rides, caller):
+        await caller.send(ask("GET", READ))
+        await held.begun.wait()
+        caller.writer.write(ask("GET", READ) * many)
+        connection = rides.taken[0].connection
+        await until(lambda: connection.transport is not None and not connection.transport.is_reading())
+        held.go.set()
+        for _ in range(many + 1):
+            assert (await caller.one()).body == b"hello"
+        assert there.calls.count(b"GET ") == len(relay.calls) == many + 1
 
 
 async def test_of_much_data_no_more_is_read_and_none_is_lost() -> None:
@@ -105,6 +149,18 @@ async def test_an_ordinary_request_behind_one_that_is_handled_waits_for_its_answ
         answers = (await caller.rest()).raw
         assert 0 < answers.index(b"X-Request-Id: the-first") < answers.index(b"X-Request-Id: the-last")
         assert rides.taken == []
+
+
+async def test_what_stands_inside_of_a_head_that_has_begun_is_no_request() -> None:
+    async with in_front_of(greeting) as (there, relay, rides, caller):
+        await caller.send(b"GET /api/resources/banks HTTP/1.1\r\nX-Note: ")
+        await settle()
+        await caller.send(ask("POST", PAY, body=ORDER))
+        assert (await caller.one()).status == 200
+        assert rides.taken == []
+        assert there.calls.startswith(b"GET ")
+        assert b"\r\nX-Note: POST /api/payout HTTP/1.1\r\n" in there.calls
+        await until(lambda: at_rest(relay))
 
 
 async def test_other_callers_are_served_meanwhile() -> None:

@@ -78,6 +78,26 @@ async def test_a_payout_for_nobody_that_goes_wrong_is_not_sent_again(
         assert there.calls.count(b"POST ") == 1
 
 
+async def test_an_answer_that_comes_while_the_callers_connection_is_closing_is_an_orphans() -> None:
+    held = Holding()
+    async with in_front_of(held) as (_, relay, rides, caller):
+        await caller.send(ask("POST", PAY, body=ORDER))
+        await held.begun.wait()
+        (ride,) = rides.taken
+        changed, transport = ride._turn.watcher, ride.connection.transport
+        assert changed is not None
+        assert transport is not None
+
+        def closes_first() -> None:
+            transport.abort()
+            changed()
+
+        ride._turn.watcher = closes_first
+        held.go.set()
+        line = await the_line(relay)
+        assert (line["outcome"], line["status"]) == ("orphaned", 200)
+
+
 async def test_a_caller_that_leaves_with_requests_behind_gets_none_of_them_carried() -> None:
     held = Holding()
     async with in_front_of(held) as (there, relay, _rides, caller):

@@ -57,6 +57,9 @@ async def test_a_call_that_takes_longer_is_not_idling() -> None:
                 go.set()
             assert (await caller.one()).status == 200
         assert (len(rides.taken), rides.handed_over) == (2, [])
+        line = relay.calls[-1]
+        assert 200 < line["upstream_ms"] <= line["total_ms"]
+        assert line["own_ms"] < 100
         assert (await caller.rest()).raw == b""
 
 

@@ -131,6 +131,15 @@ def test_once_it_is_unclear_it_stays_so(first: bytes, begun: int, message: Messa
         assert not boundary.between
 
 
+def test_of_two_heads_in_a_segment_the_first_end_tells_nothing_of_the_second() -> None:
+    boundary = Boundary()
+    first = GET + TRICKY % (300, b"")
+    boundary.fed(first, 2, with_length(300))
+    for size in (len(GET) + 300 - len(first), 1):  # what would be owed if the first head were the second's
+        boundary.fed(b"x" * size, 0, None)
+        assert not boundary.between
+
+
 def test_more_than_is_owed_or_a_head_while_it_is_owed_is_unclear() -> None:
     for rest, begun in ((b"123456", 0), (b"12345", 1)):
         boundary = Boundary()
