@@ -48,9 +48,10 @@ class Gate:
         if self.in_flight >= self.limit or (not effects and self._reads >= self._read_limit):
             detail = f"The sidecar relays as many calls at once as PROXY_MAX_IN_FLIGHT ({self.limit}) lets it."
             raise OverloadedError(detail)
+        if not self.in_flight:
+            self.empty.clear()
         self.in_flight += 1
         self._reads += not effects
-        self.empty.clear()
 
     def leave(self, *, effects: bool) -> None:
         """Give the place back."""

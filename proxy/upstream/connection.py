@@ -58,10 +58,9 @@ class Connection(asyncio.Protocol):
         """Whether nothing has ended it, as far as the event loop has seen."""
         return not (self._closed or self._wire.transport.is_closing())
 
-    @property
-    def fit(self) -> bool:
-        """Whether it is alive, and nothing waits that would end it."""
-        return self.alive and self._wire.quiet()
+    def fit(self, *, ask: bool) -> bool:
+        """Whether nothing ends it, nor waits here that nobody asked for; nor in the kernel, if that is asked."""
+        return self.alive and self._wire.settled and not (ask and not self._wire.quiet())
 
     def abort(self) -> None:
         """End the connection at once; what it carries ends with a fault when the loop reports the loss."""

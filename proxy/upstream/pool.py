@@ -15,7 +15,7 @@ from proxy.upstream.connect import Route, connect
 from proxy.upstream.connection import Connection
 from proxy.upstream.model import ConnectError, ConnectResult, Exchange, FaultKind, Progress, Stats, UpstreamFault
 from proxy.upstream.request import Request, converse
-from proxy.upstream.reuse import Fitness, fitness
+from proxy.upstream.reuse import Fitness, fitness, is_hot
 from proxy.upstream.slots import Slots
 
 if TYPE_CHECKING:
@@ -142,10 +142,11 @@ class Pool:
         now = self._now()
         while self._idle:
             connection = self._idle.pop()
-            if not connection.fit:
+            idle = now - connection.idle_since
+            if not connection.fit(ask=not is_hot(idle, effects=effects)):
                 connection.abort()
                 continue
-            match fitness(now - connection.idle_since, effects=effects, limits=self._limits):
+            match fitness(idle, effects=effects, limits=self._limits):
                 case Fitness.RIDE:
                     return connection
                 case Fitness.LEAVE:

@@ -24,7 +24,7 @@ class Slots:
 
     def take(self) -> bool:
         """Take a place at once; return whether there was one."""
-        if not self.free:
+        if self._free <= 0:
             return False
         self._free -= 1
         return True

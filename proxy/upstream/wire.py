@@ -61,8 +61,8 @@ class Wire:
         return channel is None or not (channel.midway or channel.ended)
 
     def quiet(self) -> bool:
-        """Whether nothing waits, here or in the kernel, that the event loop has yet to see: no end, and no bytes."""
-        return self.settled and not self._poll.poll(0)
+        """Whether nothing waits in the kernel that the event loop has yet to see: no end, and no bytes."""
+        return not self._poll.poll(0)
 
     def write(self, data: bytes) -> bool:
         """Hand bytes to the socket; return whether TLS could carry them."""

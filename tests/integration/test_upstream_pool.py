@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.upstream.model import ConnectResult, Limits
+from proxy.upstream.model import ConnectResult, FaultKind, Limits
+from proxy.upstream.reuse import HOT
 from tests.integration.test_upstream_harness import (
     HELLO,
     At,
@@ -17,6 +18,7 @@ from tests.integration.test_upstream_harness import (
     answering,
     call,
     client_tls,
+    fault_of,
     get,
     origin,
     pool_to,
@@ -148,6 +150,30 @@ async def test_an_end_that_the_event_loop_has_not_seen_yet_is_noticed_before_a_b
         assert not answer.exchange.reused
         await whole(answer)
         assert served.requests[0].count(b"POST") == 0
+
+
+@pytest.mark.parametrize(("seconds", "asked"), [(0.0, False), (HOT / 2, False), (HOT * 2, True), (1.0, True)])
+async def test_for_a_read_the_kernel_is_asked_unless_the_connection_was_in_use_just_now(
+    *, seconds: float, asked: bool
+) -> None:
+    async def once(wire: Wire) -> None:
+        await wire.request()
+        await wire.send(HELLO)
+        if len(served.wires) == 1:
+            await asyncio.Event().wait()
+        await answering(wire)
+
+    time = 100.0
+    async with origin(once) as served, pool_to(served.at, now=lambda: time) as pool:
+        await get(pool)
+        time += seconds
+        served.wires[0].writer.get_extra_info("socket").shutdown(socket.SHUT_WR)
+        if asked:
+            assert await get(pool) == b"hello"
+            assert [request.count(b"GET") for request in served.requests] == [1, 1]
+        else:
+            fault = await fault_of(get(pool))
+            assert (fault.kind, fault.reused, fault.answer_begun) == (FaultKind.DISCONNECTED, True, False)
 
 
 @pytest.mark.parametrize(
