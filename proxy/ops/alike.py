@@ -5,7 +5,7 @@ What has to be found out or put together for a call is kept for the next one tha
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from proxy.relay.record import Record
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 Alike = tuple[str, str, str, int, str, str, int, str]
 # Sorts of calls at most. A sidecar sees dozens; an origin that makes up statuses must not fill the memory.
 KEPT: Final = 1024
-_Kept = TypeVar("_Kept")
 
 
 def alike(record: Record) -> Alike:
@@ -28,11 +27,3 @@ def alike(record: Record) -> Alike:
         record.attempts,
         record.policy,
     )
-
-
-def keep(kept: dict[Alike, _Kept], calls: Alike, made: _Kept) -> _Kept:
-    """Keep what was made for calls that are alike, and return it; too much is forgotten first."""
-    if len(kept) >= KEPT:
-        kept.clear()
-    kept[calls] = made
-    return made

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.credentials.watch import Recovered, Reloaded, ReloadFailed
 from proxy.errors import Fault, Outcome
-from proxy.ops.alike import alike, keep
+from proxy.memory import keep
+from proxy.ops.alike import KEPT, alike
 from proxy.ops.call_line import call_line, form
 from proxy.ops.logs import moment
 from proxy.place import where
@@ -52,7 +53,7 @@ class Events:
 
     def _observe_json(self, record: Record, at: float) -> None:
         calls = alike(record)
-        shared = self._forms.get(calls) or keep(self._forms, calls, _form(record))
+        shared = self._forms.get(calls) or keep(self._forms, calls, _form(record), most=KEPT)
         if self._threshold.lets(shared.severity):
             self._log.put(call_line(moment(at), shared, record, self._quoted(record.request_id)))
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from proxy import errors
 from proxy.errors import Outcome, RelayError
-from proxy.ops.alike import alike, keep
+from proxy.memory import keep
+from proxy.ops.alike import KEPT, alike
 from proxy.ops.instruments import Instruments
 from proxy.ops.risks import OPTIONS
 from proxy.ops.tally import Touched
@@ -143,7 +144,7 @@ class Metrics:
     def observe(self, record: Record, at: float) -> None:
         """Count a request that was over `at` seconds since the epoch."""
         calls = alike(record)
-        touched = self._touched.get(calls) or keep(self._touched, calls, self._touch(record))
+        touched = self._touched.get(calls) or keep(self._touched, calls, self._touch(record), most=KEPT)
         for count in touched.counts:
             count.value += 1
         trace_id = record.trace_id

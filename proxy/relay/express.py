@@ -16,7 +16,6 @@ from proxy.relay.ordinary import Reader
 from proxy.relay.policy import Verdict
 from proxy.relay.record import Record
 from proxy.relay.ride import Ride
-from proxy.relay.subject import external_id
 from proxy.relay.target import read_target
 from proxy.relay.trace import RANDOM_BITS, span_of, uuid7
 
@@ -133,9 +132,7 @@ class Express:
             attempts=1,
             generation=token.generation,
         )
-        if means.fingerprint is not None and match.operation.has_effects:
-            subject = external_id(match, request.body)
-            record.subject = "" if subject is None else means.fingerprint(subject)
+        record.subject = means.subject(match, request.body)
         return record
 
     def _outgoing(self, request: Ordinary, record: Record, token: AccessToken) -> bytes:

@@ -24,7 +24,6 @@ from proxy.relay.passage import Passage, own_answer
 from proxy.relay.record import METHODS, OTHER_METHOD, Record
 from proxy.relay.reply import Reply
 from proxy.relay.sender import unknown
-from proxy.relay.subject import external_id
 from proxy.relay.target import read_target
 from proxy.relay.trace import request_id, trace_id
 from proxy.upstream.model import UpstreamFault
@@ -168,7 +167,8 @@ class Relay:
             token = await self._means.sender.token(passage)
         if decision.by_id_only:
             check_release(decision, arrival=passage.arrival, content=passage.content)
-        self._identify(passage)
+        if passage.match is not None:
+            passage.record.subject = self._means.subject(passage.match, passage.content)
         await self._exchange(passage, token)
 
     async def _rest(self, passage: Passage, ride: Ride) -> None:
@@ -189,14 +189,6 @@ class Relay:
             raise unknown(fault) from fault
         finally:
             passage.spent(answer.exchange)
-
-    def _identify(self, passage: Passage) -> None:
-        fingerprint = self._means.fingerprint
-        if fingerprint is None or passage.match is None or not passage.effects:
-            return
-        subject = external_id(passage.match, passage.content)
-        if subject is not None:
-            passage.record.subject = fingerprint(subject)
 
     async def _pass_on(self, passage: Passage, answer: Answer, pieces: list[bytes]) -> None:
         reply, record = passage.reply, passage.record

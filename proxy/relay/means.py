@@ -5,14 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from proxy.relay.subject import external_id
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from proxy.config import Settings
     from proxy.relay.authority import Authority
     from proxy.relay.gate import Gate
+    from proxy.relay.operations import Match
     from proxy.relay.record import Record
     from proxy.relay.sender import Sender
+    from proxy.upstream.model import Body
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +48,10 @@ class Means:
     failed: Callable[[BaseException], None]
     fingerprint: Callable[[str], str] | None = None
     traced: bool = False
+
+    def subject(self, match: Match, body: Body) -> str:
+        """Return the keyed hash of what a call with effects is about; empty when nobody asked, or nothing is known."""
+        if self.fingerprint is None or not match.operation.has_effects:
+            return ""
+        found = external_id(match, body)
+        return "" if found is None else self.fingerprint(found)

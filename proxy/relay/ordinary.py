@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from proxy.errors import RelayError
+from proxy.memory import keep
 from proxy.relay.admission import check_host
 from proxy.relay.callers import KEY_HEADER
 from proxy.relay.headers import crosses
 from proxy.relay.trace import is_request_id
-from proxy.upstream.lines import is_harmless, keep
+from proxy.upstream.lines import MOST, is_harmless
 
 if TYPE_CHECKING:
     Field = tuple[bytes, bytes]
@@ -141,7 +142,7 @@ class Reader:
             return None
         sent.append(b"")
         fields = _LINE_END.join(sent), told, told.get(_CONNECTION, b"").lower() == _CLOSE
-        return keep(self._known_fields, block, fields) if comes_again else fields
+        return keep(self._known_fields, block, fields, most=MOST) if comes_again else fields
 
     def _may_enter(self, told: Mapping[bytes, bytes]) -> bool:
         return self._required is None or told.get(self._required[0]) == self._required[1]
@@ -159,7 +160,7 @@ class Reader:
         if unusual or not self._is_plain(folded, value):
             return None
         line = folded, name + b": " + value if fate else None, value if folded in _ONCE else None
-        return keep(self._known, text, line) if is_harmless(folded, text) else line
+        return keep(self._known, text, line, most=MOST) if is_harmless(folded, text) else line
 
     def _is_plain(self, name: bytes, value: bytes) -> bool:
         """Whether a field that decides something says the usual."""

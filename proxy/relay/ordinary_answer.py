@@ -8,9 +8,10 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
+from proxy.memory import keep
 from proxy.relay.headers import VIA, answer_crosses
 from proxy.upstream.framing import Ending
-from proxy.upstream.lines import keep
+from proxy.upstream.lines import MOST
 
 if TYPE_CHECKING:
     from proxy.upstream.framing import Head
@@ -61,4 +62,4 @@ def _read(head: Head, secret: bytes | None) -> tuple[bytes, bool] | None:
             return None
     lines.append(b"")
     read = b"\r\n".join(lines), theirs
-    return keep(_known, head, read) if head.comes_again else read
+    return keep(_known, head, read, most=MOST) if head.comes_again else read

@@ -6,11 +6,7 @@ a credential or name a payment.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import Final, TypeVar
-
-Lines = TypeVar("Lines", bound=Hashable)
-Meaning = TypeVar("Meaning")
+from typing import Final
 
 # Names in lower case.
 HARMLESS: Final = frozenset(
@@ -32,11 +28,3 @@ MOST: Final = 512  # lines, or heads: many times what one origin and the clients
 def is_harmless(name: bytes, line: bytes) -> bool:
     """Whether a line may be remembered; the name is its field's, in lower case."""
     return name in HARMLESS and len(line) <= LONGEST
-
-
-def keep(known: dict[Lines, Meaning], lines: Lines, meaning: Meaning) -> Meaning:
-    """Remember the meaning of lines that are harmless, each of them, and return it; what is full is emptied first."""
-    if len(known) >= MOST:
-        known.clear()
-    known[lines] = meaning
-    return meaning

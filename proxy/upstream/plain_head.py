@@ -9,8 +9,9 @@ import re
 from http import HTTPStatus
 from typing import Final
 
+from proxy.memory import keep
 from proxy.upstream.framing import FRAMING_FIELDS, Head, field_value, framing_by, is_token
-from proxy.upstream.lines import is_harmless, keep
+from proxy.upstream.lines import MOST, is_harmless
 
 Field = tuple[bytes, bytes]
 
@@ -61,7 +62,7 @@ def _read_head(method: bytes, head: bytes, most_fields: int) -> Head | None:
     status = int(begun[1])
     comes_again = comes_again and lines[0] in _USUAL
     read = Head(status, begun[2], fields, framing_by(method, status, "1.1", tuple(judged)), comes_again)
-    return keep(_known_heads, (method, head), read) if comes_again else read
+    return keep(_known_heads, (method, head), read, most=MOST) if comes_again else read
 
 
 def _read_line(line: bytes) -> tuple[Field, bool] | None:
@@ -71,4 +72,4 @@ def _read_line(line: bytes) -> tuple[Field, bool] | None:
     if not colon or not is_token(name) or not field_value(value) or folded in _UNUSUAL:
         return None
     meaning = (name, value.strip(b" \t")), folded in FRAMING_FIELDS
-    return keep(_known, line, meaning) if is_harmless(folded, line) else meaning
+    return keep(_known, line, meaning, most=MOST) if is_harmless(folded, line) else meaning

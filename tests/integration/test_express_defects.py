@@ -28,20 +28,8 @@ def failed_once(relay: Running) -> bool:
     return line["exception"] == "LookupError" and "test_express_defects:" in line["where"]
 
 
-async def test_in_the_judgement_the_handler_carries_the_call() -> None:
-    async with in_front_of(greeting) as (there, relay, rides, caller):
-        express_of(relay)._judged = fails  # type: ignore[method-assign]  # a defect
-        await caller.send(ask("POST", PAY, body=ORDER))
-        assert (await caller.one()).body == b"hello"
-        await until(lambda: at_rest(relay))
-        assert failed_once(relay)
-        assert CANARY not in relay.text_of_log
-        assert (rides.taken, there.calls.count(b"POST ")) == ([], 1)
-        assert relay.sidecar.pool.stats().idle == 1
-
-
-@pytest.mark.parametrize("where", ["_record", "_outgoing"])
-async def test_between_taking_a_connection_and_sending_the_handler_carries_the_call(where: str) -> None:
+@pytest.mark.parametrize("where", ["_judged", "_record", "_outgoing"])
+async def test_before_a_byte_was_sent_the_handler_carries_the_call(where: str) -> None:
     async with in_front_of(greeting) as (there, relay, rides, caller):
         setattr(express_of(relay), where, fails)
         await caller.send(ask("POST", PAY, body=ORDER))

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from proxy.memory import keep
 from proxy.relay import ordinary_answer
 from proxy.relay.ordinary import Reader
 from proxy.relay.ordinary_answer import answer_head
 from proxy.upstream import plain_head as heads
-from proxy.upstream.lines import HARMLESS, LONGEST, MOST, is_harmless, keep
+from proxy.upstream.lines import HARMLESS, LONGEST, MOST, is_harmless
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,7 +123,7 @@ def test_a_line_that_is_very_long_is_not_remembered_nor_any_head_with_it() -> No
 def test_what_is_remembered_is_bounded_and_forgotten_at_once_when_it_is_full() -> None:
     known: dict[int, int] = {}
     for number in range(MOST * 3 + 1):
-        assert keep(known, number, -number) == -number
+        assert keep(known, number, -number, most=MOST) == -number
         assert len(known) <= MOST
         assert known[number] == -number
     assert len(known) == 1
