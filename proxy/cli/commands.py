@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import click
 
 from proxy import VERSION
-from proxy.cli import kinds, orders
+from proxy.cli import admin_commands, kinds
 from proxy.cli.exits import Exit
 from proxy.cli.operations import operations
-from proxy.cli.outcome import admin, failed, told
 from proxy.cli.policy import policy
+from proxy.cli.result import admin, failed, told
 from proxy.cli.status import status
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def commands() -> None:
     """
 
 
-for command in (status, *orders.COMMANDS, operations, policy):
+for command in (status, *admin_commands.COMMANDS, operations, policy):
     commands.add_command(command)
 
 
@@ -184,7 +184,7 @@ def healthcheck() -> Exit:
 
     The address is PROXY_ADMIN_LISTEN, as for `serve`.
     """
-    from proxy.cli.probe import readiness  # noqa: PLC0415 - http.client
+    from proxy.cli.readiness import readiness  # noqa: PLC0415 - http.client
 
     return told(readiness(admin()))
 
@@ -193,7 +193,7 @@ def healthcheck() -> Exit:
 @click.option("--timeout", type=kinds.duration, default="30s", show_default=True, help="How long to wait at most.")
 def wait(timeout: float) -> Exit:
     """Wait until the sidecar of this machine is ready; exit code 0 if it became so."""
-    from proxy.cli.probe import wait_until_ready  # noqa: PLC0415 - http.client
+    from proxy.cli.readiness import wait_until_ready  # noqa: PLC0415 - http.client
 
     return told(wait_until_ready(admin(), timeout))
 

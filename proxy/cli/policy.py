@@ -15,7 +15,7 @@ import click
 
 from proxy.cli.exits import Exit
 from proxy.cli.operations import matched, table
-from proxy.cli.outcome import failed
+from proxy.cli.result import failed
 
 if TYPE_CHECKING:
     from proxy.relay.explanation import Explanation

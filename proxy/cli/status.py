@@ -1,21 +1,23 @@
-"""What does the running sidecar say of itself in a terminal? Its admin listener's status, once or again and again."""
+"""Shows the running sidecar's status in a terminal, once or again and again."""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from proxy.cli.exits import Exit
-from proxy.cli.outcome import admin, failed
+from proxy.cli.result import admin, failed
 
 if TYPE_CHECKING:
     from proxy.config import Listen
 
 AGAIN_SECONDS: Final = 2.0  # between two looks of --watch
+ANSWER_SECONDS: Final = 2.0  # the listener answers from memory
+MOST_STATUS: Final = 4 * 1024 * 1024  # bytes; a status has some ten thousand
 
 
 @click.command(short_help="Show how the running sidecar is.")
@@ -40,13 +42,31 @@ def status(*, watch: bool, as_json: bool) -> Exit:
 
 
 def _show(where: Listen, *, as_json: bool) -> Exit:
-    from proxy.cli.asking import NoStatusError, fetched  # noqa: PLC0415 - http.client
+    from proxy.cli.admin_client import NoAnswerError  # noqa: PLC0415 - http.client
     from proxy.cli.overview import overview  # noqa: PLC0415 - as above
 
     try:
-        view = fetched(where)
-    except NoStatusError as error:
+        view = _view(where)
+    except NoAnswerError as error:
         return failed(str(error))
     for line in [json.dumps(view)] if as_json else overview(view, sys.stdout.encoding):
         click.echo(line)
     return Exit.FINE if view["ready"] else Exit.FAILED
+
+
+def _view(where: Listen) -> dict[str, Any]:
+    """Return the status as the admin listener's JSON gives it; raises NoAnswerError."""
+    from proxy.cli.admin_client import NoAnswerError, ask  # noqa: PLC0415 - http.client
+
+    json_only = {"Accept": "application/json"}
+    answer = ask(where, "GET", "/status", seconds=ANSWER_SECONDS, most=MOST_STATUS, headers=json_only)
+    try:
+        view = json.loads(answer.body) if answer.ok else None
+    except ValueError:
+        view = None
+    if not isinstance(view, dict) or "environment" not in view:
+        message = (
+            f"what answers at {where} is no sidecar's admin listener, or refuses this host: see PROXY_ADMIN_LISTEN"
+        )
+        raise NoAnswerError(message)
+    return view

@@ -154,9 +154,24 @@ async def test_a_shell_locks_unlocks_and_reloads_with_the_admin_key(
     assert (reloaded.code, reloaded.out.count("read anew")) == (0, 4)
 
 
+async def test_a_shell_makes_it_unready_and_ends_it(
+    localpayment: Simulator, unused_tcp_port_factory: Callable[[], int]
+) -> None:
+    settings = served_by(localpayment, unused_tcp_port_factory())
+    async with running("serve", settings=settings) as process:
+        assert (await ran("wait", settings=settings)).code == 0
+        drained = await ran("drain", settings=settings)
+        unready = await ran("healthcheck", settings=settings)
+        ended = await ran("quit", settings=settings)
+        code = (await process.finished()).code
+    assert (drained.code, drained.out) == (0, "unready from now on\n")
+    assert (unready.code, "draining" in unready.err) == (1, True)
+    assert (ended.code, ended.out, code) == (0, "shutting down\n", 0)
+
+
 async def test_orders_to_nobody_say_so(unused_tcp_port: int) -> None:
     settings = {"PROXY_ADMIN_LISTEN": f"127.0.0.1:{unused_tcp_port}"}
-    commands = [ran(name, settings=settings) for name in ("lock", "unlock", "reload")]
+    commands = [ran(name, settings=settings) for name in ("lock", "unlock", "reload", "drain", "quit")]
     for finished in await asyncio.gather(*commands):
         assert finished.code == 1
         assert "is `serve` running there?" in finished.err

@@ -1,4 +1,4 @@
-"""How does a command end? What it has to say, and the exit code that goes with it."""
+"""Ends a command: says what there is to say, and returns the exit code that goes with it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def admin() -> Listen:
     """Find the admin listener of this machine's sidecar, or end the command saying why not."""
-    from proxy.cli.probe import AddressError, admin_address  # noqa: PLC0415 - http.client
+    from proxy.cli.admin_client import AddressError, admin_address  # noqa: PLC0415 - http.client
 
     try:
         return admin_address(os.environ)

@@ -1,0 +1,170 @@
+"""Talks to the admin listener of this machine's sidecar: one request, one bounded answer, every failure in words.
+
+It runs every few seconds as a container's health check, so it imports neither aiohttp nor the settings' machinery, and
+reads no setting but the address.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import socket
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from proxy.config import TcpAddress, UnixAddress, parsing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from proxy.config import Listen
+
+VARIABLE: Final = "PROXY_ADMIN_LISTEN"
+DEFAULT: Final = "127.0.0.1:8081"  # DESIGN section 4
+KEY_FILE: Final = "PROXY_ADMIN_KEY_FILE"
+
+
+class AddressError(ValueError):
+    """The admin listener's address cannot be known; the text says what to do."""
+
+
+class UnreadableKeyError(Exception):
+    """The admin key cannot be read; the text says what to do."""
+
+
+class NoAnswerError(Exception):
+    """The admin listener gave no answer; the text says why, and what to do."""
+
+
+class AnswerTimeoutError(NoAnswerError):
+    """The admin listener took the request, perhaps, and gave no answer in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdminAnswer:
+    """What the admin listener answered: an HTTP status, and the beginning of the body."""
+
+    status: int
+    body: bytes
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is 2xx or 3xx (RFC 9110 section 15)."""
+        return self.status < http.client.BAD_REQUEST
+
+
+def admin_address(environ: Mapping[str, str]) -> Listen:
+    """Find the address where `serve` finds it: the environment, else the configuration file, else the default.
+
+    Raises:
+        AddressError: it cannot be read.
+    """
+    text = environ.get(VARIABLE) or _from_file(environ.get("PROXY_CONFIG_FILE")) or DEFAULT
+    try:
+        listen = parsing.listen(text)
+    except ValueError as error:
+        message = f"{VARIABLE}: {error}"
+        raise AddressError(message) from None
+    if isinstance(listen, UnixAddress):
+        return listen
+    if listen.port == 0:
+        message = f"{VARIABLE} leaves the port to the kernel, so no other process knows it: name a port"
+        raise AddressError(message)
+    return TcpAddress(_reachable(listen.host), listen.port)
+
+
+def admin_key(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the header that carries the admin key; empty when PROXY_ADMIN_KEY_FILE names none.
+
+    Raises:
+        UnreadableKeyError: the file cannot be read.
+    """
+    path = environ.get(KEY_FILE)
+    if not path:
+        return {}
+    try:
+        return {"Authorization": f"Bearer {Path(path).read_text('utf-8').strip()}"}
+    except (OSError, ValueError) as error:
+        message = f"{KEY_FILE}={path}: cannot be read; run this as a user who may, or as the sidecar's own"
+        raise UnreadableKeyError(message) from error
+
+
+def ask(  # noqa: PLR0913 - a request and its bounds, each named at the call
+    admin: Listen,
+    method: str,
+    path: str,
+    *,
+    seconds: float,
+    most: int,
+    headers: Mapping[str, str] | None = None,
+) -> AdminAnswer:
+    """Send one request and return its answer.
+
+    Args:
+        admin: where the listener is.
+        method: GET or POST; neither carries a body.
+        path: of the request.
+        seconds: that any single wait may take.
+        most: bytes that are read of the body.
+        headers: besides Host and Connection.
+
+    Raises:
+        AnswerTimeoutError: no answer came in time.
+        NoAnswerError: no connection, or what answers does not speak HTTP.
+    """
+    length = {"Content-Length": "0"} if method == "POST" else {}
+    try:
+        connection = _connection(admin, seconds)
+        try:
+            connection.request(method, path, headers={"Connection": "close", **length, **(headers or {})})
+            answer = connection.getresponse()
+            return AdminAnswer(answer.status, answer.read(most))
+        finally:
+            connection.close()
+    except TimeoutError:
+        message = f"no answer from {admin} within {seconds:g} s"
+        raise AnswerTimeoutError(message) from None
+    except OSError as error:
+        message = f"nothing answers at {admin} ({error.strerror or 'no connection'}); is `serve` running there?"
+        raise NoAnswerError(message) from None
+    except http.client.HTTPException:
+        message = f"what answers at {admin} does not speak HTTP"
+        raise NoAnswerError(message) from None
+
+
+def _from_file(path: str | None) -> str | None:
+    if not path:
+        return None
+    try:
+        found = tomllib.loads(Path(path).read_text("utf-8")).get(VARIABLE.lower())
+    except (OSError, ValueError) as error:
+        message = "PROXY_CONFIG_FILE cannot be read as TOML; `localpayment-proxy check` says more"
+        raise AddressError(message) from error
+    return found if isinstance(found, str) else None
+
+
+def _reachable(host: str) -> str:
+    """Return the address to dial for one that is listened on: a wildcard is reached by its loopback."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if not address.is_unspecified:
+        return host
+    return "127.0.0.1" if isinstance(address, ipaddress.IPv4Address) else "::1"
+
+
+def _connection(admin: Listen, seconds: float) -> http.client.HTTPConnection:
+    if isinstance(admin, TcpAddress):
+        return http.client.HTTPConnection(admin.host, admin.port, timeout=seconds)
+    made = http.client.HTTPConnection("localhost", timeout=seconds)
+    made.sock = socket.socket(socket.AF_UNIX)
+    made.sock.settimeout(seconds)
+    try:
+        made.sock.connect(str(admin.path))
+    except OSError:
+        made.sock.close()
+        raise
+    return made
