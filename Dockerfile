@@ -13,7 +13,7 @@ ARG SET=run
 RUN /opt/build/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/build.txt \
     && /opt/build/bin/pip --python /opt/proxy/bin/python install --quiet --require-hashes --only-binary :all: --no-compile \
         -r requirements/${SET}.txt
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 # The list of contents, from the same hashed requirements, with neither time nor random number in it.
 RUN python3 -m venv /opt/sbom \
     && /opt/sbom/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/sbom.txt \
@@ -34,6 +34,7 @@ ARG REVISION=unknown
 ARG VERSION=unknown
 LABEL org.opencontainers.image.title="localpayment-proxy" \
       org.opencontainers.image.description="A local authenticating reverse proxy for Localpayment" \
+      org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 ARG SOURCE_DATE_EPOCH=0
