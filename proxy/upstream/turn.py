@@ -1,6 +1,6 @@
-"""What is known of one call on its connection: what was written, what came back, how it ended?
+"""Remembers one call on its connection: what was written, what came back and how it ended.
 
-It only remembers, and wakes the one who waits; the connection decides.
+It wakes the one who waits, and decides nothing; that is the connection's.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from proxy.upstream.framing import MalformedAnswerError
 from proxy.upstream.model import Progress, UpstreamFault
 
 if TYPE_CHECKING:
@@ -85,12 +84,8 @@ class Turn:
 
     def feed(self, data: bytes) -> None:
         """Take bytes of the answer; raises MalformedAnswerError."""
-        headless = self.parser.head is None
         self.exchange.response_bytes += len(data)
         pieces = self.parser.feed(data)
-        if headless and self.parser.excess:
-            message = "more bytes came than it declares"
-            raise MalformedAnswerError(message)
         self.pieces.extend(pieces)
         self.held += sum(map(len, pieces))
 
