@@ -1,4 +1,4 @@
-"""How does a new connection come about: name, TCP, egress proxy, TLS?
+"""Makes a new connection: name, TCP, egress proxy, TLS.
 
 It raises ConnectError and leaves no socket behind. The egress proxy's credentials go to the egress proxy only.
 """
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from aiohappyeyeballs import start_connection
 
+from proxy.timeouts import timeout_at
 from proxy.upstream.framing import MalformedAnswerError
 from proxy.upstream.handshake import Handshake
 from proxy.upstream.model import ConnectError, ConnectResult
@@ -46,7 +47,7 @@ async def connect(route: Route, connection: Connection, exchange: Exchange, dead
     connected = False
     handshake = None if route.tls is None else Handshake(route.tls, route.origin.host, connection.secured)
     try:
-        async with asyncio.timeout_at(deadline):
+        async with timeout_at(deadline):
             raw = await _reach(route, handshake or connection)
             exchange.connect_seconds = route.now() - started
             if handshake is not None:

@@ -1,4 +1,4 @@
-"""On which connection does a call go out, and how many are there?
+"""Keeps the connections to one origin, and sends each call on one of them.
 
 A call is sent at most once. A connection that proves dead before the first byte is passed over; after that, the fault
 says how far the call got, and to send again is for others to decide.
@@ -11,11 +11,12 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, assert_never
 
+from proxy.timeouts import read_what_is_here, timeout_at
 from proxy.upstream.connect import Route, connect
 from proxy.upstream.connection import Connection
 from proxy.upstream.model import ConnectError, ConnectResult, Exchange, FaultKind, Progress, Stats, UpstreamFault
 from proxy.upstream.request import Request, converse
-from proxy.upstream.reuse import Fitness, fitness, is_hot
+from proxy.upstream.reuse import Fitness, fitness
 from proxy.upstream.slots import Slots
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ class Pool:
 
     async def _wait_for_slot(self, exchange: Exchange, deadline: float) -> None:
         try:
-            async with asyncio.timeout_at(deadline):
+            async with timeout_at(deadline):
                 await self._slots.wait()
         except TimeoutError as error:
             detail = f"all {self._limits.max_connections} connections were busy for {self._limits.connect_timeout} s"
@@ -142,17 +143,13 @@ class Pool:
         now = self._now()
         while self._idle:
             connection = self._idle.pop()
-            idle = now - connection.idle_since
-            if not connection.fit(ask=not is_hot(idle, effects=effects)):
-                connection.abort()
-                continue
-            match fitness(idle, effects=effects, limits=self._limits):
-                case Fitness.RIDE:
+            match fitness(now - connection.idle_since, effects=effects, limits=self._limits):
+                case Fitness.RIDE if connection.fit:
                     return connection
                 case Fitness.LEAVE:
                     self._idle.append(connection)
                     return None
-                case Fitness.DROP:
+                case Fitness.RIDE | Fitness.DROP:
                     connection.abort()
                 case never:
                     assert_never(never)
@@ -170,6 +167,12 @@ class Pool:
             kind = FaultKind.TLS if error.result is ConnectResult.TLS else FaultKind.UNREACHABLE
             raise self._not_sent(kind, error.detail, exchange) from error
         self._connected(ConnectResult.CONNECTED)
+        if not connection.quiet:
+            try:
+                await read_what_is_here()  # session tickets under TLS; anything else ends the connection
+            except BaseException:
+                connection.abort()
+                raise
         if self._closed or not connection.alive:
             connection.abort()
             self._refuse_if_closed(exchange)

@@ -1,16 +1,12 @@
-"""May this idle connection carry this call? Pure: ages are arguments."""
+"""Decides whether an idle connection may carry a call. Pure: ages are arguments."""
 
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from proxy.upstream.model import Limits
-
-
-# Seconds. Servers keep a connection for at least a second or two after an answer, or say with it that they do not.
-HOT: Final = 0.05
 
 
 class Fitness(Enum):
@@ -32,11 +28,3 @@ def fitness(idle_seconds: float, *, effects: bool, limits: Limits) -> Fitness:
     if effects and idle_seconds > limits.effects_idle:
         return Fitness.LEAVE
     return Fitness.RIDE
-
-
-def is_hot(idle_seconds: float, *, effects: bool) -> bool:
-    """Whether a connection was in use so lately that the kernel need not be asked about it, for a call without effects.
-
-    A read that meets an end all the same is sent again; a call with effects could not be, and asks always.
-    """
-    return not effects and 0 <= idle_seconds < HOT
