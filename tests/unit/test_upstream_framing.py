@@ -138,8 +138,6 @@ CL, TE, CON = b"Content-Length", b"Transfer-Encoding", b"Connection"
         (b"GET", 204, "1.1", [(CL, b"0")], Framing(Ending.HEAD, 0, keeps_alive=True)),
         (b"GET", 204, "1.1", [(CL, b"5")], Framing(Ending.HEAD, 5, keeps_alive=False)),
         (b"GET", 204, "1.1", [(TE, b"chunked")], Framing(Ending.HEAD, None, keeps_alive=False)),
-        (b"CONNECT", 200, "1.1", [(CL, b"5")], Framing(Ending.HEAD, None, keeps_alive=True)),
-        (b"CONNECT", 407, "1.1", [(CL, b"5")], Framing(Ending.LENGTH, 5, keeps_alive=True)),
         (b"GET", 200, "1.1", [(CL, b"9" * 18)], Framing(Ending.LENGTH, 10**18 - 1, keeps_alive=True)),
     ],
 )
