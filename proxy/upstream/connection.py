@@ -29,6 +29,7 @@ class Connection(asyncio.Protocol):
     Attributes:
         free: whether it may carry another call, as far as the last one tells.
         idle_since: when its last call ended.
+        retires_at: when it begins no more calls.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Connection(asyncio.Protocol):
     ) -> None:
         self.free = False
         self.idle_since = 0.0
+        self.retires_at = 0.0
         self._limits = limits
         self._now = now
         self._ended = ended

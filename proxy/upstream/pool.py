@@ -16,7 +16,7 @@ from proxy.upstream.connect import Route, connect
 from proxy.upstream.connection import Connection
 from proxy.upstream.model import ConnectError, ConnectResult, Exchange, FaultKind, Progress, Stats, UpstreamFault
 from proxy.upstream.request import Request, converse
-from proxy.upstream.reuse import Fitness, fitness
+from proxy.upstream.reuse import Fitness, fitness, lifetime
 from proxy.upstream.slots import Slots
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ class Pool:
         limits: bounds; see Limits.
         ssl_context: from `tls_context`; given exactly when the origin speaks TLS.
         egress: CONNECT proxy to go through, if any.
-        now: a clock that counts suspended time too, in seconds; ages of idle connections are taken from it.
+        now: a clock that counts suspended time too, in seconds; ages of connections are taken from it.
+        chance: gives numbers from 0 to 1, by which connections differ in how long they live.
         connected: told how each attempt to connect ended, except one whose caller gave up.
     """
 
@@ -49,6 +50,7 @@ class Pool:
         ssl_context: ssl.SSLContext | None,
         egress: EgressProxy | None = None,
         now: Callable[[], float],
+        chance: Callable[[], float],
         connected: Callable[[ConnectResult], None] = lambda _result: None,
     ) -> None:
         if origin.tls != (ssl_context is not None):
@@ -59,6 +61,7 @@ class Pool:
         self._route = Route(origin, ssl_context, egress, limits, now)
         self._limits = limits
         self._now = now
+        self._chance = chance
         self._connected = connected
         self._slots = Slots(limits.max_connections)  # one for each call that has, or makes, a connection
         self._taken = 0
@@ -139,11 +142,12 @@ class Pool:
             raise self._not_sent(FaultKind.POOL, detail, exchange) from error
 
     def _warm(self, *, effects: bool) -> Connection | None:
-        """Take the idle connection used last, unless it has cooled too far for this call."""
+        """Take the idle connection used last, unless it has cooled too far for this call, or is too old for any."""
         now = self._now()
         while self._idle:
             connection = self._idle.pop()
-            match fitness(now - connection.idle_since, effects=effects, limits=self._limits):
+            idle, left = now - connection.idle_since, connection.retires_at - now
+            match fitness(idle, left, effects=effects, limits=self._limits):
                 case Fitness.RIDE if connection.fit:
                     return connection
                 case Fitness.LEAVE:
@@ -166,6 +170,7 @@ class Pool:
             self._connected(error.result)
             kind = FaultKind.TLS if error.result is ConnectResult.TLS else FaultKind.UNREACHABLE
             raise self._not_sent(kind, error.detail, exchange) from error
+        connection.retires_at = self._now() + lifetime(self._limits, self._chance())
         self._connected(ConnectResult.CONNECTED)
         if not connection.quiet:
             try:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from proxy.upstream.model import Limits
+
+_SPREAD: Final = 0.2
 
 
 class Fitness(Enum):
@@ -17,13 +19,22 @@ class Fitness(Enum):
     DROP = auto()
 
 
-def fitness(idle_seconds: float, *, effects: bool, limits: Limits) -> Fitness:
-    """Judge a connection by how long it was idle: the longer, the likelier that the origin is closing it just now.
+def lifetime(limits: Limits, chance: float) -> float:
+    """Return for how many seconds a new connection may begin calls.
 
-    A read that meets such a close can be sent again; a call with effects cannot, so it asks for a warmer connection.
-    A negative age means that the clock cannot be believed.
+    Chance, from 0 to 1, takes up to a fifth off, so that connections that were made together do not end together.
     """
-    if not 0 <= idle_seconds < limits.pool_idle:
+    return limits.max_age * (1 - _SPREAD * chance)
+
+
+def fitness(idle_seconds: float, left_seconds: float, *, effects: bool, limits: Limits) -> Fitness:
+    """Judge a connection by what is left of its lifetime, and by how long it was idle.
+
+    The longer it was, the likelier that the origin is closing it just now. A read that meets such a close can be sent
+    again; a call with effects cannot, so it asks for a warmer connection. A negative idle time means that the clock
+    cannot be believed.
+    """
+    if left_seconds <= 0 or not 0 <= idle_seconds < limits.pool_idle:
         return Fitness.DROP
     if effects and idle_seconds > limits.effects_idle:
         return Fitness.LEAVE

@@ -12,6 +12,7 @@ import pytest
 
 from proxy.upstream.connect import connect
 from proxy.upstream.model import ConnectResult, FaultKind, Limits, Progress
+from tests.integration.test_upstream_connect import answer_names
 from tests.integration.test_upstream_harness import (
     HELLO,
     At,
@@ -28,6 +29,7 @@ from tests.integration.test_upstream_harness import (
     server_tls,
     whole,
 )
+from tests.owned_clock import OwnedClock
 from tests.tls_server import Server, at, requested, server_context
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -103,6 +105,46 @@ async def test_a_connection_idle_for_too_long_is_closed_and_not_used() -> None:
         await get(pool)
         assert len(served.wires) == 2
         await served.wires[0].ended.wait()
+
+
+@pytest.mark.parametrize(("chance", "age"), [(0.0, 10.0), (0.5, 9.0)])
+async def test_under_steady_calls_a_connection_ends_with_the_call_in_which_its_age_passes(
+    chance: float, age: float
+) -> None:
+    clock = OwnedClock()
+
+    async def script(wire: Wire) -> None:
+        while True:
+            request = await wire.request()
+            if b" /slow " in request:
+                clock.jump(1.0)  # its age passes while it carries this call
+            await wire.send(HELLO)
+
+    limits = Limits(max_age=10.0)
+    async with (
+        origin(script) as served,
+        pool_to(served.at, limits=limits, now=clock.now, chance=lambda: chance) as pool,
+    ):
+        for _ in range(9):
+            await get(pool)
+            clock.jump((age - 0.5) / 9)
+        assert await get(pool, call(target=b"/slow")) == b"hello"
+        assert len(served.wires) == 1
+        assert await get(pool, call(b"POST", effects=True)) == b"hello"
+        await served.wires[0].ended.wait()
+        assert [request.count(b" HTTP/1.1") for request in served.requests] == [10, 1]
+
+
+async def test_a_new_address_is_found_under_steady_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = OwnedClock()
+    async with origin(answering) as old, origin(answering) as new:
+        async with pool_to(At("origin.test", 80), limits=Limits(max_age=10.0), now=clock.now) as pool:
+            asked = answer_names(monkeypatch, [("127.0.0.1", old.at.port)], [("127.0.0.1", new.at.port)])
+            for _ in range(15):
+                await get(pool)
+                clock.jump(1.0)
+        assert [request.count(b"GET") for served in (old, new) for request in served.requests] == [10, 5]
+        assert len(asked) == 2
 
 
 async def test_an_idle_connection_is_closed_by_its_own_timer() -> None:
