@@ -61,11 +61,6 @@ class Connection(asyncio.Protocol):
         return not (self._closed or self._wire.transport.is_closing())
 
     @property
-    def quiet(self) -> bool:
-        """Whether nothing waits in the kernel that the event loop has yet to see."""
-        return self._wire.quiet()
-
-    @property
     def fit(self) -> bool:
         """Whether nothing has ended it, and nothing that nobody asked for has come: not here, and not to the kernel."""
         return self.alive and self._wire.settled and self._wire.quiet()

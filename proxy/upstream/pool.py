@@ -84,7 +84,11 @@ class Pool:
         opening = await request.piece()
         exchange = Exchange(self._now())
         connection = await self._take(exchange, effects=call.effects)
-        call.sending()
+        try:
+            call.sending()
+        except BaseException:
+            self.unboard(connection)
+            raise
         return await converse(connection, request, opening, exchange)
 
     def board(self, *, effects: bool) -> Connection | None:
@@ -98,7 +102,9 @@ class Pool:
         return connection
 
     def unboard(self, connection: Connection) -> None:
-        """Give back a connection that no turn has used."""
+        """Give back a connection that no turn has used; one that is new has proven nothing yet, and is aborted."""
+        if not connection.free:
+            connection.abort()
         self._ended(connection)
 
     def stats(self) -> Stats:
@@ -167,12 +173,12 @@ class Pool:
         try:
             await connect(self._route, connection, exchange, deadline)
         except ConnectError as error:
-            self._connected(error.result)
+            self._tell(error.result)
             kind = FaultKind.TLS if error.result is ConnectResult.TLS else FaultKind.UNREACHABLE
             raise self._not_sent(kind, error.detail, exchange) from error
         connection.retires_at = self._now() + lifetime(self._limits, self._chance())
-        self._connected(ConnectResult.CONNECTED)
-        if not connection.quiet:
+        self._tell(ConnectResult.CONNECTED)
+        if not connection.fit:
             try:
                 await read_what_is_here()  # session tickets under TLS; anything else ends the connection
             except BaseException:
@@ -186,6 +192,12 @@ class Pool:
         self._open.add(connection)
         self._all_lost.clear()
         return connection
+
+    def _tell(self, result: ConnectResult) -> None:
+        try:
+            self._connected(result)
+        except Exception as error:  # noqa: BLE001 - a defect of who looks on must not fail the call
+            self._loop.call_exception_handler({"message": "the observer of connects failed", "exception": error})
 
     def _refuse_if_closed(self, exchange: Exchange) -> None:
         if self._closed:

@@ -100,6 +100,9 @@ class Turn:
     def wake(self) -> None:
         """Tell the one who waits, if any, or watches."""
         if self.watcher is not None:
-            self.watcher()
+            try:
+                self.watcher()
+            except Exception as error:  # noqa: BLE001 - a defect of who looks on must not harm the connection
+                self._loop.call_exception_handler({"message": "the watcher of a call failed", "exception": error})
         elif self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
