@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _HEAD_END: Final = b"\r\n\r\n"
 _SEAM: Final = len(_HEAD_END) - 1  # bytes before a segment in which an empty line that ends in it may have begun
+_TELLING: Final = len(b"HTTP/")  # bytes by which an answer is told from a body
 _FIRST_STATUS: Final = 100
 _SWITCHING_PROTOCOLS: Final = 101
 _FINAL_STATUS: Final = 200
@@ -65,7 +66,7 @@ class AnswerParser:
         head: the final answer's head, once it is complete.
         trailers: fields after a chunked body.
         complete: whether the whole answer was read.
-        excess: whether more than the answer came; what that was is not kept.
+        excess: the first bytes that came behind the answer, enough to tell another answer by.
     """
 
     __slots__ = (
@@ -77,7 +78,7 @@ class AnswerParser:
         self.head: Head | None = None
         self.trailers: list[tuple[bytes, bytes]] = []
         self.complete = False
-        self.excess = False
+        self.excess = b""
         self._method = method
         self._limits = limits
         self._interim = 0
@@ -94,7 +95,7 @@ class AnswerParser:
         if not data:
             return []
         if self.head is None or self.complete:
-            self.excess = True
+            self.excess = self.excess or data[:_TELLING]
             return []
         match self.head.framing.ending:
             case Ending.EOF:
@@ -105,7 +106,7 @@ class AnswerParser:
                 piece = data[: self._left]
                 self._left -= len(piece)
                 self.complete = not self._left
-                self.excess = len(piece) < len(data)
+                self.excess = data[len(piece) :][:_TELLING]
                 return [piece]
 
     def feed_eof(self) -> None:
@@ -211,7 +212,7 @@ class AnswerParser:
             raise MalformedAnswerError(message) from error
         self._bound_framing(at - sum(map(len, seen.pieces)), seen.chunks - chunks)
         self.complete = seen.done
-        self.excess = at < len(data)
+        self.excess = data[at : at + _TELLING]
         return seen.pieces
 
     def _bound_framing(self, framing: int, chunks: int) -> None:

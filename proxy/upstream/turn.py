@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from proxy.upstream.framing import MalformedAnswerError
 from proxy.upstream.model import Progress, UpstreamFault
 
 if TYPE_CHECKING:
@@ -83,9 +84,16 @@ class Turn:
         return f"no byte of the request was taken for {limits.idle_timeout} s"
 
     def feed(self, data: bytes) -> None:
-        """Take bytes of the answer; raises MalformedAnswerError."""
+        """Take bytes of the answer; raises MalformedAnswerError.
+
+        What comes behind an answer is no reason to refuse it, but for a second answer at once on a connection that has
+        carried other calls: the first may then be another call's that came twice, and which is whose is not known.
+        """
         self.exchange.response_bytes += len(data)
         pieces = self.parser.feed(data)
+        if self.parser.excess and self.exchange.reused and b"HTTP/".startswith(self.parser.excess):
+            message = "two answers came at once, and the first may be another call's"
+            raise MalformedAnswerError(message)
         self.pieces.extend(pieces)
         self.held += sum(map(len, pieces))
 

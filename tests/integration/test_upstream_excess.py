@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import uvloop
 
+from proxy.upstream.model import FaultKind, Progress
 from tests.integration.test_upstream_harness import (
     HELLO,
     Wire,
     answering,
     call,
+    fault_of,
     get,
     origin,
     pool_to,
@@ -85,6 +87,31 @@ def test_what_comes_behind_an_answer_spoils_the_connection_and_not_the_answer(
             await served.wires[0].ended.wait()
             assert await get(pool) == b"hello"
             assert [request.count(b"HTTP/1.1") for request in served.requests] == [1, 1]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize("first", [HELLO, CHUNKED], ids=["length", "chunks"])
+def test_two_answers_at_once_are_none_on_a_connection_that_carried_other_calls(
+    *, run: Run, tls: bool, first: bytes
+) -> None:
+    """The first may be another call's, which came twice and late."""
+
+    async def scenario() -> None:
+        async def script(wire: Wire) -> None:
+            await wire.request()
+            await wire.send(HELLO)
+            await wire.request()
+            await wire.send(first + HELLO)
+            await wire.until_end()
+
+        async with origin(script, tls=server_tls() if tls else None) as served, pool_to(served.at) as pool:
+            assert await get(pool) == b"hello"
+            fault = await fault_of(get(pool, call(b"POST", effects=True)))
+            assert (fault.kind, fault.progress, fault.reused) == (FaultKind.MALFORMED, Progress.ALL, True)
+            await served.wires[0].ended.wait()
 
     run(scenario())
 

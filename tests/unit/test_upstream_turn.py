@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
+from proxy.upstream.framing import MalformedAnswerError
 from proxy.upstream.model import Exchange, FaultKind, Limits, Progress
 from proxy.upstream.parser import AnswerParser
 from proxy.upstream.turn import Turn
@@ -50,6 +52,17 @@ async def test_what_comes_behind_an_answer_only_spoils_the_connection_wherever_t
     turn.feed(answer[at:])
     assert b"".join(turn.pieces) == b"hello"
     assert turn.parser.complete
+    assert not turn.clean
+
+
+@pytest.mark.parametrize("second", [OK, b"HTTP/1.0 500 x", b"HTTP", b"H"])
+@pytest.mark.parametrize("reused", [False, True])
+async def test_of_two_answers_at_once_the_first_is_refused_if_it_may_be_another_calls(
+    turn: Turn, second: bytes, *, reused: bool
+) -> None:
+    turn.exchange.reused = reused
+    with pytest.raises(MalformedAnswerError) if reused else contextlib.nullcontext():
+        sent(turn).feed(OK + b"hello" + second)
     assert not turn.clean
 
 
