@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Turns of the event loop until protocols have got what their sockets held: the first may be past reading already.
 TURNS_TO_READ: Final = 2
-# Until tasks have worked it off as well, too: twice what it takes to make a connection of a socket that is connected.
+# Until tasks have worked it off as well, with room to spare: a new connection passes through several of them.
 TURNS_TO_WORK_OFF: Final = 16
 
 

@@ -31,7 +31,7 @@ def connect_request(origin: Origin, egress: EgressProxy) -> bytes:
     return f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n{proof}\r\n".encode("latin-1")
 
 
-def status_of(head: bytes, most_fields: int) -> int:
+def _status_of(head: bytes, most_fields: int) -> int:
     """Return an answer's status, given its head without the empty line; raises MalformedAnswerError."""
     begun, *lines = head.split(b"\r\n")
     found = _STATUS_LINE(begun)
@@ -104,7 +104,7 @@ class Tunnel(asyncio.Protocol):
             if not ended:
                 return None
             self._received = rest
-            status = status_of(head, self._limits.max_headers)
+            status = _status_of(head, self._limits.max_headers)
             if status >= _FINAL_STATUS:
                 return status
             self._interim += 1
