@@ -10,7 +10,8 @@ import pytest
 import uvloop
 
 from proxy.secret import Secret
-from proxy.upstream.model import ConnectResult, FaultKind, Limits
+from proxy.upstream.model import ConnectError, ConnectResult, FaultKind, Limits
+from proxy.upstream.tunnel import Tunnel
 from tests.integration.test_upstream_connect import free_port, refused_call
 from tests.integration.test_upstream_harness import (
     At,
@@ -194,3 +195,11 @@ async def test_an_egress_proxy_that_hangs_or_is_not_there_makes_the_origin_unrea
         assert (kind, result) == (FaultKind.UNREACHABLE, ConnectResult.TIMEOUT)
         assert "egress proxy" in detail
         await proxy.wires[0].ended.wait()
+
+
+async def test_a_refusal_stands_whatever_comes_behind_it() -> None:
+    tunnel = Tunnel(Limits(), asyncio.Protocol())  # without a transport: nothing may be handed over
+    for answer in (b"HTTP/1.1 403 Forbidden\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n"):
+        tunnel.data_received(answer)
+    with pytest.raises(ConnectError, match="status 403"):
+        await tunnel.opened
