@@ -106,7 +106,8 @@ class AnswerParser:
                 piece = data[: self._left]
                 self._left -= len(piece)
                 self.complete = not self._left
-                self.excess = data[len(piece) :][:_TELLING]
+                if len(piece) < len(data):
+                    self.excess = data[len(piece) : len(piece) + _TELLING]
                 return [piece]
 
     def feed_eof(self) -> None:
