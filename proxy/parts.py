@@ -51,10 +51,17 @@ def upstream_pool(
         response_timeout=settings.response_timeout,
         idle_timeout=settings.idle_timeout,
         effects_idle=settings.effects_idle,
+        max_age=settings.max_connection_age,
         max_connections=settings.max_in_flight,  # so that the gate alone says how many calls there may be
     )
     return Pool(
-        settings.origin, limits=limits, ssl_context=tls, egress=settings.egress_proxy, now=now, connected=connected
+        settings.origin,
+        limits=limits,
+        ssl_context=tls,
+        egress=settings.egress_proxy,
+        now=now,
+        chance=random.random,
+        connected=connected,
     )
 
 

@@ -74,6 +74,7 @@ ORDINARY = {
     "Set-Cookie": answered(answer("200 OK", "Set-Cookie: session=1", "Server: nginx", "Keep-Alive: timeout=5")),
     "an id of theirs": answered(answer("200 OK", "X-Request-Id: theirs")),
     "a head in two segments": answered(HELLO[:20], HELLO[20:]),
+    "a second answer behind it": answered(HELLO + HELLO, None, pay=True),
     "remembered": Case(
         (ask("GET", READ, _ID, "Accept: */*"), None, ask("GET", READ, _ID, "Accept: */*")),
         ((answer("200 OK", "Server: nginx"),), (answer("200 OK", "Server: nginx"),)),
@@ -112,7 +113,6 @@ HANDED_OVER = {
     "a lost connection, for a payout": answered(None, over=True, pay=True),
     "a cut answer": answered(HELLO[:-2], None, over=True, pay=True),
     "no HTTP": answered(b"no HTTP\r\n\r\n", None, over=True, pay=True),
-    "two answers": answered(HELLO + HELLO, None, over=True, pay=True),
 }
 
 NOT_EXPRESS = {

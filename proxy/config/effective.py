@@ -72,6 +72,7 @@ def _values(settings: Settings) -> dict[str, object]:
         "PROXY_TOKEN_TIMEOUT": settings.token_timeout,
         "PROXY_HEADER_TIMEOUT": settings.header_timeout,
         "PROXY_EFFECTS_IDLE": settings.effects_idle,
+        "PROXY_MAX_CONNECTION_AGE": settings.max_connection_age,
         "PROXY_CHECK_FROM_BODY": str(settings.check_from_body).lower(),
         "PROXY_SERVER_TIMING": str(settings.server_timing).lower(),
         "PROXY_DRAIN_DELAY": settings.drain_delay,

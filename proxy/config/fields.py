@@ -111,6 +111,7 @@ class Fields(BaseSettings):
     proxy_token_timeout: Seconds
     proxy_header_timeout: Seconds
     proxy_effects_idle: SecondsOrNone
+    proxy_max_connection_age: Seconds
     proxy_check_from_body: bool
     proxy_server_timing: bool
     proxy_drain_delay: SecondsOrNone

@@ -159,6 +159,7 @@ def _settings(fields: Fields) -> Settings:
         log_level=fields.proxy_log_level,
         log_format=fields.proxy_log_format,
         effects_idle=fields.proxy_effects_idle,
+        max_connection_age=fields.proxy_max_connection_age,
         check_from_body=fields.proxy_check_from_body,
         server_timing=fields.proxy_server_timing,
         audit_log=fields.proxy_audit_log,

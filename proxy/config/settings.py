@@ -55,6 +55,7 @@ class Settings:
         log_level: least severe level that is written.
         log_format: None means console on a terminal, else json.
         effects_idle: a call with effects never rides a pooled connection that was idle for longer.
+        max_connection_age: no call is begun on a connection to Localpayment that is older, or up to a fifth younger.
         check_from_body: whether an externalId in a body may stand in the check path of an unknown outcome.
         server_timing: whether answers say how long the sidecar and Localpayment took.
         audit_log: where calls with effects are noted; None means nowhere.
@@ -97,6 +98,7 @@ class Settings:
     log_level: Literal["debug", "info", "warning", "error"]
     log_format: Literal["json", "console"] | None
     effects_idle: float
+    max_connection_age: float
     check_from_body: bool
     server_timing: bool
     audit_log: Path | Literal["stdout"] | None = None

@@ -83,6 +83,13 @@ TIMES = Section(
             "A call that moves money or changes state never rides a connection that was idle for longer; "
             "`0s` gives each a new one.",
         ),
+        Setting(
+            "PROXY_MAX_CONNECTION_AGE",
+            "duration",
+            "5m",
+            "A connection to Localpayment that is older begins no call; chance takes up to a fifth off for each. "
+            "A new address of the name is found within it, however steady the calls.",
+        ),
     ),
 )
 

@@ -5,8 +5,8 @@ No redirect is followed, no answer's body is quoted anywhere, and a 401 is told 
 
 from __future__ import annotations
 
+import asyncio
 import json
-import math
 import ssl
 from dataclasses import dataclass
 from datetime import UTC
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import aiohttp
 
+from proxy.timeouts import timeout_at
 from proxy.tokens.model import Issued, UnusableTokenError, read_answer
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 LOGIN_PATH: Final = "/api/token/"
 REFRESH_PATH: Final = "/api/token/refresh/"
 MAX_ANSWER: Final = 64 * 1024  # bytes; DESIGN section 5
+# aiohttp's own would not read what has arrived before it passes, and rounds up to whole seconds from 5 s on.
+_NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None)
 PIECE: Final = 16 * 1024  # bytes read at once
 DENIED_PAUSE: Final = (
     15.0  # seconds before the next try after a 4xx that a person has to cure, such as an IP not allow-listed
@@ -129,16 +132,18 @@ class Issuer:
             raise RuntimeError(message)
         sent_at = self._clock.now()
         try:
-            async with self._session.post(
-                self._base + path,
-                json=body,
-                allow_redirects=False,
-                ssl=self._tls or True,
-                # aiohttp would round a bound of 5 s or more up to a whole second of its loop's clock.
-                timeout=aiohttp.ClientTimeout(total=timeout, ceil_threshold=math.inf),
-                proxy=None if self._egress is None else str(self._egress),
-                proxy_headers=self._proxy_headers(),
-            ) as answer:
+            async with (
+                timeout_at(asyncio.get_running_loop().time() + timeout),
+                self._session.post(
+                    self._base + path,
+                    json=body,
+                    allow_redirects=False,
+                    ssl=self._tls or True,
+                    timeout=_NO_TIMEOUT,
+                    proxy=None if self._egress is None else str(self._egress),
+                    proxy_headers=self._proxy_headers(),
+                ) as answer,
+            ):
                 date = http_date(answer.headers.get("Date"))
                 _check_status(answer.status, answer.headers, self._clock.wall() if date is None else date)
                 text = await _bounded(answer.content)

@@ -1,4 +1,4 @@
-"""How do a call's bytes become TLS records, and records an answer's bytes? OpenSSL does it, in memory.
+"""Makes TLS records of a call's bytes, and an answer's bytes of records. OpenSSL does it, in memory.
 
 No I/O: whoever holds the socket moves the records. So it is known at every moment what the socket has taken of a call,
 and whether the origin has said that it will send no more.
@@ -23,9 +23,10 @@ class Channel:
     Attributes:
         ended: whether the origin has said that it sends no more (close_notify).
         midway: whether a part of a record has come, which nobody can read yet.
+        broken: whether something came that the origin did not send so; nothing is opened any more.
     """
 
-    __slots__ = ("_begun", "_incoming", "_left", "_object", "_outgoing", "ended", "midway")
+    __slots__ = ("_begun", "_incoming", "_left", "_object", "_outgoing", "broken", "ended", "midway")
 
     def __init__(self, context: ssl.SSLContext, host: str) -> None:
         self._incoming = ssl.MemoryBIO()
@@ -35,6 +36,7 @@ class Channel:
         self._left = 0  # bytes to come of a record whose header has come
         self.ended = False
         self.midway = False
+        self.broken = False
 
     def shake(self, records: bytes) -> bool:
         """Go on with the handshake, given what came; return whether it is done. `outgoing` has what is to be sent.
@@ -60,18 +62,14 @@ class Channel:
         return self._outgoing.read()
 
     def open(self, records: bytes) -> bytes:
-        """Return the bytes that these records carry, as far as they are complete.
-
-        Raises:
-            ssl.SSLError: somebody has changed them, or they are no TLS.
-        """
+        """Return the bytes that these records carry, as far as they are complete, and up to the first broken one."""
         if self.midway or len(records) != _HEADER + int.from_bytes(records[3:_HEADER]):
             self._follow(records)
         incoming, read = self._incoming, self._object.read
         incoming.write(records)
         pieces: list[bytes] = []
         try:
-            while not self.ended:
+            while not (self.ended or self.broken):
                 piece = read(_RECORD)
                 pieces.append(piece)
                 self.ended = not piece
@@ -80,6 +78,8 @@ class Channel:
                     break
         except ssl.SSLWantReadError:
             pass
+        except ssl.SSLError:  # a record that was changed, an alert, or no TLS at all
+            self.broken = True
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _follow(self, records: bytes) -> None:

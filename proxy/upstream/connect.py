@@ -1,6 +1,6 @@
-"""How does a new connection come about: name, TCP, egress proxy, TLS?
+"""Makes a new connection: name, TCP, egress proxy, TLS.
 
-It raises ConnectError and leaves no socket behind. The egress proxy's credentials go to the egress proxy only.
+It raises ConnectError and leaves no socket behind.
 """
 
 from __future__ import annotations
@@ -8,14 +8,14 @@ from __future__ import annotations
 import asyncio
 import socket
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from aiohappyeyeballs import start_connection
 
-from proxy.upstream.framing import MalformedAnswerError
+from proxy.timeouts import timeout_at
 from proxy.upstream.handshake import Handshake
 from proxy.upstream.model import ConnectError, ConnectResult
-from proxy.upstream.parser import AnswerParser
+from proxy.upstream.tunnel import Tunnel, connect_request
 
 if TYPE_CHECKING:
     import ssl
@@ -46,7 +46,7 @@ async def connect(route: Route, connection: Connection, exchange: Exchange, dead
     connected = False
     handshake = None if route.tls is None else Handshake(route.tls, route.origin.host, connection.secured)
     try:
-        async with asyncio.timeout_at(deadline):
+        async with timeout_at(deadline):
             raw = await _reach(route, handshake or connection)
             exchange.connect_seconds = route.now() - started
             if handshake is not None:
@@ -91,56 +91,13 @@ async def _dial(host: str, port: int, factory: Callable[[], asyncio.Protocol]) -
 
 
 async def _through(egress: EgressProxy, route: Route, protocol: asyncio.Protocol) -> asyncio.Transport:
-    """Have the egress proxy open a tunnel (RFC 9110 section 9.3.6) for the protocol."""
-    tunnel = _Tunnel(route.limits, protocol)
+    """Have the egress proxy open a tunnel for the protocol."""
+    tunnel = Tunnel(route.limits, protocol)
     raw = await _dial(egress.host, egress.port, lambda: tunnel)
     try:
-        host = f"[{route.origin.host}]" if ":" in route.origin.host else route.origin.host
-        authority = f"{host}:{route.origin.port}"
-        secret = egress.authorization
-        proof = f"Proxy-Authorization: {secret.reveal()}\r\n" if secret else ""
-        raw.write(f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n{proof}\r\n".encode("latin-1"))
+        raw.write(connect_request(route.origin, egress))
         await tunnel.opened
     except BaseException:
         raw.abort()
         raise
     return raw
-
-
-class _Tunnel(asyncio.Protocol):
-    """The egress proxy's answer to CONNECT; what comes after it is for the next protocol."""
-
-    def __init__(self, limits: Limits, then: asyncio.Protocol) -> None:
-        self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._parser = AnswerParser(b"CONNECT", limits)
-        self._then = then
-        self._transport: asyncio.Transport
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is not a subclass
-
-    def data_received(self, data: bytes) -> None:
-        try:
-            self._parser.feed(data)
-        except MalformedAnswerError:
-            self._fail("the egress proxy's answer is not valid HTTP")
-            return
-        head = self._parser.head
-        if head is None:
-            return
-        if not 200 <= head.status < 300:  # noqa: PLR2004 - the class of successes, RFC 9110 section 15.3
-            self._fail(f"the egress proxy refused to connect to the origin (status {head.status})")
-        elif self._parser.excess:
-            self._fail("the egress proxy sent more than its answer")
-        elif not self.opened.done():
-            self._transport.set_protocol(self._then)
-            self._then.connection_made(self._transport)
-            self.opened.set_result(None)
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        self._fail("the egress proxy ended the connection without an answer")
-
-    def _fail(self, detail: str) -> None:
-        if not self.opened.done():
-            self.opened.set_exception(ConnectError(ConnectResult.UNREACHABLE, detail))
-            self.opened.exception()  # not an error of ours if the one who waited has given up

@@ -1,6 +1,6 @@
-"""What happens on one connection, call after call?
+"""Carries calls on one connection, one after the other, and tells exactly how far each got.
 
-It tells exactly how far each call got. It carries one call at a time, sends no byte twice, and is never used again
+It carries one call at a time, sends no byte twice, and is never used again
 after anything that leaves a doubt about where the next answer begins.
 """
 
@@ -14,7 +14,7 @@ from proxy.upstream.framing import MalformedAnswerError
 from proxy.upstream.model import FaultKind, Progress
 from proxy.upstream.parser import AnswerParser
 from proxy.upstream.turn import Turn
-from proxy.upstream.wire import BrokenWireError, Wire
+from proxy.upstream.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +29,7 @@ class Connection(asyncio.Protocol):
     Attributes:
         free: whether it may carry another call, as far as the last one tells.
         idle_since: when its last call ended.
+        retires_at: when it begins no more calls.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Connection(asyncio.Protocol):
     ) -> None:
         self.free = False
         self.idle_since = 0.0
+        self.retires_at = 0.0
         self._limits = limits
         self._now = now
         self._ended = ended
@@ -58,9 +60,10 @@ class Connection(asyncio.Protocol):
         """Whether nothing has ended it, as far as the event loop has seen."""
         return not (self._closed or self._wire.transport.is_closing())
 
-    def fit(self, *, ask: bool) -> bool:
-        """Whether nothing ends it, nor waits here that nobody asked for; nor in the kernel, if that is asked."""
-        return self.alive and self._wire.settled and not (ask and not self._wire.quiet())
+    @property
+    def fit(self) -> bool:
+        """Whether nothing has ended it, and nothing that nobody asked for has come: not here, and not to the kernel."""
+        return self.alive and self._wire.settled and self._wire.quiet()
 
     def abort(self) -> None:
         """End the connection at once; what it carries ends with a fault when the loop reports the loss."""
@@ -164,14 +167,11 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what the socket gives."""
-        try:
-            sent = self._wire.read(data)
-        except BrokenWireError:
-            self._break_off("the TLS connection was broken before the answer was complete")
-            return
-        if sent:
+        if sent := self._wire.read(data):
             self._take(sent)
-        if self._wire.farewell:
+        if self._wire.broken:
+            self._break_off("the TLS connection was broken before the answer was complete")
+        elif self._wire.farewell:
             self.eof_received()
 
     def _take(self, data: bytes) -> None:

@@ -1,11 +1,14 @@
-"""Has the time run out that a connection may take? One timer for its whole life.
+"""Tells when the time has run out that a connection may take. One timer for its whole life.
 
-Moving a deadline further away, which every call does, costs no timer: the one that is set looks again when it fires.
+It never tells so before what has arrived until then was read (`timeouts`). Moving a deadline further away, which every
+call does, costs no timer: the one that is set looks again when it fires.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from proxy.timeouts import TURNS_TO_READ
 
 if TYPE_CHECKING:
     import asyncio
@@ -53,10 +56,17 @@ class Deadline:
 
     def _look(self) -> None:
         self._timer = None
+        self._judge(TURNS_TO_READ)
+
+    def _judge(self, turns: int) -> None:
+        """Tell, after so many turns of the loop, unless the deadline has been moved or cleared by then."""
         if self._at is None or self._expired is None:
             return
         if self._loop.time() < self._at:
-            self._timer = self._loop.call_at(self._at, self._look)
+            if self._timer is None:
+                self._timer = self._loop.call_at(self._at, self._look)
+        elif turns:
+            self._loop.call_soon(self._judge, turns - 1)
         else:
             self._at = None
             self._expired()

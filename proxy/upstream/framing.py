@@ -146,8 +146,6 @@ def framing_by(method: bytes, status: int, version: str, judged: tuple[tuple[byt
                 options.update(option.strip(b" \t").lower() for option in value.split(b","))
     length = _declared_length(lengths, codings, version)
     persistent = version == "1.1" and b"close" not in options
-    if method == b"CONNECT" and 200 <= status < 300:  # noqa: PLR2004 - the class of successes, RFC 9110 section 15.3
-        return Framing(Ending.HEAD, None, keeps_alive=True)
     if method == b"HEAD" or status == _NOT_MODIFIED:
         return Framing(Ending.HEAD, length, persistent)
     if status == _NO_CONTENT:

@@ -150,6 +150,7 @@ class Limits:
     pool_idle: a connection idle for longer is closed. Below the 5 s keep-alive of Apache httpd 2.4 (KeepAliveTimeout),
         Node.js (server.keepAliveTimeout) and uvicorn (--timeout-keep-alive).
     effects_idle: a call with effects never rides a connection that was idle for longer. Not above gunicorn's 2 s.
+    max_age: no call is begun on a connection that is older, or up to a fifth younger.
     max_head: bytes of an answer's head.
     max_headers: fields of an answer's head, and again of its trailers.
     max_interim: 1xx answers before the final one.
@@ -162,6 +163,7 @@ class Limits:
     idle_timeout: float = 60.0
     pool_idle: float = 4.0
     effects_idle: float = 2.0
+    max_age: float = 300.0
     max_connections: int = 256
     max_head: int = 64 * 1024
     max_headers: int = 128

@@ -1,7 +1,7 @@
-"""What answer do these bytes make, in whatever segments they come?
+"""Reads the answer to one request out of bytes, in whatever segments they come.
 
 No I/O. llhttp judges the syntax, strictly, where `plain_head` does not; `framing` decides where the answer ends; what
-neither bounds is counted.
+neither bounds is counted. What comes behind the answer is never read, and never a reason to refuse it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from proxy.upstream.model import Limits
 
 _HEAD_END: Final = b"\r\n\r\n"
+_SEAM: Final = len(_HEAD_END) - 1  # bytes before a segment in which an empty line that ends in it may have begun
+_TELLING: Final = len(b"HTTP/")  # bytes by which an answer is told from a body
 _FIRST_STATUS: Final = 100
 _SWITCHING_PROTOCOLS: Final = 101
 _FINAL_STATUS: Final = 200
@@ -28,19 +30,15 @@ _CHUNK_FRAMING: Final = 32
 class _Seen:
     """What llhttp has reported; apart from the parser, so that the two do not keep each other alive."""
 
-    __slots__ = ("begun", "chunks", "done", "fields", "headed", "pieces", "reason")
+    __slots__ = ("chunks", "done", "fields", "headed", "pieces", "reason")
 
     def __init__(self) -> None:
-        self.begun = 0
         self.reason = b""
         self.fields: list[tuple[bytes, bytes]] = []
         self.headed = False
         self.chunks = 0
         self.pieces: list[bytes] = []
         self.done = False
-
-    def on_message_begin(self) -> None:
-        self.begun += 1
 
     def on_status(self, text: bytes) -> None:
         self.reason += text
@@ -68,7 +66,7 @@ class AnswerParser:
         head: the final answer's head, once it is complete.
         trailers: fields after a chunked body.
         complete: whether the whole answer was read.
-        excess: whether more than the answer came.
+        excess: the first bytes that came behind the answer, enough to tell another answer by.
     """
 
     __slots__ = (
@@ -80,7 +78,7 @@ class AnswerParser:
         self.head: Head | None = None
         self.trailers: list[tuple[bytes, bytes]] = []
         self.complete = False
-        self.excess = False
+        self.excess = b""
         self._method = method
         self._limits = limits
         self._interim = 0
@@ -97,7 +95,7 @@ class AnswerParser:
         if not data:
             return []
         if self.head is None or self.complete:
-            self.excess = True
+            self.excess = self.excess or data[:_TELLING]
             return []
         match self.head.framing.ending:
             case Ending.EOF:
@@ -108,7 +106,8 @@ class AnswerParser:
                 piece = data[: self._left]
                 self._left -= len(piece)
                 self.complete = not self._left
-                self.excess = len(piece) < len(data)
+                if len(piece) < len(data):
+                    self.excess = data[len(piece) : len(piece) + _TELLING]
                 return [piece]
 
     def feed_eof(self) -> None:
@@ -143,22 +142,34 @@ class AnswerParser:
         if not self._size and not data.startswith(b"H"):
             message = "it does not begin with a status line"
             raise MalformedAnswerError(message)
-        seam = self._tail + data
-        found = seam.find(_HEAD_END)
-        end = len(data) if found < 0 else found + len(_HEAD_END) - len(self._tail)
+        end = self._part_end(data, 0)
         self._size += end
         if self._size > self._limits.max_head:
             message = f"its head is longer than {self._limits.max_head} bytes"
             raise MalformedAnswerError(message)
         try:
-            self._llhttp.feed_data(data[:end])
+            self._feed_part(data[:end])
         except (HttpParserError, HttpParserUpgrade) as error:
             message = "its head breaks HTTP's grammar, or asks for an upgrade"
             raise MalformedAnswerError(message) from error
-        self._tail = seam[1 - len(_HEAD_END) :]
-        if found >= 0:
+        if self._seen.headed:
             self._end_head()
         return data[end:]
+
+    def _part_end(self, data: bytes, at: int) -> int:
+        """Return where the next empty line ends, else the data's end.
+
+        A head or a chunked body ends nowhere else. llhttp does not tell where one did, so it is never given more.
+        """
+        found = (self._tail + data[at : at + _SEAM]).find(_HEAD_END)
+        if found >= 0:
+            return at + found + len(_HEAD_END) - len(self._tail)
+        found = data.find(_HEAD_END, at)
+        return len(data) if found < 0 else found + len(_HEAD_END)
+
+    def _feed_part(self, part: bytes) -> None:
+        self._llhttp.feed_data(part)
+        self._tail = (self._tail + part[-_SEAM:])[-_SEAM:]
 
     def _end_head(self) -> None:
         seen = self._seen
@@ -176,7 +187,6 @@ class AnswerParser:
         framing = answer_framing(self._method, status, version, seen.fields)
         self._take(Head(status, seen.reason, seen.fields, framing))
         seen.fields = self.trailers
-        self._tail = b""
 
     def _skip_interim(self, status: int) -> None:
         self._interim += 1
@@ -192,22 +202,18 @@ class AnswerParser:
     def _feed_chunks(self, data: bytes) -> list[bytes]:
         seen = self._seen
         seen.pieces = []
-        chunks = seen.chunks
+        chunks, at = seen.chunks, 0
         try:
-            self._llhttp.feed_data(data)
+            while at < len(data) and not seen.done:
+                end = self._part_end(data, at)
+                self._feed_part(data[at:end])
+                at = end
         except HttpParserError as error:
-            if not seen.done:
-                message = "its chunked body breaks HTTP's grammar"
-                raise MalformedAnswerError(message) from error
-            self.excess = True
-        self._bound_framing(len(data) - sum(map(len, seen.pieces)), seen.chunks - chunks)
-        self._tail = (self._tail + data[-5:])[-5:]
-        if seen.done:
-            self.complete = True
-            # llhttp skips line ends before a next message without a word, so the last bytes themselves are looked at:
-            # a last line that is not empty, then the empty one.
-            clean = self._tail.endswith(_HEAD_END) and self._tail[:1] not in (b"\r", b"\n")
-            self.excess = self.excess or seen.begun > 1 or not clean
+            message = "its chunked body breaks HTTP's grammar"
+            raise MalformedAnswerError(message) from error
+        self._bound_framing(at - sum(map(len, seen.pieces)), seen.chunks - chunks)
+        self.complete = seen.done
+        self.excess = data[at : at + _TELLING]
         return seen.pieces
 
     def _bound_framing(self, framing: int, chunks: int) -> None:

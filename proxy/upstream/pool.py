@@ -1,4 +1,4 @@
-"""On which connection does a call go out, and how many are there?
+"""Keeps the connections to one origin, and sends each call on one of them.
 
 A call is sent at most once. A connection that proves dead before the first byte is passed over; after that, the fault
 says how far the call got, and to send again is for others to decide.
@@ -11,11 +11,12 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, assert_never
 
+from proxy.timeouts import read_what_is_here, timeout_at
 from proxy.upstream.connect import Route, connect
 from proxy.upstream.connection import Connection
 from proxy.upstream.model import ConnectError, ConnectResult, Exchange, FaultKind, Progress, Stats, UpstreamFault
 from proxy.upstream.request import Request, converse
-from proxy.upstream.reuse import Fitness, fitness, is_hot
+from proxy.upstream.reuse import Fitness, fitness, lifetime
 from proxy.upstream.slots import Slots
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ class Pool:
         limits: bounds; see Limits.
         ssl_context: from `tls_context`; given exactly when the origin speaks TLS.
         egress: CONNECT proxy to go through, if any.
-        now: a clock that counts suspended time too, in seconds; ages of idle connections are taken from it.
+        now: a clock that counts suspended time too, in seconds; ages of connections are taken from it.
+        chance: gives numbers from 0 to 1, by which connections differ in how long they live.
         connected: told how each attempt to connect ended, except one whose caller gave up.
     """
 
@@ -48,6 +50,7 @@ class Pool:
         ssl_context: ssl.SSLContext | None,
         egress: EgressProxy | None = None,
         now: Callable[[], float],
+        chance: Callable[[], float],
         connected: Callable[[ConnectResult], None] = lambda _result: None,
     ) -> None:
         if origin.tls != (ssl_context is not None):
@@ -58,6 +61,7 @@ class Pool:
         self._route = Route(origin, ssl_context, egress, limits, now)
         self._limits = limits
         self._now = now
+        self._chance = chance
         self._connected = connected
         self._slots = Slots(limits.max_connections)  # one for each call that has, or makes, a connection
         self._taken = 0
@@ -80,7 +84,11 @@ class Pool:
         opening = await request.piece()
         exchange = Exchange(self._now())
         connection = await self._take(exchange, effects=call.effects)
-        call.sending()
+        try:
+            call.sending()
+        except BaseException:
+            self.unboard(connection)
+            raise
         return await converse(connection, request, opening, exchange)
 
     def board(self, *, effects: bool) -> Connection | None:
@@ -94,7 +102,9 @@ class Pool:
         return connection
 
     def unboard(self, connection: Connection) -> None:
-        """Give back a connection that no turn has used."""
+        """Give back a connection that no turn has used; one that is new has proven nothing yet, and is aborted."""
+        if not connection.free:
+            connection.abort()
         self._ended(connection)
 
     def stats(self) -> Stats:
@@ -131,28 +141,25 @@ class Pool:
 
     async def _wait_for_slot(self, exchange: Exchange, deadline: float) -> None:
         try:
-            async with asyncio.timeout_at(deadline):
+            async with timeout_at(deadline):
                 await self._slots.wait()
         except TimeoutError as error:
             detail = f"all {self._limits.max_connections} connections were busy for {self._limits.connect_timeout} s"
             raise self._not_sent(FaultKind.POOL, detail, exchange) from error
 
     def _warm(self, *, effects: bool) -> Connection | None:
-        """Take the idle connection used last, unless it has cooled too far for this call."""
+        """Take the idle connection used last, unless it has cooled too far for this call, or is too old for any."""
         now = self._now()
         while self._idle:
             connection = self._idle.pop()
-            idle = now - connection.idle_since
-            if not connection.fit(ask=not is_hot(idle, effects=effects)):
-                connection.abort()
-                continue
-            match fitness(idle, effects=effects, limits=self._limits):
-                case Fitness.RIDE:
+            idle, left = now - connection.idle_since, connection.retires_at - now
+            match fitness(idle, left, effects=effects, limits=self._limits):
+                case Fitness.RIDE if connection.fit:
                     return connection
                 case Fitness.LEAVE:
                     self._idle.append(connection)
                     return None
-                case Fitness.DROP:
+                case Fitness.RIDE | Fitness.DROP:
                     connection.abort()
                 case never:
                     assert_never(never)
@@ -166,10 +173,17 @@ class Pool:
         try:
             await connect(self._route, connection, exchange, deadline)
         except ConnectError as error:
-            self._connected(error.result)
+            self._tell(error.result)
             kind = FaultKind.TLS if error.result is ConnectResult.TLS else FaultKind.UNREACHABLE
             raise self._not_sent(kind, error.detail, exchange) from error
-        self._connected(ConnectResult.CONNECTED)
+        connection.retires_at = self._now() + lifetime(self._limits, self._chance())
+        self._tell(ConnectResult.CONNECTED)
+        if not connection.fit:
+            try:
+                await read_what_is_here()  # session tickets under TLS; anything else ends the connection
+            except BaseException:
+                connection.abort()
+                raise
         if self._closed or not connection.alive:
             connection.abort()
             self._refuse_if_closed(exchange)
@@ -178,6 +192,12 @@ class Pool:
         self._open.add(connection)
         self._all_lost.clear()
         return connection
+
+    def _tell(self, result: ConnectResult) -> None:
+        try:
+            self._connected(result)
+        except Exception as error:  # noqa: BLE001 - a defect of who looks on must not fail the call
+            self._loop.call_exception_handler({"message": "the observer of connects failed", "exception": error})
 
     def _refuse_if_closed(self, exchange: Exchange) -> None:
         if self._closed:

@@ -1,6 +1,6 @@
-"""What is known of one call on its connection: what was written, what came back, how it ended?
+"""Remembers one call on its connection: what was written, what came back and how it ended.
 
-It only remembers, and wakes the one who waits; the connection decides.
+It wakes the one who waits, and decides nothing; that is the connection's.
 """
 
 from __future__ import annotations
@@ -84,12 +84,15 @@ class Turn:
         return f"no byte of the request was taken for {limits.idle_timeout} s"
 
     def feed(self, data: bytes) -> None:
-        """Take bytes of the answer; raises MalformedAnswerError."""
-        headless = self.parser.head is None
+        """Take bytes of the answer; raises MalformedAnswerError.
+
+        What comes behind an answer is no reason to refuse it, but for a second answer at once on a connection that has
+        carried other calls: the first may then be another call's that came twice, and which is whose is not known.
+        """
         self.exchange.response_bytes += len(data)
         pieces = self.parser.feed(data)
-        if headless and self.parser.excess:
-            message = "more bytes came than it declares"
+        if self.parser.excess and self.exchange.reused and b"HTTP/".startswith(self.parser.excess):
+            message = "two answers came at once, and the first may be another call's"
             raise MalformedAnswerError(message)
         self.pieces.extend(pieces)
         self.held += sum(map(len, pieces))
@@ -105,6 +108,9 @@ class Turn:
     def wake(self) -> None:
         """Tell the one who waits, if any, or watches."""
         if self.watcher is not None:
-            self.watcher()
+            try:
+                self.watcher()
+            except Exception as error:  # noqa: BLE001 - a defect of who looks on must not harm the connection
+                self._loop.call_exception_handler({"message": "the watcher of a call failed", "exception": error})
         elif self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)

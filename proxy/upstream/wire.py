@@ -1,4 +1,4 @@
-"""What is under a connection to the origin? A socket's transport, with TLS on it or without."""
+"""Carries bytes to the origin and back over a socket's transport, with TLS on it or without."""
 
 from __future__ import annotations
 
@@ -10,10 +10,6 @@ if TYPE_CHECKING:
     import asyncio
 
     from proxy.upstream.channel import Channel
-
-
-class BrokenWireError(Exception):
-    """What came is not what the origin sent."""
 
 
 class Wire:
@@ -53,12 +49,17 @@ class Wire:
 
     @property
     def settled(self) -> bool:
-        """Whether what came ends with a record, if it is under TLS, and the origin has not said that it sends no more.
+        """Whether what came ends with a whole record, if it is under TLS, and more may come.
 
         What comes behind a part of a record would else be taken for the answer to the next call.
         """
         channel = self._channel
-        return channel is None or not (channel.midway or channel.ended)
+        return channel is None or not (channel.midway or channel.ended or channel.broken)
+
+    @property
+    def broken(self) -> bool:
+        """Whether something came, under TLS, that is not what the origin sent."""
+        return self._channel is not None and self._channel.broken
 
     def quiet(self) -> bool:
         """Whether nothing waits in the kernel that the event loop has yet to see: no end, and no bytes."""
@@ -75,17 +76,10 @@ class Wire:
         return True
 
     def read(self, data: bytes) -> bytes:
-        """Return what the origin sent in the bytes that the socket gave.
-
-        Raises:
-            BrokenWireError: TLS says that it was not the origin who sent them.
-        """
+        """Return what the origin sent in the bytes that the socket gave."""
         if self._channel is None:
             return data
-        try:
-            opened = self._channel.open(data)
-        except ssl.SSLError as error:
-            raise BrokenWireError from error
+        opened = self._channel.open(data)
         if owed := self._channel.outgoing():
             self.transport.write(owed)
         return opened

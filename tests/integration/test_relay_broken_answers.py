@@ -30,10 +30,6 @@ REFUSED = {
     "an unknown coding": OK + TE + b"identity\r\n\r\nhello",
     "chunked twice": OK + TE + b"chunked\r\n" + TE + b"chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
     "chunked in HTTP/1.0": b"HTTP/1.0 200 OK\r\n" + TE + b"chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
-    "more than it declares": OK + CL + b"5\r\n\r\nhello!",
-    "a second answer": OK + CL + b"5\r\n\r\nhello" + SMUGGLED,
-    "a body after 204": b"HTTP/1.1 204 No Content\r\n\r\nhello",
-    "a body after 304": b"HTTP/1.1 304 Not Modified\r\n" + CL + b"5\r\n\r\nhello",
     "bad chunks": OK + TE + b"chunked\r\n\r\nzz\r\nhello\r\n0\r\n\r\n",
     "garbage": b"\x00\x01\x02\x03\r\n\r\n",
     "another protocol": b"SSH-2.0-OpenSSH_9.6\r\n\r\n",
@@ -100,6 +96,20 @@ WHOLE: dict[str, tuple[bytes, bytes]] = {
         b"HTTP/1.1 304 Not Modified\r\n" + CL + b"5\r\n\r\n",
         b"HTTP/1.1 304 Not Modified\r\n" + CL + b"5\r\n\r\n",
     ),
+    "more than it declares": (OK + CL + b"5\r\n\r\nhello!", OK + CL + b"5\r\n\r\nhello"),
+    "a second answer": (OK + CL + b"5\r\n\r\nhello" + SMUGGLED, OK + CL + b"5\r\n\r\nhello"),
+    "a second answer behind chunks": (
+        OK + TE + b"chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n" + SMUGGLED,
+        OK + TE + b"chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    ),
+    "a body after 204": (
+        b"HTTP/1.1 204 No Content\r\n" + CL + b"5\r\n\r\nhello",
+        b"HTTP/1.1 204 No Content\r\n\r\n",
+    ),
+    "a body after 304": (
+        b"HTTP/1.1 304 Not Modified\r\n" + CL + b"5\r\n\r\nhello",
+        b"HTTP/1.1 304 Not Modified\r\n" + CL + b"5\r\n\r\n",
+    ),
     "hop-by-hop fields": (
         OK + b"Connection: close, X-Hop\r\nX-Hop: b\r\nKeep-Alive: timeout=5\r\n" + CL + b"5\r\n\r\nhello",
         OK + CL + b"5\r\n\r\nhello",
@@ -138,7 +148,6 @@ async def test_what_is_no_answer_is_a_502_and_the_outcome_unknown(name: str, *, 
     answer, line, sent = await answer_to(REFUSED[name], stays=stays)
     assert (answer.status, answer.problem["code"], answer.problem["outcome"]) == (502, "upstream_malformed", "unknown")
     assert (line["status"], line["outcome"], line["attempts"], sent) == (502, "unknown", 1, 1)
-    assert b"smuggled" not in answer.raw
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -164,9 +173,9 @@ async def test_an_answer_to_head_has_no_body_whatever_it_declares() -> None:
     assert (answer.status, answer.headers["content-length"], answer.body) == (200, "50", b"")
 
 
-async def test_bytes_of_a_body_that_answers_head_are_no_answer() -> None:
+async def test_bytes_of_a_body_that_answers_head_are_dropped() -> None:
     answer, _, _ = await answer_to(OK + CL + b"5\r\n\r\nhello", method="HEAD", stays=True)
-    assert (answer.status, answer.body) == (502, b"")
+    assert (answer.status, answer.headers["content-length"], answer.body) == (200, "5", b"")
 
 
 async def test_an_answer_that_comes_with_its_end_already_cut_is_a_502_and_no_connection_that_only_ends() -> None:

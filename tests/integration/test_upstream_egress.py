@@ -10,7 +10,8 @@ import pytest
 import uvloop
 
 from proxy.secret import Secret
-from proxy.upstream.model import ConnectResult, FaultKind, Limits
+from proxy.upstream.model import ConnectError, ConnectResult, FaultKind, Limits
+from proxy.upstream.tunnel import Tunnel
 from tests.integration.test_upstream_connect import free_port, refused_call
 from tests.integration.test_upstream_harness import (
     At,
@@ -99,14 +100,69 @@ async def test_without_credentials_none_are_sent_and_an_ipv6_origin_is_bracketed
         assert proxy.requests == [b"CONNECT [::1]:80 HTTP/1.1\r\nHost: [::1]:80\r\n\r\n"]
 
 
+# RFC 9110 section 9.3.6 has a client ignore Content-Length and Transfer-Encoding in a 2xx answer to CONNECT.
+OPENED = {
+    "HTTP/1.0": b"HTTP/1.0 200 Connection established\r\n\r\n",
+    "HTTP/1.0 that closes": b"HTTP/1.0 200 OK\r\nConnection: close\r\nProxy-Agent: x\r\n\r\n",
+    "no reason": b"HTTP/1.1 200\r\n\r\n",
+    "another success": b"HTTP/1.1 204 No Content\r\n\r\n",
+    "a coding": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "a coding in HTTP/1.0": b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "an unknown coding": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
+    "a length": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
+    "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nContent-Length: 5\r\n\r\n",
+    "a length and a coding": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "a length that is none": b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",
+    "an upgrade": b"HTTP/1.1 200 OK\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+    "interim answers": b"HTTP/1.1 102 Processing\r\n\r\n" * 8 + b"HTTP/1.1 200 OK\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize("step", [1, 1000], ids=["byte by byte", "at once"])
+@pytest.mark.parametrize("name", OPENED)
+def test_a_tunnel_stands_with_any_success_whatever_it_says_of_a_body(*, run: Run, name: str, step: int) -> None:
+    async def scenario() -> None:
+        async def tunnel(wire: Wire) -> None:
+            await wire.head()
+            for at in range(0, len(OPENED[name]), step):
+                await wire.send(OPENED[name][at : at + step])
+                await asyncio.sleep(0)
+            await answering(wire)
+
+        async with (
+            origin(tunnel) as proxy,
+            pool_to(At("origin.test", 80), egress=Egress("localhost", proxy.at.port)) as pool,
+        ):
+            assert await get(pool) == b"hello"
+            assert await get(pool) == b"hello"
+            assert len(proxy.wires) == 1
+
+    run(scenario())
+
+
 @pytest.mark.parametrize("run", RUNS)
 @pytest.mark.parametrize(
     ("answer", "detail"),
     [
         (b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 6\r\n\r\nsecret", "status 407"),
         (b"HTTP/1.1 502 Bad Gateway\r\n\r\n", "status 502"),
-        (b"SSH-2.0-x\r\n", "not valid HTTP"),
+        (b"HTTP/1.0 403 Forbidden\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nsecret", "status 403"),
+        (b"HTTP/1.1 304 Not Modified\r\n\r\n", "status 304"),
+        (b"SSH-2.0-x\r\n\r\n", "not valid HTTP"),
+        (b"HTTP/1.2 200 OK\r\n\r\n", "not valid HTTP"),
+        (b"HTTP/1.1 099 x\r\n\r\n", "not valid HTTP"),
+        (b"HTTP/1.1 200 a\x00b\r\n\r\n", "not valid HTTP"),
+        (b"HTTP/1.1 200 OK\r\nA : b\r\n\r\n", "not valid HTTP"),
+        (b"HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", "not valid HTTP"),
+        (b"HTTP/1.1 200 OK\r\nA: b\nc\r\n\r\n", "not valid HTTP"),
+        (b"\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", "not valid HTTP"),
+        (b"HTTP/1.1 101 Now\r\n\r\n", "not valid HTTP"),
+        (b"HTTP/1.1 102 x\r\n\r\n" * 9, "not valid HTTP"),
+        (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 129 + b"\r\n", "not valid HTTP"),
+        (b"HTTP/1.1 200 OK\r\nA: " + b"x" * 65536, "not valid HTTP"),
         (b"HTTP/1.1 200 OK\r\n\r\n\x16\x03", "more than its answer"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "more than its answer"),
         (b"HTTP/1.1 200", "without an answer"),
         (b"", "without an answer"),
     ],
@@ -139,3 +195,11 @@ async def test_an_egress_proxy_that_hangs_or_is_not_there_makes_the_origin_unrea
         assert (kind, result) == (FaultKind.UNREACHABLE, ConnectResult.TIMEOUT)
         assert "egress proxy" in detail
         await proxy.wires[0].ended.wait()
+
+
+async def test_a_refusal_stands_whatever_comes_behind_it() -> None:
+    tunnel = Tunnel(Limits(), asyncio.Protocol())  # without a transport: nothing may be handed over
+    for answer in (b"HTTP/1.1 403 Forbidden\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n"):
+        tunnel.data_received(answer)
+    with pytest.raises(ConnectError, match="status 403"):
+        await tunnel.opened

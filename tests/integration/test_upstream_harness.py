@@ -187,6 +187,7 @@ async def pool_to(
     egress: Egress | None = None,
     ssl_context: ssl.SSLContext | None = None,
     now: Callable[[], float] = time.monotonic,
+    chance: Callable[[], float] = lambda: 0.0,
     connects: list[ConnectResult] | None = None,
 ) -> AsyncIterator[Pool]:
     pool = Pool(
@@ -195,6 +196,7 @@ async def pool_to(
         ssl_context=ssl_context or (client_tls() if at.tls else None),
         egress=egress,
         now=now,
+        chance=chance,
         connected=(connects if connects is not None else []).append,
     )
     before = asyncio.all_tasks()

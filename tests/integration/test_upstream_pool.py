@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from proxy.upstream.model import ConnectResult, FaultKind, Limits
-from proxy.upstream.reuse import HOT
+from proxy.upstream.connect import connect
+from proxy.upstream.model import ConnectResult, FaultKind, Limits, Progress
+from tests.integration.test_upstream_connect import answer_names
 from tests.integration.test_upstream_harness import (
     HELLO,
     At,
@@ -26,8 +29,11 @@ from tests.integration.test_upstream_harness import (
     server_tls,
     whole,
 )
+from tests.owned_clock import OwnedClock
+from tests.tls_server import Server, at, requested, server_context
 
 OK = b"HTTP/1.1 200 OK\r\n"
+STRAY = b"HTTP/1.1 201 Created\r\nContent-Length: 5\r\n\r\nstray"
 
 
 async def test_a_second_call_rides_the_first_ones_connection() -> None:
@@ -101,6 +107,46 @@ async def test_a_connection_idle_for_too_long_is_closed_and_not_used() -> None:
         await served.wires[0].ended.wait()
 
 
+@pytest.mark.parametrize(("chance", "age"), [(0.0, 10.0), (0.5, 9.0)])
+async def test_under_steady_calls_a_connection_ends_with_the_call_in_which_its_age_passes(
+    chance: float, age: float
+) -> None:
+    clock = OwnedClock()
+
+    async def script(wire: Wire) -> None:
+        while True:
+            request = await wire.request()
+            if b" /slow " in request:
+                clock.jump(1.0)  # its age passes while it carries this call
+            await wire.send(HELLO)
+
+    limits = Limits(max_age=10.0)
+    async with (
+        origin(script) as served,
+        pool_to(served.at, limits=limits, now=clock.now, chance=lambda: chance) as pool,
+    ):
+        for _ in range(9):
+            await get(pool)
+            clock.jump((age - 0.5) / 9)
+        assert await get(pool, call(target=b"/slow")) == b"hello"
+        assert len(served.wires) == 1
+        assert await get(pool, call(b"POST", effects=True)) == b"hello"
+        await served.wires[0].ended.wait()
+        assert [request.count(b" HTTP/1.1") for request in served.requests] == [10, 1]
+
+
+async def test_a_new_address_is_found_under_steady_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = OwnedClock()
+    async with origin(answering) as old, origin(answering) as new:
+        async with pool_to(At("origin.test", 80), limits=Limits(max_age=10.0), now=clock.now) as pool:
+            asked = answer_names(monkeypatch, [("127.0.0.1", old.at.port)], [("127.0.0.1", new.at.port)])
+            for _ in range(15):
+                await get(pool)
+                clock.jump(1.0)
+        assert [request.count(b"GET") for served in (old, new) for request in served.requests] == [10, 5]
+        assert len(asked) == 2
+
+
 async def test_an_idle_connection_is_closed_by_its_own_timer() -> None:
     async with origin(answering) as served, pool_to(served.at, limits=Limits(pool_idle=0.03)) as pool:
         await get(pool)
@@ -152,28 +198,93 @@ async def test_an_end_that_the_event_loop_has_not_seen_yet_is_noticed_before_a_b
         assert served.requests[0].count(b"POST") == 0
 
 
-@pytest.mark.parametrize(("seconds", "asked"), [(0.0, False), (HOT / 2, False), (HOT * 2, True), (1.0, True)])
-async def test_for_a_read_the_kernel_is_asked_unless_the_connection_was_in_use_just_now(
-    *, seconds: float, asked: bool
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize("seconds", [0.0, 0.001, 1.0])
+@pytest.mark.parametrize("effects", [False, True], ids=["read", "payment"])
+async def test_a_second_answer_that_the_event_loop_has_not_seen_yet_is_no_calls_answer(
+    *, effects: bool, seconds: float, tls: bool
 ) -> None:
     async def once(wire: Wire) -> None:
         await wire.request()
         await wire.send(HELLO)
         if len(served.wires) == 1:
-            await asyncio.Event().wait()
+            await wire.until_end()
         await answering(wire)
 
     time = 100.0
-    async with origin(once) as served, pool_to(served.at, now=lambda: time) as pool:
+    async with origin(once, tls=server_tls() if tls else None) as served, pool_to(served.at, now=lambda: time) as pool:
         await get(pool)
         time += seconds
-        served.wires[0].writer.get_extra_info("socket").shutdown(socket.SHUT_WR)
-        if asked:
-            assert await get(pool) == b"hello"
-            assert [request.count(b"GET") for request in served.requests] == [1, 1]
-        else:
-            fault = await fault_of(get(pool))
-            assert (fault.kind, fault.reused, fault.answer_begun) == (FaultKind.DISCONNECTED, True, False)
+        served.wires[0].writer.write(STRAY)  # is in the kernel at once, with no turn of the loop before the next call
+        answer = await pool.send(call(b"POST" if effects else b"GET", effects=effects))
+        assert not answer.exchange.reused
+        assert await whole(answer) == b"hello"
+        assert [request.count(b"/x HTTP/1.1") for request in served.requests] == [1, 1]
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+async def test_an_origin_that_speaks_before_it_is_asked_gets_no_call(
+    *, tls: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def then_hear(*facts: Any) -> None:
+        await connect(*facts)
+        await seen(lambda: served.wires)
+        served.wires[0].writer.write(STRAY)
+
+    monkeypatch.setattr("proxy.upstream.pool.connect", then_hear)
+    async with (
+        origin(Wire.until_end, tls=server_tls() if tls else None) as served,
+        pool_to(served.at) as pool,
+    ):
+        fault = await fault_of(pool.send(call()))
+        assert (fault.kind, fault.progress, fault.reused) == (FaultKind.DISCONNECTED, Progress.NOTHING, False)
+        await served.wires[0].ended.wait()
+        assert served.requests == [b""]
+        await seen(lambda: pool.stats() == (0, 0, 0))
+        assert pool._slots.free
+
+
+async def test_a_call_that_is_given_up_while_its_new_connection_is_looked_at_leaves_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def then_hear(*facts: Any) -> None:
+        await connect(*facts)
+        await seen(lambda: served.wires)
+        served.wires[0].writer.write(STRAY)
+        asyncio.get_running_loop().call_soon(sending.cancel)
+
+    monkeypatch.setattr("proxy.upstream.pool.connect", then_hear)
+    async with origin(Wire.until_end) as served, pool_to(served.at) as pool:
+        sending = asyncio.create_task(pool.send(call()))
+        await asyncio.wait((sending,))
+        assert sending.cancelled()
+        await served.wires[0].ended.wait()
+        await seen(lambda: pool.stats() == (0, 0, 0))
+        assert (served.requests, pool._taken) == ([b""], 0)
+
+
+async def test_session_tickets_that_wait_in_the_kernel_keep_no_call_from_a_new_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tickets: list[bytes] = []
+
+    async def script(wire: Wire) -> None:
+        server = Server(server_context(ssl.TLSVersion.TLSv1_3))
+        await wire.send(server.shake(await wire.reader.read(65536)))
+        tickets.append(server.shake(await wire.reader.read(65536)))
+        await requested(wire, server)
+        await wire.send(server.seal(HELLO))
+        await wire.until_end()
+
+    async def then_hear(*facts: Any) -> None:
+        await connect(*facts)
+        await seen(lambda: tickets)
+        served.wires[0].writer.write(tickets[0])
+
+    monkeypatch.setattr("proxy.upstream.pool.connect", then_hear)
+    async with origin(script) as served, pool_to(at(served)) as pool:
+        assert await get(pool) == b"hello"
+        assert tickets[0]
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,8 @@ from tests.tls_server import VERSIONS, at, requested, shaken
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from tests.integration.test_upstream_harness import ScriptedOrigin
+
     Run = Callable[[Coroutine[Any, Any, None]], None]
 
 RUNS = [pytest.param(asyncio.run, id="asyncio"), pytest.param(uvloop.run, id="uvloop")]
@@ -59,7 +61,7 @@ def test_an_answer_byte_by_byte_and_two_records_in_one_segment(*, run: Run, vers
 
 @runs
 @versions
-@pytest.mark.parametrize("where", ["in the answer", "in its body", "behind the answer, in its segment"])
+@pytest.mark.parametrize("where", ["in the answer", "in its body", "in its last bytes, in the segment of the rest"])
 def test_a_record_that_was_changed_is_no_answer(*, run: Run, version: ssl.TLSVersion, where: str) -> None:
     async def script(wire: Wire) -> None:
         server = await shaken(wire, version)
@@ -73,7 +75,7 @@ def test_a_record_that_was_changed_is_no_answer(*, run: Run, version: ssl.TLSVer
                 await asyncio.sleep(0)
                 await wire.send(body[:10] + bytes((body[10] ^ 1,)) + body[11:])
             case _:
-                await wire.send(head + body + b"\x17\x03\x03\x00\x05hello")
+                await wire.send(head + body[:-1] + bytes((body[-1] ^ 1,)))
         await wire.until_end()
 
     async def scenario() -> None:
@@ -82,6 +84,42 @@ def test_a_record_that_was_changed_is_no_answer(*, run: Run, version: ssl.TLSVer
             assert (fault.kind, fault.progress) == (FaultKind.DISCONNECTED, Progress.ALL)
             await served.wires[0].ended.wait()
             await seen(lambda: pool.stats().open == 0)
+
+    run(scenario())
+
+
+@runs
+@versions
+@pytest.mark.parametrize(
+    "behind", [b"\x17\x03\x03\x00\x05hello", b"HTTP/1.1 200 OK\r\n\r\n", b"\x15\x03\x03\x00\x02\x02\x28"]
+)
+@pytest.mark.parametrize("at_once", [True, False], ids=["in one segment", "in two"])
+def test_a_broken_record_behind_an_answer_spoils_the_connection_and_not_the_answer(
+    *, run: Run, version: ssl.TLSVersion, behind: bytes, at_once: bool
+) -> None:
+    async def script(wire: Wire) -> None:
+        server = await shaken(wire, version)
+        await requested(wire, server)
+        if len(served.wires) > 1 or at_once:
+            await wire.send(server.seal(HELLO) + (behind if len(served.wires) == 1 else b""))
+        else:
+            await wire.send(server.seal(HELLO))
+            await seen(go.is_set)
+            await wire.send(behind)
+        await wire.until_end()
+
+    go = asyncio.Event()
+    served: ScriptedOrigin
+
+    async def scenario() -> None:
+        nonlocal served
+        async with origin(script) as served, pool_to(at(served)) as pool:
+            assert await get(pool, PAY) == b"hello"
+            go.set()
+            await served.wires[0].ended.wait()
+            await seen(lambda: pool.stats().open == 0)
+            assert await get(pool, PAY) == b"hello"
+            assert len(served.wires) == 2
 
     run(scenario())
 

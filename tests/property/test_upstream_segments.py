@@ -63,6 +63,8 @@ def answers(draw: st.DrawFn) -> Sent:
             fields, payload, body = [*fields, (b"Content-Length", b"%d" % len(body))], b"", b""
         case _:
             status, payload, body = draw(st.sampled_from([204, 304])), b"", b""
+            declared = [[], [(b"Content-Length", b"20")], [(b"Transfer-Encoding", b"chunked")]]
+            fields = [*fields, *draw(st.sampled_from(declared))]
     wire = interim + b"HTTP/1.1 %d Reason\r\n" % status + lines(fields) + b"\r\n" + payload
     return Sent(wire, b"HEAD" if framing == "head" else b"GET", status, fields, body, trailers, framing == "close")
 
@@ -82,17 +84,30 @@ def test_any_split_of_an_answer_gives_the_same_answer(data: st.DataObject) -> No
         parser.feed_eof()
     assert parser.head is not None
     assert (parser.head.status, parser.head.headers) == (sent.status, sent.headers)
-    assert (body, parser.trailers, parser.complete, parser.excess) == (sent.body, sent.trailers, True, False)
+    assert (body, parser.trailers, parser.complete, bool(parser.excess)) == (sent.body, sent.trailers, True, False)
 
 
-@given(answers(), st.binary(min_size=1, max_size=5), st.data())
-def test_bytes_after_an_answer_are_always_noticed(sent: Sent, more: bytes, data: st.DataObject) -> None:
+MORE = st.one_of(
+    st.binary(min_size=1, max_size=5),
+    st.sampled_from((b"\r\n", b"0\r\n\r\n", b"\r\n\r\n", b"HTTP/1.1 200 OK\r\nA: b\r\nContent-Length: 2\r\n\r\nhi")),
+    answers().map(lambda sent: sent.wire),
+    BODY.filter(bool),
+)
+
+
+@given(sent=answers(), more=MORE, each=st.booleans(), data=st.data())
+def test_bytes_after_an_answer_are_always_noticed_and_never_change_it(
+    sent: Sent, more: bytes, *, each: bool, data: st.DataObject
+) -> None:
     if sent.until_close:
         return
+    wire = sent.wire + more
     parser = AnswerParser(sent.method, Limits())
-    for segment in data.draw(st.composite(segments)(sent.wire + more)):
-        parser.feed(segment)
-    assert (parser.complete, parser.excess) == (True, True)
+    parts = [bytes((byte,)) for byte in wire] if each else data.draw(st.composite(segments)(wire))
+    body = b"".join(piece for part in parts for piece in parser.feed(part))
+    assert parser.head is not None
+    assert (parser.head.status, parser.head.headers) == (sent.status, sent.headers)
+    assert (body, parser.trailers, parser.complete, bool(parser.excess)) == (sent.body, sent.trailers, True, True)
 
 
 @given(answers(), st.data())
@@ -111,7 +126,7 @@ def outcome(wire: list[bytes]) -> tuple[Head | None, bytes, bool, bool] | None:
         body = b"".join(piece for segment in wire for piece in parser.feed(segment))
     except MalformedAnswerError:
         return None
-    return parser.head, body, parser.complete, parser.excess
+    return parser.head, body, parser.complete, bool(parser.excess)
 
 
 @given(answers(), st.binary(max_size=4), st.data())

@@ -61,6 +61,7 @@ def test_the_sandbox_needs_credentials_and_nothing_else() -> None:
     assert (settings.connect_timeout, settings.response_timeout, settings.idle_timeout) == (5.0, 60.0, 60.0)
     assert (settings.token_wait, settings.token_timeout, settings.header_timeout) == (2.5, 5.0, 10.0)
     assert (settings.drain_delay, settings.drain_timeout, settings.effects_idle) == (0.0, 25.0, 2.0)
+    assert settings.max_connection_age == 300.0
     assert (settings.upstream_ca_file, settings.egress_proxy) == (None, None)
     assert (settings.log_level, settings.log_format) == ("info", None)
 

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.upstream.framing import BodyFramer, Ending, Framing, MalformedAnswerError, answer_framing, request_head
 from proxy.upstream.model import Body, BodyLengthError, Call, Limits, Stream
-from proxy.upstream.reuse import Fitness, fitness
+from proxy.upstream.reuse import Fitness, fitness, lifetime
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -138,8 +138,6 @@ CL, TE, CON = b"Content-Length", b"Transfer-Encoding", b"Connection"
         (b"GET", 204, "1.1", [(CL, b"0")], Framing(Ending.HEAD, 0, keeps_alive=True)),
         (b"GET", 204, "1.1", [(CL, b"5")], Framing(Ending.HEAD, 5, keeps_alive=False)),
         (b"GET", 204, "1.1", [(TE, b"chunked")], Framing(Ending.HEAD, None, keeps_alive=False)),
-        (b"CONNECT", 200, "1.1", [(CL, b"5")], Framing(Ending.HEAD, None, keeps_alive=True)),
-        (b"CONNECT", 407, "1.1", [(CL, b"5")], Framing(Ending.LENGTH, 5, keeps_alive=True)),
         (b"GET", 200, "1.1", [(CL, b"9" * 18)], Framing(Ending.LENGTH, 10**18 - 1, keeps_alive=True)),
     ],
 )
@@ -197,4 +195,11 @@ def test_a_head_whose_end_can_be_read_in_two_ways_is_refused(
 def test_a_call_with_effects_rides_only_a_warm_connection(
     *, idle_seconds: float, effects: bool, verdict: Fitness
 ) -> None:
-    assert fitness(idle_seconds, effects=effects, limits=Limits(pool_idle=4.0, effects_idle=2.0)) is verdict
+    limits = Limits(pool_idle=4.0, effects_idle=2.0)
+    assert fitness(idle_seconds, 0.1, effects=effects, limits=limits) is verdict
+    assert fitness(idle_seconds, 0.0, effects=effects, limits=limits) is Fitness.DROP
+
+
+@pytest.mark.parametrize(("chance", "seconds"), [(0.0, 300.0), (0.5, 270.0), (1.0, 240.0)])
+def test_connections_that_were_made_together_do_not_end_together(chance: float, seconds: float) -> None:
+    assert lifetime(Limits(max_age=300.0), chance) == seconds

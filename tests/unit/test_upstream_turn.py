@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -42,16 +43,26 @@ async def test_what_comes_is_held_piece_by_piece(turn: Turn) -> None:
     assert turn.parser.complete
 
 
-async def test_an_answer_with_more_behind_it_is_refused_if_nothing_of_it_was_given_out(turn: Turn) -> None:
-    with pytest.raises(MalformedAnswerError):
-        turn.feed(OK + b"hello, and more")
-
-
-async def test_what_comes_behind_an_answer_that_was_begun_only_spoils_the_connection(turn: Turn) -> None:
-    sent(turn).feed(OK)
-    turn.feed(b"hello, and more")
-    assert list(turn.pieces) == [b"hello"]
+@pytest.mark.parametrize("at", range(1, len(OK) + 6))
+async def test_what_comes_behind_an_answer_only_spoils_the_connection_wherever_the_segments_part(
+    turn: Turn, at: int
+) -> None:
+    answer = OK + b"hello, and more"
+    sent(turn).feed(answer[:at])
+    turn.feed(answer[at:])
+    assert b"".join(turn.pieces) == b"hello"
     assert turn.parser.complete
+    assert not turn.clean
+
+
+@pytest.mark.parametrize("second", [OK, b"HTTP/1.0 500 x", b"HTTP", b"H"])
+@pytest.mark.parametrize("reused", [False, True])
+async def test_of_two_answers_at_once_the_first_is_refused_if_it_may_be_another_calls(
+    turn: Turn, second: bytes, *, reused: bool
+) -> None:
+    turn.exchange.reused = reused
+    with pytest.raises(MalformedAnswerError) if reused else contextlib.nullcontext():
+        sent(turn).feed(OK + b"hello" + second)
     assert not turn.clean
 
 

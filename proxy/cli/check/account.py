@@ -6,6 +6,7 @@ No answer's body is ever quoted.
 
 from __future__ import annotations
 
+import random
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, assert_never
 
@@ -84,7 +85,14 @@ async def read(journey: Journey) -> str:
     token = _issued(journey).access.reveal().encode("ascii")
     headers = ((b"Authorization", b"Bearer " + token), (b"Accept", b"application/json"))
     call = Call(b"GET", f"{READ_PATH}?country={journey.country}".encode("ascii"), headers, None, effects=False)
-    pool = Pool(settings.origin, limits=limits, ssl_context=journey.tls, egress=journey.egress, now=journey.clock.now)
+    pool = Pool(
+        settings.origin,
+        limits=limits,
+        ssl_context=journey.tls,
+        egress=journey.egress,
+        now=journey.clock.now,
+        chance=random.random,
+    )
     try:
         async with await pool.send(call) as answer:
             status = answer.status
