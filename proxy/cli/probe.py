@@ -1,6 +1,6 @@
 """Is the sidecar of this machine ready? One GET on its admin listener.
 
-Runs every few seconds in a container, so it imports neither pydantic nor aiohttp, and reads no setting but the address.
+Runs every few seconds in a container, so it imports no aiohttp, and reads no setting but the address.
 """
 
 from __future__ import annotations
