@@ -186,7 +186,7 @@ class Sidecar:
         await self._data.serve(data_runner(settings, self.relay, CLOSING), to_callers)
         self._renewal = self._task(self.keeper.run(), "token renewal")
         self._watching = self._task(self._watch.run(), "credentials watch")
-        facts = {"version": VERSION, "data": self.url, "admin": self.admin_url, "sandbox": str(self._hardening)}
+        facts = {"version": VERSION, "data": self.url, "admin": self.admin_url, "hardening": str(self._hardening)}
         self.lookout.started(settings, source, **facts)
 
     def _orders(self) -> Orders:

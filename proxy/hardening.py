@@ -86,7 +86,7 @@ def harden(settings: Settings, more: tuple[Path, ...] = ()) -> Hardening:
         settings: say what is needed.
         more: files that may be read besides, such as the settings file.
     """
-    if settings.sandbox == "off" or not sys.platform.startswith("linux"):
+    if settings.hardening == "off" or not sys.platform.startswith("linux"):
         return Hardening()
     dumps = _prctl(_SET_DUMPABLE, 0)
     if isinstance(settings.credentials, CommandSource | AwsSource):

@@ -10,7 +10,8 @@ import asyncio
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final
 
-from proxy.config import SettingsError
+from proxy.config import Settings, SettingsError
+from proxy.config.setting import settings_of
 from proxy.relay.policy import DEFAULT
 from proxy.relay.policy_file import PolicyFileError, read_policy
 from proxy.upstream.tls import tls_context
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
 
     from structlog.typing import FilteringBoundLogger
 
-    from proxy.config import Settings
     from proxy.relay.policy import Policy
 
-RELOADABLE: Final = frozenset(("log_level", "policy_file", "upstream_ca_file"))
+RELOADABLE: Final = frozenset(
+    field.name for field in fields(Settings) if any(one.reloads for one in settings_of(field))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,8 @@ class Reload:
         except SettingsError as error:
             return self._settings, [Part("settings", f"the old ones stay: {problem}") for problem in error.problems]
         old, self._settings = self._started_with, fresh
-        changed = (field.name for field in fields(fresh) if getattr(old, field.name) != getattr(fresh, field.name))
+        compared = [field.name for field in fields(fresh) if field.compare]
+        changed = (name for name in compared if getattr(old, name) != getattr(fresh, name))
         fixed = sorted(set(changed) - RELOADABLE)
         return fresh, [Part("settings", f"restart to change {', '.join(fixed)}" if fixed else "")]
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal, assert_never
 
 from proxy.app import KeeperDiedError, Sidecar
 from proxy.config import load_settings
-from proxy.config.sidecar_settings import CONFIG_FILE
+from proxy.config.catalogue import CONFIG_FILE
 from proxy.credentials.model import CredentialSourceError
 from proxy.hardening import forget, harden
 from proxy.listening import BindError

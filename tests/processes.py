@@ -58,14 +58,14 @@ class Running:
         async with asyncio.timeout(BOUND):
             out, err = await self._process.communicate()
         self.said += out.decode()
-        return Finished(_code(self._process), self.said, err.decode())
+        return Finished(_code(self._process), self.said, (err or b"").decode())
 
 
 def cleaned(settings: Mapping[str, str]) -> dict[str, str]:
     """An environment with these settings and nothing of the tester's, but for what coverage needs in a child."""
     kept = {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("COVERAGE_")}
     if len(kept) > 1:
-        kept["PROXY_SANDBOX"] = "off"  # a confined process cannot write what coverage has measured
+        kept["PROXY_HARDENING"] = "off"  # a confined process cannot write what coverage has measured
     return {**kept, **settings}
 
 
@@ -77,9 +77,9 @@ async def ran(*arguments: str, settings: Mapping[str, str] | None = None, **opti
 
 
 @contextlib.asynccontextmanager
-async def running(*arguments: str, settings: Mapping[str, str] | None = None) -> AsyncIterator[Running]:
+async def running(*arguments: str, settings: Mapping[str, str] | None = None, **options: Any) -> AsyncIterator[Running]:
     """Start a command; it is ended with the block."""
-    async with _process(arguments, settings or {}, {}) as process:
+    async with _process(arguments, settings or {}, options) as process:
         yield Running(process)
 
 
@@ -92,8 +92,7 @@ async def _process(
         env=cleaned(settings),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        **options,
+        **{"stderr": asyncio.subprocess.PIPE, **options},
     )
     try:
         yield process

@@ -1,7 +1,7 @@
 """Talks to the admin listener of this machine's sidecar: one request, one bounded answer, every failure in words.
 
-It runs every few seconds as a container's health check, so it imports neither aiohttp nor the settings' machinery, and
-reads no setting but the address.
+It runs every few seconds as a container's health check, so it imports no aiohttp, and reads no setting but
+the address.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which commands are there, and what may they be told? Each imports what it needs when it runs.
 
-`healthcheck` and `--help` must stay fast: nothing here imports pydantic, aiohttp or the proxy itself at the top.
+`healthcheck` and `--help` must stay fast: nothing here imports aiohttp or the proxy itself at the top.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from proxy.cli.result import admin, failed, told
 from proxy.cli.status import status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from proxy.config import Settings, TcpAddress
+    from proxy.config import TcpAddress
     from proxy.simulator.service import LoggedCall
 
 NAME = "localpayment-proxy"
@@ -64,14 +64,19 @@ def serve() -> Exit:
     It is told everything by environment variables; LOCALPAYMENT_ENVIRONMENT, LOCALPAYMENT_USERNAME and
     LOCALPAYMENT_PASSWORD are the least. `localpayment-proxy check` says whether they are right.
     """
-    from proxy.cli.apart import reading  # noqa: PLC0415 - as below
+    from proxy.cli.loading import usable_settings  # noqa: PLC0415 - as below
+    from proxy.config import SettingsError  # noqa: PLC0415 - as below
 
-    with reading(os.environ) as read:  # and import meanwhile
-        from proxy.listening import BindError  # noqa: PLC0415 - as below
-        from proxy.serving import UNUSABLE  # noqa: PLC0415 - as below
-        from proxy.serving import serve as run  # noqa: PLC0415 - the whole proxy
+    try:
+        settings = usable_settings(os.environ)
+    except SettingsError as error:
+        for problem in error.problems:
+            click.echo(str(problem), err=True)
+        return Exit.BAD_CONFIGURATION
+    from proxy.listening import BindError  # noqa: PLC0415 - as below
+    from proxy.serving import UNUSABLE  # noqa: PLC0415 - as below
+    from proxy.serving import serve as run  # noqa: PLC0415 - the whole proxy
 
-        settings = _settings(read)
     try:
         return Exit(run(settings, os.environ))
     except BindError as error:
@@ -170,7 +175,7 @@ def check(*, live: bool, country: str, as_json: bool) -> Exit:
     Exit codes: 0 all is well; 78 settings, policy or credential source; 69 network, TLS or Localpayment itself;
     77 login or permission refused; 1 anything else. The first failure decides.
     """
-    from proxy.cli.check.run import checked  # noqa: PLC0415 - pydantic
+    from proxy.cli.check.run import checked  # noqa: PLC0415 - asyncio
 
     report = checked(os.environ, live=live, country=country)
     for line in [report.as_json()] if as_json else report.as_lines(sys.stdout.encoding):
@@ -196,22 +201,3 @@ def wait(timeout: float) -> Exit:
     from proxy.cli.readiness import wait_until_ready  # noqa: PLC0415 - http.client
 
     return told(wait_until_ready(admin(), timeout))
-
-
-def _settings(read: Callable[[], Settings]) -> Settings:
-    """Return usable settings, or end with every mistake on a line of stderr."""
-    from proxy.cli.apart import ReaderEndedError  # noqa: PLC0415 - as above
-    from proxy.cli.loading import judged  # noqa: PLC0415 - as above
-    from proxy.config import SettingsError  # noqa: PLC0415 - as above
-
-    try:
-        return judged(read())
-    except SettingsError as error:
-        for problem in error.problems:
-            click.echo(str(problem), err=True)
-        code = Exit.BAD_CONFIGURATION
-    except ReaderEndedError as error:
-        if str(error):
-            click.echo(str(error), err=True)
-        code = Exit.FAILED
-    raise click.exceptions.Exit(code)

@@ -1,4 +1,4 @@
-"""Can the settings be used? All that `serve` would refuse before it listens, found without listening."""
+"""Says whether the settings can be used: all that `serve` would refuse before it listens, found without listening."""
 
 from __future__ import annotations
 
@@ -22,15 +22,7 @@ def usable_settings(environ: Mapping[str, str]) -> Settings:
     Raises:
         SettingsError: something is wrong; it names every mistake there is.
     """
-    return judged(load_settings(environ))
-
-
-def judged(settings: Settings) -> Settings:
-    """Try the files that settings name; return the settings.
-
-    Raises:
-        SettingsError: some cannot be used; it names every mistake there is.
-    """
+    settings = load_settings(environ)
     judges = (_policy_problems, _ca_problems, _certificate_problems, _tracing_problems)
     if problems := tuple(problem for judge in judges for problem in judge(settings)):
         raise SettingsError(problems)

@@ -1,13 +1,8 @@
-"""Environment, files → one frozen Settings, or all mistakes together.
-
-Importing this package loads no pydantic; only calling `load_settings` does.
-"""
+"""Reads environment variables and files into one frozen Settings, or tells all mistakes together."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from proxy.config.addresses import Collector, EgressProxy, Listen, Origin, TcpAddress, UnixAddress
+from proxy.config.addresses import Collector, EgressProxy, Listen, Origin, RequiredHeader, TcpAddress, UnixAddress
 from proxy.config.credential_sources import (
     AwsSource,
     CommandSource,
@@ -20,10 +15,8 @@ from proxy.config.credential_sources import (
     VaultSource,
     VaultToken,
 )
+from proxy.config.loader import load_settings
 from proxy.config.settings import Environment, Problem, Settings, SettingsError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = [
     "AwsSource",
@@ -38,6 +31,7 @@ __all__ = [
     "Listen",
     "Origin",
     "Problem",
+    "RequiredHeader",
     "Settings",
     "SettingsError",
     "TcpAddress",
@@ -48,14 +42,3 @@ __all__ = [
     "VaultToken",
     "load_settings",
 ]
-
-
-def load_settings(environ: Mapping[str, str]) -> Settings:
-    """Read the settings from environment variables and from the files they name.
-
-    Raises:
-        SettingsError: something is wrong; it names every mistake there is.
-    """
-    from proxy.config.loader import load  # noqa: PLC0415 - pydantic costs 0.2 s and is needed by this call alone
-
-    return load(environ)

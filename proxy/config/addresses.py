@@ -1,15 +1,19 @@
-"""Where do we call, through what, and where do we listen? Types only: no parsing, no resolving, no I/O.
+"""Holds where we call, through what, and where we listen. Types only: no parsing, no resolving, no I/O.
 
-Nothing here may show an egress proxy's user or password.
+A host is a lower-case name or an address, an IPv6 address without brackets. Nothing here may show an egress proxy's
+user or password.
 """
 
 from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from pathlib import Path  # noqa: TC003 - pydantic evaluates the annotations of what it validates
+from typing import TYPE_CHECKING
 
-from proxy.secret import Secret  # noqa: TC001 - the same
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from proxy.secret import Secret
 
 HTTP_PORT = 80  # RFC 9110 section 4.2.1
 HTTPS_PORT = 443  # RFC 9110 section 4.2.2
@@ -17,13 +21,7 @@ HTTPS_PORT = 443  # RFC 9110 section 4.2.2
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Scheme, host and port of an HTTP server; str() gives `https://authority`.
-
-    Attributes:
-        host: lower-case name or address, an IPv6 address without brackets.
-        port: TCP port.
-        tls: whether it speaks https.
-    """
+    """Scheme, host and port of an HTTP server; str() gives `https://authority`."""
 
     host: str
     port: int
@@ -65,8 +63,6 @@ class EgressProxy:
     """An HTTP proxy that opens tunnels by CONNECT; str() gives its URL without user and password.
 
     Attributes:
-        host: name or address, an IPv6 address without brackets.
-        port: TCP port.
         authorization: ready value of Proxy-Authorization, or None.
     """
 
@@ -74,18 +70,18 @@ class EgressProxy:
     port: int
     authorization: Secret | None
 
+    @property
+    def redacted(self) -> str:
+        """Its URL, which says whether there is a user, and not which."""
+        return str(self) if self.authorization is None else str(self).replace("://", "://[redacted]@")
+
     def __str__(self) -> str:
         return f"http://{bracketed(self.host)}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
 class TcpAddress:
-    """A TCP address to listen on; str() gives `host:port`.
-
-    Attributes:
-        host: name or address, an IPv6 address without brackets.
-        port: TCP port; 0 lets the kernel choose.
-    """
+    """A TCP address to listen on; port 0 lets the kernel choose; str() gives `host:port`."""
 
     host: str
     port: int
@@ -110,6 +106,25 @@ class UnixAddress:
 
 
 Listen = TcpAddress | UnixAddress
+
+
+@dataclass(frozen=True, slots=True)
+class RequiredHeader:
+    """A field that every request must carry; str() gives `Name: value` as it was written.
+
+    It is no credential: it keeps away requests that somebody else's words have made, such as a page's or a forged
+    URL's, whose sender cannot add a field.
+
+    Attributes:
+        name: compared without case.
+        value: compared whole.
+    """
+
+    name: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.value}"
 
 
 def bracketed(host: str) -> str:

@@ -1,46 +1,49 @@
-"""Which settings are there? One table, the source of names, defaults and documentation alike.
+"""Lists the settings that are declared, and shows those in effect.
 
-A default is written as an operator would write it, and is read by the same code.
+What is secret is never shown: it reads `[redacted]`.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
-from proxy.config import account_settings as account
-from proxy.config import safety_settings as safety
-from proxy.config import sidecar_settings as sidecar
+from proxy.config.credential_sources import SOURCES
+from proxy.config.setting import Kind, Setting, settings_in, settings_of
+from proxy.config.settings import Settings
 
-PREFIXES = ("LOCALPAYMENT_", "PROXY_")
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PREFIXES: Final = ("LOCALPAYMENT_", "PROXY_")
+CONFIG_FILE: Final = "PROXY_CONFIG_FILE"
 
 # What Kubernetes puts into every container of a namespace that has a Service named `proxy` or `localpayment-…`
 # (kubernetes.io/docs/concepts/services-networking/service, environment variables): not ours, and no mistake.
-_SERVICE_LINK = re.compile(r".+_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
-_SERVICE_URL = re.compile(r"(tcp|udp|sctp)://")
-
-
-SECTIONS = (
-    account.LOCALPAYMENT,
-    account.USERNAME_AND_PASSWORD,
-    account.ONE_DOCUMENT,
-    account.VAULT,
-    account.AWS,
-    account.READING_AGAIN,
-    sidecar.LISTENING,
-    safety.TLS,
-    safety.SAFETY,
-    sidecar.SIZES,
-    sidecar.TIMES,
-    sidecar.ANSWERS,
-    sidecar.STOPPING,
-    sidecar.WAY,
-    sidecar.PROCESS,
-    sidecar.LOGS,
-    sidecar.TRACES,
-    sidecar.FILE,
+_SERVICE_LINK: Final = re.compile(
+    r".+_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
 )
-SETTINGS = {setting.variable: setting for section in SECTIONS for setting in section.settings}
+_SERVICE_URL: Final = re.compile(r"(tcp|udp|sctp)://")
+
+
+def _declared() -> Iterator[Setting]:
+    for field in fields(Settings):
+        yield from settings_of(field)
+        if field.name == "credentials":
+            for source, parts in SOURCES.items():
+                for part in (source, *parts):
+                    yield from settings_in(part)
+    meaning = (
+        "A TOML file with these settings, their names in lower case; the environment wins. Set in the environment only."
+    )
+    yield Setting(CONFIG_FILE, Kind("path", str), "", meaning, section="The settings file", note="none")
+
+
+SETTINGS: Final = {setting.variable: setting for setting in _declared()}
+FORMERLY: Final = {setting.formerly: setting.variable for setting in SETTINGS.values() if setting.formerly}
 
 
 def is_service_link(variable: str, value: str) -> bool:
@@ -60,3 +63,22 @@ def near_miss(name: str) -> str | None:
         if candidate in SETTINGS:
             return candidate
     return next(iter(difflib.get_close_matches(variable, SETTINGS, n=1, cutoff=0.8)), None)
+
+
+def effective(settings: Settings) -> dict[str, str]:
+    """Return variable → text as an operator would write it, in the order of the documentation.
+
+    What is not set and has no default is left out. Nor is PROXY_CONFIG_FILE in it: what it says is.
+    """
+    shown = dict(_shown(settings))
+    return {variable: shown[variable] for variable in SETTINGS if variable in shown}
+
+
+def _shown(declaring: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - an instance of any class that declares settings
+    for field in fields(declaring):
+        value, settings = getattr(declaring, field.name), settings_of(field)
+        if settings and value is not None:
+            setting = settings[-1] if isinstance(value, Path) else settings[0]
+            yield setting.variable, setting.kind.text(value)
+        elif not settings and is_dataclass(value):
+            yield from _shown(value)

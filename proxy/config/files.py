@@ -1,16 +1,20 @@
-"""What does a file that a setting names hold? It reads a bounded part of a regular file, and never waits for one.
+"""Reads what a file that a setting names holds: a text, a secret, a username and password, certificates, header fields.
 
-No error may quote a file's content.
+It reads a bounded part of a regular file, and never waits for one. No error may quote a content.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import stat
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from proxy.config.parsing import FIELD_NAME, refuse
 from proxy.secret import Secret
 
 if TYPE_CHECKING:
@@ -20,9 +24,19 @@ MAX_FILE = 64 * 1024  # bytes; a secret or a settings file is far smaller
 MAX_CERTIFICATES = 4 * 1024 * 1024  # bytes; Mozilla's whole bundle has a quarter of a megabyte
 BYTE_ORDER_MARK = "\ufeff"
 
+_FIELD_VALUE: Final = re.compile(r"[!-~](?:[ !-~]*[!-~])?", re.ASCII)
+# Header fields that the exporter of traces writes itself.
+_TAKEN: Final = frozenset(
+    ("host", "content-type", "content-length", "content-encoding", "transfer-encoding", "connection")
+)
+
 
 class UnusableFileError(ValueError):
     """A file cannot be used; the text says why and what to do, and names neither path nor content."""
+
+
+class UnusablePairError(ValueError):
+    """A document holds no username and password; the text says what is missing and what to write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +92,7 @@ def checked(read: Callable[[Path], object]) -> Callable[[object], Path]:
     """Return a parser that accepts a path only if its file can be read by `read`."""
 
     def parse(value: object) -> Path:
-        if not isinstance(value, str):
-            message = "must be a path: put it in quotes"
-            raise ValueError(message)  # noqa: TRY004 - pydantic collects ValueErrors only
-        path = Path(value)
+        path = Path(value if isinstance(value, str) else refuse("must be a path: put it in quotes"))
         read(path)
         return path
 
@@ -99,6 +110,75 @@ def read_certificates(path: Path) -> FileText:
         message = "holds no certificate: name a PEM file with -----BEGIN CERTIFICATE----- in it"
         raise UnusableFileError(message)
     return read
+
+
+def read_headers(path: Path) -> tuple[tuple[str, Secret], ...]:
+    """Read a file of header fields, each `Name: value` on a line of its own.
+
+    Raises:
+        UnusableFileError: it cannot be read, or a line is no field that may be sent.
+    """
+    lines = read_secret(path).text.reveal().splitlines()
+    return tuple(_header(number, line) for number, line in enumerate(lines, 1) if line.strip())
+
+
+def _header(number: int, line: str) -> tuple[str, Secret]:
+    name, colon, value = line.partition(":")
+    name, value = name.strip(), value.strip()
+    if not colon or FIELD_NAME.fullmatch(name) is None or _FIELD_VALUE.fullmatch(value) is None:
+        message = f"line {number} is no header field: write Name: value, in visible ASCII"
+        raise UnusableFileError(message)
+    if name.lower() in _TAKEN:
+        message = f"line {number} names a field that the exporter writes itself: remove it"
+        raise UnusableFileError(message)
+    return name, Secret(value)
+
+
+def read_pair(path: Path) -> tuple[Secret, Secret]:
+    """Read a file that holds username and password.
+
+    Raises:
+        UnusableFileError: it cannot be read.
+        UnusablePairError: it does not hold both.
+    """
+    return pair_in_text(read_file(path).text)
+
+
+def pair_in_text(text: Secret) -> tuple[Secret, Secret]:
+    """Read a JSON object, or TOML, with `username` and `password`; other keys are left alone. Pure.
+
+    Raises:
+        UnusablePairError: it is neither, or one of the two is missing, empty or no text.
+    """
+    form, parse = ("JSON", json.loads) if text.reveal().lstrip().startswith("{") else ("TOML", tomllib.loads)
+    try:
+        document = parse(text.reveal())
+    except (ValueError, RecursionError):
+        document = None
+    if document is None:
+        message = f'is no {form}: write {{"username": "…", "password": "…"}}, or two TOML lines of the same'
+        raise UnusablePairError(message)
+    return pair_in(document)
+
+
+def pair_in(document: object) -> tuple[Secret, Secret]:
+    """Take `username` and `password` out of a parsed document. Pure.
+
+    Raises:
+        UnusablePairError: one of them is missing, empty or no text.
+    """
+    if not isinstance(document, dict):
+        message = "is no object with the keys username and password"
+        raise UnusablePairError(message)
+    return _member(document, "username"), _member(document, "password")
+
+
+def _member(document: dict[object, object], key: str) -> Secret:
+    value = document.get(key)
+    if isinstance(value, str) and value.strip():
+        return Secret(value)
+    message = f"has no {key}: write a text that is not empty under the key {key}"
+    raise UnusablePairError(message)
 
 
 def _without_waiting(path: str, flags: int) -> int:

@@ -1,170 +1,236 @@
-"""Environment + TOML file → Settings, or every mistake at once. With `fields`, the only module that loads pydantic.
+"""Reads the settings: environment variables and a TOML file → Settings, or every mistake at once.
 
-No exception that leaves here holds, or is chained to one that holds, what an operator wrote as a secret.
+Secrets are sealed before anything else sees them. No value of an unknown name, no line of the file, and no exception
+that holds what an operator wrote as a secret leaves here.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import re
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from pydantic import ValidationError
-
-from proxy.config import cross_checks
-from proxy.config.account_settings import SANDBOX_URL
-from proxy.config.catalogue import SETTINGS
-from proxy.config.chosen_source import chosen_source
-from proxy.config.fields import Fields, Layer
+from proxy.config import credential_sources as sources
+from proxy.config.catalogue import CONFIG_FILE, FORMERLY, PREFIXES, SETTINGS, is_service_link, near_miss
+from proxy.config.files import UnusableFileError, read_file
 from proxy.config.parsing import origin
-from proxy.config.settings import Problem, Settings, SettingsError
-from proxy.config.source_rules import source_problems
-from proxy.config.written import Written, read
+from proxy.config.rules import RULES, source_problems
+from proxy.config.setting import Setting, settings_of
+from proxy.config.settings import SANDBOX_URL, Problem, Settings, SettingsError
+from proxy.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
-    from pydantic_core import ErrorDetails
+    from _typeshed import DataclassInstance
 
-_DEFAULTS: Final = {setting.key: setting.default for setting in SETTINGS.values() if setting.default is not None}
-_IN_WORDS = {
-    "bool_parsing": "write true or false",
-    "bool_type": "write true or false",
-    "int_parsing": "write a whole number, such as 512",
-    "int_type": "write a whole number, such as 512",
-    "int_from_float": "write a whole number, such as 512",
-}
+    Values = Mapping[str, Any]  # variable → value, None where nothing holds
+
+Source = TypeVar("Source", bound="DataclassInstance")
+
+_TOML_PLACE: Final = re.compile(r"at line (\d+), column (\d+)")
+_SHOWN: Final = 80  # characters of a value in a message
 
 
-def load(environ: Mapping[str, str]) -> Settings:
-    """Read the settings.
+@dataclass(slots=True)
+class _Reading:
+    """What the operator has written, and the mistakes found so far.
+
+    Attributes:
+        written: variable → value, as written; secrets are Secrets already.
+        from_file: variables whose value stands in the TOML file.
+        former: variables that are written by an old name, which is the value.
+        problems: the mistakes found.
+        reported: variables that need no second line.
+        meant: variables that a misspelt name stands for.
+        warnings: what is accepted in this release alone.
+        complete: whether everything that may hold settings could be read.
+    """
+
+    written: dict[str, object] = field(default_factory=dict)
+    from_file: set[str] = field(default_factory=set)
+    former: dict[str, str] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    reported: set[str] = field(default_factory=set)
+    meant: set[str] = field(default_factory=set)
+    warnings: list[str] = field(default_factory=list)
+    complete: bool = True
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """What is set, or was meant to be."""
+        return frozenset(self.written) | self.reported | self.meant
+
+    def refuse(self, variable: str, value: str | None, text: str) -> None:
+        """Note a mistake."""
+        self.problems.append(Problem(variable, value, text))
+
+    def refuse_value(self, variable: str, text: str) -> None:
+        """Note that a value is wrong; a second line about its variable would only be noise."""
+        shown = None if SETTINGS[variable].secret else _fit(str(self.written[variable]))
+        text += " (set in the settings file)" if variable in self.from_file else ""
+        self.refuse(self.former.get(variable, variable), shown, text)
+        self.reported.add(variable)
+
+
+def load_settings(environ: Mapping[str, str]) -> Settings:
+    """Read the settings from environment variables and from the files they name.
 
     Raises:
-        SettingsError: there is a mistake; it names all of them.
+        SettingsError: something is wrong; it names every mistake there is.
     """
-    written = read(environ)
-    fields = _judged_alone(written)
-    _judge_together(fields, written)
-    if written.problems:
-        raise SettingsError(_in_order(written.problems))
-    return _settings(fields)
+    reading = _Reading()
+    _read_environment(environ, reading)
+    _read_config_file(reading)
+    _take_former_names(reading)
+    values = {variable: _value(setting, reading) for variable, setting in SETTINGS.items()}
+    _judge_together(values, reading)
+    if reading.problems:
+        raise SettingsError(_in_order(reading.problems))
+    given = {each.name: values[setting.variable] for each in fields(Settings) for setting in settings_of(each)}
+    given["origin"] = given["origin"] or origin(SANDBOX_URL)
+    return Settings(**given, credentials=_source(values), warnings=tuple(reading.warnings))
 
 
-def _in_order(problems: list[Problem]) -> tuple[Problem, ...]:
+def _read_environment(environ: Mapping[str, str], reading: _Reading) -> None:
+    for variable, value in sorted(environ.items()):
+        if not variable.startswith(PREFIXES) or not value or is_service_link(variable, value):
+            continue
+        if variable in SETTINGS or variable in FORMERLY:
+            reading.written[variable] = _sealed(variable, value)
+        else:
+            _refuse_unknown(variable, _fit(variable), reading)
+
+
+def _read_config_file(reading: _Reading) -> None:
+    """Read the TOML file, if one is named; when it cannot be read, nothing can be called missing."""
+    path = reading.written.pop(CONFIG_FILE, None)
+    if not isinstance(path, str):
+        return
+    try:
+        table = tomllib.loads(read_file(Path(path)).text.reveal())
+    except UnusableFileError as error:
+        text = str(error)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        place = _TOML_PLACE.search(str(error))
+        where = f"line {place[1]}, column {place[2]}" if place else "its end"
+        text = f'is not TOML at {where}: write key = "value", one a line, texts in quotes'
+    else:
+        _take_table(table, path, reading)
+        return
+    reading.refuse(CONFIG_FILE, _fit(path), text)
+    reading.complete = False
+
+
+def _take_table(table: dict[str, object], path: str, reading: _Reading) -> None:
+    for key, value in table.items():
+        variable = key.upper()
+        if variable == CONFIG_FILE:
+            reading.refuse(CONFIG_FILE, None, f"cannot be set in the file itself: remove it from {path}")
+        elif key != key.lower() or (variable not in SETTINGS and variable not in FORMERLY):
+            _refuse_unknown(key, f"{_fit(key)} (in {path})", reading)
+        elif value != "" and variable not in reading.written:  # the environment wins
+            reading.written[variable] = _sealed(variable, value)
+            reading.from_file.add(variable)
+
+
+def _refuse_unknown(name: str, shown: str, reading: _Reading) -> None:
+    meant = near_miss(name)
+    if meant is None:
+        text = "unknown setting: remove it; docs/settings.md lists all of them"
+    else:
+        text = f"unknown setting: did you mean {meant if name == name.upper() else meant.lower()}?"
+        reading.meant.add(meant)
+    reading.refuse(shown, None, text)
+
+
+def _take_former_names(reading: _Reading) -> None:
+    for former, variable in FORMERLY.items():
+        if former not in reading.written:
+            continue
+        value = reading.written.pop(former)
+        if variable in reading.written:
+            reading.refuse(former, None, f"is the old name of {variable}, which is set too: remove {former}")
+            continue
+        reading.written[variable], reading.former[variable] = value, former
+        reading.from_file |= {variable} if former in reading.from_file else set()
+        reading.warnings.append(f"{former} is now called {variable}: rename it, the next release refuses the old name")
+
+
+def _value(setting: Setting, reading: _Reading) -> Any:  # noqa: ANN401 - of the setting's kind
+    """Read one setting; one that cannot be read is reported, and then stands as if it were not set."""
+    if setting.variable in reading.written:
+        try:
+            return setting.kind.read(reading.written[setting.variable])
+        except ValueError as error:
+            reading.refuse_value(setting.variable, str(error))
+    return setting.kind.read(setting.default) if setting.default else None
+
+
+def _judge_together(values: Values, reading: _Reading) -> None:
+    silent = reading.reported | (reading.meant - reading.written.keys())
+    found: list[Problem] = list(source_problems(reading.variables))
+    for rule, variables in RULES:
+        if not silent & set(variables):
+            found += rule(*(values[variable] for variable in variables))
+    # What is missing may stand in a settings file that could not be read.
+    reading.problems += [one for one in found if reading.complete or one.variable in reading.variables]
+
+
+def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """Sort as the documentation does, unknown names last."""
     order = {variable: place for place, variable in enumerate(SETTINGS)}
+    order |= {former: order[variable] for former, variable in FORMERLY.items()}
     return tuple(sorted(problems, key=lambda problem: order.get(problem.variable, len(order))))
 
 
-def _judged_alone(written: Written) -> Fields:
-    """Read every field; one that cannot be read is reported, and then stands as if it were not set."""
-    layers: list[dict[str, object]] = [
-        {variable.lower(): value for variable, value in layer.items()} for layer in (written.environment, written.file)
-    ]
-    details: list[ErrorDetails] = []
-    while True:
-        sources = (*(Layer(layer) for layer in layers), Layer(_DEFAULTS))
-        try:
-            fields = Fields(_build_sources=(sources, {}))
-        except ValidationError as error:
-            details = error.errors(include_url=False)
-        else:
-            return fields
-        wrong = {str(detail["loc"][0]): _in_words(detail) for detail in details}
-        for key, text in wrong.items():
-            written.report(key.upper(), text)
-        layers = [{key: value for key, value in layer.items() if key not in wrong} for layer in layers]
+def _source(values: Values) -> sources.CredentialSource:
+    """Return the one source that `source_problems` has let through."""
+    if values["LOCALPAYMENT_CREDENTIALS_FILE"] is not None:
+        return _made(sources.CredentialsFileSource, values)
+    if values["LOCALPAYMENT_CREDENTIALS_COMMAND"] is not None:
+        return _made(sources.CommandSource, values)
+    if values["LOCALPAYMENT_VAULT_ADDR"] is not None:
+        return _made(sources.VaultSource, values, auth=_vault_auth(values))
+    if values["LOCALPAYMENT_AWS_SECRET"] is not None:
+        return _made(sources.AwsSource, values)
+    pair = _made(sources.FilesSource, values)
+    if isinstance(pair.username, Secret) and isinstance(pair.password, Secret):
+        return sources.EnvironmentSource(pair.username, pair.password)
+    return pair
 
 
-def _in_words(detail: ErrorDetails) -> str:
-    """Say what is wrong in words of ours; pydantic's own are kept only where they cannot quote the input."""
-    context = detail.get("ctx", {})
-    match detail["type"]:
-        case "value_error":
-            return str(context["error"])
-        case "enum" | "literal_error":
-            return f"write {context['expected'].replace(chr(39), '')}"
-        case "greater_than_equal":
-            return f"must be at least {context['ge']}"
-        case "less_than_equal":
-            return f"must be at most {context['le']}"
-        case kind:
-            return _IN_WORDS.get(kind, "cannot be read: docs/settings.md says how to write it")
+def _vault_auth(values: Values) -> sources.VaultAuth:
+    mount = values[sources.AUTH_MOUNT.variable]
+    if values["LOCALPAYMENT_VAULT_ROLE"] is not None:
+        jwt_file = values["LOCALPAYMENT_VAULT_JWT_FILE"] or Path(sources.SERVICE_ACCOUNT_TOKEN)
+        return _made(sources.VaultKubernetes, values, mount=mount or "kubernetes", jwt_file=jwt_file)
+    if values["LOCALPAYMENT_VAULT_ROLE_ID"] is not None:
+        return _made(sources.VaultAppRole, values, mount=mount or "approle")
+    return _made(sources.VaultToken, values)
 
 
-def _judge_together(fields: Fields, written: Written) -> None:
-    for involved, found in _rules(fields, written.variables):
-        if not written.reported.intersection(involved):
-            # What is missing may stand in a settings file that could not be read.
-            known = written.variables
-            written.problems += [problem for problem in found if written.complete or problem.variable in known]
+def _made(source: type[Source], values: Values, **given: object) -> Source:
+    """Make what declares settings; a field with two takes the one that is set."""
+    for each in fields(source):
+        found = [values[setting.variable] for setting in settings_of(each)]
+        given.setdefault(each.name, next((value for value in found if value is not None), None))
+    return source(**given)
 
 
-def _rules(fields: Fields, written: frozenset[str]) -> Iterator[tuple[tuple[str, ...], Iterator[Problem]]]:
-    """Return each rule with the settings that have to be right before it can be applied."""
-    if fields.localpayment_environment is None:
-        text = "required: write sandbox or production"
-        yield ("LOCALPAYMENT_ENVIRONMENT",), iter([Problem("LOCALPAYMENT_ENVIRONMENT", None, text)])
-    else:
-        found = cross_checks.origin_problems(fields.localpayment_environment, fields.localpayment_base_url)
-        yield ("LOCALPAYMENT_ENVIRONMENT", "LOCALPAYMENT_BASE_URL"), found
-    yield (), source_problems(written)
-    for variable, address in (("PROXY_LISTEN", fields.proxy_listen), ("PROXY_ADMIN_LISTEN", fields.proxy_admin_listen)):
-        found = cross_checks.remote_problem(variable, address, allow_remote=fields.proxy_allow_remote)
-        yield (variable, "PROXY_ALLOW_REMOTE"), found
-    found = cross_checks.shared_address_problem(fields.proxy_listen, fields.proxy_admin_listen)
-    yield ("PROXY_LISTEN", "PROXY_ADMIN_LISTEN"), found
-    files = (fields.proxy_tls_cert_file, fields.proxy_tls_key_file, fields.proxy_tls_client_ca_file)
-    yield cross_checks.TLS_FILES, cross_checks.tls_problems(*files)
-    found = cross_checks.audit_problems(fields.proxy_audit_log, fields.proxy_audit_key_file)
-    yield ("PROXY_AUDIT_LOG", "PROXY_AUDIT_KEY_FILE"), found
-    found = cross_checks.tracing_problems(fields.proxy_otel_endpoint, fields.proxy_otel_headers_file)
-    yield ("PROXY_OTEL_ENDPOINT", "PROXY_OTEL_HEADERS_FILE"), found
+def _sealed(variable: str, value: object) -> object:
+    """Make a Secret of what must not be shown, before anything else sees it."""
+    secret = SETTINGS[FORMERLY.get(variable, variable)].secret
+    return Secret(value) if secret and isinstance(value, str) else value
 
 
-def _settings(fields: Fields) -> Settings:
-    if fields.localpayment_environment is None:
-        message = "settings without an environment have been let through"
-        raise RuntimeError(message)
-    return Settings(
-        environment=fields.localpayment_environment,
-        origin=fields.localpayment_base_url or origin(SANDBOX_URL),
-        credentials=chosen_source(fields),
-        credentials_interval=fields.localpayment_credentials_interval,
-        listen=fields.proxy_listen,
-        admin_listen=fields.proxy_admin_listen,
-        allow_remote=fields.proxy_allow_remote,
-        allowed_hosts=fields.proxy_allowed_hosts,
-        policy_file=fields.proxy_policy_file,
-        max_request_body=fields.proxy_max_request_body,
-        replay_buffer=fields.proxy_replay_buffer,
-        connect_timeout=fields.proxy_connect_timeout,
-        response_timeout=fields.proxy_response_timeout,
-        idle_timeout=fields.proxy_idle_timeout,
-        token_wait=fields.proxy_token_wait,
-        token_timeout=fields.proxy_token_timeout,
-        header_timeout=fields.proxy_header_timeout,
-        max_in_flight=fields.proxy_max_in_flight,
-        tls_cert_file=fields.proxy_tls_cert_file,
-        tls_key_file=fields.proxy_tls_key_file,
-        tls_client_ca_file=fields.proxy_tls_client_ca_file,
-        required_header=fields.proxy_required_header,
-        allow_browsers=fields.proxy_allow_browsers,
-        max_connections=fields.proxy_max_connections,
-        redact_echoes=fields.proxy_redact_echoes,
-        sandbox=fields.proxy_sandbox,
-        event_loop=fields.proxy_event_loop,
-        drain_delay=fields.proxy_drain_delay,
-        drain_timeout=fields.proxy_drain_timeout,
-        upstream_ca_file=fields.proxy_upstream_ca_file,
-        egress_proxy=fields.proxy_egress_proxy,
-        log_level=fields.proxy_log_level,
-        log_format=fields.proxy_log_format,
-        effects_idle=fields.proxy_effects_idle,
-        max_connection_age=fields.proxy_max_connection_age,
-        check_from_body=fields.proxy_check_from_body,
-        server_timing=fields.proxy_server_timing,
-        audit_log=fields.proxy_audit_log,
-        audit_key_file=fields.proxy_audit_key_file,
-        otel_endpoint=fields.proxy_otel_endpoint,
-        otel_headers_file=fields.proxy_otel_headers_file,
-        admin_key_file=fields.proxy_admin_key_file,
-    )
+def _fit(value: str) -> str:
+    """Return a value for one line of a message: without a URL's userinfo and query, printable, and short."""
+    head, at, rest = value.rpartition("@")
+    if at:
+        value = f"{head.partition('://')[0]}://[redacted]@{rest}" if "://" in head else f"[redacted]@{rest}"
+    value = re.sub(r"[?#].*", "?[redacted]", value, flags=re.DOTALL) if "://" in value else value
+    value = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in value)
+    return value if len(value) <= _SHOWN else value[:_SHOWN] + "…"

@@ -1,6 +1,7 @@
-"""What does an address in a setting mean? Text → Origin, EgressProxy, Listen, hosts; each refusal says the fix.
+"""Reads addresses: text → Origin, EgressProxy, Collector, Listen, hosts, RequiredHeader.
 
-Pure. No refusal may quote what it refuses: a URL can hold a password.
+Pure. What cannot be read is refused by a ValueError, whose text names everything that is wrong, with the fix. It never
+quotes what it refuses: a URL can hold a password.
 """
 
 from __future__ import annotations
@@ -10,15 +11,25 @@ import re
 from base64 import b64encode
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal, NoReturn
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from proxy.config.addresses import HTTP_PORT, HTTPS_PORT, EgressProxy, Listen, Origin, TcpAddress, UnixAddress
-from proxy.config.addresses import is_loopback as host_is_loopback
+from proxy.config.addresses import (
+    HTTP_PORT,
+    HTTPS_PORT,
+    Collector,
+    EgressProxy,
+    Listen,
+    Origin,
+    RequiredHeader,
+    TcpAddress,
+    UnixAddress,
+    is_loopback,
+)
 from proxy.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
 SOCKET_PATH = 107  # bytes; sun_path of unix(7) holds 108, the last one zero
 
@@ -26,6 +37,26 @@ _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
 _PORT = re.compile(r"\d{1,5}", re.ASCII)
 _MAX_PORT = 65535
 _NAME_LENGTH = 253  # RFC 1035 section 2.3.4, without the root's dot
+
+_COLLECTOR_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)*", re.ASCII)
+_SIGNAL = "/v1/traces"
+
+FIELD_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}", re.ASCII)  # a token of RFC 9110 section 5.6.2
+_FIELD_VALUE = re.compile(r"[!-~](?:[ !-~]{0,254}[!-~])?", re.ASCII)
+# A required field is taken off before a request goes on, so it can be none that says something of the call.
+_MEANING = frozenset(
+    (
+        "host", "connection", "transfer-encoding", "te", "trailer", "upgrade", "expect", "authorization", "cookie",
+        "accept", "accept-encoding", "accept-language", "range", "origin", "via", "x-request-id", "traceparent",
+        "x-capture", "x-client-code", "x-version", "x-proxy-key", "idempotency-key",
+    )
+)  # fmt: skip
+_MEANING_PREFIXES = ("content-", "if-", "sec-", "proxy-")
+
+
+def refuse(text: str) -> NoReturn:
+    """Refuse what cannot be read, with the fix; the one way in which every reader of settings does."""
+    raise ValueError(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,38 +69,35 @@ class Url:
 
 
 def origin(value: object) -> Origin:
-    """Read an origin: `https://host`, `https://host:port`, or `http://` to loopback.
-
-    Raises:
-        ValueError: it is none; the text names everything that is wrong with it.
-    """
+    """Read an origin: `https://host`, `https://host:port`, or `http://` to loopback."""
     url = split_url(value, "https://host:port")
-    wrong = list(_not_an_origin(url.parts))
-    if url.parts.scheme == "http" and not host_is_loopback(url.host):
+    path_fault = "" if url.parts.path in {"", "/"} else "must end after the host: remove the path"
+    wrong = [*_faults(url.parts, "https://", "they have settings of their own", path_fault)]
+    if url.parts.scheme == "http" and not is_loopback(url.host):
         wrong.append("http is accepted to loopback only, credentials would cross the network in clear: write https://")
     if wrong:
-        raise ValueError("; ".join(wrong))
-    tls = url.parts.scheme == "https"
-    return Origin(url.host, url.port or (HTTPS_PORT if tls else HTTP_PORT), tls)
+        refuse("; ".join(wrong))
+    return _origin(url)
 
 
-def _not_an_origin(parts: SplitResult) -> Iterable[str]:
+def _faults(parts: SplitResult, begin: str, user: str, path_fault: str) -> Iterator[str]:
     if parts.scheme not in {"https", "http"}:
-        yield "must begin with https://"
+        yield f"must begin with {begin}"
     if "@" in parts.netloc:
-        yield "must hold no user or password: they have settings of their own"
-    if parts.path not in {"", "/"}:
-        yield "must end after the host: remove the path"
+        yield f"must hold no user or password: {user}"
+    if path_fault:
+        yield path_fault
     if parts.query or parts.fragment:
         yield "must hold neither query nor fragment: remove everything from ? or # on"
 
 
-def egress_proxy(value: object) -> EgressProxy:
-    """Read `http://host:port` or `http://user:password@host:port`, both parts percent-encoded.
+def _origin(url: Url) -> Origin:
+    tls = url.parts.scheme == "https"
+    return Origin(url.host, url.port or (HTTPS_PORT if tls else HTTP_PORT), tls)
 
-    Raises:
-        ValueError: it is none.
-    """
+
+def egress_proxy(value: object) -> EgressProxy:
+    """Read `http://host:port` or `http://user:password@host:port`, both parts percent-encoded."""
     url = split_url(value.reveal() if isinstance(value, Secret) else value, "http://proxy.internal:3128")
     wrong = []
     if url.parts.scheme != "http":
@@ -79,7 +107,7 @@ def egress_proxy(value: object) -> EgressProxy:
     if url.parts.path not in {"", "/"} or url.parts.query or url.parts.fragment:
         wrong.append("must end after the port: remove path, query and fragment")
     if wrong:
-        raise ValueError("; ".join(wrong))
+        refuse("; ".join(wrong))
     return EgressProxy(url.host, url.port or 0, _basic(url.parts))
 
 
@@ -89,103 +117,98 @@ def _basic(parts: SplitResult) -> Secret | None:
         return None
     user, password = (unquote(text or "", errors="replace") for text in (parts.username, parts.password))
     if ":" in user or "\ufffd" in user + password or not (user + password).isprintable():
-        message = "user and password must be UTF-8 without control characters, the user without a colon"
-        raise ValueError(message)
+        refuse("user and password must be UTF-8 without control characters, the user without a colon")
     return Secret("Basic " + b64encode(f"{user}:{password}".encode()).decode())
 
 
-def listen(value: object) -> Listen:
-    """Read `host:port`, `[address]:port` or `unix:/path`.
+def collector(value: object) -> Collector:
+    """Read where traces go: `http://host:port`, or https, with a path if the collector has one."""
+    url = split_url(value, "http://127.0.0.1:4318")
+    path, path_fault = url.parts.path.rstrip("/"), ""
+    if path.endswith(_SIGNAL):
+        path_fault = f"must end before {_SIGNAL}, which is added to it"
+    elif _COLLECTOR_PATH.fullmatch(path) is None:
+        path_fault = "has a path that cannot be used: write letters, digits and -._~ between its slashes"
+    where = "write them into PROXY_OTEL_HEADERS_FILE"
+    if wrong := [*_faults(url.parts, "https:// or http://", where, path_fault)]:
+        refuse("; ".join(wrong))
+    return Collector(_origin(url), path)
 
-    Raises:
-        ValueError: it is none.
-    """
+
+def listen(value: object) -> Listen:
+    """Read `host:port`, `[address]:port` or `unix:/path`."""
     text = _text(value)
     if text.startswith("unix:"):
         return UnixAddress(_socket_path(text.removeprefix("unix:")))
     host, colon, port = text.rpartition(":")
     if "/" in text or not colon or not host:
-        message = "write host:port, such as 127.0.0.1:8080, or unix:/path"
-        raise ValueError(message)
+        refuse("write host:port, such as 127.0.0.1:8080, or unix:/path")
     if _PORT.fullmatch(port) is None or int(port) > _MAX_PORT:
-        message = "the port must be a number from 1 to 65535"
-        raise ValueError(message)
+        refuse("the port must be a number from 1 to 65535")
     if host == "*":
-        message = f"name the address: 0.0.0.0:{port} for all of IPv4, [::]:{port} for all"
-        raise ValueError(message)
+        refuse(f"name the address: 0.0.0.0:{port} for all of IPv4, [::]:{port} for all")
     if ":" in host and not (host.startswith("[") and host.endswith("]")):
-        message = "an IPv6 address stands in brackets: write [::1]:8080"
-        raise ValueError(message)
+        refuse("an IPv6 address stands in brackets: write [::1]:8080")
     return TcpAddress(_host(host.removeprefix("[").removesuffix("]").lower()), int(port))
 
 
 def _socket_path(text: str) -> Path:
     if not text.isprintable() or not text.startswith("/") or text.endswith("/"):
-        message = "a Unix socket needs an absolute path: write unix:/run/localpayment/proxy.sock"
-        raise ValueError(message)
+        refuse("a Unix socket needs an absolute path: write unix:/run/localpayment/proxy.sock")
     if len(text.encode()) > SOCKET_PATH:
-        message = f"the path of a Unix socket has at most {SOCKET_PATH} bytes: choose a shorter one"
-        raise ValueError(message)
+        refuse(f"the path of a Unix socket has at most {SOCKET_PATH} bytes: choose a shorter one")
     return Path(text)
 
 
 def audit_log(value: object) -> Path | Literal["stdout"]:
-    """Read `stdout`, or the path of a file that need not be there yet.
-
-    Raises:
-        ValueError: it is neither.
-    """
+    """Read `stdout`, or the path of a file that need not be there yet."""
     text = _text(value)
     if text == "stdout":
         return "stdout"
     if "/" not in text or text.endswith("/"):
-        message = "write stdout, or the path of a file, such as /var/log/localpayment/audit.jsonl"
-        raise ValueError(message)
+        refuse("write stdout, or the path of a file, such as /var/log/localpayment/audit.jsonl")
     return Path(text)
 
 
 def hosts(value: object) -> frozenset[str]:
-    """Read host names separated by commas, or a list of them; lower case, without port, IPv6 in brackets.
-
-    Raises:
-        ValueError: one of them is no host.
-    """
+    """Read host names separated by commas, or a list of them; lower case, without port, IPv6 in brackets."""
     texts = value if isinstance(value, list) else _text(value).split(",")
     return frozenset(_accepted_host(_text(text)) for text in texts)
 
 
 def _accepted_host(text: str) -> str:
     if "*" in text:
-        message = (
-            "an asterisk would let any page reach the sidecar (DNS rebinding): name the hosts, separated by commas"
-        )
-        raise ValueError(message)
+        refuse("an asterisk would let any page reach the sidecar (DNS rebinding): name the hosts, separated by commas")
     if text.startswith("[") and text.endswith("]"):
         return f"[{_host(text[1:-1].lower())}]"
     if ":" in text:
-        message = "write hosts without scheme and port (any port is accepted), an IPv6 address in brackets"
-        raise ValueError(message)
+        refuse("write hosts without scheme and port (any port is accepted), an IPv6 address in brackets")
     return _host(text.lower())
 
 
-def split_url(value: object, example: str) -> Url:
-    """Split a URL so that urllib's own texts, which quote it, reach nobody.
+def required_header(value: object) -> RequiredHeader:
+    """Read `Name: value`."""
+    name, colon, content = (value if isinstance(value, str) else "").partition(":")
+    name, content = name.strip(), content.strip()
+    if not colon or FIELD_NAME.fullmatch(name) is None or _FIELD_VALUE.fullmatch(content) is None:
+        refuse("write a name and a value in visible ASCII, such as X-Internal: yes")
+    if name.lower().replace("_", "-") in _MEANING or name.lower().startswith(_MEANING_PREFIXES):
+        refuse("this field says something of the call, and would be taken off it: choose a name of your own")
+    return RequiredHeader(name, content)
 
-    Raises:
-        ValueError: it is none.
-    """
+
+def split_url(value: object, example: str) -> Url:
+    """Split a URL so that urllib's own texts, which quote it, reach nobody."""
     text = _text(value)
     if not text.isprintable() or any(character.isspace() for character in text) or "\\" in text:
-        message = f"must hold no white space, control character or backslash: write it like {example}"
-        raise ValueError(message)
+        refuse(f"must hold no white space, control character or backslash: write it like {example}")
     try:
         parts = urlsplit(text)
         host, port = (parts.hostname or "").lower(), parts.port
     except ValueError:
         host, port, parts = "", None, SplitResult("", "", "", "", "")
     if not host or port == 0:
-        message = f"is no URL with a host and a port from 1 to 65535: write it like {example}"
-        raise ValueError(message)
+        refuse(f"is no URL with a host and a port from 1 to 65535: write it like {example}")
     return Url(parts, _host(host), port)
 
 
@@ -196,16 +219,13 @@ def _host(text: str) -> str:
     except ValueError:
         pass
     if text.endswith("."):
-        message = "write the host without the dot at its end"
-        raise ValueError(message)
+        refuse("write the host without the dot at its end")
     if len(text) > _NAME_LENGTH or not all(_LABEL.fullmatch(label) for label in text.split(".")):
-        message = "the host is neither a DNS name (international ones in their xn-- form) nor an IP address"
-        raise ValueError(message)
+        refuse("the host is neither a DNS name (international ones in their xn-- form) nor an IP address")
     return text
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        message = "must be a text: put it in quotes"
-        raise ValueError(message)  # noqa: TRY004 - pydantic collects ValueErrors only
+        refuse("must be a text: put it in quotes")
     return value.strip()

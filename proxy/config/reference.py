@@ -1,4 +1,4 @@
-"""What does docs/settings.md say? It is written from the catalogue, by hand never.
+"""Writes docs/settings.md from what is declared.
 
 `python -m proxy.config.reference > docs/settings.md`
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from proxy.config.catalogue import SECTIONS
+from proxy.config.catalogue import SETTINGS
 
 if TYPE_CHECKING:
     from proxy.config.setting import Setting
@@ -26,23 +26,26 @@ A start reports every mistake at once and ends with exit code 78. An unknown nam
 `LOCALPAYMENT_PROXY_PORT_8080_TCP`, …) is not.
 
 Durations carry their unit: `250ms`, `5s`, `2m`, `1.5h`. So do sizes, in powers of 1024: `512B`, `64KiB`, `32MiB`.
+`10M` and `10MB`, which are powers of 1000 to some and of 1024 to others, are refused with the way to write them.
 Every file is UTF-8, and is read at the start to see that it can be.
 """
 
 
 def reference() -> str:
     """Return the page, Markdown that ends with a newline."""
-    lines = [_HEAD]
-    for section in SECTIONS:
-        lines += [f"## {section.title}", "", "| variable | value | default | meaning |", "|---|---|---|---|"]
-        lines += [_row(setting) for setting in section.settings]
-        lines.append("")
-    return "\n".join(lines)
+    lines = [_HEAD.rstrip("\n")]
+    for setting in SETTINGS.values():
+        if setting.section:
+            lines += ["", f"## {setting.section}", "", "| variable | value | default | meaning |", "|---|---|---|---|"]
+        lines.append(_row(setting))
+    return "\n".join(lines) + "\n"
 
 
 def _row(setting: Setting) -> str:
-    default = setting.note if setting.default is None else f"`{setting.default}`"
-    return f"| `{setting.variable}` | {setting.kind} | {default} | {setting.meaning} |"
+    default = f"`{setting.default}`" if setting.default else setting.note
+    meaning = setting.meaning + " A reload takes a new value." * setting.reloads
+    meaning += f" Until the next release also `{setting.formerly}`." if setting.formerly else ""
+    return f"| `{setting.variable}` | {setting.kind.form} | {default} | {meaning} |"
 
 
 if __name__ == "__main__":

@@ -1,20 +1,51 @@
-"""What is the sidecar told at its start? One frozen value, and the list of mistakes when there is none.
+"""Holds what the sidecar is told at its start: one frozen value, or the list of mistakes when there is none.
 
-Imports no pydantic: everything that only reads settings pays nothing for how they were read.
+A setting is declared here, or in `credential_sources`, and nowhere else; the order is that of the documentation.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
+
+from proxy.config import parsing
+from proxy.config.setting import (
+    CERTIFICATES_FILE,
+    DURATION,
+    DURATION_OR_ZERO,
+    FLAG,
+    HEADERS_FILE,
+    ORIGIN,
+    SECRET_FILE,
+    SIZE,
+    SIZE_OR_ZERO,
+    TEXT_FILE,
+    Kind,
+    choice,
+    declared,
+    number,
+    optional,
+    setting,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from proxy.config.addresses import Collector, EgressProxy, Listen, Origin
+    from proxy.config.addresses import Collector, EgressProxy, Listen, Origin, RequiredHeader
     from proxy.config.credential_sources import CredentialSource
-    from proxy.config.required_header import RequiredHeader
+
+SANDBOX_URL: Final = "https://api.stage.localpayment.com"  # Localpayment's documentation
+
+_ADDRESS: Final = Kind("`host:port` or `unix:/path`", parsing.listen)
+_AUDIT_LOG: Final = Kind("path, or `stdout`", parsing.audit_log)
+_COLLECTOR: Final = Kind("URL", parsing.collector)
+_COUNT: Final = number(1, 100_000)
+_EGRESS: Final = Kind("`http://host:port`", parsing.egress_proxy, lambda proxy: proxy.redacted)
+_HEADER: Final = Kind("`Name: value`", parsing.required_header)
+_HOSTS: Final = Kind("host names, separated by commas", parsing.hosts, lambda hosts: ",".join(sorted(hosts)))
+LogLevel = Literal["debug", "info", "warning", "error"]
+_LOG_LEVEL: Final[Kind[LogLevel]] = choice("debug", "info", "warning", "error")
 
 
 class Environment(StrEnum):
@@ -24,97 +55,127 @@ class Environment(StrEnum):
     PRODUCTION = "production"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Every setting, checked. Times are seconds, sizes are bytes.
+    """Every setting, checked. Times are seconds, sizes are bytes; what may be None says in its note what then holds.
 
     Attributes:
-        environment: sandbox or production.
         origin: Localpayment's API, pinned for the process's life.
         credentials: where username and password come from.
-        credentials_interval: between two looks at that source; None leaves it to the source.
-        listen: where callers connect.
-        admin_listen: where health, metrics and status are served.
-        allow_remote: whether a listener may be reachable from other machines.
-        allowed_hosts: accepted hosts of the Host field, lower case, without port, an IPv6 address in brackets;
-            None means the loopback names and the listen address.
-        policy_file: the policy, or None for the default one.
-        max_request_body: bytes of a request body; more is refused with 413.
-        replay_buffer: bytes of a request body that are held for a second try after a 401.
-        connect_timeout: for name, TCP, egress proxy and TLS together.
-        response_timeout: from the request's last byte to the answer's first.
-        idle_timeout: between two bytes of a body.
-        token_wait: that a call waits for a token.
-        token_timeout: for one call of a token endpoint.
-        header_timeout: for a caller to send its request's head.
-        max_in_flight: calls relayed at once; more are refused with 503.
-        drain_delay: between becoming unready and refusing new calls.
-        drain_timeout: that calls in flight get to finish.
-        upstream_ca_file: PEM file of a private CA that stands in for the system's, or None.
-        egress_proxy: the proxy between us and Localpayment, or None.
-        log_level: least severe level that is written.
-        log_format: None means console on a terminal, else json.
-        effects_idle: a call with effects never rides a pooled connection that was idle for longer.
-        max_connection_age: no call is begun on a connection to Localpayment that is older, or up to a fifth younger.
-        check_from_body: whether an externalId in a body may stand in the check path of an unknown outcome.
-        server_timing: whether answers say how long the sidecar and Localpayment took.
-        audit_log: where calls with effects are noted; None means nowhere.
-        audit_key_file: holds the key by which external ids are hashed there, or None.
-        otel_endpoint: where traces go; None means nowhere.
-        otel_headers_file: holds header fields that go there with them, or None.
-        admin_key_file: holds the key that orders to the admin listener must carry, or None.
-        tls_cert_file, tls_key_file: what the data listener shows to callers; None means that it speaks plain HTTP.
-        tls_client_ca_file: CA certificates, of which each caller must have one's certificate; None asks for none.
-        required_header: a field that every call must carry, or None.
-        allow_browsers: whether calls of pages in browsers are taken.
-        max_connections: callers' connections at once.
-        redact_echoes: whether a token of ours is masked in answers.
-        sandbox: whether the process gives up what it does not need, as far as the kernel can.
-        event_loop: whose event loop carries everything.
+        allowed_hosts: lower case, without port, an IPv6 address in brackets.
+        warnings: what the operator should change before the next release.
     """
 
-    environment: Environment
-    origin: Origin
-    credentials: CredentialSource
-    credentials_interval: float | None
-    listen: Listen
-    admin_listen: Listen
-    allow_remote: bool
-    allowed_hosts: frozenset[str] | None
-    policy_file: Path | None
-    max_request_body: int
-    replay_buffer: int
-    connect_timeout: float
-    response_timeout: float
-    idle_timeout: float
-    token_wait: float
-    token_timeout: float
-    header_timeout: float
-    max_in_flight: int
-    drain_delay: float
-    drain_timeout: float
-    upstream_ca_file: Path | None
-    egress_proxy: EgressProxy | None
-    log_level: Literal["debug", "info", "warning", "error"]
-    log_format: Literal["json", "console"] | None
-    effects_idle: float
-    max_connection_age: float
-    check_from_body: bool
-    server_timing: bool
-    audit_log: Path | Literal["stdout"] | None = None
-    audit_key_file: Path | None = None
-    otel_endpoint: Collector | None = None
-    otel_headers_file: Path | None = None
-    admin_key_file: Path | None = None
-    tls_cert_file: Path | None = None
-    tls_key_file: Path | None = None
-    tls_client_ca_file: Path | None = None
-    required_header: RequiredHeader | None = None
-    allow_browsers: bool = False
-    max_connections: int = 4096
-    redact_echoes: bool = False
-    sandbox: Literal["auto", "off"] = "auto"
-    event_loop: Literal["uvloop", "asyncio"] = "uvloop"
+    # fmt: off
+    environment: Environment = setting("LOCALPAYMENT_ENVIRONMENT", choice(*Environment), "",
+        "Which Localpayment the credentials belong to.", section="Localpayment", note="required")
+    origin: Origin = setting("LOCALPAYMENT_BASE_URL", ORIGIN, "",
+        "Where calls go. `https` only, `http` to loopback alone. A production environment with the stage host, or the "
+        "reverse, is refused.", note=f"`{SANDBOX_URL}` for the sandbox, required for production")
+    credentials: CredentialSource = declared()
+    credentials_interval: float | None = optional("LOCALPAYMENT_CREDENTIALS_INTERVAL", DURATION,
+        "How long after a look at the source the next one follows. `POST /-/reload` has it looked at now.",
+        section="Credentials: reading them again", note="`5s` for files, `5m` for the others")
+    listen: Listen = setting("PROXY_LISTEN", _ADDRESS, "127.0.0.1:8080",
+        "Where callers connect. A Unix socket has mode 0660. Port 0 lets the kernel choose.", section="Listening")
+    admin_listen: Listen = setting("PROXY_ADMIN_LISTEN", _ADDRESS, "127.0.0.1:8081",
+        "Where health, metrics and status are served.")
+    admin_key_file: Path | None = optional("PROXY_ADMIN_KEY_FILE", SECRET_FILE,
+        "A file that holds a key of at least 16 characters, which orders to the admin listener (`POST /-/…`) must "
+        "then carry as `Authorization: Bearer KEY`.", note="whoever reaches it may give orders")
+    allow_remote: bool = setting("PROXY_ALLOW_REMOTE", FLAG, "false",
+        "Lets other machines reach the listeners. Without it an address beyond loopback is refused.")
+    allowed_hosts: frozenset[str] | None = optional("PROXY_ALLOWED_HOSTS", _HOSTS,
+        "Hosts that callers may name in the Host field, whatever the port; an IPv6 address in brackets. Stops DNS "
+        "rebinding.",
+        note="the loopback names and the listen address; on a Unix socket every host, which no page reaches")
+    policy_file: Path | None = optional("PROXY_POLICY_FILE", TEXT_FILE,
+        "The policy: which caller may do which operation.",
+        note="every operation but the token endpoints", reloads=True)
+    max_in_flight: int = setting("PROXY_MAX_IN_FLIGHT", _COUNT, "512", "Calls relayed at once. Above it 503, at once.")
+    tls_cert_file: Path | None = optional("PROXY_TLS_CERT_FILE", CERTIFICATES_FILE,
+        "PEM file of the certificate that callers see, with its chain. PROXY_LISTEN then speaks TLS, 1.2 or newer. A "
+        "reload reads it anew.", section="TLS towards callers", note="plain HTTP")
+    tls_key_file: Path | None = optional("PROXY_TLS_KEY_FILE", SECRET_FILE,
+        "PEM file of the certificate's private key, without a passphrase.")
+    tls_client_ca_file: Path | None = optional("PROXY_TLS_CLIENT_CA_FILE", CERTIFICATES_FILE,
+        "PEM file of CA certificates. Each caller must then have a certificate of one of them, whose names the "
+        "policy's `san` knows it by.", note="callers need no certificate")
+    required_header: RequiredHeader | None = optional("PROXY_REQUIRED_HEADER", _HEADER,
+        "A header field that every call must carry, such as `X-Internal: yes`; without it 412. Keeps away requests "
+        "that a forged URL made some other server send (SSRF). It is taken off before the call goes on.",
+        section="Safety", note="none")
+    allow_browsers: bool = setting("PROXY_ALLOW_BROWSERS", FLAG, "false",
+        "Takes calls that a page in a browser sends. Any page that this machine's user opens can then call "
+        "Localpayment.")
+    max_connections: int = setting("PROXY_MAX_CONNECTIONS", _COUNT, "4096",
+        "Callers' connections at once. Each beyond them gets a 503 at once, and is closed.")
+    redact_echoes: bool = setting("PROXY_REDACT_ECHOES", FLAG, "false",
+        "Masks a token of the sidecar's that stands in an answer's header, or in the first 64 KiB of its body. It is "
+        "counted and logged in any case.")
+    hardening: Literal["auto", "off"] = setting("PROXY_HARDENING", choice("auto", "off"), "auto",
+        "`auto` takes from the process what it does not need, as far as the kernel can: files it has no use for, new "
+        "privileges, core dumps. docs/explanation/hardening.md says what and when.", formerly="PROXY_SANDBOX")
+    max_request_body: int = setting("PROXY_MAX_REQUEST_BODY", SIZE, "32MiB",
+        "A larger request body is refused with 413.", section="Sizes")
+    replay_buffer: int = setting("PROXY_REPLAY_BUFFER", SIZE_OR_ZERO, "1MiB",
+        "A request body up to this size is held, so that the call can be sent again after a 401.")
+    connect_timeout: float = setting("PROXY_CONNECT_TIMEOUT", DURATION, "5s",
+        "For name, TCP, egress proxy and TLS together.", section="Times")
+    response_timeout: float = setting("PROXY_RESPONSE_TIMEOUT", DURATION, "60s",
+        "From the request's last byte to the answer's first.")
+    idle_timeout: float = setting("PROXY_IDLE_TIMEOUT", DURATION, "60s", "Between two bytes of a body.")
+    token_wait: float = setting("PROXY_TOKEN_WAIT", DURATION, "2.5s",
+        "How long a call waits for a token before it gets 503.")
+    token_timeout: float = setting("PROXY_TOKEN_TIMEOUT", DURATION, "5s", "For one call of a token endpoint.")
+    header_timeout: float = setting("PROXY_HEADER_TIMEOUT", DURATION, "10s",
+        "For a caller to send the head of its request.")
+    effects_idle: float = setting("PROXY_EFFECTS_IDLE", DURATION_OR_ZERO, "2s",
+        "A call that moves money or changes state never rides a connection that was idle for longer; `0s` gives each "
+        "a new one.")
+    max_connection_age: float = setting("PROXY_MAX_CONNECTION_AGE", DURATION, "5m",
+        "A connection to Localpayment that is older begins no call; chance takes up to a fifth off for each. A new "
+        "address of the name is found within it, however steady the calls.")
+    check_from_body: bool = setting("PROXY_CHECK_FROM_BODY", FLAG, "false",
+        "Lets the answer to a call of unknown outcome name the read that settles it when the `externalId` stands in "
+        "the call's body: only in JSON of at most 64 KiB, only at its top level.", section="Answers")
+    server_timing: bool = setting("PROXY_SERVER_TIMING", FLAG, "false",
+        "Adds a `Server-Timing` field to Localpayment's answers: the milliseconds that the sidecar and Localpayment "
+        "took until the answer began.")
+    drain_delay: float = setting("PROXY_DRAIN_DELAY", DURATION_OR_ZERO, "0s",
+        "From becoming unready to refusing new calls: the time that a load balancer needs to notice.",
+        section="Stopping")
+    drain_timeout: float = setting("PROXY_DRAIN_TIMEOUT", DURATION_OR_ZERO, "25s",
+        "How long calls in flight get to finish.")
+    upstream_ca_file: Path | None = optional("PROXY_UPSTREAM_CA_FILE", CERTIFICATES_FILE,
+        "PEM file of the CA certificates that are trusted instead of the system's.",
+        section="The way to Localpayment", note="the system's CA certificates", reloads=True)
+    egress_proxy: EgressProxy | None = optional("PROXY_EGRESS_PROXY", _EGRESS,
+        "HTTP proxy through which Localpayment is reached (CONNECT); `http://user:password@host:port` for basic "
+        "authentication, both percent-encoded and never shown.", note="none", secret=True)
+    event_loop: Literal["uvloop", "asyncio"] = setting("PROXY_EVENT_LOOP", choice("uvloop", "asyncio"), "uvloop",
+        "The event loop that carries everything. `asyncio` is Python's own: a native library less in the process, for "
+        "about a tenth more CPU a call.", section="The process")
+    log_level: LogLevel = setting("PROXY_LOG_LEVEL", _LOG_LEVEL, "info",
+        "The least severe level written.", section="Logs", reloads=True)
+    log_format: Literal["json", "console"] | None = optional("PROXY_LOG_FORMAT", choice("json", "console"),
+        "One JSON object a line, or text for people.", note="`console` on a terminal, else `json`")
+    audit_log: Path | Literal["stdout"] | None = optional("PROXY_AUDIT_LOG", _AUDIT_LOG,
+        "Where every call with effects is noted: who, operation, outcome, status. A file is appended to, and may be "
+        "rotated by renaming it.", note="nowhere")
+    audit_key_file: Path | None = optional("PROXY_AUDIT_KEY_FILE", SECRET_FILE,
+        "A file that holds a key of at least 16 characters. With it an audit line has the HMAC-SHA-256 of the call's "
+        "external id, so that a payment's calls can be found without the id being revealed.",
+        note="no external ids, not even hashed")
+    otel_endpoint: Collector | None = optional("PROXY_OTEL_ENDPOINT", _COLLECTOR,
+        "Where spans of calls go, by OTLP over HTTP, such as `http://127.0.0.1:4318`; `/v1/traces` is added. Needs "
+        "the extra `otel`: [how to](how-to/tracing.md).",
+        section="Traces", note="nowhere; a caller's `traceparent` crosses unchanged")
+    otel_headers_file: Path | None = optional("PROXY_OTEL_HEADERS_FILE", HEADERS_FILE,
+        "A file of header fields that the collector wants to see, such as `Authorization: Bearer …`; one a line.",
+        note="none")
+    # fmt: on
+    warnings: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

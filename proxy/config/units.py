@@ -1,6 +1,6 @@
-"""How long, how much? Durations and sizes with their units, from text and back.
+"""Reads and writes durations and sizes with their units.
 
-A bare number is never guessed at: 5 could be seconds or minutes.
+A unit is never guessed: 5 could be seconds or minutes, and 10M could count in powers of 1000 or of 1024.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ MAX_SECONDS = 86400.0  # a day; longer waits are typing errors
 
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h)", re.ASCII)
 _SIZE = re.compile(r"(\d{1,12})(B|KiB|MiB|GiB)", re.ASCII)
+_ALMOST_SIZE = re.compile(r"(\d{1,12})\s?([KMG])(?:i?B?)", re.ASCII | re.IGNORECASE)
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _BYTES = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10, "B": 1}
 
@@ -56,6 +57,9 @@ def size(value: object) -> int:
     text = str(value).strip()
     found = _SIZE.fullmatch(text)
     if found is None:
+        if almost := _ALMOST_SIZE.fullmatch(text):
+            message = f"a size carries its unit, in powers of 1024: write {almost[1]}{almost[2].upper()}iB"
+            raise ValueError(message)
         number = text if text.isascii() and text.isdigit() and len(text) < len("100000") else "32"
         message = f"a size carries its unit, in powers of 1024: write {number}MiB, {number}KiB or {number}B"
         raise ValueError(message)

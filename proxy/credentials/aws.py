@@ -10,7 +10,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from proxy.config.pair import UnusablePairError, pair_in_text
+from proxy.config.files import UnusablePairError, pair_in_text
 from proxy.credentials.model import MANAGER_INTERVAL, Credentials, CredentialSourceError
 from proxy.secret import Secret
 

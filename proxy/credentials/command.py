@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from proxy.config.catalogue import PREFIXES
-from proxy.config.pair import UnusablePairError, pair_in_text
+from proxy.config.files import UnusablePairError, pair_in_text
 from proxy.credentials.model import MANAGER_INTERVAL, Credentials, CredentialSourceError
 from proxy.secret import Secret
 

@@ -10,8 +10,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from proxy.config.files import UnusableFileError, read_file, read_secret
-from proxy.config.pair import UnusablePairError, pair_in_text
+from proxy.config.files import UnusableFileError, UnusablePairError, pair_in_text, read_file, read_secret
 from proxy.credentials.model import Credentials, CredentialSourceError
 from proxy.secret import Secret
 

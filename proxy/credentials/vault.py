@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
 from urllib.parse import quote
 
 from proxy.config import VaultAppRole, VaultKubernetes, VaultSource, VaultToken
-from proxy.config.files import UnusableFileError, read_secret
-from proxy.config.pair import UnusablePairError, pair_in
+from proxy.config.files import UnusableFileError, UnusablePairError, pair_in, read_secret
 from proxy.credentials.model import MANAGER_INTERVAL, Credentials, CredentialSourceError
 from proxy.credentials.vault_api import VaultApi
 from proxy.secret import Secret

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from proxy.config.effective import effective
+from proxy.config.catalogue import effective
 from proxy.ops.audit import open_audit
 from proxy.ops.events import Events
 from proxy.ops.history import History
@@ -92,6 +92,8 @@ class Lookout:
             credentials=source.describe(),
             settings=effective(settings),
         )
+        for text in settings.warnings:
+            logger.warning("setting.deprecated", text=text)
         for risk in risks(settings):
             self.metrics.unsafe_options.labels(risk.option).set(1)
             logger.warning("option.unsafe", option=risk.option, text=risk.text)

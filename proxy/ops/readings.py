@@ -41,9 +41,11 @@ class Readings:
 def declare_readings(make: Instruments, readings: Readings) -> None:
     """Declare what is read at each scrape."""
     keeper, pool, health, lookout = readings.keeper, readings.pool, readings.health, readings.lookout
-    sandbox = make.gauge("sandbox_info", "What the process gave up before it listened.", "files", "dumps", "privileges")
+    hardening = make.gauge(
+        "hardening_info", "What the process gave up before it listened.", "files", "dumps", "privileges"
+    )
     given_up = readings.hardening
-    sandbox.labels(given_up.files.value, str(given_up.dumps).lower(), str(given_up.privileges).lower()).set(1)
+    hardening.labels(given_up.files.value, str(given_up.dumps).lower(), str(given_up.privileges).lower()).set(1)
     make.gauge("in_flight_requests", "Requests being relayed now.").set_function(lambda: readings.gate.in_flight)
     make.gauge("in_flight_limit", "Requests that are relayed at once at most.").set_function(
         lambda: readings.gate.limit

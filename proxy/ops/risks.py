@@ -57,8 +57,8 @@ def _browsers_allowed(settings: Settings) -> bool:
     return settings.allow_browsers
 
 
-def _no_sandbox(settings: Settings) -> bool:
-    return settings.sandbox == "off"
+def _no_hardening(settings: Settings) -> bool:
+    return settings.hardening == "off"
 
 
 def _short_drain(settings: Settings) -> bool:
@@ -116,10 +116,10 @@ _RULES: Final[tuple[tuple[Risk, Callable[[Settings], bool]], ...]] = (
     ),
     (
         Risk(
-            "no_sandbox",
-            "PROXY_SANDBOX is off: a flaw in the sidecar would reach every file that its user may. Set it to auto.",
+            "no_hardening",
+            "PROXY_HARDENING is off: a flaw in the sidecar would reach every file that its user may. Set it to auto.",
         ),
-        _no_sandbox,
+        _no_hardening,
     ),
     (
         Risk(

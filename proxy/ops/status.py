@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from proxy.config.effective import effective
+from proxy.config.catalogue import effective
 from proxy.ops.history import SLICE
 from proxy.ops.risks import risks
 from proxy.relay.grants import BY_DATE, KINDS

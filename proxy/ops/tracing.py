@@ -12,8 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from proxy.config.collector import read_headers
-from proxy.config.files import UnusableFileError
+from proxy.config.files import UnusableFileError, read_headers
 from proxy.ops.spans import ends_of, spans
 from proxy.place import where
 from proxy.secret import Secret

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from proxy.config.files import UnusableFileError, read_file
-from proxy.config.toml_lines import TomlLines
 from proxy.relay import policy_values as values
 from proxy.relay.callers import Identity
 from proxy.relay.grants import EVERYTHING, GRANT_NAMES, allowed_by, denied_by
 from proxy.relay.policy import UNKNOWN, Caller, Mode, Policy
+from proxy.toml_lines import TomlLines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

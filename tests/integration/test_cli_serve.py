@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
+import re
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -16,7 +19,6 @@ from tests.processes import Running, ran, running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
 NAME, WORD = "the-username", "the-password"
 BALANCE = "/api/accounts/032.840.00000001/balance"
@@ -62,6 +64,38 @@ async def test_calls_are_relayed_until_a_signal_ends_it(simulator: Simulator, nu
         finished = await sidecar.stopped(number)
     assert (finished.code, finished.err) == (0, "")
     assert WORD not in finished.out
+
+
+async def test_what_serves_has_imported_no_library_for_settings_and_started_no_process(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    settings = told(simulator, PROXY_HARDENING="off", PYTHONPROFILEIMPORTTIME="1")  # else /proc shows it to root alone
+    with await asyncio.to_thread((tmp_path / "imports").open, "wb") as errors:
+        async with running("serve", settings=settings, stderr=errors) as sidecar:
+            await sidecar.says("token.refreshed")
+            process = sidecar._process.pid
+            children = await asyncio.to_thread(Path(f"/proc/{process}/task/{process}/children").read_text)
+            sidecar.send(signal.SIGHUP)
+            await sidecar.says("reload.done")
+            assert (await sidecar.stopped()).code == 0
+    told_of = (await asyncio.to_thread((tmp_path / "imports").read_text)).splitlines()
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in told_of}
+    assert children == ""
+    assert {"proxy", "structlog"} <= imported
+    assert not imported & {"pydantic", "pydantic_core", "pydantic_settings", "dotenv", "annotated_types"}
+
+
+async def test_an_old_name_of_a_setting_is_a_warning_in_the_log_and_in_a_check(simulator: Simulator) -> None:
+    settings = told(simulator, PROXY_SANDBOX="off")
+    async with running("serve", settings=settings) as sidecar:
+        line = json.loads(await sidecar.says("setting.deprecated"))
+        assert (await sidecar.stopped()).code == 0
+    assert line["level"] == "warning"
+    assert line["text"].startswith("PROXY_SANDBOX is now called PROXY_HARDENING: rename it")
+    checked = await ran("check", settings=settings)
+    assert checked.code == 0
+    assert line["text"] in checked.out
+    assert re.search(r"PROXY_HARDENING\W+off", checked.out)
 
 
 async def test_a_wrong_password_leaves_it_alive_and_unready(simulator: Simulator) -> None:

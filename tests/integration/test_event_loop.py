@@ -57,7 +57,7 @@ async def test_calls_go_over_tls_and_are_finished_after_sigterm_on_the_loop_that
             "PROXY_TLS_CERT_FILE": str(shown.cert_file),
             "PROXY_TLS_KEY_FILE": str(shown.key_file),
             "PROXY_UPSTREAM_CA_FILE": str(ca_file),
-            "PROXY_SANDBOX": "off",  # else nobody but root sees what is in the process's memory
+            "PROXY_HARDENING": "off",  # else nobody but root sees what is in the process's memory
             **asked,
         }
         async with running("serve", settings=settings) as process:

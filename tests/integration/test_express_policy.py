@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from proxy.config import Collector as Endpoint
-from proxy.config import Origin
-from proxy.config.required_header import RequiredHeader
+from proxy.config import Origin, RequiredHeader
 from proxy.ops.audit import fingerprint
 from proxy.relay.policy_file import parse_policy
 from tests.callers import key, policy

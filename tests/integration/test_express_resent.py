@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from proxy.config.required_header import RequiredHeader
+from proxy.config import RequiredHeader
 from proxy.relay.ride import Ride
 from proxy.upstream.turn import Turn
 from tests.integration.test_relay_unauthorized import CHALLENGE, declined, first

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CANARY = "canary-8d1e"
 # Started as the product is, but with something spoilt.
 SCRIPT = """
-import asyncio, sys, proxy.app, proxy.serving, proxy.cli.loading, proxy.config.loader
+import asyncio, sys, proxy.app, proxy.serving, proxy.cli.loading
 from proxy.__main__ import main
 def fails(*_, **__):
     try:
@@ -104,7 +104,7 @@ async def test_a_defect_is_a_line_of_the_log(localpayment: Simulator, spoil: str
 
 @talkative
 @pytest.mark.parametrize("kind", ["RuntimeError", "GeneratorExit"])
-@pytest.mark.parametrize("spoilt", ["proxy.config.loader.load", "proxy.cli.loading.judged"])
+@pytest.mark.parametrize("spoilt", ["proxy.cli.loading.load_settings", "proxy.cli.loading.usable_settings"])
 async def test_a_defect_before_there_is_a_log_is_two_lines_of_stderr(
     localpayment: Simulator, environment: dict[str, str], spoilt: str, kind: str
 ) -> None:

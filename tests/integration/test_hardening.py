@@ -108,7 +108,7 @@ from proxy.hardening import harden
 account = {"LOCALPAYMENT_USERNAME": "u", "LOCALPAYMENT_PASSWORD": "p"}
 settings = load_settings({"LOCALPAYMENT_ENVIRONMENT": "sandbox", **account})
 told = json.loads(sys.argv[1])
-changes = {"sandbox": told["sandbox"], "audit_log": Path.cwd() / "audit.jsonl"}
+changes = {"hardening": told["hardening"], "audit_log": Path.cwd() / "audit.jsonl"}
 if told["command"]:
     changes["credentials"] = CommandSource(("true",))
 if told["thread"]:
@@ -163,12 +163,12 @@ def test_secrets_leave_the_environment_and_what_the_kernel_shows_of_it() -> None
         ({"no_kernel": True}, ["let no Landlock be used", "no core dumps", "no new privileges"]),
         ({"thread": True}, ["let no Landlock be used", "no core dumps", "no new privileges"]),
         ({"command": True}, ["runs or reads what only it knows", "no core dumps", "new privileges as the system"]),
-        ({"sandbox": "off"}, ["files not confined", "core dumps as the system", "new privileges as the system"]),
+        ({"hardening": "off"}, ["files not confined", "core dumps as the system", "new privileges as the system"]),
     ],
 )
 @needs_landlock
 def test_what_is_given_up_is_what_is_told(told: dict[str, Any], words: list[str]) -> None:
-    out = said(HARDEN, json.dumps({"sandbox": "auto", "command": False, "thread": False, "no_kernel": False, **told}))
+    out = said(HARDEN, json.dumps({"hardening": "auto", "command": False, "thread": False, "no_kernel": False, **told}))
     for word in words:
         assert word in out
     assert ("no program can be started" in out) == ("confined by" in out)
@@ -190,7 +190,7 @@ def told(simulator: Simulator, **more: str) -> dict[str, str]:
         "LOCALPAYMENT_USERNAME": NAME,
         "PROXY_LISTEN": "127.0.0.1:0",
         "PROXY_ADMIN_LISTEN": "127.0.0.1:0",
-        "PROXY_SANDBOX": "auto",
+        "PROXY_HARDENING": "auto",
         **more,
     }
 
@@ -239,13 +239,13 @@ async def test_another_process_of_the_same_user_cannot_look_into_the_sidecar(sim
         assert "NoNewPrivs:\t1" in status
 
 
-async def test_without_the_sandbox_it_can_and_still_finds_no_password(simulator: Simulator) -> None:
-    settings = told(simulator, LOCALPAYMENT_PASSWORD=WORD, PROXY_SANDBOX="off")
+async def test_without_hardening_it_can_and_still_finds_no_password(simulator: Simulator) -> None:
+    settings = told(simulator, LOCALPAYMENT_PASSWORD=WORD, PROXY_HARDENING="off")
     async with unprivileged(settings) as sidecar:
         line = await started(sidecar)
-        assert line["sandbox"].startswith("files not confined")
+        assert line["hardening"].startswith("files not confined")
         seen = await seen_by_another_process(sidecar)
-        assert "PROXY_SANDBOX=off" in seen.stdout
+        assert "PROXY_HARDENING=off" in seen.stdout
         assert WORD not in seen.stdout
         assert NAME not in seen.stdout
 
@@ -269,13 +269,13 @@ async def test_a_confined_sidecar_does_all_its_work(simulator: Simulator, tmp_pa
     )
     async with running("serve", settings=settings) as sidecar:
         line = await started(sidecar)
-        assert line["sandbox"] == "files confined by Landlock, no core dumps, no new privileges"
+        assert line["hardening"] == "files confined by Landlock, no core dumps, no new privileges"
         assert (await asked("GET", line["data"] + BALANCE))[0] == 200
         assert (await asked("POST", line["data"] + "/api/card"))[0] != 403
         async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(f"{sockets}/admin.sock")) as admin:
             async with admin.get("http://localhost/metrics") as answer:
                 metrics = await answer.text()
-            assert 'sandbox_info{dumps="true",files="confined",privileges="true"} 1.0' in metrics
+            assert 'hardening_info{dumps="true",files="confined",privileges="true"} 1.0' in metrics
             assert "process_open_fds" in metrics
             await asyncio.to_thread(replace, policy, '[callers.all]\nanyone = true\nallow = ["list_banks"]\n')
             async with admin.post("http://localhost/-/reload") as answer:

@@ -137,6 +137,6 @@ async def test_the_first_line_tells_every_setting_and_masks_the_secrets(localpay
     assert line["settings"]["LOCALPAYMENT_PASSWORD"] == "[redacted]"
     assert line["settings"]["PROXY_DRAIN_TIMEOUT"] == "1s"
     warned = [json.loads(text) for text in finished.out.splitlines() if '"option.unsafe"' in text]
-    told = {warning["option"] for warning in warned} - {"no_sandbox"}  # which is so while coverage is measured
+    told = {warning["option"] for warning in warned} - {"no_hardening"}  # which is so while coverage is measured
     assert told == {"plain_upstream", "short_drain"}
     assert not any(secret in finished.out for secret in ("canary", "an-invented-password"))

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from proxy.config import UnixAddress
-from proxy.config.required_header import RequiredHeader
+from proxy.config import RequiredHeader, UnixAddress
 from proxy.relay.listener import MOST_LEAVING, Listener
 from tests.callers import Certificates, on_socket
 from tests.origins import Caller, calling, greeting, localpayment, request, said

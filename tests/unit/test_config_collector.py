@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from proxy.config.collector import collector, read_headers
-from proxy.config.files import UnusableFileError
+from proxy.config.files import UnusableFileError, read_headers
+from proxy.config.parsing import collector
 from tests.unit.test_config_together import told
 
 if TYPE_CHECKING:

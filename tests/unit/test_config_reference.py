@@ -11,37 +11,38 @@ from pathlib import Path
 import pytest
 
 from proxy.config import Settings, load_settings
-from proxy.config.catalogue import SECTIONS, SETTINGS, is_service_link, near_miss
-from proxy.config.effective import effective
-from proxy.config.fields import Fields
+from proxy.config.catalogue import SETTINGS, effective, is_service_link, near_miss
 from proxy.config.reference import reference
-from proxy.config.sidecar_settings import CONFIG_FILE
+from proxy.config.setting import settings_of
+from proxy.reload import RELOADABLE
 
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 
 
-def test_the_page_is_what_the_catalogue_says() -> None:
+def test_the_page_is_what_is_declared() -> None:
     fix = "python -m proxy.config.reference > docs/settings.md"
     assert PAGE.read_text(encoding="utf-8") == reference(), f"docs/settings.md is stale: {fix}"
 
 
-def test_every_setting_that_is_read_is_documented_and_the_reverse() -> None:
-    documented = {setting.key for setting in SETTINGS.values()} - {CONFIG_FILE.lower()}
-    assert documented == set(Fields.model_fields)
-    assert sum(len(section.settings) for section in SECTIONS) == len(SETTINGS)
+def test_every_field_of_settings_is_one_setting_but_for_what_several_make_up() -> None:
+    declared = {field.name: settings_of(field) for field in fields(Settings)}
+    assert {name for name, settings in declared.items() if len(settings) != 1} == {"credentials", "warnings"}
+    assert all(setting.variable in SETTINGS for settings in declared.values() for setting in settings)
 
 
-def test_a_setting_has_a_default_or_the_note_of_what_holds_without_one() -> None:
+def test_a_setting_is_explained_and_its_default_can_be_read() -> None:
     for setting in SETTINGS.values():
         assert setting.meaning.endswith("."), setting.variable
-        assert Fields.model_fields.get(setting.key) is None or (
-            Fields.model_fields[setting.key].is_required() == (setting.default is not None)
-        ), setting.variable
+        if setting.default:
+            value = setting.kind.read(setting.default)
+            assert setting.kind.read(setting.kind.text(value)) == value, setting.variable
 
 
-def test_every_field_of_settings_has_a_variable() -> None:
-    named = {setting.key.partition("_")[2] for setting in SETTINGS.values()}
-    assert {field.name for field in fields(Settings)} - {"origin", "credentials"} <= named
+def test_what_a_reload_takes_says_so() -> None:
+    rows = [line for line in reference().splitlines() if line.endswith("A reload takes a new value. |")]
+    taken = {"PROXY_POLICY_FILE", "PROXY_UPSTREAM_CA_FILE", "PROXY_LOG_LEVEL"}
+    assert {row.split("`")[1] for row in rows} == taken
+    assert {f"PROXY_{name}".upper() for name in RELOADABLE} == taken
 
 
 def test_printing_the_reference_is_what_the_page_says_it_is() -> None:
@@ -49,10 +50,12 @@ def test_printing_the_reference_is_what_the_page_says_it_is() -> None:
     assert printed.stdout.decode() == reference()
 
 
-def test_only_loading_settings_costs_pydantic_and_only_a_source_that_is_used_its_library() -> None:
+def test_reading_settings_takes_the_standard_library_alone_and_no_library_of_a_source() -> None:
     code = (
-        "import sys, proxy.config, proxy.config.effective, proxy.config.reference, proxy.credentials.sources\n"
-        "heavy = {'pydantic', 'pydantic_core', 'pydantic_settings', 'aiohttp', 'botocore'} & sys.modules.keys()\n"
+        "import sys, proxy.config.reference, proxy.credentials.sources\n"
+        "source = {'LOCALPAYMENT_CREDENTIALS_COMMAND': 'true'}\n"
+        "proxy.config.load_settings({'LOCALPAYMENT_ENVIRONMENT': 'sandbox', **source})\n"
+        "heavy = {'pydantic', 'pydantic_core', 'aiohttp', 'botocore', 'structlog'} & sys.modules.keys()\n"
         "sys.exit(' '.join(heavy) or 0)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from proxy.config import SettingsError, load_settings
-from proxy.config.effective import effective
-from proxy.config.required_header import RequiredHeader, required_header
+from proxy.config import RequiredHeader, SettingsError, load_settings
+from proxy.config.catalogue import effective
+from proxy.config.parsing import required_header
 from tests.callers import Certificates
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def test_without_them_nobody_is_let_in_who_should_not_be() -> None:
     settings = load_settings(SANDBOX)
     assert (settings.tls_cert_file, settings.tls_key_file, settings.tls_client_ca_file) == (None, None, None)
     assert (settings.required_header, settings.allow_browsers, settings.redact_echoes) == (None, False, False)
-    assert (settings.max_connections, settings.sandbox) == (4096, "auto")
+    assert (settings.max_connections, settings.hardening) == (4096, "auto")
 
 
 def test_they_are_read_and_shown_as_they_were_written(tmp_path: Path) -> None:
@@ -44,11 +44,11 @@ def test_they_are_read_and_shown_as_they_were_written(tmp_path: Path) -> None:
         "PROXY_ALLOW_BROWSERS": "true",
         "PROXY_MAX_CONNECTIONS": "10",
         "PROXY_REDACT_ECHOES": "true",
-        "PROXY_SANDBOX": "off",
+        "PROXY_HARDENING": "off",
     }
     settings = load_settings({**SANDBOX, **written})
     assert settings.required_header == RequiredHeader("X-Internal", "yes")
-    assert (settings.max_connections, settings.sandbox) == (10, "off")
+    assert (settings.max_connections, settings.hardening) == (10, "off")
     assert written.items() <= effective(settings).items()
 
 
@@ -109,7 +109,7 @@ def test_what_tls_needs_must_be_there_together(given: set[str], missing: set[str
         ("PROXY_MAX_CONNECTIONS", "0", "must be at least 1"),
         ("PROXY_MAX_CONNECTIONS", "many", "write a whole number"),
         ("PROXY_ALLOW_BROWSERS", "perhaps", "write true or false"),
-        ("PROXY_SANDBOX", "on", "write auto or off"),
+        ("PROXY_HARDENING", "on", "write auto or off"),
         ("PROXY_REQUIRED_HEADER", "yes", "write a name and a value"),
         ("PROXY_TLS_CERT_FILE", "/none", "there is no such file"),
     ],

@@ -19,11 +19,11 @@ from proxy.config import (
     VaultKubernetes,
     VaultSource,
     VaultToken,
+    credential_sources,
     load_settings,
-    managers,
 )
-from proxy.config.effective import effective
-from proxy.config.pair import UnusablePairError, pair_in_text
+from proxy.config.catalogue import effective
+from proxy.config.files import UnusablePairError, pair_in_text
 from proxy.secret import Secret
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def test_a_command_line_is_split_as_a_shell_would_and_shown_without_its_argument
 )
 def test_a_command_that_cannot_be_run_is_refused_without_being_quoted(value: object, fix: str) -> None:
     with pytest.raises(ValueError, match=fix) as caught:
-        managers.argv(value)
+        credential_sources.argv(value)
     assert CANARY not in str(caught.value)
 
 
@@ -140,7 +140,7 @@ def test_aws_is_asked_for_a_secret() -> None:
 
 def test_aws_without_its_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "botocore", None)
-    monkeypatch.setattr(managers, "find_spec", lambda _name: None)
+    monkeypatch.setattr(credential_sources, "find_spec", lambda _name: None)
     (line,) = lines(AWS)
     assert line == "LOCALPAYMENT_AWS_SECRET=payments/sandbox: needs the AWS library: install localpayment-proxy[aws]"
 
@@ -216,8 +216,8 @@ def test_half_a_source_and_two_sources_are_mistakes(environ: dict[str, str], tol
 @pytest.mark.parametrize("value", ["", "/", "a//b", ".", "a/..", "a?b", "a%2Fb", "a\nb", 5])
 def test_a_path_in_vault_goes_nowhere_else(value: object) -> None:
     with pytest.raises(ValueError, match="is no path: write names"):
-        managers.vault_path(value)
-    assert managers.vault_path("/team a/payments.v2/") == "team a/payments.v2"
+        credential_sources.vault_path(value)
+    assert credential_sources.vault_path("/team a/payments.v2/") == "team a/payments.v2"
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,16 @@ def test_a_size_counts_in_powers_of_1024(text: str, count: int) -> None:
     assert units.size(text) == count
 
 
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [("10M", "10MiB"), ("10MB", "10MiB"), ("10m", "10MiB"), ("512K", "512KiB"), ("2gb", "2GiB"), ("1 MiB", "1MiB"),
+     ("64Ki", "64KiB"), ("10mib", "10MiB")],
+)  # fmt: skip
+def test_a_size_that_could_mean_two_is_answered_with_the_one_to_write(text: str, meant: str) -> None:
+    with pytest.raises(ValueError, match=rf"in powers of 1024: write {meant}$"):
+        units.size(text)
+
+
 @pytest.mark.parametrize("value", ["32", "32MB", "32M", "1.5MiB", "-1B", "32 MiB", "", 32])
 def test_a_size_in_other_units_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match="a size carries its unit, in powers of 1024"):

@@ -119,6 +119,6 @@ def test_where_there_is_no_landlock_that_is_said(monkeypatch: pytest.MonkeyPatch
 
 
 def test_what_is_off_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert harden(settings(sandbox="off")) == Hardening(Files.OFF, dumps=False, privileges=False)
+    assert harden(settings(hardening="off")) == Hardening(Files.OFF, dumps=False, privileges=False)
     monkeypatch.setattr(sys, "platform", "darwin")
     assert harden(settings()) == Hardening()

@@ -25,7 +25,7 @@ PRODUCTION: dict[str, Any] = {
         ({**SAFE, "listen": UnixAddress(Path("/run/proxy.sock"))}, set()),
         ({**SAFE, "listen": TcpAddress("0.0.0.0", 8080)}, {"remote_data"}),  # noqa: S104 - the risk under test
         ({**SAFE, "listen": TcpAddress("10.0.0.1", 8080), "tls_client_ca_file": Path("ca.pem")}, set()),
-        ({**SAFE, "allow_browsers": True, "sandbox": "off"}, {"browsers_allowed", "no_sandbox"}),
+        ({**SAFE, "allow_browsers": True, "hardening": "off"}, {"browsers_allowed", "no_hardening"}),
         ({**SAFE, "admin_listen": TcpAddress("10.0.0.1", 8081)}, {"remote_admin"}),
         ({**SAFE, "origin": Origin("127.0.0.1", 8090, tls=False)}, {"plain_upstream"}),
         ({**SAFE, "drain_timeout": 1.0}, {"short_drain"}),

@@ -10,7 +10,7 @@ from proxy.cli.exits import Exit
 from proxy.cli.loading import POLICY_FILE, usable_settings
 from proxy.clock import SystemClock
 from proxy.config import SettingsError
-from proxy.config.effective import effective
+from proxy.config.catalogue import effective
 from proxy.credentials.sources import CredentialSourceError, open_source
 from proxy.relay.policy_file import read_policy
 from proxy.relay.policy_lint import lint
@@ -41,7 +41,8 @@ def checked(environ: Mapping[str, str], *, live: bool, country: str) -> Report:
         return Report([*found, Finding(SOURCE, Result.SKIPPED, f"not tried, because {steps[0]} failed")])
     fine = Finding(SETTINGS, Result.OK, f"{settings.environment} at {settings.origin}")
     further = asyncio.run(_found(settings, live=live, country=country))
-    return Report([fine, *_policy(settings), *further], effective(settings))
+    outdated = [Finding(SETTINGS, Result.OK, f"but {text}") for text in settings.warnings]
+    return Report([fine, *outdated, *_policy(settings), *further], effective(settings))
 
 
 def _policy(settings: Settings) -> Iterator[Finding]:
