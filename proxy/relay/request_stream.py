@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 CONNECT: Final = "CONNECT"  # what follows it is no request (RFC 9110 section 9.3.6)
 MOST_WAITING: Final = 32  # requests behind the one that is answered; as many as aiohttp's server holds
+# Empty lines in a chunked body, in one piece from the network, behind which its end is looked for: it costs time, and
+# only a caller that sends requests at once, and such a body among them, is refused for it.
+MOST_ENDS: Final = 64
 _LINE_END: Final = b"\r\n"
 _SECTION_END: Final = b"\r\n\r\n"  # of a head; of a chunked body too, since none ends without it
 _BAD_REQUEST: Final = 400
@@ -97,7 +100,7 @@ class RequestStream:
     # How bytes are parted.
 
     def _go_on(self, found: Found) -> None:
-        held, at = self._held, 0
+        held, at, ends = self._held, 0, 0
         while at < len(held) and not self._paused and self._waiting < MOST_WAITING:
             if self._place is _Place.LINE:
                 at = _past_line_ends(held, at)
@@ -107,14 +110,27 @@ class RequestStream:
             if self._place is _Place.NOWHERE:
                 at = len(held)
                 break
-            end = min(at + self._owed, len(held)) if self._place is _Place.SIZED else self._section_end(held, at)
+            if self._place is _Place.SIZED:
+                end = min(at + self._owed, len(held))
+            else:
+                ends += self._place is _Place.CHUNKED
+                end = self._section_end(held, at, last=ends > MOST_ENDS)
             self._give(held[at:end], found)
             at = end
         self._held = held[at:]
 
-    def _section_end(self, held: bytes, at: int) -> int:
-        """Return where a head, or what may be a chunked body, ends; the end of what is held if it does not."""
-        seam, size = self._seam, len(_SECTION_END)
+    def _section_end(self, held: bytes, at: int, *, last: bool) -> int:
+        """Return where a head, or what may be a chunked body, ends; the end of what is held if it does not.
+
+        Args:
+            held: bytes.
+            at: where to begin.
+            last: whether no end is looked for but that of what is held.
+        """
+        seam, size = b"" if self._seam == _SECTION_END else self._seam, len(_SECTION_END)
+        if last:
+            self._seam = held[-size:]
+            return len(held)
         begun = (seam + held[at : at + size - 1]).find(_SECTION_END)
         end = begun - len(seam) + at if begun >= 0 else held.find(_SECTION_END, at)
         if begun < 0 and end < 0:
@@ -148,16 +164,16 @@ class RequestStream:
             self._place = _Place.SIZED if self._owed else _Place.LINE
 
     def _go_through_body(self, size: int) -> None:
-        sized = self._place is _Place.SIZED
-        if sized:
-            self._owed -= size
-        elif self._seam == _SECTION_END:
-            self._seam = b""
         whole = self._payload.is_eof()
+        if self._place is _Place.SIZED:
+            self._owed -= size
+            clear = whole == (self._owed == 0) or (self._paused and not whole)
+        else:
+            clear = not whole or self._seam == _SECTION_END
+        if not clear:
+            raise _unclear()
         if whole:
             self._place, self._paused = _Place.LINE, False
-        if sized and not self._paused and whole != (self._owed == 0):
-            raise _unclear()
 
 
 def _past_line_ends(held: bytes, at: int) -> int:

@@ -183,6 +183,25 @@ def test_what_stands_behind_a_body_waits_until_that_is_taken(
     assert reading.stream.between
 
 
+@pytest.mark.parametrize("cut", [0, 3])
+def test_a_body_of_many_empty_lines_is_read_but_in_one_piece_with_it_nothing_behind_it(
+    loop: asyncio.AbstractEventLoop, cut: int
+) -> None:
+    """To look behind each of them for the next request would take long."""
+    lines = b"\r\n" * 1000
+    body = CODED + b"%x\r\n" % len(lines) + lines + b"\r\n0\r\n\r\n"
+    for behind, failed in ((b"", False), (GET, True), (GET[:5], True)):
+        reading = Reading(loop)
+        wire = body + behind
+        reading.data_received(wire[: len(wire) - cut])
+        reading.data_received(wire[len(wire) - cut :])
+        assert reading.bodies[0] == lines
+        assert reading.failed == failed
+        assert reading.stream.between != failed
+        reading.data_received(GET)
+        assert len(reading.found) == 2
+
+
 def test_nothing_is_read_behind_a_tunnel(loop: asyncio.AbstractEventLoop) -> None:
     reading = Reading(loop)
     reading.data_received(b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n" + GET)
