@@ -103,6 +103,7 @@ def relay_for(  # noqa: PLR0913 - what a relay is made of
         bits=random.getrandbits,
         observe=lookout.observe,
         failed=lookout.events.failed,
+        wrong_protocol=lookout.wrong_protocol,
         fingerprint=lookout.fingerprint,
         traced=lookout.traces is not None,
     )

@@ -13,6 +13,7 @@ from proxy.ops.alike import KEPT, alike
 from proxy.ops.call_line import call_line, form
 from proxy.ops.logs import moment
 from proxy.place import where
+from proxy.relay.rate import Bucket, Rate
 from proxy.relay.trace import OwnId
 from proxy.tokens.issuer import FetchResult
 
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
     from proxy.ops.call_line import Form
     from proxy.ops.logs import Log
     from proxy.relay.record import Record
+    from proxy.relay.request_line import WrongProtocol
     from proxy.tokens.keeper import Disputed, Fetched
     from proxy.tokens.lifecycle import State
 
 _LEVELS: Final = {logging.INFO: "info", logging.WARNING: "warning"}
 _MILLI: Final = 1000.0
+_ONCE_A_MINUTE: Final = Rate(1 / 60, 1)
 _SERVER_ERROR: Final = 500  # RFC 9110 section 15.6
 _UNSETTLED: Final = frozenset((Outcome.UNKNOWN, Outcome.ABORTED, Outcome.ORPHANED))
 
@@ -41,6 +44,7 @@ class Events:
         self._is_json = log.is_json
         self._forms: dict[Alike, Form] = {}
         self._state: State | None = None
+        self._mistaken: dict[WrongProtocol, Bucket] = {}
 
     def observe(self, record: Record, at: float) -> None:
         """Write that a request was over `at` seconds since the epoch, and what about it deserves a look."""
@@ -119,6 +123,11 @@ class Events:
                 self._logger.info("credentials.readable_again")
             case ReloadFailed():
                 self._logger.warning("credentials.reload_failed", reason=event.reason, failures=event.failures)
+
+    def wrong_protocol(self, came: WrongProtocol, at: float) -> None:
+        """Write that a caller speaks another protocol; once a minute for each, at most, since callers try again."""
+        if not self._mistaken.setdefault(came, Bucket(_ONCE_A_MINUTE, at)).take(at):
+            self._logger.warning("caller.wrong_protocol", came=came.value, fix=came.fix)
 
     def failed(self, error: BaseException) -> None:
         """Write that the sidecar itself failed: where and with what type, never with what text."""

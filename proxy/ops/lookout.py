@@ -14,6 +14,8 @@ from proxy.ops.events import Events
 from proxy.ops.history import History
 from proxy.ops.risks import risks
 from proxy.ops.tracing import open_traces
+from proxy.relay.caller_tls import Refusal
+from proxy.relay.request_line import WrongProtocol
 from proxy.tokens.keeper import Fetched
 
 if TYPE_CHECKING:
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from proxy.ops.logs import Log
     from proxy.ops.metrics import Metrics
     from proxy.ops.tracing import Traces
-    from proxy.relay.caller_tls import Refusal
     from proxy.relay.record import Record
     from proxy.tokens.keeper import Disputed
     from proxy.tokens.lifecycle import State
@@ -75,6 +76,12 @@ class Lookout:
         """Take note of a caller whose TLS handshake failed."""
         self.metrics.handshakes_refused.labels(refusal.value).inc()
         self.log.logger.info("caller.tls_refused", reason=refusal.value)
+        if refusal is Refusal.PLAIN_HTTP:
+            self.wrong_protocol(WrongProtocol.PLAIN_HTTP)
+
+    def wrong_protocol(self, came: WrongProtocol) -> None:
+        """Take note of a caller that speaks another protocol than the listener."""
+        self.events.wrong_protocol(came, self.wall())
 
     @property
     def fingerprint(self) -> Callable[[str], str] | None:

@@ -31,6 +31,8 @@ _FORBIDDEN_METHODS: Final = frozenset(("CONNECT", "TRACE", "TRACK"))
 _HOST: Final = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[\w.\-]+)(?P<port>:[0-9]{1,5})?", re.ASCII).fullmatch
 _JUDGED: Final = frozenset((b"host", b"origin", b"sec-fetch-site", b"sec-fetch-mode"))
 _PAGE_MODES: Final = frozenset((b"cors", b"no-cors"))
+# RFC 9112 section 3.2.2, as far as http and https go: scheme, authority, path and query.
+_ABSOLUTE: Final = re.compile(rb"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
 
 
 def admit(  # noqa: PLR0913 - what a listener may be told, each named at the call
@@ -39,6 +41,7 @@ def admit(  # noqa: PLR0913 - what a listener may be told, each named at the cal
     allowed_hosts: frozenset[str] | None,
     *,
     http_1_1: bool = True,
+    authority: bytes | None = None,
     browsers: bool = False,
     required: Field | None = None,
 ) -> None:
@@ -49,17 +52,39 @@ def admit(  # noqa: PLR0913 - what a listener may be told, each named at the cal
         headers: raw fields.
         allowed_hosts: as for `check_host`.
         http_1_1: as for `check_host`.
+        authority: of a target in absolute-form; it takes the place of what Host says, but not of the field.
         browsers: whether a page's request is taken.
         required: name in lower case and value of a field that must be there once; None asks for none.
     """
     check_method(method)
     judged = [(name, value) for name, value in headers if name.lower() in _JUDGED]
     hosts = [value for name, value in judged if name.lower() == b"host"]
-    check_host(hosts, allowed_hosts, http_1_1=http_1_1)
+    if authority is None:
+        check_host(hosts, allowed_hosts, http_1_1=http_1_1)
+    else:
+        check_host(hosts, ANY_HOST, http_1_1=http_1_1)
+        check_host((authority,), allowed_hosts)
     if len(judged) > len(hosts) and not browsers:
         check_browser(judged)
     if required is not None:
         check_required(headers, required)
+
+
+def origin_form(method: str, target: bytes, scheme: bytes) -> tuple[bytes, bytes] | None:
+    """Return the authority of a target in absolute-form, and what the target is in origin-form, byte for byte.
+
+    Args:
+        method: as sent.
+        target: as sent.
+        scheme: of the listener; a target of another scheme is none of its own, for which None is returned.
+    """
+    found = _ABSOLUTE.fullmatch(target)
+    if found is None or found["scheme"].lower() != scheme:
+        return None
+    rest: bytes = found["rest"]
+    if not rest and method == "OPTIONS":  # RFC 9112 section 3.2.4
+        return found["authority"], b"*"
+    return found["authority"], rest if rest[:1] == b"/" else b"/" + rest
 
 
 def check_method(method: str) -> None:
@@ -92,13 +117,14 @@ def check_host(host_values: Sequence[bytes], allowed: frozenset[str] | None, *, 
         raise BadRequestError(detail)
     found = _HOST(host_values[0].decode("latin-1").lower())
     if found is None:
-        detail = "The Host field holds no host name or address with an optional port."
+        detail = "Host, or the target's authority, is no host name or address with an optional port."
         raise BadRequestError(detail)
     name = found["name"].rstrip(".")
     accepted = LOOPBACK_HOSTS if allowed is None else allowed
     if accepted is not ANY_HOST and name not in accepted and name + (found["port"] or "") not in accepted:
         detail = (
-            "The Host field names no accepted host; call the sidecar by one, or add this one to PROXY_ALLOWED_HOSTS."
+            "Host, or the target's authority, is no accepted host; call the sidecar by one, or add this one to "
+            "PROXY_ALLOWED_HOSTS."
         )
         raise HostForbiddenError(detail)
 
@@ -125,22 +151,16 @@ def check_required(headers: Iterable[Field], required: Field) -> None:
         raise HeaderRequiredError(detail)
 
 
-def check_browser(headers: Iterable[Field]) -> None:
+def check_browser(headers: Sequence[Field]) -> None:
     """Raise BrowserForbiddenError for a request that a page sent.
 
-    Browsers add Origin to what crosses origins and to most of what is not a GET, and Sec-Fetch-* (Fetch Metadata) to
-    everything; `Sec-Fetch-Site: none` is a person who typed the address.
+    Browsers add Origin to what crosses origins and to most of what is not a GET, and Sec-Fetch-Site and -Mode (Fetch
+    Metadata) to everything. `Sec-Fetch-Site: none` is a person who typed the address, unless the mode is a script's: an
+    extension's. A mode without a site comes from no browser: Node's `fetch` sends it.
     """
-    for name, value in headers:
-        match name.lower(), value.lower():
-            case (b"origin", _):
-                refused = True
-            case (b"sec-fetch-site", site):
-                refused = site != b"none"
-            case (b"sec-fetch-mode", mode):
-                refused = mode in _PAGE_MODES
-            case _:
-                refused = False
-        if refused:
-            detail = "Pages in browsers may not use the sidecar; call it from a server, without Origin and Sec-Fetch-*."
-            raise BrowserForbiddenError(detail)
+    sites = [value.lower() for name, value in headers if name.lower() == b"sec-fetch-site"]
+    scripted = any(name.lower() == b"sec-fetch-mode" and value.lower() in _PAGE_MODES for name, value in headers)
+    crosses = any(name.lower() == b"origin" for name, _ in headers)
+    if crosses or set(sites) - {b"none"} or (sites and scripted):
+        detail = "Pages in browsers may not use the sidecar; call it from a server, without Origin and Sec-Fetch-Site."
+        raise BrowserForbiddenError(detail)

@@ -9,6 +9,7 @@ from aiohttp.http import StreamWriter
 from aiohttp.streams import EMPTY_PAYLOAD
 
 from proxy.relay.framing import HTTP_1_1
+from proxy.relay.request_stream import CONNECT
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter
@@ -24,13 +25,14 @@ class Arrival:
 
     Attributes:
         method: as sent.
+        target: the request target, byte for byte; of one in absolute-form, what a request in origin-form would have.
         headers: raw names and values, in order.
         content: the body as it arrives, its chunked coding taken off and nothing else.
         connection: the caller's.
         writer: aiohttp's, of which only draining is used.
     """
 
-    __slots__ = ("_message", "_task", "connection", "content", "headers", "method", "writer")
+    __slots__ = ("_message", "_task", "connection", "content", "headers", "method", "target", "writer")
 
     def __init__(
         self,
@@ -43,16 +45,12 @@ class Arrival:
         self._message = message
         self._task: asyncio.Task[None] | None = task
         self.method = message.method
+        self.target = message.path.encode("utf-8", "surrogateescape")
         self.headers = message.raw_headers
         self.content = payload
         self.connection = protocol
         self.writer = writer
         protocol.head_arrived()
-
-    @property
-    def target(self) -> bytes:
-        """The request target, byte for byte."""
-        return self._message.path.encode("utf-8", "surrogateescape")
 
     @property
     def version(self) -> tuple[int, int]:
@@ -67,8 +65,7 @@ class Arrival:
     @property
     def ends_connection(self) -> bool:
         """Whether nothing may be read after this request: so the caller wants it, or it is unclear what comes next."""
-        message = self._message
-        return message.should_close or not self.content.is_eof() or (message.upgrade and self.connection.overran)
+        return self._message.should_close or not self.content.is_eof() or self.method == CONNECT
 
     @property
     def has_body(self) -> bool:
@@ -96,15 +93,11 @@ class HeldArrival(Arrival):
     def __init__(self, request: Ordinary, connection: CallerConnection) -> None:  # takes nothing of the parser's
         self._request = request
         self.method = request.method
+        self.target = request.target
         self.headers = request.crossing
         self.content = EMPTY_PAYLOAD
         self.connection = connection
         self.writer = StreamWriter(connection, asyncio.get_running_loop())
-
-    @property
-    def target(self) -> bytes:
-        """The request target, byte for byte."""
-        return self._request.target
 
     @property
     def version(self) -> tuple[int, int]:

@@ -25,6 +25,7 @@ class Refusal(StrEnum):
 
     NO_CERTIFICATE = "no_certificate"
     UNTRUSTED = "untrusted"
+    PLAIN_HTTP = "plain_http"
     OTHER = "other"
 
 
@@ -115,4 +116,12 @@ def _no_passphrase(*_: object) -> NoReturn:
 def _refusal(error: ssl.SSLError) -> Refusal:
     if isinstance(error, ssl.SSLCertVerificationError):
         return Refusal.UNTRUSTED
-    return Refusal.NO_CERTIFICATE if error.reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE" else Refusal.OTHER
+    return _REASONS.get(error.reason, Refusal.OTHER)
+
+
+# OpenSSL's own words, of which it knows the commonest methods.
+_REASONS: Final = {
+    "PEER_DID_NOT_RETURN_A_CERTIFICATE": Refusal.NO_CERTIFICATE,
+    "HTTP_REQUEST": Refusal.PLAIN_HTTP,
+    "HTTPS_PROXY_REQUEST": Refusal.PLAIN_HTTP,
+}

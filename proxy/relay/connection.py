@@ -6,16 +6,16 @@ It must never answer with aiohttp's words, and never read on after bytes that it
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from aiohttp import web
 from aiohttp.web_protocol import _ErrInfo
 
 from proxy.errors import InternalError, SlowRequestError
-from proxy.relay.boundary import Boundary
 from proxy.relay.callers import Peer
 from proxy.relay.peer import peer_of
 from proxy.relay.reply import Farewell
+from proxy.relay.request_stream import RequestStream
 from proxy.relay.unreadable import unreadable
 from proxy.upstream.deadline import Deadline
 
@@ -38,11 +38,10 @@ class CallerConnection(web.RequestHandler):
     Attributes:
         peer: who is at the other end.
         deaf: whether bytes that come are thrown away: those before could not be read, or the last answer was given.
-        overran: whether bytes came behind a request that offers another protocol; the parser loses such bytes.
     """
 
     __slots__ = (
-        "_awaiting", "_behind", "_boundary", "_left", "_listener", "_lost", "_patience", "_reading",
+        "_awaiting", "_behind", "_left", "_listener", "_lost", "_patience", "_reading", "_requests",
         "_retired", "_ride", "deaf", "peer",
     )  # fmt: skip
 
@@ -55,16 +54,13 @@ class CallerConnection(web.RequestHandler):
         self.peer = Peer()
         self.deaf = False
         self._reading = False  # a head that has begun and is not complete
-        self._boundary = Boundary()
+        parser = cast("Any", self._parser)  # which aiohttp has made
+        self._requests = RequestStream(parser)
+        self._parser = cast("Any", self._requests)
         self._ride: Ride | None = None
         self._behind = b""  # what came while a ride was under way
         self._lost = asyncio.Event()
         self._patience = Deadline(loop, self._ran_out)
-
-    @property
-    def overran(self) -> bool:
-        """See the class."""
-        return self._boundary.overran
 
     @property
     def unsent(self) -> int:
@@ -138,7 +134,7 @@ class CallerConnection(web.RequestHandler):
         if self._ride is not None:
             self._hold(data)
             return
-        if data and self._boundary.between and self._awaiting and not self._messages:
+        if data and self._requests.between and self._awaiting and not self._messages:
             self._ride = self._listener.relay.express(self, data)
             if self._ride is not None:
                 self._patience.clear()
@@ -146,12 +142,9 @@ class CallerConnection(web.RequestHandler):
         waiting = len(self._messages)
         super().data_received(data)
         begun = len(self._messages) - waiting
-        message = self._messages[-1][0] if begun else None
-        if isinstance(message, _ErrInfo):  # a private class, but nothing public says that the parser gave up
+        if begun and isinstance(self._messages[-1][0], _ErrInfo):  # private, but nothing public says so
             self.deaf = True
             self._spoil_bodies()
-            message = None
-        self._boundary.fed(data, begun, message)
         if data and self._awaiting and not self._messages and not self._reading:
             self._reading = True
             self._patience.set(self._listener.header_timeout)

@@ -80,8 +80,8 @@ def _length(value: bytes) -> int:
 
 
 def _check_coding(value: bytes, version: tuple[int, int]) -> None:
-    """A coding besides chunked would be lost with the field; an empty field names none."""
-    if value and (value.lower() != b"chunked" or version != HTTP_1_1):
+    """A coding besides chunked would be lost with the field; a field that names none has a body for some readers."""
+    if value.lower() != b"chunked" or version != HTTP_1_1:
         detail = "Transfer-Encoding must be exactly chunked, in HTTP/1.1; send the body with Content-Length otherwise."
         raise BadRequestError(detail)
 

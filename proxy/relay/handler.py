@@ -19,10 +19,12 @@ from proxy.relay.express import Express
 from proxy.relay.framing import request_framing
 from proxy.relay.headers import headers_to_caller, own_authorization
 from proxy.relay.lineage import lineage
+from proxy.relay.max_forwards import forwards_left, passed_on
 from proxy.relay.mesh import attempt_number
 from proxy.relay.passage import Passage, own_answer
 from proxy.relay.record import METHODS, OTHER_METHOD, Record
 from proxy.relay.reply import Reply
+from proxy.relay.request_line import WrongProtocolError
 from proxy.relay.sender import unknown
 from proxy.relay.target import read_target
 from proxy.relay.trace import request_id, trace_id
@@ -82,6 +84,8 @@ class Relay:
     def unreadable(self, connection: CallerConnection, error: RelayError) -> None:
         """Refuse what could not be read as a request; the connection ends with it."""
         means = self._means
+        if isinstance(error, WrongProtocolError):
+            means.wrong_protocol(error.came)
         identity = request_id((), means.wall(), means.bits)
         record = Record(identity, OTHER_METHOD, means.now(), status=error.status, code=error.code)
         record.outcome = error.outcome
@@ -132,11 +136,17 @@ class Relay:
     async def _carry(self, passage: Passage) -> None:
         arrival, settings, record, means = passage.arrival, self._settings, passage.record, self._means
         caller = means.authority.recognise(arrival.connection.peer, arrival.headers, record)
+        framing = _framing(passage)  # before any other refusal, after which the connection would go on
         self._entrance.admit(arrival)
-        framing = _framing(passage)
         passage.match = match = read_target(arrival.target, arrival.method)
         record.operation = match.operation.name
         decision = means.authority.admit(caller, match.operation, record)
+        left = forwards_left(arrival.method, arrival.headers)
+        if left == 0:
+            passage.answer_options()
+            return
+        if left is not None:
+            arrival.headers = passed_on(arrival.headers, left)
         if decision.own_authorization:
             passage.own_authorization = own_authorization(arrival.headers)
         if match.operation.moves_money:
@@ -196,7 +206,11 @@ class Relay:
         token = None if passage.token is None else passage.token.header.partition(b" ")[2]
         echo = Echo(token, masked=self._settings.redact_echoes)
         try:
-            fields = headers_to_caller(echo.headers(answer.headers), request_id=record.request_id.encode("ascii"))
+            fields = headers_to_caller(
+                echo.headers(answer.headers),
+                origin=self._settings.origin,
+                request_id=record.request_id.encode("ascii"),
+            )
             if self._settings.server_timing:
                 fields.append((b"Server-Timing", passage.timing(answer.exchange, self._means.now())))
             reply.begin(answer.status, answer.reason, fields, body=answer.has_body, length=answer.length)

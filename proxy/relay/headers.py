@@ -12,10 +12,13 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from proxy.errors import BadRequestError
+from proxy.relay.location import REFERENCES, is_plain_path, reference_to_caller
 from proxy.relay.trace import is_request_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from proxy.config import Origin
 
     Field = tuple[bytes, bytes]
 
@@ -121,12 +124,17 @@ def crosses(name: bytes) -> bool | None:
 
 
 def headers_to_caller(
-    headers: Iterable[Field], *, request_id: bytes | None = None, version: bytes = b"1.1"
+    headers: Iterable[Field],
+    *,
+    origin: Origin | None = None,
+    request_id: bytes | None = None,
+    version: bytes = b"1.1",
 ) -> list[Field]:
     """Return the fields that go to the caller; Content-Length stays as it was, other framing does not.
 
     Args:
         headers: Localpayment's, raw.
+        origin: Localpayment's; references to it come to lead to the sidecar. None leaves them.
         request_id: sent as X-Request-Id unless Localpayment sent one.
         version: of HTTP, as Localpayment speaks it.
     """
@@ -140,6 +148,8 @@ def headers_to_caller(
         elif name == b"x-request-id":
             request_id = None
             kept.append(field)
+        elif name in REFERENCES and origin is not None:
+            kept.append((field[0], reference_to_caller(field[1], origin)))
         elif name.startswith(b"proxy-"):
             value = _without_ours(field[1]) if name == b"proxy-status" else b""
             if value:
@@ -159,6 +169,8 @@ def answer_crosses(name: bytes, value: bytes) -> bool | None:
     None when other fields decide that, or it is passed on changed.
     """
     if b"_" in name or name.startswith(b"proxy-") or (name == b"connection" and not _options(value) <= _USUAL_OPTIONS):
+        return None
+    if name in REFERENCES and not is_plain_path(value):
         return None
     return name not in _DROPPED_FROM_ANSWERS
 

@@ -13,7 +13,8 @@ from aiohttp import web
 from proxy.errors import OverloadedError
 from proxy.relay.arrival import Arrival
 from proxy.relay.connection import READ_AHEAD, CallerConnection
-from proxy.relay.unreadable import MOST_FIELD, MOST_FIELDS, MOST_TARGET
+from proxy.relay.request_line import MOST_TARGET
+from proxy.relay.unreadable import MOST_FIELD, MOST_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from proxy.relay.gate import Gate
     from proxy.relay.operations import Match
     from proxy.relay.record import Record
+    from proxy.relay.request_line import WrongProtocol
     from proxy.relay.sender import Sender
     from proxy.upstream.model import Body
 
@@ -33,6 +34,7 @@ class Means:
         bits: gives a number of so many random bits.
         observe: told of every request once it is over; must not raise or block.
         failed: told of an exception that is a defect of ours.
+        wrong_protocol: told of a caller that speaks another protocol; must not raise or block.
         fingerprint: makes the merchant's id of a payment unreadable, for the record; None leaves it out.
         traced: whether calls become spans of traces.
     """
@@ -46,6 +48,7 @@ class Means:
     bits: Callable[[int], int]
     observe: Callable[[Record], None]
     failed: Callable[[BaseException], None]
+    wrong_protocol: Callable[[WrongProtocol], None]
     fingerprint: Callable[[str], str] | None = None
     traced: bool = False
 

@@ -49,6 +49,7 @@ _ONCE: Final = frozenset(
 # What pages in browsers send, what a mesh says of its attempts, and what old WebSockets hold, is looked at elsewhere.
 _LOOKED_AT: Final = frozenset((b"origin", b"x-envoy-attempt-count"))
 _LOOKED_AT_PREFIX: Final = b"sec-"
+_FETCH_MODE: Final = b"sec-fetch-mode"  # of Node's fetch; a browser's never comes without Sec-Fetch-Site
 
 
 # Of a header line: its field's name in lower case; the line as it goes to Localpayment, None if it does not; the value
@@ -156,8 +157,8 @@ class Reader:
         if self._required is not None and folded == self._required[0]:
             return folded, None, value
         fate = crosses(folded)
-        unusual = fate is None or folded in _LOOKED_AT or folded.startswith(_LOOKED_AT_PREFIX)
-        if unusual or not self._is_plain(folded, value):
+        looked_at = folded in _LOOKED_AT or (folded.startswith(_LOOKED_AT_PREFIX) and folded != _FETCH_MODE)
+        if fate is None or looked_at or not self._is_plain(folded, value):
             return None
         line = folded, name + b": " + value if fate else None, value if folded in _ONCE else None
         return keep(self._known, text, line, most=MOST) if is_harmless(folded, text) else line

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from email.utils import formatdate
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from proxy.errors import Outcome
 from proxy.relay.body import CallerGoneError
-from proxy.relay.problem import problem, problem_body, problem_head
+from proxy.relay.problem import options_head, problem, problem_body, problem_head
 from proxy.relay.settle import check_path_of
 
 if TYPE_CHECKING:
@@ -132,6 +133,12 @@ class Passage:
         self.record.outcome = Outcome.ANSWERED
 
     # At its end
+
+    def answer_options(self) -> None:
+        """Answer an OPTIONS request as its last recipient; nothing is sent."""
+        self.record.status = HTTPStatus.NO_CONTENT.value
+        date, close = formatdate(usegmt=True), self.reply.settle()
+        self.reply.whole(options_head(request_id=self.record.request_id, date=date, close=close), b"")
 
     def refuse(self, error: RelayError) -> None:
         """Give an answer of our own; when another has begun already, end that visibly."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 PRODUCT: Final = "localpayment-proxy"
 TYPE_PREFIX: Final = f"urn:{PRODUCT}:error:"
 MEDIA_TYPE: Final = "application/problem+json"
+_ALLOW: Final = "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 
 def problem(error: RelayError, *, operation: str, request_id: str, check: str | None) -> dict[str, object]:
@@ -55,7 +56,15 @@ def problem_head(error: RelayError, *, request_id: str, date: str, length: int, 
     if error.retry_after is not None:
         fields.append(f"Retry-After: {max(math.ceil(error.retry_after), 1)}")
     if error.status == HTTPStatus.METHOD_NOT_ALLOWED:
-        fields.append("Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+        fields.append(_ALLOW)
+    if close:
+        fields.append("Connection: close")
+    return "\r\n".join([*fields, "\r\n"]).encode("latin-1")
+
+
+def options_head(*, request_id: str, date: str, close: bool) -> bytes:
+    """Return the answer to an OPTIONS request that may be passed on no more (RFC 9110 section 7.6.2)."""
+    fields = ["HTTP/1.1 204 No Content", _ALLOW, f"Date: {date}", f"X-Request-Id: {request_id}"]
     if close:
         fields.append("Connection: close")
     return "\r\n".join([*fields, "\r\n"]).encode("latin-1")

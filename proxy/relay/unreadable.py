@@ -7,18 +7,23 @@ from __future__ import annotations
 
 from typing import Final
 
-from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
+from aiohttp.http_exceptions import BadHttpMessage, BadStatusLine, LineTooLong
 
-from proxy.errors import BadRequestError, HeaderTooLargeError, RelayError, TargetTooLongError
+from proxy.errors import BadRequestError, HeaderTooLargeError, MethodForbiddenError, RelayError, TargetTooLongError
+from proxy.relay.request_line import MOST_TARGET
 
-MOST_TARGET: Final = 8192  # bytes; nginx and Apache httpd accept as much by default
 MOST_FIELD: Final = 8190  # bytes of a field's name and value; not MOST_TARGET, so that the parser's error tells which
 MOST_FIELDS: Final = 128
 
 
 def unreadable(error: BaseException | None) -> RelayError:
-    """Return what the caller gets for what the parser raised."""
+    """Return what the caller gets for what was raised when its request line had been judged, or by that."""
     match error:
+        case RelayError():
+            return error
+        case BadStatusLine():  # what the parser has against a line that is well-formed is the method
+            detail = "The sidecar knows no such method; methods have a case, and are written in upper case."
+            return MethodForbiddenError(detail)
         case LineTooLong(args=(_, limit, *_)) if limit == MOST_TARGET:
             detail = f"The request target is longer than {MOST_TARGET} bytes, which is more than the sidecar accepts."
             return TargetTooLongError(detail)

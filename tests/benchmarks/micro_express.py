@@ -9,7 +9,6 @@ import pytest
 import trustme
 
 from proxy.relay.admission import LOOPBACK_HOSTS
-from proxy.relay.boundary import Boundary
 from proxy.relay.ordinary import Reader
 from proxy.relay.ordinary_answer import answer_head
 from proxy.upstream.channel import Channel
@@ -39,12 +38,6 @@ def test_an_ordinary_request_is_read(benchmark: Benchmark, data: bytes) -> None:
 def test_a_request_for_the_servers_parser_is_told_apart(benchmark: Benchmark) -> None:
     chunked = POST.replace(b"Content-Type", b"Transfer-Encoding: chunked\r\nContent-Type")
     assert benchmark(Reader(LOOPBACK_HOSTS).read, chunked) is None
-
-
-def test_the_boundary_of_requests_is_kept(benchmark: Benchmark) -> None:
-    boundary = Boundary()
-    benchmark(boundary.fed, b"", 0, None)
-    assert boundary.between
 
 
 def test_an_ordinary_answers_head_is_written(benchmark: Benchmark) -> None:

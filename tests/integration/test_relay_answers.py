@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.origins import HELLO, calling, greeting, localpayment, request, said
+from tests.origins import HELLO, Answered, calling, greeting, localpayment, request, said
 from tests.sidecars import settings_for, sidecar
 
 if TYPE_CHECKING:
@@ -40,6 +40,28 @@ async def test_a_redirect_is_passed_on_and_never_followed(status: bytes) -> None
         assert got.headers["location"] == "https://elsewhere.example/api/payout/"
         assert there.calls.count(b" HTTP/1.1\r\n") == 1
         assert relay.calls[0]["outcome"] == "answered"
+
+
+@pytest.mark.parametrize("body", [b"", b"0\r\n\r\n"], ids=["with a length", "in chunks"])
+async def test_references_to_localpayments_own_origin_lead_back_to_the_sidecar(body: bytes) -> None:
+    framing = b"Transfer-Encoding: chunked" if body else b"Content-Length: 0"
+    mine = b""
+
+    async def script(wire: Wire) -> None:
+        while True:
+            await wire.request()
+            lines = (b"HTTP/1.1 201 Created", b"location: %b/api/payout/1?a=b#c" % mine, framing)
+            await wire.send(b"\r\n".join((*lines, b"Content-Location: https://elsewhere.example/x", b"", body)))
+
+    async with localpayment(script) as there, sidecar(settings_for(there.url)) as relay, calling(relay) as caller:
+        mine = there.url.encode()
+        for _ in range(3):
+            await caller.send(request("POST", "/api/payout", body=b"{}").replace(b"Connection: close\r\n", b""))
+            head = Answered(await caller.until(b"\r\n\r\n"))
+            if body:
+                await caller.until(body)
+            assert head.headers["location"] == "/api/payout/1?a=b#c"
+            assert head.headers["content-location"] == "https://elsewhere.example/x"
 
 
 async def test_compressed_bodies_cross_in_both_directions_as_they_are() -> None:

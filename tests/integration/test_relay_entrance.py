@@ -11,8 +11,10 @@ import pytest
 
 from proxy.config import RequiredHeader, UnixAddress
 from proxy.relay.listener import MOST_LEAVING, Listener
+from proxy.relay.request_line import WrongProtocol
 from tests.callers import Certificates, on_socket
 from tests.origins import Caller, calling, greeting, localpayment, request, said
+from tests.owned_clock import OwnedClock
 from tests.sidecars import BOUND, settings_for, sidecar
 
 if TYPE_CHECKING:
@@ -96,6 +98,61 @@ async def test_on_a_socket_file_any_host_is_right_unless_hosts_are_named(
         session.get(BALANCE, headers={"Host": host}) as answer,
     ):
         assert answer.status == status
+
+
+# Other protocols
+
+
+TLS_HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
+OTHERS = {"tls": TLS_HELLO, "http2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"}
+
+
+@pytest.mark.parametrize("came", OTHERS)
+async def test_another_protocol_is_named_in_the_answer_and_once_a_minute_in_the_log(
+    there: Localpayment, came: str
+) -> None:
+    clock = OwnedClock()
+    async with sidecar(settings_for(there.url), clock=clock) as relay:
+        for _ in range(20):
+            answer = await said(relay, OTHERS[came])
+            assert (answer.status, answer.problem["code"]) == (400, "bad_request")
+            assert WrongProtocol(came).fix == answer.problem["detail"]
+        (line,) = relay.lines("caller.wrong_protocol")
+        assert (line["came"], line["fix"], line["level"]) == (came, WrongProtocol(came).fix, "warning")
+        clock.jump(61.0)
+        await said(relay, OTHERS[came])
+        assert len(relay.lines("caller.wrong_protocol")) == 2
+        assert there.calls == b""
+
+
+async def test_plain_http_to_a_listener_of_tls_is_named_in_the_log(there: Localpayment, tmp_path: Path) -> None:
+    async with sidecar(settings_for(there.url, **Certificates(tmp_path).settings)) as relay:
+        for _ in range(3):
+            reader, writer = await relay.connection()
+            writer.write(request("GET", BALANCE))
+            async with asyncio.timeout(BOUND):
+                assert not (await reader.read()).startswith(b"HTTP")
+            writer.close()
+        (line,) = relay.lines("caller.wrong_protocol")
+        assert (line["came"], "https://" in line["fix"]) == ("plain_http", True)
+        assert relay.value("caller_handshakes_refused_total", cause="plain_http") == 3
+
+
+async def test_a_target_in_absolute_form_is_taken_over_tls_by_its_own_scheme(
+    there: Localpayment, tmp_path: Path
+) -> None:
+    certificates = Certificates(tmp_path)
+    async with sidecar(settings_for(there.url, **certificates.settings)) as relay:
+        host, port = relay.url.removeprefix("https://").split(":")
+        for target, status in ((f"https://localhost{BALANCE}", 200), (f"http://localhost{BALANCE}", 400)):
+            reader, writer = await asyncio.open_connection(
+                host, int(port), ssl=certificates.client(), server_hostname=host
+            )
+            writer.write(request("GET", target))
+            async with asyncio.timeout(BOUND):
+                assert (await Caller(reader, writer).one()).status == status
+            writer.close()
+        assert there.calls.count(f"GET {BALANCE} HTTP/1.1\r\n".encode()) == 1
 
 
 # Connections

@@ -74,6 +74,76 @@ def test_any_request_is_one_request_or_a_refusal(segments: list[bytes]) -> None:
     asyncio.run(scenario())
 
 
+# Fields whose values something reads, here or in aiohttp's server.
+READ = (
+    *(
+        b"Host",
+        b"Connection",
+        b"Content-Length",
+        b"Transfer-Encoding",
+        b"Expect",
+        b"Upgrade",
+        b"TE",
+        b"Trailer",
+        b"Via",
+    ),
+    *(b"Authorization", b"X-Proxy-Key", b"X-Request-Id", b"Traceparent", b"Tracestate", b"Origin", b"Sec-Fetch-Site"),
+    *(b"Sec-Fetch-Mode", b"X-Envoy-Attempt-Count", b"Max-Forwards", b"Content-Type", b"Content-Encoding", b"Cookie"),
+    *(b"Sec-WebSocket-Key1", b"Proxy-Status", b"Idempotency-Key", b"X-HTTP-Method-Override", b"X-Anything"),
+)
+USUAL = (
+    b"",
+    b"close",
+    b"100-continue",
+    b"gzip",
+    b"1",
+    b"00-" + b"0" * 32 + b"-" + b"f" * 16 + b"-01",
+    b"Bearer a",
+    b",",
+)
+VALUES = st.lists(st.one_of(st.sampled_from(USUAL), st.binary(max_size=12)), max_size=3).map(b"".join)
+TARGETS = (
+    b"/api/x",
+    b"/api/payout",
+    b"/api/payouts/release",
+    b"http://localhost/api/x",
+    b"http://[::1]:8080",
+    b"*",
+    b"//",
+)
+
+
+@quickly
+@example((b"OPTIONS", b"/api/x", [(b"Max-Forwards", b"\xb2")]))
+@example((b"POST", b"/api/payout", [(b"Content-Length", b"\xb2")]))
+@example((b"POST", b"/api/payout", [(b"X-Envoy-Attempt-Count", b"\xb2")]))
+@given(
+    st.tuples(
+        st.sampled_from((b"GET", b"POST", b"OPTIONS", b"DELETE")),
+        st.sampled_from(TARGETS),
+        st.lists(st.tuples(st.sampled_from(READ), VALUES), max_size=4),
+    )
+)
+def test_whatever_a_field_holds_it_is_no_defect(sent: tuple[bytes, bytes, list[tuple[bytes, bytes]]]) -> None:
+    method, target, fields = sent
+    lines = [
+        b"%b %b HTTP/1.1" % (method, target),
+        b"Host: localhost",
+        *(name + b": " + value for name, value in fields),
+    ]
+
+    async def scenario() -> None:
+        async with localpayment(greeting) as there:
+            where = settings_for(there.url, header_timeout=0.05, idle_timeout=0.05)
+            async with sidecar(where) as relay:
+                found = await answers_to(relay, [b"\r\n".join([*lines, b"", b""])])
+                assert {answer.status for answer in found} <= STATUSES | {204}
+                assert relay.lines("request.failed") == relay.lines("library.logged") == []
+                assert (await said(relay, request("GET", "/api/resources/banks"))).status == 200
+
+    asyncio.run(scenario())
+
+
 @quickly
 @given(answers(), st.binary(max_size=4), st.data())
 def test_any_answer_is_passed_on_whole_or_is_seen_not_to_be(sent: Sent, damage: bytes, data: st.DataObject) -> None:

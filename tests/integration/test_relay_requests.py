@@ -11,7 +11,7 @@ from proxy.simulator.faults import Fault, Kind
 from proxy.simulator.server import Simulator
 from tests.origins import HELLO, calling, greeting, localpayment, said
 from tests.sidecars import settings_for, sidecar
-from tests.wire_requests import H2C, HOST, get, post
+from tests.wire_requests import H2C, HOST, REFUSED, get, post
 
 if TYPE_CHECKING:
     from tests.integration.test_upstream_harness import Wire
@@ -143,10 +143,10 @@ async def test_a_java_caller_that_offers_http_2_keeps_its_connection(body: tuple
 
 @WHERE
 @pytest.mark.parametrize("body", [(), (b"Content-Length: 2",)], ids=["without a body", "with a body"])
-async def test_bytes_that_the_parser_loses_behind_an_offer_of_http_2_cost_the_connection(
+async def test_what_comes_behind_an_offer_of_http_2_is_the_next_request_and_nothing_of_it_is_lost(
     behind: str, body: tuple[bytes, ...]
 ) -> None:
-    """aiohttp drops them, so that a request behind them would begin in its middle."""
+    """aiohttp's server alone drops such bytes, so that a request behind them would begin in its middle."""
     first = post(*H2C, *body, body=b"ab" if body else b"")
     second = post(b"Content-Length: 100", body=b"x" * 40)
     async with localpayment(greeting) as there, sidecar(settings_for(there.url)) as relay, calling(relay) as caller:
@@ -156,10 +156,87 @@ async def test_bytes_that_the_parser_loses_behind_an_offer_of_http_2_cost_the_co
             await caller.send(first[:-3])
             await asyncio.sleep(0)
             await caller.send(first[-3:] + second)
-        answer = await caller.rest()
-        assert (answer.status, answer.headers["connection"]) == (200, "close")
-        assert answer.body == b"hello"
+        assert (await caller.one()).body == b"hello"
         assert there.calls.count(b"POST /api/x HTTP/1.1\r\n") == 1
+        await caller.send(b"y" * 60)
+        assert (await caller.one()).status == 200
+        assert there.calls.endswith(b"Content-Length: 100\r\n\r\n" + b"x" * 40 + b"y" * 60)
+
+
+@pytest.mark.parametrize("name", ["bare line feeds", "NUL in a value", "an invented method", "chunked behind a comma"])
+@pytest.mark.parametrize("count", [1, 2, 40])
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_good_requests_before_a_broken_one_get_their_answers(name: str, count: int, *, at_once: bool) -> None:
+    sent, expected = REFUSED[name]
+    good = post(b"Transfer-Encoding: chunked", body=b"2\r\nab\r\n0\r\n\r\n") + get(b"/api/good")
+    wire = good * count + sent + get(b"/api/after")
+    async with localpayment(greeting) as there, sidecar(settings_for(there.url)) as relay, calling(relay) as caller:
+        for at in range(0, len(wire), len(wire) if at_once else 7):
+            await caller.send(wire[at : at + (len(wire) if at_once else 7)])
+        for _ in range(2 * count):
+            assert (await caller.one()).body == b"hello"
+        refusal = await caller.rest()
+        assert (refusal.status, refusal.problem["code"]) == expected
+        assert refusal.headers["connection"] == "close"
+        assert refusal.raw.count(b"Proxy-Status: ") == 1
+        assert (there.calls.count(b"POST /api/x "), there.calls.count(b"GET /api/good ")) == (count, count)
+        assert b"/api/after" not in there.calls
+
+
+async def test_a_request_whose_body_breaks_in_the_same_piece_is_refused_once_and_not_sent() -> None:
+    wire = get(b"/api/good") + post(b"Transfer-Encoding: chunked", body=b"2\r\nab\r\nzz\r\n") + get(b"/api/after")
+    async with localpayment(greeting) as there, sidecar(settings_for(there.url)) as relay, calling(relay) as caller:
+        await caller.send(wire)
+        assert (await caller.one()).body == b"hello"
+        refusal = await caller.rest()
+        assert (refusal.status, refusal.problem["code"], refusal.raw.count(b"Proxy-Status: ")) == (
+            400,
+            "bad_request",
+            1,
+        )
+        assert there.calls.count(b"HTTP/1.1\r\n") == 1
+
+
+# OPTIONS and how far it may go
+
+
+def options(*lines: bytes) -> bytes:
+    return get(b"/api/x", b"HTTP/1.1", *lines).replace(b"GET", b"OPTIONS")
+
+
+async def test_options_that_may_go_no_further_are_answered_here() -> None:
+    async with localpayment(greeting) as there, sidecar(settings_for(there.url)) as relay, calling(relay) as caller:
+        for _ in range(2):
+            await caller.send(options(b"Max-Forwards: 0"))
+            answer = await caller.one()
+            assert (answer.status, answer.body) == (204, b"")
+            assert answer.headers["allow"] == "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+            assert "content-length" not in answer.headers
+        assert there.calls == b""
+        line = relay.calls[0]
+        assert (line["event"], line["status"], line["code"]) == ("request.refused", 204, None)
+
+
+@pytest.mark.parametrize(("sent", "arrives"), [(b"1", b"0"), (b"007", b"6"), (b"1000", b"999"), (b"9" * 30, b"999")])
+async def test_options_that_may_go_further_go_with_one_time_less(sent: bytes, arrives: bytes) -> None:
+    async with localpayment(greeting) as there, sidecar(settings_for(there.url)) as relay:
+        assert (await said(relay, options(b"max-forwards: " + sent, b"Connection: close"))).status == 200
+        assert b"\r\nmax-forwards: " + arrives + b"\r\n" in there.calls
+
+
+@pytest.mark.parametrize("value", [b"", b"-1", b"x", b"1, 0", b"+1"])
+async def test_options_with_a_limit_that_is_no_number_are_refused(value: bytes) -> None:
+    async with localpayment(greeting) as there, sidecar(settings_for(there.url)) as relay:
+        answer = await said(relay, options(b"Max-Forwards: " + value, b"Connection: close"))
+        assert (answer.status, answer.problem["code"]) == (400, "bad_request")
+        assert there.calls == b""
+
+
+async def test_for_other_methods_the_limit_says_nothing() -> None:
+    async with localpayment(greeting) as there, sidecar(settings_for(there.url)) as relay:
+        answer = await said(relay, get(b"/api/x", b"HTTP/1.1", b"Max-Forwards: 0", b"Connection: close"))
+        assert answer.status == 200
+        assert b"Max-Forwards: 0\r\n" in there.calls
 
 
 async def test_a_body_may_come_in_pieces_and_arrives_as_one() -> None:

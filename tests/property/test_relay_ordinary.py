@@ -12,6 +12,7 @@ from aiohttp.http_parser import HttpRequestParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.config import Origin
 from proxy.relay.admission import admit
 from proxy.relay.framing import request_framing
 from proxy.relay.headers import VIA, headers_to_caller, headers_to_upstream
@@ -55,6 +56,7 @@ USUAL = (
         b"Cookie: a=b",
         b"Authorization: x",
     ),
+    *(b"Sec-Fetch-Mode: cors", b"Sec-Fetch-Site: none", b"Sec-Fetch-Site: same-site"),
     *(b"X-Forwarded-For: 1", b"x-anything: \xff", b"X-Empty:", b"X-Spaced: a b\tc", b"Idempotency-Key: 1"),
     b"Traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 )
@@ -136,12 +138,15 @@ USUAL_ANSWERS = (
     *((b"Content-Type", b"application/json"), (b"Connection", b"close"), (b"Connection", b"keep-alive")),
     *((b"Server", b"nginx"), (b"Date", b"today"), (b"Set-Cookie", b"a=b"), (b"X-Request-Id", b"theirs")),
     *((b"Keep-Alive", b"timeout=5"), (b"x-anything", b"a; b=c"), (b"Location", b"/there"), (b"Authorization", b"x")),
+    *((b"Content-Location", b"/there?x=//y"), (b"location", b"/")),
 )
 ODD_ANSWERS = (
     *((b"Connection", b"x-anything, close"), (b"Proxy-Status", b"other; error=x"), (b"Proxy-Authenticate", b"Basic")),
     *((b"Upgrade", b"h2c"), (b"Trailer", b"x"), (b"X_Odd", b"1"), (b"Via", b"1.1 other"), (b"Content-Length", b"0")),
-    (b"Transfer-Encoding", b"chunked"),
+    *((b"Transfer-Encoding", b"chunked"), (b"Location", b"https://api.localpayment.com/x"), (b"Location", b"//x/y")),
+    *((b"Content-Location", b"https://elsewhere.example/"), (b"Location", b"next"), (b"Location", b"")),
 )
+ORIGIN = Origin("api.localpayment.com", 443, tls=True)
 
 
 @st.composite
@@ -163,7 +168,7 @@ def test_an_ordinary_answer_crosses_as_any_other(fields: list[tuple[bytes, bytes
     head = answer_head(Head(status, b"Fine", fields, framing), "ours")
     if head is None:
         return
-    lines = [name + b": " + value for name, value in headers_to_caller(fields, request_id=b"ours")]
+    lines = [name + b": " + value for name, value in headers_to_caller(fields, origin=ORIGIN, request_id=b"ours")]
     assert head == b"\r\n".join((b"HTTP/1.1 %d Fine" % status, *lines, b"\r\n"))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.errors import BadRequestError, BrowserForbiddenError, HostForbiddenError, MethodForbiddenError
-from proxy.relay.admission import admit, check_browser, check_host, check_method, default_hosts
+from proxy.relay.admission import admit, check_browser, check_host, check_method, default_hosts, origin_form
 
 LOCAL = (b"Host", b"127.0.0.1:8080")
 
@@ -125,6 +125,51 @@ def test_a_page_in_a_browser_is_refused(field: tuple[bytes, bytes]) -> None:
 def test_a_person_who_typed_the_address_is_not_a_page() -> None:
     fields = [(b"Sec-Fetch-Site", b"none"), (b"Sec-Fetch-Mode", b"navigate"), (b"Sec-Fetch-Dest", b"document")]
     admit("GET", [LOCAL, *fields], None)
+
+
+@pytest.mark.parametrize("mode", [b"cors", b"no-cors", b"navigate", b"same-origin"])
+def test_a_mode_without_a_site_is_no_browsers(mode: bytes) -> None:
+    """Node's fetch sends the mode, and browsers never send it alone."""
+    admit("POST", [LOCAL, (b"Sec-Fetch-Mode", mode)], None)
+
+
+@pytest.mark.parametrize("field", [(b"Origin", b"http://localhost"), (b"Sec-Fetch-Site", b"same-site")])
+def test_a_mode_excuses_nothing_else(field: tuple[bytes, bytes]) -> None:
+    for fields in ([(b"Sec-Fetch-Mode", b"cors"), field], [field, (b"Sec-Fetch-Mode", b"cors")]):
+        with pytest.raises(BrowserForbiddenError):
+            admit("GET", [LOCAL, *fields], None)
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "expected"),
+    [
+        ("GET", b"http://localhost/api/x", (b"localhost", b"/api/x")),
+        ("GET", b"HTTP://a:1//b/../%2f?c=http://d/", (b"a:1", b"//b/../%2f?c=http://d/")),
+        ("GET", b"http://a", (b"a", b"/")),
+        ("GET", b"http://a?b", (b"a", b"/?b")),
+        ("OPTIONS", b"http://a", (b"a", b"*")),
+        ("OPTIONS", b"http://a/", (b"a", b"/")),
+        ("OPTIONS", b"http://a?b", (b"a", b"/?b")),
+        ("GET", b"https://a/", None),
+        ("GET", b"http:/a", None),
+        ("GET", b"ahttp://a/", None),
+        ("GET", b"*", None),
+    ],
+)
+def test_a_target_in_absolute_form_is_a_host_and_what_a_plain_one_says(
+    method: str, target: bytes, expected: tuple[bytes, bytes] | None
+) -> None:
+    assert origin_form(method, target, b"http") == expected
+
+
+def test_the_targets_authority_takes_the_place_of_what_host_says() -> None:
+    evil = (b"Host", b"evil.example")
+    admit("GET", [evil], None, authority=b"localhost:8080")
+    with pytest.raises(HostForbiddenError):
+        admit("GET", [LOCAL], None, authority=b"evil.example")
+    for hosts in ([], [LOCAL, LOCAL], [(b"Host", b"a b")]):
+        with pytest.raises(BadRequestError):
+            admit("GET", hosts, None, authority=b"localhost")
 
 
 def test_a_refusal_does_not_repeat_the_host() -> None:

@@ -37,6 +37,8 @@ def test_a_request_with_one_reading_is_read_so(headers: list[Field], expected: F
         [(b"Content-Length", value)]
         for value in (b"", b"+5", b"-5", b"5 5", b"5,5", b"0x5", b"5.0", b"\xb2", b"9" * 19, b"0" * 5000 + b"1")
     ]
+    + [[(b"Transfer-Encoding", value)] for value in (b"", b",", b",chunked", b"chunked,", b"chunked ,")]
+    + [[CHUNKED, (b"Transfer-Encoding", b"")], [(b"Transfer-Encoding", b""), CHUNKED]]
     + [[(b"Transfer-Encoding", value)] for value in (b"gzip", b"gzip, chunked", b"chunked, chunked", b"identity")]
     + [[CHUNKED, (b"Content-Length", b"5")], [(b"Content-Length", b"5"), CHUNKED]]
     + [[(b"Upgrade", value)] for value in (b"websocket", b"WebSocket/13", b"h2c, websocket")],
