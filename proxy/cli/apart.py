@@ -7,6 +7,7 @@ through a pipe that nobody else holds, so that a secret stands in no file, argum
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from proxy.config import Settings
 
+_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 _ANSWERED: Final = 0
 _TOLD: Final = 1  # the child's own defect, which it has told of
 
@@ -78,6 +80,7 @@ def reading(environ: Mapping[str, str]) -> Iterator[Callable[[], Settings]]:
         ReaderEndedError.
     """
     pipe, answers = os.pipe()
+    parent = os.getpid()
     try:
         pid = os.fork()
     except OSError:  # as many processes as there may be: rather a heavier sidecar than none
@@ -87,6 +90,7 @@ def reading(environ: Mapping[str, str]) -> Iterator[Callable[[], Settings]]:
         return
     if not pid:
         os.close(pipe)
+        _end_with(parent)
         _answer(environ, answers)
     os.close(answers)
     reader = _Reader(pid, pipe)
@@ -94,6 +98,16 @@ def reading(environ: Mapping[str, str]) -> Iterator[Callable[[], Settings]]:
         yield reader.answer
     finally:
         reader.close()
+
+
+def _end_with(parent: int) -> None:
+    """Be killed when the parent ends, and end by a signal as any process does: nothing here is worth keeping."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(_ANSWERED)
 
 
 def _answer(environ: Mapping[str, str], descriptor: int) -> NoReturn:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from proxy.tokens.lifecycle import State
 
 _LEVELS: Final = {logging.INFO: "info", logging.WARNING: "warning"}
+_MINUTE: Final = 60.0  # seconds
 _MILLI: Final = 1000.0
 _SERVER_ERROR: Final = 500  # RFC 9110 section 15.6
 _UNSETTLED: Final = frozenset((Outcome.UNKNOWN, Outcome.ABORTED, Outcome.ORPHANED))
@@ -41,6 +42,7 @@ class Events:
         self._is_json = log.is_json
         self._forms: dict[Alike, Form] = {}
         self._state: State | None = None
+        self._paused_told: dict[str, float] = {}
 
     def observe(self, record: Record, at: float) -> None:
         """Write that a request was over `at` seconds since the epoch, and what about it deserves a look."""
@@ -119,6 +121,12 @@ class Events:
                 self._logger.info("credentials.readable_again")
             case ReloadFailed():
                 self._logger.warning("credentials.reload_failed", reason=event.reason, failures=event.failures)
+
+    def accept_paused(self, listener: str, reason: str, at: float) -> None:
+        """Write that a listener takes no connections, once a minute at most while it happens again and again."""
+        if abs(at - self._paused_told.get(listener, -_MINUTE)) >= _MINUTE:
+            self._paused_told[listener] = at
+            self._logger.error("listener.paused", listener=listener, reason=reason)
 
     def failed(self, error: BaseException) -> None:
         """Write that the sidecar itself failed: where and with what type, never with what text."""

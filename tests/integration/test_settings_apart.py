@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 
 from proxy.simulator.server import Simulator
-from tests.processes import Finished, Running, cleaned, ran, running
+from tests.processes import Finished, Running, cleaned, gone, ran, running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -113,10 +113,17 @@ async def test_mistakes_are_told_as_ever_where_children_are_not_reported_or_not_
 async def test_ctrl_c_during_the_start_ends_both_processes() -> None:
     async with spoilt(WAITS, GOOD) as (started, process):
         child = int(await started.says(""))
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does; the parent alone may lose it in an import
-        assert await asyncio.wait_for(process.wait(), 30) == 1
-        with pytest.raises(ProcessLookupError):
-            os.kill(child, 0)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        assert await asyncio.wait_for(process.wait(), 30) == 0
+        assert await gone(child)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_to_the_parent_alone_ends_both_processes(number: signal.Signals) -> None:
+    async with spoilt(WAITS, GOOD) as (started, _):
+        child = int(await started.says(""))
+        assert (await started.stopped(number)).code == 0
+        assert await gone(child)
 
 
 async def test_a_child_whose_parent_was_killed_ends_without_a_word() -> None:
