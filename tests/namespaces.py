@@ -55,6 +55,10 @@ class Started(Running):
         """The files that are in its memory."""
         return Path(f"/proc/{self.pid}/maps").read_text()
 
+    def opened(self, descriptor: int) -> str:
+        """The file that a descriptor stands for."""
+        return str(Path(f"/proc/{self.pid}/fd/{descriptor}").readlink())
+
     @property
     def waits(self) -> set[str]:
         """The kernel's functions in which its threads wait."""
@@ -105,5 +109,5 @@ def _children(pid: int) -> list[int]:
 def _state(pid: int) -> str:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return ""

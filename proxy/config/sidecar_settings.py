@@ -13,7 +13,8 @@ LISTENING = Section(
             "PROXY_LISTEN",
             "`host:port` or `unix:/path`",
             "127.0.0.1:8080",
-            "Where callers connect. A Unix socket has mode 0660. Port 0 lets the kernel choose.",
+            "Where callers connect. A Unix socket has mode 0660. Port 0 lets the kernel choose. "
+            "`[::]` is every address, of IPv4 too; `0.0.0.0` those of IPv4.",
         ),
         Setting(
             "PROXY_ADMIN_LISTEN",
