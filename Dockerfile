@@ -51,5 +51,6 @@ USER 65532:65532
 WORKDIR /
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 CMD ["localpayment-proxy", "healthcheck"]
-ENTRYPOINT ["localpayment-proxy"]
+# The kernel drops signals that PID 1 has no handler for; these two wait until there is one.
+ENTRYPOINT ["env", "--block-signal=TERM", "--block-signal=INT", "localpayment-proxy"]
 CMD ["serve"]

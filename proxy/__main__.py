@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sys
 
-from proxy.cli.commands import exit_code
-from proxy.place import tell_places_only
+from proxy.process import prepare
 
 
 def main() -> int:
     """Carry out the command that argv names, and return its exit code."""
+    prepare(sys.argv[1:])
+
+    from proxy.cli.commands import exit_code  # noqa: PLC0415 - a signal that comes during this must find its handler
+    from proxy.place import tell_places_only  # noqa: PLC0415 - the same
+
     tell_places_only()
     return exit_code(sys.argv[1:])
 

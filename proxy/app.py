@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
-from proxy import VERSION
+from proxy import VERSION, orphans
 from proxy.clock import SystemClock
 from proxy.credentials.sources import open_source
 from proxy.credentials.watch import Reloaded, Watch
@@ -60,6 +61,7 @@ class Sidecar:
         hardening: what the process has given up.
         clock: the time.
         log: where to; by default stdout.
+        most_connections: callers' connections at once, where the system allows fewer than the settings.
 
     Raises on entering:
         BindError: a listener's address cannot be had.
@@ -71,7 +73,7 @@ class Sidecar:
         stopping: set when the process was told to stop.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a process knows that the settings do not
         self,
         settings: Settings,
         *,
@@ -79,8 +81,10 @@ class Sidecar:
         hardening: Hardening | None = None,
         clock: Clock | None = None,
         log: Log | None = None,
+        most_connections: int | None = None,
     ) -> None:
         self.settings = settings
+        self._most_connections = most_connections or settings.max_connections
         self._reread = reread or (lambda: settings)
         self._hardening = hardening or Hardening()
         self.log = log or open_log(settings.log_level, settings.log_format)
@@ -118,12 +122,12 @@ class Sidecar:
         """Wait for the order to stop.
 
         Raises:
-            KeeperDiedError: the loop that renews the token has ended, or that which watches the credentials.
+            KeeperDiedError: the loop that renews the token has ended, that which watches the credentials, or another.
         """
         stop = asyncio.create_task(self.stopping.wait())
-        await asyncio.wait((stop, self._renewal, self._watching), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((stop, *self._loops), return_when=asyncio.FIRST_COMPLETED)
         stop.cancel()
-        for task in (self._renewal, self._watching):
+        for task in self._loops:
             if task.done():
                 error = None if task.cancelled() else task.exception()
                 message = f"the loop of the {task.get_name()} has ended"
@@ -166,8 +170,11 @@ class Sidecar:
         self._exits.push_async_callback(asyncio.to_thread, self.lookout.close, CLOSING)
         tls = tls_context(settings.upstream_ca_file) if settings.origin.tls else None
         to_callers = await asyncio.to_thread(caller_tls, settings, self.lookout.handshake_refused)
-        self._data = await self._exits.enter_async_context(Listening(settings.listen, "PROXY_LISTEN"))
-        self._admin = await self._exits.enter_async_context(Listening(settings.admin_listen, "PROXY_ADMIN_LISTEN"))
+        paused = self.lookout.accept_paused
+        data = Listening(settings.listen, "PROXY_LISTEN", reserve=True, paused=partial(paused, "data"))
+        self._data = await self._exits.enter_async_context(data)
+        admin = Listening(settings.admin_listen, "PROXY_ADMIN_LISTEN", paused=partial(paused, "admin"))
+        self._admin = await self._exits.enter_async_context(admin)
         self.pool = upstream_pool(settings, tls, now=self._clock.now, connected=self.metrics.connected)
         self._exits.push_async_callback(self.pool.close)
         issuer = await self._exits.enter_async_context(Issuer(settings.origin, self._clock, tls, settings.egress_proxy))
@@ -183,9 +190,13 @@ class Sidecar:
         started, rules = self._clock.wall(), self.relay.authority
         status = Status(settings, VERSION, started, readings, source.describe, lambda: rules.policy)
         await self._admin.serve(admin_runner(status, self._orders(), self._clock, key, CLOSING))
-        await self._data.serve(data_runner(settings, self.relay, CLOSING), to_callers)
-        self._renewal = self._task(self.keeper.run(), "token renewal")
-        self._watching = self._task(self._watch.run(), "credentials watch")
+        await self._data.serve(data_runner(settings, self.relay, CLOSING, self._most_connections), to_callers)
+        self._loops = [
+            self._task(self.keeper.run(), "token renewal"),
+            self._task(self._watch.run(), "credentials watch"),
+        ]
+        if orphans.inherits():
+            self._loops.append(self._task(orphans.reap_for_ever(), "reaper of orphans"))
         facts = {"version": VERSION, "data": self.url, "admin": self.admin_url, "hardening": str(self._hardening)}
         self.lookout.started(settings, source, **facts)
 

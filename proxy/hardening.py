@@ -19,6 +19,7 @@ from proxy import landlock
 from proxy.config import AwsSource, CommandSource, UnixAddress
 from proxy.config.catalogue import SETTINGS
 from proxy.landlock import READ, Access, Rule
+from proxy.rotation import made_anew_in, replaced_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping
@@ -109,18 +110,21 @@ def rules(settings: Settings, more: tuple[Path, ...] = ()) -> list[Rule]:
     places = [*_SYSTEM, sys.prefix, sys.base_prefix, sys.exec_prefix, *sys.path, *filter(None, certificates)]
     found = [Rule(Path(place), READ) for place in places if place and Path(place) != _ROOT]
     found += [Rule(Path(device), Access.READ_FILE | Access.WRITE_FILE) for device in _DEVICES]
-    found += [rule for path in (*_named(settings), *more, Path("/etc/resolv.conf")) for rule in _around(path, READ)]
+    found += [rule for path in (*_named(settings), *more) for rule in _around(path, READ, anew=True)]
+    found += _around(Path("/etc/resolv.conf"), READ, anew=False)
     if isinstance(settings.audit_log, Path):
-        found += _around(settings.audit_log, _APPEND)
+        found += _around(settings.audit_log, _APPEND, anew=True)
     for listen in (settings.listen, settings.admin_listen):
         if isinstance(listen, UnixAddress):
-            found += _around(listen.path, _LISTEN)
+            found += _around(listen.path, _LISTEN, anew=False)
     return found
 
 
-def _around(path: Path, access: Access) -> list[Rule]:
-    """Allow a file, and what takes its place: the folders of its name and of what that points to."""
-    folders = {path.absolute().parent, path.resolve().parent} - {_ROOT, Path("/dev"), Path("/proc/self/fd")}
+def _around(path: Path, access: Access, *, anew: bool) -> list[Rule]:
+    """Allow a file and what takes its place; `anew` if its folder may be removed and made again."""
+    folders = replaced_in(path)
+    if anew:
+        folders |= made_anew_in(path)
     return [Rule(place, access) for place in (path, *sorted(folders))]
 
 

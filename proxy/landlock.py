@@ -68,6 +68,10 @@ class _PathBeneath(ctypes.Structure):
     _fields_ = (("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32))
 
 
+_HINT: Final = ", or restart: the sandbox (PROXY_SANDBOX) allows only folders that were there at the start"
+_confined: Final[list[int]] = []
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What may be done with a file, or with all that is below a folder."""
@@ -82,6 +86,11 @@ def version() -> int:
         return _call(_CREATE_RULESET, None, 0, _ASK_VERSION)
     except OSError:
         return 0
+
+
+def hint(error: BaseException) -> str:
+    """Say what else may be the reason of an error, if it can be that this process has given up rights to files."""
+    return _HINT if _confined and isinstance(error, PermissionError) else ""
 
 
 def confine(rules: Iterable[Rule]) -> None:
@@ -101,6 +110,7 @@ def confine(rules: Iterable[Rule]) -> None:
         for rule in rules:
             _allow(ruleset, rule, rights)
         _call(_RESTRICT_SELF, ruleset, 0)
+        _confined.append(known)
     finally:
         os.close(ruleset)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
+import ipaddress
 import os
 import socket
 import stat
@@ -11,10 +13,12 @@ from typing import TYPE_CHECKING, Final, Self
 
 from aiohttp import web
 
+from proxy.accepting import Acceptor
 from proxy.config.addresses import TcpAddress, UnixAddress
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
     from pathlib import Path
     from types import TracebackType
 
@@ -38,25 +42,41 @@ class Listening:
     Args:
         listen: where.
         setting: name of the setting that says so, for the error.
+        reserve: whether it leaves the last descriptors of the process to others.
+        paused: told of each pause in which it takes no connection for want of descriptors, with the error's name.
 
     Raises on entering:
         BindError: the address is taken or cannot be had.
     """
 
-    def __init__(self, listen: Listen, setting: str) -> None:
+    def __init__(
+        self, listen: Listen, setting: str, *, reserve: bool = False, paused: Callable[[str], None] = lambda _: None
+    ) -> None:
         self._listen = listen
         self._setting = setting
+        self._reserve = reserve
+        self._paused = paused
         self._sock: socket.socket
         self._file: int | None = None
         self._runner: web.BaseRunner | None = None
         self._tls = False
 
     async def __aenter__(self) -> Self:
-        self._sock = await asyncio.to_thread(bind, self._listen, self._setting)
+        binding = asyncio.create_task(asyncio.to_thread(self._bind))
+        try:
+            await asyncio.shield(binding)
+        except asyncio.CancelledError:
+            with contextlib.suppress(BindError):
+                await binding  # a thread cannot be cancelled, and a socket file that it makes would stay
+                await self.__aexit__(None, None, None)
+            raise
+        return self
+
+    def _bind(self) -> None:
+        self._sock = bind(self._listen, self._setting)
         if isinstance(self._listen, UnixAddress):
             # As long as it is open, no other file can be taken for it: inode numbers are given out again.
-            self._file = await asyncio.to_thread(os.open, self._listen.path, os.O_PATH | os.O_NOFOLLOW)
-        return self
+            self._file = os.open(self._listen.path, os.O_PATH | os.O_NOFOLLOW)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -80,7 +100,17 @@ class Listening:
         """Take connections from now on, over TLS if there is a context for it."""
         self._runner, self._tls = runner, tls is not None
         await runner.setup()
-        await _Site(runner, self._sock, ssl_context=tls, backlog=BACKLOG).start()
+        await self._start_accepting(runner, tls)
+
+    async def _start_accepting(self, runner: web.BaseRunner, tls: ssl.SSLContext | None) -> None:
+        options = {"ssl": tls, "ssl_handshake_timeout": HANDSHAKE, "ssl_shutdown_timeout": GOODBYE} if tls else {}
+
+        def accept(server: web.Server) -> Acceptor:
+            return Acceptor(
+                self._sock, server, backlog=BACKLOG, reserve=self._reserve, paused=self._paused, tls=options
+            )
+
+        await _Site(runner, accept).start()
 
     async def trust(self, tls: ssl.SSLContext) -> None:
         """Use another context for connections from now on; none is refused meanwhile, and none that is there ends."""
@@ -89,7 +119,7 @@ class Listening:
             return
         # A context keeps whom it trusted, and what it remembers of sessions, so it is replaced and never changed.
         old, self._sock = list(runner.sites), self._sock.dup()
-        await _Site(runner, self._sock, ssl_context=tls, backlog=BACKLOG).start()
+        await self._start_accepting(runner, tls)
         for site in old:
             await site.stop()
 
@@ -102,26 +132,25 @@ class Listening:
                 self._runner.server.pre_shutdown()
 
 
-class _Site(web.SockSite):
-    """aiohttp's, with bounds on how long TLS may begin and end."""
+class _Site(web.BaseSite):
+    """Where a runner's connections come from: an Acceptor, for aiohttp to close."""
+
+    def __init__(self, runner: web.BaseRunner, accept: Callable[[web.Server], Acceptor]) -> None:
+        super().__init__(runner)
+        self._accept = accept
+
+    @property
+    def name(self) -> str:
+        """Nothing that is shown to anyone."""
+        return type(self).__name__
 
     async def start(self) -> None:
-        if self._ssl_context is None:
-            await super().start()
-            return
-        await web.BaseSite.start(self)
+        await super().start()
         server = self._runner.server
         if server is None:
             message = "a site was started without its runner"
             raise RuntimeError(message)
-        self._server = await asyncio.get_running_loop().create_server(
-            server,
-            sock=self._sock,
-            ssl=self._ssl_context,
-            backlog=self._backlog,
-            ssl_handshake_timeout=HANDSHAKE,
-            ssl_shutdown_timeout=GOODBYE,
-        )
+        self._server = self._accept(server)  # type: ignore[assignment]  # it is closed, and nothing else
 
 
 def bind(listen: Listen, setting: str) -> socket.socket:
@@ -173,7 +202,10 @@ def _bound_tcp(host: str, port: int) -> socket.socket:
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            both = ipaddress.ip_address(
+                address[0]
+            ).is_unspecified  # IPv4 comes along, whatever net.ipv6.bindv6only says
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not both)
         sock.bind(address)
     except BaseException:
         sock.close()

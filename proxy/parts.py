@@ -110,9 +110,9 @@ def relay_for(  # noqa: PLR0913 - what a relay is made of
     return Relay(means)
 
 
-def data_runner(settings: Settings, relay: Relay, closing: float) -> web.ServerRunner:
-    """Return what serves callers; it gives them so many seconds once it ends."""
-    listener = Listener(relay, header_timeout=settings.header_timeout, max_connections=settings.max_connections)
+def data_runner(settings: Settings, relay: Relay, closing: float, connections: int) -> web.ServerRunner:
+    """Return what serves callers, on so many connections; it gives them so many seconds once it ends."""
+    listener = Listener(relay, header_timeout=settings.header_timeout, max_connections=connections)
     return web.ServerRunner(listener, shutdown_timeout=closing)
 
 

@@ -1,15 +1,18 @@
-"""How does the process live and end? Signals in, exit code out.
+"""Runs the sidecar as a process: signals in, exit code out.
 
-The first SIGTERM or SIGINT drains; a second one ends the process at once, and says what it cut. SIGHUP reloads. What
-nobody foresaw ends the process too, and its text is told nowhere: it may quote what was sent.
+The first SIGTERM or SIGINT drains, or ends a start that is under way; a second one ends the process at once, and says
+what it cut. SIGHUP reloads. What nobody foresaw ends the process too, and its text is told nowhere: it may quote what
+was sent.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import resource
 import signal
+import threading
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, assert_never
@@ -25,14 +28,15 @@ from proxy.ops.keys import KeyFileError
 from proxy.ops.logs import open_log
 from proxy.ops.tracing import TracingError
 from proxy.place import trail, where
+from proxy.process import STOP_SIGNALS, reload_asked
 from proxy.relay.caller_tls import CertificateError
+from proxy.relay.listener import MOST_LEAVING
 from proxy.relay.policy_file import PolicyFileError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
 
     from proxy.config import Settings
-    from proxy.hardening import Hardening
     from proxy.ops.logs import Log
 
 EXIT_FINE: Final = 0
@@ -40,6 +44,7 @@ EXIT_FAILED: Final = 1
 # What the settings lead to and cannot be used; each error's text is ours, and says what to do.
 UNUSABLE: Final = (AuditError, CertificateError, CredentialSourceError, KeyFileError, PolicyFileError, TracingError)
 OTHER_FILES: Final = 64  # listeners, logs, files that are read anew, connections to the token endpoints
+LEAVING: Final = 1.0  # seconds for threads to end, once all that the sidecar is made of has ended
 FLUSHING: Final = 1.0  # seconds for the last lines of the log; whoever reads it may be gone
 
 
@@ -68,13 +73,17 @@ def serve(settings: Settings, environ: MutableMapping[str, str] | None = None) -
     new_loop = loop_factory(settings.event_loop)
     hardening = harden(settings, more)
     log = open_log(settings.log_level, settings.log_format)
-    needed = settings.max_connections + settings.max_in_flight + OTHER_FILES
+    needed = settings.max_connections + MOST_LEAVING + settings.max_in_flight + OTHER_FILES
     allowed = _open_files(needed)
+    most = most_connections(allowed, settings.max_connections)
     if allowed < needed:
-        log.logger.warning("descriptors.too_few", needed=needed, allowed=allowed)
+        log.logger.warning("descriptors.too_few", needed=needed, allowed=allowed, connections=most)
+    sidecar = Sidecar(settings, reread=reread, hardening=hardening, log=log, most_connections=most)
     try:
         with asyncio.Runner(loop_factory=new_loop) as runner:
-            return runner.run(_serve(settings, reread, hardening, log))
+            code = runner.run(_serve(sidecar))
+            _leave_within(LEAVING, code, log)
+            return code
     except (BindError, *UNUSABLE):
         raise
     except Exception as error:  # noqa: BLE001 - Python would print its text
@@ -108,35 +117,80 @@ def _open_files(needed: int) -> int:
     return allowed
 
 
-async def _serve(settings: Settings, reread: Callable[[], Settings] | None, hardening: Hardening, log: Log) -> int:
-    loop, main = asyncio.get_running_loop(), asyncio.current_task()
-    async with Sidecar(settings, reread=reread, hardening=hardening, log=log) as sidecar:
+def most_connections(allowed: int, asked: int) -> int:
+    """Return how many connections callers may have where the process may open so many files.
 
-        def told() -> None:
-            if sidecar.stopping.is_set() and main is not None:
-                sidecar.logger.error("sidecar.killed", in_flight=sidecar.gate.in_flight)
-                main.cancel()
-            sidecar.stopping.set()
+    Beyond it they are told that they are too many, for which descriptors must be left.
+    """
+    return min(asked, max(allowed - OTHER_FILES - MOST_LEAVING, allowed // 2, 1))
 
-        def reload() -> None:
-            task = loop.create_task(sidecar.reload())
-            reloads.add(task)
-            task.add_done_callback(reloads.discard)
 
-        reloads: set[asyncio.Task[object]] = set()
-        loop.add_signal_handler(signal.SIGHUP, reload)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, told)
-        gc.collect()
-        gc.freeze()  # what the start has made lives as long as the process; the collector need not look at it again
-        try:
+async def _serve(sidecar: Sidecar) -> int:
+    told = _Told(sidecar)
+    try:
+        async with sidecar:
+            told.start_has_ended()
+            gc.collect()
+            gc.freeze()  # what the start has made lives as long as the process; the collector need not look at it again
             await sidecar.run()
             clean = await sidecar.drain()
-        except KeeperDiedError as error:
-            cause = type(error.__cause__).__qualname__
-            sidecar.logger.critical("token.loop_died", exception=cause)
+    except KeeperDiedError as error:
+        cause = type(error.__cause__).__qualname__
+        sidecar.logger.critical("token.loop_died", exception=cause)
+        return EXIT_FAILED
+    except asyncio.CancelledError:
+        if told.killed:
             return EXIT_FAILED
-        except asyncio.CancelledError:
-            return EXIT_FAILED
+        clean = True  # nothing had begun
     sidecar.logger.info("sidecar.stopped", clean=clean)
     return EXIT_FINE if clean else EXIT_FAILED
+
+
+class _Told:
+    """What signals tell the sidecar that the current task runs; a stop before it is ready ends its start."""
+
+    def __init__(self, sidecar: Sidecar) -> None:
+        self.killed = False
+        self._sidecar = sidecar
+        self._loop = asyncio.get_running_loop()
+        self._main = asyncio.current_task(self._loop)
+        self._starting = True
+        self._reload_wanted = False
+        self._reloads: set[asyncio.Task[object]] = set()
+        self._loop.add_signal_handler(signal.SIGHUP, self._reload)
+        for number in STOP_SIGNALS:
+            self._loop.add_signal_handler(number, self._stop)
+
+    def start_has_ended(self) -> None:
+        """Let the next signal begin the drain; do the reload that was asked for meanwhile."""
+        self._starting = False
+        if self._reload_wanted or reload_asked():
+            self._reload()
+
+    def _stop(self) -> None:
+        self.killed = self._sidecar.stopping.is_set()
+        if self.killed:
+            self._sidecar.logger.error("sidecar.killed", in_flight=self._sidecar.gate.in_flight)
+        if self._main is not None and (self.killed or self._starting):
+            self._main.cancel()
+        self._sidecar.stopping.set()
+
+    def _reload(self) -> None:
+        if self._starting:
+            self._reload_wanted = True
+            return
+        task = self._loop.create_task(self._sidecar.reload())
+        self._reloads.add(task)
+        task.add_done_callback(self._reloads.discard)
+
+
+def _leave_within(seconds: float, code: int, log: Log) -> None:
+    """End the process at the latest so much later: a thread may wait for a file that a dead server holds."""
+
+    def leave() -> None:
+        log.close(FLUSHING)
+        os._exit(code)
+
+    timer = threading.Timer(seconds, leave)
+    timer.daemon = True
+    timer.start()

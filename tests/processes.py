@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import signal
 import sys
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ class Running:
 
     async def stopped(self, number: signal.Signals = signal.SIGTERM) -> Finished:
         """Send a signal, and wait for the end."""
-        self._process.send_signal(number)
+        self.send(number)
         return await self.finished()
 
     async def finished(self) -> Finished:
@@ -59,6 +60,19 @@ class Running:
             out, err = await self._process.communicate()
         self.said += out.decode()
         return Finished(_code(self._process), self.said, (err or b"").decode())
+
+
+async def gone(process: int) -> bool:
+    """Wait until a process has ended: what was killed dies a moment after."""
+    try:
+        descriptor = os.pidfd_open(process)
+    except ProcessLookupError:
+        return True
+    try:
+        readable, _, _ = await asyncio.to_thread(select.select, [descriptor], [], [], 30)
+    finally:
+        os.close(descriptor)
+    return bool(readable)
 
 
 def cleaned(settings: Mapping[str, str]) -> dict[str, str]:

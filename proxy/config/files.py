@@ -206,7 +206,10 @@ def _translated(error: Exception) -> UnusableFileError:
         case IsADirectoryError():
             return UnusableFileError("is a directory: name a file in it")
         case PermissionError():
-            return UnusableFileError("the file may not be read: give this process's user read permission")
+            from proxy import landlock  # noqa: PLC0415 - ctypes, needed by this branch alone
+
+            fix = f"give this process's user read permission{landlock.hint(error)}"
+            return UnusableFileError(f"the file may not be read: {fix}")
         case _:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else "the path is not valid"
             return UnusableFileError(f"the file cannot be read ({reason}): check the path")

@@ -77,7 +77,8 @@ class Settings:
         "How long after a look at the source the next one follows. `POST /-/reload` has it looked at now.",
         section="Credentials: reading them again", note="`5s` for files, `5m` for the others")
     listen: Listen = setting("PROXY_LISTEN", _ADDRESS, "127.0.0.1:8080",
-        "Where callers connect. A Unix socket has mode 0660. Port 0 lets the kernel choose.", section="Listening")
+        "Where callers connect. A Unix socket has mode 0660. Port 0 lets the kernel choose. `[::]` is every address, "
+        "of IPv4 too; `0.0.0.0` those of IPv4.", section="Listening")
     admin_listen: Listen = setting("PROXY_ADMIN_LISTEN", _ADDRESS, "127.0.0.1:8081",
         "Where health, metrics and status are served.")
     admin_key_file: Path | None = optional("PROXY_ADMIN_KEY_FILE", SECRET_FILE,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from proxy.config.files import UnusablePairError, pair_in_text
 from proxy.credentials.model import MANAGER_INTERVAL, Credentials, CredentialSourceError
+from proxy.orphans import own_children
 from proxy.secret import Secret
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ class SecretsManager:
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - an extra, of 34 MiB in memory
 
         try:
-            answer = self._open().get_secret_value(SecretId=self._config.secret)
+            with own_children():  # a profile may name a program that gives the AWS credentials
+                answer = self._open().get_secret_value(SecretId=self._config.secret)
         except ClientError as error:
             # The message may name accounts and roles; the code is from a closed set.
             code = str(error.response.get("Error", {}).get("Code", "unknown"))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from proxy.config.catalogue import PREFIXES
 from proxy.config.files import UnusablePairError, pair_in_text
 from proxy.credentials.model import MANAGER_INTERVAL, Credentials, CredentialSourceError
+from proxy.orphans import own_children
 from proxy.secret import Secret
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ class Command:
 
     async def load(self) -> Credentials:
         """Run it, and read what it says."""
-        ended = await self._run()
+        with own_children():
+            ended = await self._run()
         if ended.code != 0:
             how = f"exit code {ended.code}" if ended.code > 0 else f"signal {-ended.code}"
             self._fail(f"it ended with {how}; stderr: {shown_errors(ended.errors) or 'empty'}")
@@ -84,16 +86,15 @@ class Command:
         raise CredentialSourceError(message) from None
 
     async def _run(self) -> _Ended:
+        starting = asyncio.create_task(self._start())
         try:
-            transport, output = await asyncio.get_running_loop().subprocess_exec(
-                _Output,
-                *self._argv,
-                stdin=asyncio.subprocess.DEVNULL,
-                env={name: value for name, value in self._environ.items() if not name.startswith(PREFIXES)},
-                start_new_session=True,
-            )
+            transport, output = await asyncio.shield(starting)
         except OSError as error:
             self._fail(f"it cannot be run ({error.strerror}): check path and permission")
+        except asyncio.CancelledError:
+            with contextlib.suppress(OSError):
+                await _ended(*await starting)
+            raise
         try:
             async with asyncio.timeout(self._limit):
                 await output.settled.wait()
@@ -103,12 +104,19 @@ class Command:
         except TimeoutError:
             self._fail(f"it did not end within {self._limit:g} s, and was killed")
         finally:
-            _kill_group(transport.get_pid())
-            await output.exited.wait()
-            transport.close()
+            await _ended(transport, output)
         if len(output.out) > MAX_OUTPUT:
             self._fail("it wrote more than 64 KiB to stdout, and was killed")
         return _Ended(transport.get_returncode() or 0, bytes(output.out), bytes(output.errors))
+
+    async def _start(self) -> tuple[asyncio.SubprocessTransport, _Output]:
+        return await asyncio.get_running_loop().subprocess_exec(
+            _Output,
+            *self._argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            env={name: value for name, value in self._environ.items() if not name.startswith(PREFIXES)},
+            start_new_session=True,
+        )
 
 
 class _Output(asyncio.SubprocessProtocol):
@@ -141,6 +149,13 @@ class _Output(asyncio.SubprocessProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         self.closed.set()
+
+
+async def _ended(transport: asyncio.SubprocessTransport, output: _Output) -> None:
+    """Kill a command with its process group, and wait for its end."""
+    _kill_group(transport.get_pid())
+    await output.exited.wait()
+    transport.close()
 
 
 def _kill_group(leader: int) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 import aiohttp
 
+from proxy import landlock
 from proxy.credentials.model import CredentialSourceError
 
 if TYPE_CHECKING:
@@ -123,7 +124,8 @@ class VaultApi:
             return context
         try:
             context.load_verify_locations(cafile=self._ca_file)
-        except OSError:
-            message = f"{self._ca_file}: no readable PEM file of CA certificates; check LOCALPAYMENT_VAULT_CA_FILE"
+        except OSError as error:
+            fix = f"check LOCALPAYMENT_VAULT_CA_FILE{landlock.hint(error)}"
+            message = f"{self._ca_file}: no readable PEM file of CA certificates; {fix}"
             raise CredentialSourceError(message) from None
         return context

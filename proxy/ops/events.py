@@ -13,7 +13,6 @@ from proxy.ops.alike import KEPT, alike
 from proxy.ops.call_line import call_line, form
 from proxy.ops.logs import moment
 from proxy.place import where
-from proxy.relay.rate import Bucket, Rate
 from proxy.relay.trace import OwnId
 from proxy.tokens.issuer import FetchResult
 
@@ -28,8 +27,8 @@ if TYPE_CHECKING:
     from proxy.tokens.lifecycle import State
 
 _LEVELS: Final = {logging.INFO: "info", logging.WARNING: "warning"}
+_MINUTE: Final = 60.0  # seconds
 _MILLI: Final = 1000.0
-_ONCE_A_MINUTE: Final = Rate(1 / 60, 1)
 _SERVER_ERROR: Final = 500  # RFC 9110 section 15.6
 _UNSETTLED: Final = frozenset((Outcome.UNKNOWN, Outcome.ABORTED, Outcome.ORPHANED))
 
@@ -44,7 +43,7 @@ class Events:
         self._is_json = log.is_json
         self._forms: dict[Alike, Form] = {}
         self._state: State | None = None
-        self._mistaken: dict[WrongProtocol, Bucket] = {}
+        self._told_at: dict[str, float] = {}
 
     def observe(self, record: Record, at: float) -> None:
         """Write that a request was over `at` seconds since the epoch, and what about it deserves a look."""
@@ -126,8 +125,20 @@ class Events:
 
     def wrong_protocol(self, came: WrongProtocol, at: float) -> None:
         """Write that a caller speaks another protocol; once a minute for each, at most, since callers try again."""
-        if not self._mistaken.setdefault(came, Bucket(_ONCE_A_MINUTE, at)).take(at):
+        if self._first_in_a_minute(f"caller.wrong_protocol {came.value}", at):
             self._logger.warning("caller.wrong_protocol", came=came.value, fix=came.fix)
+
+    def accept_paused(self, listener: str, reason: str, at: float) -> None:
+        """Write that a listener takes no connections, once a minute at most while it happens again and again."""
+        if self._first_in_a_minute(f"listener.paused {listener}", at):
+            self._logger.error("listener.paused", listener=listener, reason=reason)
+
+    def _first_in_a_minute(self, fact: str, at: float) -> bool:
+        """Whether a fact was not told in the minute before; a clock that was set back tells it again."""
+        first = abs(at - self._told_at.get(fact, -_MINUTE)) >= _MINUTE
+        if first:
+            self._told_at[fact] = at
+        return first
 
     def failed(self, error: BaseException) -> None:
         """Write that the sidecar itself failed: where and with what type, never with what text."""

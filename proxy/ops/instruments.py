@@ -34,6 +34,7 @@ LABELS: Final = {
     "caller": "name in the policy, `anyone` without one, `unknown` for who is not in it, empty when nobody looked, "
     "`other` from the 64th on",
     "cause": "`no_certificate`, `untrusted`, `other`",
+    "listener": "`data` for callers, `admin` for probes and operators",
     "verdict": "`unknown_caller`, `not_allowed`, `denied`, `over_rate`",
     "grant": "`password`, `refresh_token`",
     "result": "how it ended",

@@ -6,7 +6,7 @@ Nothing here may raise or block: it is called while calls are relayed and tokens
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from proxy.config.catalogue import effective
 from proxy.ops.audit import open_audit
@@ -82,6 +82,11 @@ class Lookout:
     def wrong_protocol(self, came: WrongProtocol) -> None:
         """Take note of a caller that speaks another protocol than the listener."""
         self.events.wrong_protocol(came, self.wall())
+
+    def accept_paused(self, listener: Literal["data", "admin"], reason: str) -> None:
+        """Take note of a listener that takes no connection for a moment."""
+        self.metrics.accept_pauses.labels(listener).inc()
+        self.events.accept_paused(listener, reason, self.wall())
 
     @property
     def fingerprint(self) -> Callable[[str], str] | None:

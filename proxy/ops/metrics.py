@@ -100,6 +100,9 @@ class Metrics:
         self.handshakes_refused = make.counter(
             "caller_handshakes_refused", "Callers whose TLS handshake failed.", "cause"
         )
+        self.accept_pauses = make.counter(
+            "accept_pauses", "Moments in which a listener took no connection for want of file descriptors.", "listener"
+        )
         self.echoes = make.count("token_echoes", "Answers that held the very token that their call carried.")
         self.mesh_repeats = make.counter(
             "mesh_repeats", "Calls moving money that a mesh sent once more, by its own word.", "operation"
@@ -191,6 +194,7 @@ class Metrics:
             (self.resends, product(Resend)),
             (self.policy_reports, product(Reported)),
             (self.handshakes_refused, product(Refusal)),
+            (self.accept_pauses, product(("data", "admin"))),
             (self.mesh_repeats, product(_MOVING_MONEY)),
             (self.token_fetches, product(Grant, FetchResult)),
             (self.connects, product(ConnectResult)),

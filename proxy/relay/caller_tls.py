@@ -9,6 +9,8 @@ import ssl
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NoReturn, cast
 
+from proxy import landlock
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -82,7 +84,7 @@ def caller_tls(settings: Settings, refused: Callable[[Refusal], None] = lambda _
         try:
             context.load_verify_locations(cafile=client_ca)
         except OSError as error:
-            text = "OpenSSL can read no certificate in it: name a PEM file of CA certificates"
+            text = f"OpenSSL can read no certificate in it: name a PEM file of CA certificates{landlock.hint(error)}"
             raise CertificateError(CLIENT_CA, client_ca, text) from error
     return context
 
@@ -100,7 +102,7 @@ def _show(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
             text = f"OpenSSL cannot read it, or {certificate}: name two PEM files, one with the chain, one with its key"
         raise CertificateError(KEY, key, text) from error
     except OSError as error:
-        text = f"it or {certificate} cannot be read ({error.strerror}): check both paths"
+        text = f"it or {certificate} cannot be read ({error.strerror}): check both paths{landlock.hint(error)}"
         raise CertificateError(KEY, key, text) from error
 
 

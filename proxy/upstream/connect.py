@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiohappyeyeballs import start_connection
 
+from proxy.descriptors import scarce
 from proxy.timeouts import timeout_at
 from proxy.upstream.handshake import Handshake
 from proxy.upstream.model import ConnectError, ConnectResult
@@ -76,6 +77,9 @@ async def _dial(host: str, port: int, factory: Callable[[], asyncio.Protocol]) -
         addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:  # the latter from the IDNA codec: an impossible name
         raise ConnectError(ConnectResult.UNREACHABLE, f"the name {host} cannot be resolved") from error
+    if scarce():
+        detail = "the sidecar has no file descriptors left for connections: raise `ulimit -n`"
+        raise ConnectError(ConnectResult.UNREACHABLE, detail)
     try:
         sock = await start_connection(addresses, happy_eyeballs_delay=_NEXT_ADDRESS_AFTER, interleave=1)
     except ConnectionRefusedError as error:

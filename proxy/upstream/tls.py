@@ -8,6 +8,8 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING
 
+from proxy import landlock
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -27,6 +29,7 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     try:
         context.load_verify_locations(cafile=ca_file)
     except OSError as error:
-        message = f"{ca_file}: no readable PEM file of CA certificates; check the path and that it holds certificates"
+        fix = f"check the path and that it holds certificates{landlock.hint(error)}"
+        message = f"{ca_file}: no readable PEM file of CA certificates; {fix}"
         raise ValueError(message) from error
     return context

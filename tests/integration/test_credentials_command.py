@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import select
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from proxy.credentials.command import Command, shown_errors
 from proxy.credentials.model import Credentials
 from proxy.credentials.sources import CredentialSourceError, open_source
 from proxy.secret import Secret
+from tests.processes import gone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -38,19 +38,6 @@ async def refusal(command: Command) -> str:
         await command.load()
     assert CANARY not in str(caught.value)
     return str(caught.value).removeprefix("the credentials command /bin/sh failed: ")
-
-
-async def gone(process: int) -> bool:
-    """Wait until a process has ended: what was killed dies a moment after."""
-    try:
-        descriptor = os.pidfd_open(process)
-    except ProcessLookupError:
-        return True
-    try:
-        readable, _, _ = await asyncio.to_thread(select.select, [descriptor], [], [], 30)
-    finally:
-        os.close(descriptor)
-    return bool(readable)
 
 
 @on_both_loops

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from proxy.cli.commands import commands
+from tests.namespaces import PATIENTLY
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "Dockerfile").read_text()
@@ -31,7 +32,7 @@ def test_it_runs_as_a_numbered_user_that_is_not_root() -> None:
 
 
 def test_signals_reach_the_sidecar_because_no_shell_starts_it() -> None:
-    assert json.loads(last("ENTRYPOINT")) == ["localpayment-proxy"]
+    assert json.loads(last("ENTRYPOINT")) == [*PATIENTLY, "localpayment-proxy"]
     assert json.loads(last("CMD")) == ["serve"]
 
 

@@ -10,10 +10,11 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import aiohttp
 import pytest
 from aiohttp import web
 
-from proxy.config.addresses import TcpAddress, UnixAddress
+from proxy.config.addresses import TcpAddress, UnixAddress, bracketed
 from proxy.listening import BindError, Listening, bind
 from tests.callers import on_socket
 
@@ -186,3 +187,17 @@ async def test_ipv6_is_written_in_brackets_and_ipv4_does_not_come_along() -> Non
         port = int(listening.url.rpartition(":")[2])
         with pytest.raises(OSError, match="Connect"):
             await asyncio.open_connection("127.0.0.1", port)
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this Python has no IPv6")
+@pytest.mark.parametrize("host", ["::", "0::0"])
+async def test_the_address_of_all_is_that_of_ipv4_too(host: str) -> None:
+    async with Listening(TcpAddress(host, 0), SETTING) as listening:
+        await serve(listening)
+        port = int(listening.url.rpartition(":")[2])
+        for address in ("127.0.0.1", "::1"):
+            async with (
+                aiohttp.ClientSession() as session,
+                session.get(f"http://{bracketed(address)}:{port}/") as answer,
+            ):
+                assert await answer.text() == "here"

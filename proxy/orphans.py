@@ -1,0 +1,58 @@
+"""Reaps the processes that PID 1 inherits: what a command started and left, or what was run in the container.
+
+It must never take the end of a child away from the code that started it, so it does nothing while there may be one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+INTERVAL: Final = 2.0  # seconds; an ended process that nobody has reaped costs a process number, and nothing else
+_INIT: Final = 1  # the process to which the kernel gives those whose parent has ended
+
+_lock: Final = threading.Lock()
+_starters: Final[set[object]] = set()
+
+
+@contextmanager
+def own_children() -> Iterator[None]:
+    """Keep the reaper off while the block starts processes and waits for them; from any thread."""
+    starter = object()
+    with _lock:
+        _starters.add(starter)
+    try:
+        yield
+    finally:
+        with _lock:
+            _starters.discard(starter)
+
+
+def inherits() -> bool:
+    """Tell whether this process is given orphans."""
+    return os.getpid() == _INIT
+
+
+async def reap_for_ever() -> None:
+    """Reap every few seconds."""
+    while True:
+        reap()
+        await asyncio.sleep(INTERVAL)
+
+
+def reap() -> None:
+    """Let the kernel forget every child that has ended, unless one of them may be ours to wait for."""
+    with _lock:
+        if _starters:
+            return
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:  # there is none at all
+            return
