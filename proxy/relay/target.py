@@ -5,8 +5,8 @@ It must never let pass a target that another reader would take for a token endpo
 
 What is accepted: origin-form (RFC 9112 section 3.2.1) in visible ASCII without `#`. Spaces, controls and bytes beyond
 ASCII are refused in path and query alike, since servers disagree about them; so are, in the path, percent escapes that
-are malformed, stand for a control or hold no UTF-8. The query is passed on as it is, malformed escapes included, and
-never read here.
+are malformed, stand for a control or hold no UTF-8. The query is passed on as it is, malformed escapes included; only
+a parameter that would override the method is refused.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from proxy.errors import BadTargetError, OperationForbiddenError
+from proxy.relay.method_override import names_method
 from proxy.relay.operations import OTHER, match
 from proxy.relay.readings import Change, UnreadableError, readings
 
@@ -34,6 +35,9 @@ _TOKEN_ENDPOINT: Final = re.compile(r"/api/token(?:(/|\Z)|(?![a-z0-9_-]))", re.I
 _TOKEN_DETAIL: Final = "The token endpoints are the sidecar's own; call any other operation, it brings the token."  # noqa: S105 - a text
 _CONTESTED_DETAIL: Final = (
     "The path fits two operations, since its id is a word of Localpayment's own paths; use an id that is not."
+)
+_METHOD_DETAIL: Final = (
+    "The query has a parameter `_method`, which would override the method; send the request with the method meant."
 )
 _FORM_DETAIL: Final = (
     "The request target must be a path with an optional query, in visible ASCII without '#'; percent-encode the rest."
@@ -55,7 +59,7 @@ def read_target(raw: bytes, method: str) -> Match:
 
     Raises:
         OperationForbiddenError: it names a token endpoint, or a path below one, in any case of letters.
-        BadTargetError: it is not origin-form, or has two readings.
+        BadTargetError: it is not origin-form, has two readings, or names a method in its query.
     """
     plain = _PLAIN(raw)
     path = _path(raw) if plain is None else plain[1].decode("ascii")
@@ -64,6 +68,8 @@ def read_target(raw: bytes, method: str) -> Match:
         _refuse_token_endpoint(path)
     if found.contested:
         raise BadTargetError(_CONTESTED_DETAIL)
+    if b"?" in raw and names_method(raw.partition(b"?")[2]):
+        raise BadTargetError(_METHOD_DETAIL)
     if plain is None:
         _compare_readings(path, method, found.operation)
     elif not path.islower():
