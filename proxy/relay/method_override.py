@@ -10,6 +10,8 @@ import re
 from typing import Final
 
 _NAME: Final = b"_method"
+# Looked for as numbers, which bytes find at once: for bytes in bytes, CPython makes and drops an exception first.
+_UNDERSCORE, _PERCENT, _BACKSLASH = b"_%\\"
 # Itself, or what an encoded sign of it begins with: text in other languages is full of escapes, though none of these.
 _MARKS: Final = (_NAME, b"%5f", b"%6", b"%74", rb"\u005f", rb"\u006", rb"\u0074")
 # Each sign as it is, percent-encoded, or as a JSON escape.
@@ -22,7 +24,7 @@ _NAMED: Final = re.compile(
 
 def names_method(text: bytes) -> bool:
     """Whether a raw query, or a whole body, names it in any case of letters and however encoded."""
-    if b"_" not in text and b"%" not in text and b"\\" not in text:
+    if _UNDERSCORE not in text and _PERCENT not in text and _BACKSLASH not in text:
         return False
     folded = text.lower()
     return any(mark in folded for mark in _MARKS) and _NAMED(folded) is not None

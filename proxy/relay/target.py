@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _PLAIN: Final = re.compile(
     rb"((?:/(?!\.)[\w\-.~!$&'()*+,=:@]++(?<![.+])(?=/[^?]))*+/[\w\-~!$&'()*+,=:@]++(?<!\+)/?)(?:\?[!\"$-~]*+)?"
 ).fullmatch
+_QUESTION_MARK: Final = ord("?")
 _ACCEPTABLE: Final = re.compile(rb"/[!\"$-~]*").fullmatch
 _MALFORMED_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})").search
 # A word that only begins so, such as /api/tokens, is another path; /api/token.json or /api/token:x is the endpoint.
@@ -68,7 +69,7 @@ def read_target(raw: bytes, method: str) -> Match:
         _refuse_token_endpoint(path)
     if found.contested:
         raise BadTargetError(_CONTESTED_DETAIL)
-    if b"?" in raw and names_method(raw.partition(b"?")[2]):
+    if _QUESTION_MARK in raw and names_method(raw.partition(b"?")[2]):
         raise BadTargetError(_METHOD_DETAIL)
     if plain is None:
         _compare_readings(path, method, found.operation)
