@@ -15,17 +15,16 @@ from urllib.parse import unquote_to_bytes
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Honest paths have one to four.
+# Honest paths have one to four, and few characters.
 _MOST: Final = 32
+_MOST_CHARACTERS: Final = 32 * 1024  # of all readings together; the longest target has 8 KiB
 _ENCODED_SLASH: Final = re.compile("%(?=2F)", re.IGNORECASE)
 _SLASHES: Final = re.compile("/{2,}")
 _PARAMETERS: Final = re.compile(";[^/]*")
 # Windows drops dots and spaces at a name's end, form decoders read `+` as a space, others trim both ends.
 _TRIMMED: Final = re.compile(r"/[ +]|[ +.](?:/|\Z)").search
-_SPACES: Final = re.compile(r"(?<=/)[ +]+|[ +]+(?=/|\Z)")
-_ENDS: Final = re.compile(r"[ +.]+(?=/|\Z)")
-# Django REST framework and Rails take `.json` for a format, not for a part of the name.
-_SUFFIX: Final = re.compile(r"(?<=[^/])\.[^./]*(?=/?\Z)")
+_SPACES: Final = re.compile(r"(?<=/)[ +]++|(?<![ +])[ +]++(?=/|\Z)")
+_ENDS: Final = re.compile(r"(?<![ +.])[ +.]++(?=/|\Z)")
 # What Windows' best fit makes of signs that Unicode's compatibility forms leave alone: slashes, backslashes, a dot.
 _BEST_FIT: Final = str.maketrans("\u2044\u2215\u29f8\u2216\u29f5\u29f9\u3002", "///\\\\\\.")
 _ACCENTS: Final = frozenset(("Mn", "Me"))  # categories of combining marks
@@ -71,7 +70,7 @@ def readings(path: str) -> Iterator[tuple[str, Change]]:
             if step[0] != reading and step not in seen:
                 seen.add(step)
                 waiting.append(step)
-        if len(waiting) > _MOST:
+        if len(waiting) > _MOST or len(waiting) * len(path) > _MOST_CHARACTERS:
             raise UnreadableError(is_escape=False)
 
 
@@ -83,7 +82,7 @@ def _steps(path: str, change: Change) -> Iterator[tuple[str, Change]]:
         yield _SPACES.sub("", path), change
         yield _ENDS.sub("", path), change
     if "." in path:
-        yield _SUFFIX.sub("", path), change
+        yield _without_suffix(path), change
     if "%" in path:
         yield _decoded(path), Change.DECODED if change is Change.NONE else Change.MORE
         # Parted at its slashes first and decoded segment by segment.
@@ -106,6 +105,13 @@ def _rewritten(path: str) -> Iterator[str]:
         yield "/" + path[2:].partition("/")[2]
     if not path.isascii():
         yield _in_ascii(path)
+
+
+def _without_suffix(path: str) -> str:
+    """Cut what Django REST framework and Rails take for a format: `.json` at the end, but not all of a segment."""
+    stem = path.removesuffix("/")
+    at = stem.rfind(".")
+    return path if at <= stem.rfind("/") + 1 else stem[:at] + path[len(stem) :]
 
 
 def _without_dots(path: str) -> str:

@@ -89,12 +89,11 @@ def _path(raw: bytes) -> str:
 
 def _refuse_token_endpoint(path: str) -> None:
     found = _TOKEN_ENDPOINT(path)
-    if found is not None:
-        raise (
-            BadTargetError(_ambiguous("a token endpoint"))
-            if found[1] is None
-            else OperationForbiddenError(_TOKEN_DETAIL)
-        )
+    if found is None:
+        return
+    if found[1] is None:
+        raise BadTargetError(_ambiguous("a token endpoint"))
+    raise OperationForbiddenError(_TOKEN_DETAIL)
 
 
 def _compare_readings(path: str, method: str, operation: Operation) -> None:
