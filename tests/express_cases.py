@@ -124,6 +124,11 @@ NOT_EXPRESS = {
     "a release by date": Case(
         (ask("POST", "/api/payout/authorize", _ID, body=b'{"dateFrom": "2026-01-01"}'),), (), express=0
     ),
+    "a method in a body": Case((ask("POST", PAY, _ID, body=b'{"_method": "DELETE"}'),), (), express=0),
+    "a method in a query": Case((ask("POST", f"{PAY}?_method=DELETE", _ID, body=ORDER),), (), express=0),
+    "a method in a field": Case((ask("POST", PAY, _ID, "X-HTTP-Verb: DELETE", body=ORDER),), (), express=0),
+    "a path in a field": Case((ask("POST", PAY, _ID, "X_Original_URI: /api/token/", body=ORDER),), (), express=0),
+    "a spelling": Case((ask("POST", "/api/Payout", _ID, body=ORDER),), (), express=0),
     "a page's origin": one("Sec-Fetch-Site: cross-site", went=False),
     "Expect": one("Expect: 100-continue", method="POST", target=PAY, body=ORDER, went=False),
     "a coding": Case(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from proxy.errors import RelayError
 from proxy.relay.callers import KEY_HEADER
 from proxy.relay.headers import VIA
+from proxy.relay.method_override import names_method
 from proxy.relay.ordinary import Reader
 from proxy.relay.policy import Verdict
 from proxy.relay.record import Record
@@ -73,7 +74,8 @@ class Express:
     def _judged(self, connection: CallerConnection, data: bytes) -> tuple[Ordinary, Match, Caller] | None:
         """Return what is asked, and by whom, if the policy lets it pass without a further look."""
         request = self._reader.read(data)
-        if request is None or len(request.body or b"") > self._most_body:
+        body = None if request is None else request.body
+        if request is None or (body and (len(body) > self._most_body or names_method(body))):
             return None
         match = read_target(request.target, request.method)
         policy = self._means.authority.policy

@@ -7,9 +7,9 @@ ends in exactly one record. What is ordinary in every way goes express; see ther
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from proxy.errors import InternalError, RelayError
+from proxy.errors import BadRequestError, InternalError, RelayError
 from proxy.relay.arrival import HeldArrival
 from proxy.relay.authority import check_release
 from proxy.relay.body import CallerBody, CallerGoneError
@@ -21,6 +21,7 @@ from proxy.relay.headers import headers_to_caller, own_authorization
 from proxy.relay.lineage import lineage
 from proxy.relay.max_forwards import forwards_left, passed_on
 from proxy.relay.mesh import attempt_number
+from proxy.relay.method_override import names_method
 from proxy.relay.passage import Passage, own_answer
 from proxy.relay.record import METHODS, OTHER_METHOD, Record
 from proxy.relay.reply import Reply
@@ -43,6 +44,11 @@ if TYPE_CHECKING:
     from proxy.relay.ride import Ride
     from proxy.tokens.model import AccessToken
     from proxy.upstream.answer import Answer
+
+
+_METHOD_DETAIL: Final = (
+    "The body has a member or field `_method`, which would override the method; send the request with the method meant."
+)
 
 
 class Relay:
@@ -175,6 +181,8 @@ class Relay:
                 passage.reply.invite()
             passage.content = await body.take()
             token = await self._means.sender.token(passage)
+        if isinstance(passage.content, bytes) and names_method(passage.content):
+            raise BadRequestError(_METHOD_DETAIL)
         if decision.by_id_only:
             check_release(decision, arrival=passage.arrival, content=passage.content)
         if passage.match is not None:

@@ -42,8 +42,11 @@ _DROPPED_FROM_REQUESTS: Final = _HOP_BY_HOP | {
 _DROPPED_REQUEST_PREFIXES: Final = (b"proxy-", b"x-forwarded-")
 # Some frameworks carry out the operation that these name instead of the one in the request line, which was judged.
 _OVERRIDES: Final = frozenset(
-    (b"x-http-method-override", b"x-http-method", b"x-method-override", b"x-original-url", b"x-rewrite-url")
-)
+    (
+        b"x-http-method-override", b"x-http-method", b"x-http-verb", b"x-method-override", b"x-original-method",
+        b"x-original-url", b"x-original-uri", b"x-rewrite-url", b"x-rewrite-uri", b"x-script-name",
+    )
+)  # fmt: skip
 _DECISIVE: Final = (_HOP_BY_HOP - {b"connection"}) | _OVERRIDES | {b"via", b"expect"}
 _WATCHED: Final = _OVERRIDES | {b"via", b"x-request-id"}
 _DROPPED_FROM_ANSWERS: Final = _HOP_BY_HOP | {b"authorization", b"set-cookie", b"set-cookie2"}

@@ -104,8 +104,9 @@ class Decision:
     def by_date_refusal(self) -> OperationForbiddenError:
         """Return what to raise when a call that is `by_id_only` releases by date; mode `report` does not soften it."""
         detail = (
-            "A release of payouts must name them by id, in plain JSON and within PROXY_REPLAY_BUFFER; releasing by "
-            f"date range needs {BY_DATE!r} in the caller's allow list."
+            "A release of payouts must name them by externalId, internalId or externalIds and say nothing else, in "
+            f"plain JSON, within PROXY_REPLAY_BUFFER and without a query; any other needs {BY_DATE!r} in the caller's "
+            "allow list."
         )
         return OperationForbiddenError(detail)
 

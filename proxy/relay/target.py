@@ -1,40 +1,51 @@
-"""Which operation does a request target mean, and does it mean the same to everyone who may read it on its way?
+"""Tells which operation a request target means, and refuses a target that somebody on its way may read otherwise.
 
 Pure. The target itself is forwarded byte for byte, so only what it means is returned, or a refusal raised.
 It must never let pass a target that another reader would take for a token endpoint, or for another operation.
 
 What is accepted: origin-form (RFC 9112 section 3.2.1) in visible ASCII without `#`. Spaces, controls and bytes beyond
 ASCII are refused in path and query alike, since servers disagree about them; so are, in the path, percent escapes that
-are malformed or stand for a control. The query is passed on as it is, malformed escapes included, and never read.
+are malformed, stand for a control or hold no UTF-8. The query is passed on as it is, malformed escapes included; only
+a parameter that would override the method is refused.
 """
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote_to_bytes
 
 from proxy.errors import BadTargetError, OperationForbiddenError
+from proxy.relay.method_override import names_method
 from proxy.relay.operations import OTHER, match
+from proxy.relay.readings import Change, UnreadableError, readings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from proxy.relay.operations import Match, Operation
 
-# Whatever reads such a path, it reads the same: RFC 3986's pchar without `%` and `;`, no segment that is empty or
-# begins with a dot, and any query.
-_PLAIN: Final = re.compile(rb"((?:/(?!\.)[\w\-.~!$&'()*+,=:@]++)++/?)(?:\?[!\"$-~]*+)?").fullmatch
+# Whatever reads such a path, it reads the same but for its case: RFC 3986's pchar without `%` and `;`, no segment that
+# is empty, begins with a dot or ends in a dot or `+`, no dot at all in the last one, and any query.
+_PLAIN: Final = re.compile(
+    rb"((?:/(?!\.)[\w\-.~!$&'()*+,=:@]++(?<![.+])(?=/[^?]))*+/[\w\-~!$&'()*+,=:@]++(?<!\+)/?)(?:\?[!\"$-~]*+)?"
+).fullmatch
+_QUESTION_MARK: Final = ord("?")
 _ACCEPTABLE: Final = re.compile(rb"/[!\"$-~]*").fullmatch
 _MALFORMED_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})").search
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]").search
-_SLASHES: Final = re.compile("/{2,}")
-_PARAMETERS: Final = re.compile(";[^/]*")
-_TOKEN_ENDPOINTS: Final = "/api/token"  # noqa: S105 - a path
-# A double encoding is undone by two servers in a row; nobody decodes three times.
-_DECODINGS: Final = 2
-# Honest targets have one or two readings.
-_MOST_READINGS: Final = 32
+# A word that only begins so, such as /api/tokens, is another path; /api/token.json or /api/token:x is the endpoint.
+_TOKEN_ENDPOINT: Final = re.compile(r"/api/token(?:(/|\Z)|(?![a-z0-9_-]))", re.IGNORECASE).match
+
+_TOKEN_DETAIL: Final = "The token endpoints are the sidecar's own; call any other operation, it brings the token."  # noqa: S105 - a text
+_CONTESTED_DETAIL: Final = (
+    "The path fits two operations, since its id is a word of Localpayment's own paths; use an id that is not."
+)
+_METHOD_DETAIL: Final = (
+    "The query has a parameter `_method`, which would override the method; send the request with the method meant."
+)
+_FORM_DETAIL: Final = (
+    "The request target must be a path with an optional query, in visible ASCII without '#'; percent-encode the rest."
+)
+_ESCAPE_DETAIL: Final = (
+    "The path holds a percent escape that is malformed, stands for a control or invisible character, or is not UTF-8."
+)
 
 
 def read_target(raw: bytes, method: str) -> Match:
@@ -49,32 +60,22 @@ def read_target(raw: bytes, method: str) -> Match:
 
     Raises:
         OperationForbiddenError: it names a token endpoint, or a path below one, in any case of letters.
-        BadTargetError: it is not origin-form, or has two readings.
+        BadTargetError: it is not origin-form, has two readings, or names a method in its query.
     """
     plain = _PLAIN(raw)
     path = _path(raw) if plain is None else plain[1].decode("ascii")
     found = match(method, path)
-    if found.operation is OTHER and _is_token_endpoint(path):
-        raise OperationForbiddenError(_TOKEN_DETAIL)
+    if found.operation is OTHER:
+        _refuse_token_endpoint(path)
     if found.contested:
         raise BadTargetError(_CONTESTED_DETAIL)
+    if _QUESTION_MARK in raw and names_method(raw.partition(b"?")[2]):
+        raise BadTargetError(_METHOD_DETAIL)
     if plain is None:
         _compare_readings(path, method, found.operation)
+    elif not path.islower():
+        _compare(match(method, path.lower()), found.operation)
     return found
-
-
-_TOKEN_DETAIL: Final = "The token endpoints are the sidecar's own; call any other operation, it brings the token."  # noqa: S105 - a text
-_CONTESTED_DETAIL: Final = (
-    "The path fits two operations, since its id is a word of Localpayment's own paths; use an id that is not."
-)
-_FORM_DETAIL: Final = (
-    "The request target must be a path with an optional query, in visible ASCII without '#'; percent-encode the rest."
-)
-_ESCAPE_DETAIL: Final = "The path holds a malformed percent escape, or one that stands for a control character."
-_READINGS_DETAIL: Final = (
-    "The path can be read in more than one way (dot segments, '//', ';', '\\', encoded separators or double encoding); "
-    "send the plain path, each parameter percent-encoded once."
-)
 
 
 def _path(raw: bytes) -> str:
@@ -86,73 +87,38 @@ def _path(raw: bytes) -> str:
     return path
 
 
+def _refuse_token_endpoint(path: str) -> None:
+    found = _TOKEN_ENDPOINT(path)
+    if found is None:
+        return
+    if found[1] is None:
+        raise BadTargetError(_ambiguous("a token endpoint"))
+    raise OperationForbiddenError(_TOKEN_DETAIL)
+
+
 def _compare_readings(path: str, method: str, operation: Operation) -> None:
-    for reading, only_decoded in _readings(path):
-        if _CONTROL(reading):
-            raise BadTargetError(_ESCAPE_DETAIL)
-        found = match(method, reading)
-        # An encoded slash is data of its parameter (card tokens hold some), unless decoding makes it a known path.
-        is_data = only_decoded and found.operation is OTHER
-        differs = found.contested or (found.operation is not operation and not is_data)
-        if differs or _is_token_endpoint(reading):
-            raise BadTargetError(_READINGS_DETAIL)
+    slashes = path.count("/")
+    try:
+        for reading, change in readings(path):
+            if _TOKEN_ENDPOINT(reading):
+                raise BadTargetError(_ambiguous("a token endpoint"))
+            # An encoded slash is data of its parameter (card tokens hold some), unless decoding makes it a known path.
+            has_data = change is Change.DECODED and reading.count("/") > slashes
+            for spelling in {reading, reading.lower()}:
+                _compare(match(method, spelling), operation, has_data=has_data)
+    except UnreadableError as error:
+        raise BadTargetError(_ESCAPE_DETAIL if error.is_escape else _ambiguous("more than can be followed")) from None
 
 
-def _readings(path: str) -> Iterator[tuple[str, bool]]:
-    """Give every path that some reader may make of this one, and whether decoding it once was all it took.
-
-    Readers decode, cut parameters, resolve dots and so on in orders of their own, so every order is followed.
-    """
-    waiting = [(path, 0, True)]
-    seen = set(waiting)
-    for reading, decodings, only_decoded in waiting:
-        following = [(changed, decodings, False) for changed in _rewritten(reading)]
-        # Adjacent slashes are common in encoded base64, and mean no more than the slashes themselves.
-        following.append((_SLASHES.sub("/", reading), decodings, only_decoded))
-        if decodings < _DECODINGS:
-            following.append((_decoded(reading), decodings + 1, only_decoded and not decodings))
-        for step in following:
-            if step[0] != reading and step not in seen:
-                seen.add(step)
-                waiting.append(step)
-                yield step[0], step[2]
-        if len(waiting) > _MOST_READINGS:
-            raise BadTargetError(_READINGS_DETAIL)
+def _compare(found: Match, operation: Operation, *, has_data: bool = False) -> None:
+    same = found.operation is operation or (has_data and found.operation is OTHER)
+    if found.contested or not same:
+        raise BadTargetError(_ambiguous(found.operation.name))
 
 
-def _rewritten(path: str) -> Iterator[str]:
-    yield path.replace("\\", "/")
-    yield _PARAMETERS.sub("", path)
-    yield _without_dots(path)
-    # Decoded first and parted from the query later.
-    yield path.partition("?")[0].partition("#")[0]
-    # A network-path reference (RFC 3986 section 4.2): what follows two slashes is a host.
-    if path.startswith("//"):
-        yield "/" + path[2:].partition("/")[2]
-
-
-def _without_dots(path: str) -> str:
-    """Resolve dot segments as RFC 3986 section 5.2.4 does."""
-    segments = path.split("/")
-    if "." not in segments and ".." not in segments:
-        return path
-    kept: list[str] = []
-    for segment in segments[1:]:
-        if segment == "..":
-            del kept[-1:]
-        elif segment != ".":
-            kept.append(segment)
-    if segments[-1] in {".", ".."}:
-        kept.append("")
-    return "/" + "/".join(kept)
-
-
-def _decoded(path: str) -> str:
-    """Undo percent-encoding byte by byte; what the bytes mean as text decides nothing here."""
-    return unquote_to_bytes(path.encode("latin-1")).decode("latin-1") if "%" in path else path
-
-
-def _is_token_endpoint(path: str) -> bool:
-    """Whether a path is /api/token or below it; a server behind a case-insensitive router knows it in any case."""
-    size = len(_TOKEN_ENDPOINTS)
-    return path[:size].lower() == _TOKEN_ENDPOINTS and path[size : size + 1] in {"", "/"}
+def _ambiguous(other: str) -> str:
+    return (
+        f"The path can be read in more than one way, also as {other}: by letter case, a dot, space or suffix at an "
+        "end, dot segments, '//', ';', '\\', encoded separators, letters of another alphabet or double encoding. Send "
+        "the path as it is documented, each parameter percent-encoded once."
+    )

@@ -103,6 +103,10 @@ def _to_authorize(ledger: Ledger, call: Call) -> list[Transaction]:
     named = call.fields.get("externalIds")
     if isinstance(named, list) and named:
         return [item for item in waiting if item.external_id in named]
+    for name in ("externalId", "internalId"):
+        if name in call.fields:
+            found = ledger.find(call.text(name))
+            return [item for item in waiting if item is found]
     texts = [str(call.fields.get(name, "")) for name in ("dateFrom", "dateTo")]
     since, until = (moment(text) for text in texts)
     if since is None or until is None:

@@ -30,7 +30,8 @@ NAMES = (
     b"Host", b"host", b"Content-Length", b"Content_Length", b"Transfer-Encoding", b"Connection", b"Keep-Alive", b"TE",
     b"Upgrade", b"Expect", b"Trailer", b"Authorization", b"Cookie", b"X-Proxy-Key", b"Proxy-Authorization",
     b"X-Forwarded-For", b"Forwarded", b"X-Real-IP", b"X-Request-Id", b"X_Request_Id", b"Traceparent", b"Via",
-    b"X-HTTP-Method-Override", b"Origin", b"Sec-Fetch-Site", b"Sec-WebSocket-Key1", b"User-Agent", b"Accept",
+    b"X-HTTP-Method-Override", b"X-HTTP-Verb", b"X_Original_Method", b"X-Script-Name",
+    b"Origin", b"Sec-Fetch-Site", b"Sec-WebSocket-Key1", b"User-Agent", b"Accept",
     b"Content-Type", b"X-Capture", b"X-Envoy-Attempt-Count", b"X-Required", b"x-anything", b"bad name", b"",
 )  # fmt: skip
 VALUES = (

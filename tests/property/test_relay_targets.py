@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from hypothesis import example, given
+import pytest
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from proxy.errors import BadTargetError, OperationForbiddenError
@@ -135,7 +136,10 @@ def test_an_honest_target_passes_with_its_parameters_as_they_are(
     token = st.text("abXY01%", min_size=1, max_size=12).map(
         lambda text: text.replace("%", data.draw(st.sampled_from(["%2B", "%3D", "%20"])))
     )
-    value = st.one_of(plain, plain.map(lambda text: f"9.{text}"), token)
+    # An id of nothing but spaces, encoded or not, is no id to a server that trims it.
+    value = st.one_of(plain, plain.map(lambda text: f"9.{text}"), token).filter(
+        lambda text: bool(text.replace("%2B", "+").replace("%20", "+").strip("+"))
+    )
     path = re.sub(r"\{\w+\}", lambda _: data.draw(value), operation.path.replace("{switch}", "enable"))
     assert read_target(
         path.encode() + data.draw(st.sampled_from([b"", b"?a=%2F..;//"])), method
@@ -166,6 +170,110 @@ def test_arbitrary_bytes_are_clean_origin_form_or_refused(noise: bytes, method: 
             continue
         assert raw.startswith(b"/")
         assert all(0x21 <= byte <= 0x7E and byte != 0x23 for byte in raw)
+
+
+Respelling = Callable[[st.DrawFn, str], str]
+
+
+def encoded(text: str, signs: str = "%") -> str:
+    return "".join(f"{signs}{byte:02x}" for byte in text.encode())
+
+
+def in_capitals(draw: st.DrawFn, path: str) -> str:
+    at = draw(st.integers(0, len(path)))
+    return path[:at] + path[at : at + 3].swapcase() + path[at + 3 :]
+
+
+def escaped(draw: st.DrawFn, path: str) -> str:
+    at = draw(st.integers(1, len(path)))
+    if path[at : at + 1] == "/" and not encoded_slashes(path):
+        return path
+    return path[:at] + encoded(path[at : at + 1], draw(st.sampled_from(["%", "%25", "%2525"]))) + path[at + 1 :]
+
+
+def wide(draw: st.DrawFn, path: str) -> str:
+    """A letter or separator in its full-width form."""
+    at = draw(st.integers(1, len(path)))
+    letter = "".join(chr(ord(sign) + 0xFEE0) for sign in path[at : at + 1] if sign != "%")
+    return path[:at] + (encoded(letter) or path[at : at + 1]) + path[at + 1 :]
+
+
+def overlong(draw: st.DrawFn, path: str) -> str:
+    at = draw(st.integers(1, len(path)))
+    forms = "".join(f"%{0xC0 | ord(sign) >> 6:02x}%{0x80 | ord(sign) & 0x3F:02x}" for sign in path[at : at + 1])
+    return path[:at] + forms + path[at + 1 :]
+
+
+ENDS: Final = [
+    ".", "..", "+", "%20", "%2e", "%2E%20.", "%252e", ";", ";x=1", "%3Bx", "%00", "%C2%A0", "%E3%80%80", "%EF%BC%8E",
+    "%E3%80%82", "%C2%AD", "%E2%80%8B", "%CC%81",
+]  # fmt: skip
+
+
+def with_an_end(draw: st.DrawFn, path: str) -> str:
+    """Something that many readers drop, behind a segment."""
+    at = draw(st.sampled_from([found.end() for found in re.finditer(r"[^/](?=/|\Z)", path)]))
+    return path[:at] + draw(st.sampled_from(ENDS)) + path[at:]
+
+
+def with_a_detour(draw: st.DrawFn, path: str) -> str:
+    """Something that resolves to nothing, or another separator, in the place of a slash."""
+    at = draw(st.sampled_from([found.start() for found in re.finditer("/", path)]))
+    detours = ["//", "/./", "/x/../", "/%2e/", "/x/%2e%2e/", "\\", "%5c", "/.;/", "/%20/", "/.%20/"]
+    return path[:at] + draw(st.sampled_from(detours + encoded_slashes(path))) + path[at + 1 :]
+
+
+def encoded_slashes(path: str) -> list[str]:
+    """None for a path whose id holds one: who decodes either decodes both, and reads no path of the catalogue."""
+    return [] if "%2F" in path else ["%2f", "%252F"]
+
+
+def with_a_tail(draw: st.DrawFn, path: str) -> str:
+    tails = ["/", "//", "/.", "/%2e", ".json", ".", "/;x", "/%20", "\\", "?x=1", "%3F", "%23x"]
+    return path + draw(st.sampled_from(tails + encoded_slashes(path)))
+
+
+LETTERS: Final[list[Respelling]] = [in_capitals, escaped, wide, overlong]
+# In this order: an end behind a detour's dots would make another path of it.
+RESPELLINGS: Final[list[list[Respelling]]] = [LETTERS, [with_an_end], [with_a_detour], [with_a_tail], LETTERS]
+IDS: Final = ["order-1", "032.840.00000001", "Order-A.7", "dG9r%2FZW4%2B%3D", "3f2b8c1e-7c55-4f0e-9d1c-0a1b2c3d4e5f"]
+
+
+@st.composite
+def filled(draw: st.DrawFn, path: str) -> str:
+    return re.sub(r"\{\w+\}", lambda _: draw(st.sampled_from(IDS)), path.replace("{switch}", "enable"))
+
+
+@st.composite
+def respelt(draw: st.DrawFn, path: str) -> str:
+    stages = st.lists(st.integers(0, len(RESPELLINGS) - 1), min_size=1, unique=True)
+    for stage in sorted(draw(stages)):
+        path = draw(st.sampled_from(RESPELLINGS[stage]))(draw, path)
+    return path
+
+
+@settings(max_examples=1000)
+@given(st.sampled_from(peer.CATALOGUE), st.data())
+def test_no_spelling_of_an_operation_is_judged_as_another(operation: peer.Operation, data: st.DataObject) -> None:
+    method = data.draw(st.sampled_from(operation.methods))
+    path = data.draw(respelt(data.draw(filled(operation.path))))
+    with contextlib.suppress(BadTargetError, OperationForbiddenError):
+        found = read_target(path.encode(), method)
+        assert found.operation.name == operation.name
+
+
+@settings(max_examples=1000)
+@given(METHODS, st.sampled_from(["/api/token", "/api/token/", "/api/token/refresh", "/api/token/refresh/"]), st.data())
+def test_no_spelling_reaches_a_token_endpoint(method: str, path: str, data: st.DataObject) -> None:
+    with pytest.raises((BadTargetError, OperationForbiddenError)):
+        read_target(data.draw(respelt(path)).encode(), method)
+
+
+@given(st.sampled_from(peer.CATALOGUE), st.sampled_from(["", "/"]), st.data())
+def test_every_operation_passes_as_it_is_documented(operation: peer.Operation, end: str, data: st.DataObject) -> None:
+    for method in operation.methods:
+        path = data.draw(filled(operation.path)) + end
+        assert read_target(path.encode(), method).operation.name == operation.name
 
 
 PIECES: Final = st.sampled_from([*WORDS, "x", "", "{x}", "enable", "plan", "refund"])

@@ -100,6 +100,26 @@ def test_a_request_that_no_policy_lets_pass_is_refused_here_too(
     assert f"refused, whatever the policy says: {code}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/api/Payout", "create_payout"),
+        ("/api/payout/authorize.", "authorize_payouts"),
+        ("/api/payout/authorize%20", "authorize_payouts"),
+        ("/api/token.", "a token endpoint"),
+    ],
+)
+def test_another_spelling_is_explained_as_refused_with_what_it_would_be_read_as(
+    capsys: pytest.CaptureFixture[str], path: str, name: str
+) -> None:
+    assert exit_code(["policy", "explain", "POST", path]) == 1
+    said = capsys.readouterr().out
+    assert (
+        f"refused, whatever the policy says: 400 bad_target: The path can be read in more than one way, also as {name}"
+        in said
+    )
+
+
 # policy explain
 
 

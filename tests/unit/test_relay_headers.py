@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.errors import BadRequestError
-from proxy.relay.headers import headers_to_caller, headers_to_upstream, own_authorization
+from proxy.relay.headers import crosses, headers_to_caller, headers_to_upstream, own_authorization
 
 Fields = list[tuple[bytes, bytes]]
 OURS = (b"Authorization", b"Bearer ours")
@@ -42,6 +42,7 @@ def test_end_to_end_fields_cross_in_order_byte_for_byte() -> None:
     [
         b"Connection", b"Keep-Alive", b"Proxy-Connection", b"TE", b"Trailer", b"Transfer-Encoding", b"Upgrade",
         b"HTTP2-Settings", b"Authorization", b"AUTHORIZATION", b"Proxy-Authorization", b"Proxy-Anything", b"Forwarded",
+        b"X-Forwarded-Method", b"X-Forwarded-Uri", b"X_Forwarded_Prefix",
         b"X-Forwarded-For", b"x-forwarded-for", b"X_Forwarded_For", b"X-Forwarded_Host", b"X-Real-IP", b"X_REAL_IP",
         b"Cookie", b"Host", b"Content-Length", b"Content_Length", b"Expect", b"X-Proxy-Key", b"x_proxy_key",
     ],
@@ -83,11 +84,16 @@ def test_connection_may_not_name_what_decides_a_calls_meaning(value: bytes) -> N
 
 @pytest.mark.parametrize(
     "name",
-    [b"X-HTTP-Method-Override", b"X-HTTP-Method", b"x-method-override", b"X-Original-URL", b"X_Rewrite_URL"],
-)
+    [
+        b"X-HTTP-Method-Override", b"X-HTTP-Method", b"x-http-verb", b"x-method-override", b"X-Original-Method",
+        b"X-Original-URL", b"X-Original-URI", b"X-Rewrite-URL", b"X-Script-Name", b"X_Rewrite_URL", b"x_http_VERB",
+        b"X_HTTP_Method_Override", b"X-HTTP_Method-Override", b"X_Original_Method", b"X_Script_Name",
+    ],
+)  # fmt: skip
 def test_a_field_that_overrides_what_was_judged_is_refused(name: bytes) -> None:
     with pytest.raises(BadRequestError, match="override the method or path"):
         sent((name, b"DELETE"))
+    assert crosses(name.lower()) is None
 
 
 @pytest.mark.parametrize(

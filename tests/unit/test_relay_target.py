@@ -32,7 +32,10 @@ from proxy.relay.target import read_target
         ("GET", b"/api/transactions/%C3%A9", "get_transaction"),
         ("GET", b"/api/transactions/100%25", "get_transaction"),
         ("GET", b"/api/transactions/a%2Eb", "get_transaction"),
-        ("GET", b"/api/transactions/...", "get_transaction"),
+        ("GET", b"/api/transactions/ORDER-1", "get_transaction"),
+        ("PATCH", b"/api/payin/Order-1.A/refund", "refund_payin"),
+        ("GET", b"/api/transactions/order.1", "get_transaction"),
+        ("GET", b"/api/transactions/a+", "get_transaction"),
         ("GET", b"/api/transactions/.a", "get_transaction"),
         ("GET", b"/api/transactions/a;b", "get_transaction"),
         ("GET", b"/api/transactions/a%3Bb", "get_transaction"),
@@ -48,7 +51,8 @@ from proxy.relay.target import read_target
         ("GET", b"//a", "other"),
         ("GET", b"/a%2Fb", "other"),
         ("OPTIONS", b"/api/payin", "other"),
-        ("GET", b"/API/transactions/x", "other"),
+        ("OPTIONS", b"/api/Payin", "other"),
+        ("GET", b"/api/token-x", "other"),
     ],
 )
 def test_what_has_one_reading_passes(method: str, raw: bytes, name: str) -> None:
@@ -166,7 +170,111 @@ def test_what_means_another_operation_in_another_reading_is_refused(method: str,
 
 
 @pytest.mark.parametrize(
-    "raw", [b"/api/payin/capture/refund", b"/api/payin/capture/refund/?x", b"/api/payin/capture/%72efund"]
+    ("method", "raw", "name"),
+    [
+        ("POST", b"/api/payout/Authorize", "authorize_payouts"),
+        ("POST", b"/api/payout/authorize.", "authorize_payouts"),
+        ("POST", b"/api/payout/authorize%2e", "authorize_payouts"),
+        ("POST", b"/api/payout/authorize%20", "authorize_payouts"),
+        ("POST", b"/api/payout/authorize%252e", "authorize_payouts"),
+        ("POST", b"/api/payout/authorize+", "authorize_payouts"),
+        ("POST", b"/api/payout/%20authorize/", "authorize_payouts"),
+        ("POST", b"/api/payout/authorize.%20./", "authorize_payouts"),
+        ("POST", b"/api/payout/authorize.json", "authorize_payouts"),
+        ("POST", b"/api/payout/authorize%2Ejson?x", "authorize_payouts"),
+        ("POST", b"/api/payout./authorize", "authorize_payouts"),
+        ("POST", b"/api/payout/%61uthorize;x=%20", "authorize_payouts"),
+        ("POST", b"/api/payout%EF%BC%8Fauthorize", "authorize_payouts"),
+        ("POST", b"/api/payout%E2%88%95authorize", "authorize_payouts"),
+        ("POST", b"/api/payout/%EF%BD%81uthorize", "authorize_payouts"),
+        ("POST", b"/api/payout/%EF%BC%A1UTHORIZE", "authorize_payouts"),
+        ("POST", b"/api/payout/authorize%EF%BC%8E", "authorize_payouts"),
+        ("POST", b"/api/payout/author%C4%B1ze", "authorize_payouts"),
+        ("POST", b"/api/payout/%C3%A1uthorize", "authorize_payouts"),
+        ("POST", b"/api/payout/%25EF%25BD%2581uthorize", "authorize_payouts"),
+        ("POST", b"/api/Payout", "create_payout"),
+        ("POST", b"/API/PAYOUT/", "create_payout"),
+        ("POST", b"/Currency-Exchange", "exchange_currency"),
+        ("POST", b"/api/payin/Subscriptions/x", "update_subscription"),
+        ("PATCH", b"/api/payin/Order-1/Refund", "refund_payin"),
+        ("GET", b"/API/transactions/x", "get_transaction"),
+        ("GET", b"/api/subscriptions/Plan", "list_plans"),
+        ("GET", b"/api/subscriptions/plan.", "list_plans"),
+        ("GET", b"/api/transactions/...", "other"),
+        ("GET", b"/api/transactions/%20", "other"),
+        ("GET", b"/api/transactions/a%EF%BC%8Fb", "other"),
+    ],
+)
+def test_another_spelling_of_an_operation_is_refused_and_the_refusal_names_it(
+    method: str, raw: bytes, name: str
+) -> None:
+    with pytest.raises(BadTargetError, match=f"read in more than one way, also as {name}:"):
+        read_target(raw, method)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"/api/token.",
+        b"/api/token./",
+        b"/api/token/.",
+        b"/api/token%2e",
+        b"/api/token%20",
+        b"/api/token+",
+        b"/api/token%20/",
+        b"/api/token/%20",
+        b"/api/token%252e",
+        b"/api/%20token/",
+        b"/api./token/",
+        b"/api%20/Token/",
+        b"/api/token.json",
+        b"/api/token.json/",
+        b"/api/token:x",
+        b"/api/token,x",
+        b"/api/token~",
+        b"/api/token::$DATA",
+        b"/api/t%6Fken/",
+        b"/api/%54OKEN",
+        b"/api%EF%BC%8Ftoken",
+        b"/api/%EF%BD%94oken",
+        b"/api/to%E2%84%AAen",
+        b"/api/to%E2%84%AAen%EF%BC%8E/",
+        b"/ap%C4%B1/token/",
+        b"/api/tok%C3%A9n/",
+        b"/api/..%20/api/token/",
+        b"/api/token/refresh%2e",
+        b"/api/token%00",
+        b"/api/token%00/",
+        b"/api/to%C2%ADken/",
+        b"/api/token%E2%80%8B",
+        b"/api/token%C2%A0",
+        b"/api/token%C2%85",
+        b"/api%c0%aftoken/",
+        b"/api/%c1%b4oken/",
+        b"/api/%e0%81%b4oken/",
+        b"/api/token%c0%ae",
+    ],
+)
+def test_another_spelling_of_a_token_endpoint_is_refused(raw: bytes) -> None:
+    for method in ("POST", "GET", "OPTIONS"):
+        with pytest.raises((BadTargetError, OperationForbiddenError)):
+            read_target(raw, method)
+
+
+@pytest.mark.parametrize("raw", [b"/a%ff", b"/a%C0%AF", b"/a%ED%A0%80", b"/a%25FF", b"/a%E2%80%A8", b"/a%C2%AD"])
+def test_an_escape_that_servers_read_as_they_like_is_refused(raw: bytes) -> None:
+    with pytest.raises(BadTargetError, match="not UTF-8"):
+        read_target(raw, "GET")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"/api/payin/capture/refund",
+        b"/api/payin/capture/refund/?x",
+        b"/api/payin/capture/%72efund",
+        b"/api/payin/capture/Refund",
+    ],
 )
 def test_a_path_that_fits_two_operations_is_refused(raw: bytes) -> None:
     with pytest.raises(BadTargetError):

@@ -129,6 +129,13 @@ def test_a_named_payout_is_released_and_the_others_wait(ledger: Ledger) -> None:
     assert ledger.find("two").state is State.PENDING
 
 
+@pytest.mark.parametrize("name", ["externalId", "internalId"])
+def test_a_payout_is_released_by_either_of_its_ids(ledger: Ledger, name: str) -> None:
+    pay_out(ledger, "other")
+    identifier = pay_out(ledger, "one")[1][name]
+    assert run(ledger, "authorize_payouts", **{name: identifier})[1] == {"authorized": ["one"], "rejected": []}
+
+
 def test_a_date_range_releases_every_waiting_payout_created_in_it(ledger: Ledger) -> None:
     pay_out(ledger, "earlier", now=NOW - 90_000)
     for name in ("one", "two"):
