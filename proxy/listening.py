@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from aiohttp import web
 
+from proxy import accept_queue
 from proxy.config.addresses import TcpAddress, UnixAddress
 
 if TYPE_CHECKING:
@@ -64,9 +65,7 @@ class Listening:
         if self._runner is not None:
             await self._runner.cleanup()
         self._sock.close()
-        if isinstance(self._listen, UnixAddress) and self._file is not None:
-            await asyncio.to_thread(_remove, self._listen.path, self._file)
-            self._file = None
+        await self._remove_file()
 
     @property
     def url(self) -> str:
@@ -94,12 +93,20 @@ class Listening:
             await site.stop()
 
     async def stop_accepting(self) -> None:
-        """Refuse new connections and close those that wait for a request; calls in flight go on."""
+        """Refuse new connections, but none that the kernel has taken; the server refuses what they still ask for."""
         if self._runner is not None:
+            await self._remove_file()
+            if self._runner.sites:
+                await accept_queue.empty(self._sock)
             for site in list(self._runner.sites):
                 await site.stop()
             if self._runner.server is not None:
                 self._runner.server.pre_shutdown()
+
+    async def _remove_file(self) -> None:
+        if isinstance(self._listen, UnixAddress) and self._file is not None:
+            file, self._file = self._file, None
+            await asyncio.to_thread(_remove, self._listen.path, file)
 
 
 class _Site(web.SockSite):

@@ -74,13 +74,18 @@ class Pool:
             UpstreamFault: no answer; says how far the call got.
             ValueError: the call would not make one unambiguous request; nothing was sent.
             BodyLengthError: the streamed body does not have its declared length.
-            Whatever the body's iterator raises: unchanged, and the connection is gone.
+            Whatever the body's iterator or `sending` raises: unchanged, and the connection is gone.
         """
         request = Request(call, self._authority)
         opening = await request.piece()
         exchange = Exchange(self._now())
         connection = await self._take(exchange, effects=call.effects)
-        call.sending()
+        try:
+            call.sending()
+        except BaseException:
+            connection.abort()
+            self._free_slot()
+            raise
         return await converse(connection, request, opening, exchange)
 
     def board(self, *, effects: bool) -> Connection | None:
