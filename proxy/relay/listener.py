@@ -111,7 +111,9 @@ class Listener(web.Server):
     def enter(self, connection: CallerConnection) -> bool:
         """Count a connection; tell whether there is room for it. It leaves in either case."""
         self._connected += 1
-        self._coming.pop(connection).cancel()
+        self.empty.clear()
+        if (timer := self._coming.pop(connection, None)) is not None:
+            timer.cancel()
         return self._connected - self.leaving <= self.max_connections
 
     def leave(self) -> None:
@@ -162,6 +164,6 @@ class Listener(web.Server):
         """Make the protocol of a new connection."""
         connection = CallerConnection(self, self._loop, self._kwargs)
         self.empty.clear()
-        # When its handshake fails, neither event loop tells.
+        # A handshake that fails is told by neither event loop; its time is bounded.
         self._coming[connection] = self._loop.call_later(HANDSHAKE, self._never_came, connection)
         return connection
