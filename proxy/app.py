@@ -11,6 +11,8 @@ import contextlib
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
+from aiohttp import web
+
 from proxy import VERSION, orphans
 from proxy.clock import SystemClock
 from proxy.credentials.sources import open_source
@@ -26,7 +28,7 @@ from proxy.ops.metrics import Metrics
 from proxy.ops.readings import Readings, declare_readings
 from proxy.ops.status import Status
 from proxy.ops.witness import Witness
-from proxy.parts import admin_runner, data_runner, policy_of, relay_for, token_keeper, upstream_pool
+from proxy.parts import admin_runner, data_listener, policy_of, relay_for, token_keeper, upstream_pool
 from proxy.relay.caller_tls import caller_tls
 from proxy.relay.gate import Gate
 from proxy.relay.sender import Sender
@@ -140,13 +142,15 @@ class Sidecar:
             Whether all of them ended in time.
         """
         self.make_unready()
-        self.relay.shedding = True
         await asyncio.sleep(self.settings.drain_delay)
         await self._data.stop_accepting()
         try:
             async with asyncio.timeout(self.settings.drain_timeout):
+                await self._listener.empty.wait()  # a request that began before may still come whole
                 await self.gate.empty.wait()
         except TimeoutError:
+            if not self.gate.in_flight:
+                return True
             self.logger.error("drain.timed_out", in_flight=self.gate.in_flight)  # noqa: TRY400 - a fact, not a defect
             return False
         finally:
@@ -154,7 +158,8 @@ class Sidecar:
         return True
 
     def make_unready(self) -> None:
-        """Answer the readiness probe with 503 from now on."""
+        """Answer the readiness probe with 503 from now on, and end each caller's connection with its next answer."""
+        self.relay.shedding = True
         if not self.health.draining:
             self.health.draining_since = self._clock.wall()
             self.logger.info("drain.started", in_flight=self.gate.in_flight)
@@ -190,7 +195,8 @@ class Sidecar:
         started, rules = self._clock.wall(), self.relay.authority
         status = Status(settings, VERSION, started, readings, source.describe, lambda: rules.policy)
         await self._admin.serve(admin_runner(status, self._orders(), self._clock, key, CLOSING))
-        await self._data.serve(data_runner(settings, self.relay, CLOSING, self._most_connections), to_callers)
+        self._listener = data_listener(settings, self.relay, self._most_connections)
+        await self._data.serve(web.ServerRunner(self._listener, shutdown_timeout=CLOSING), to_callers)
         self._loops = [
             self._task(self.keeper.run(), "token renewal"),
             self._task(self._watch.run(), "credentials watch"),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from aiohttp import web
 
+from proxy import accept_queue
 from proxy.accepting import Acceptor
 from proxy.config.addresses import TcpAddress, UnixAddress
 
@@ -84,9 +85,7 @@ class Listening:
         if self._runner is not None:
             await self._runner.cleanup()
         self._sock.close()
-        if isinstance(self._listen, UnixAddress) and self._file is not None:
-            await asyncio.to_thread(_remove, self._listen.path, self._file)
-            self._file = None
+        await self._remove_file()
 
     @property
     def url(self) -> str:
@@ -124,12 +123,20 @@ class Listening:
             await site.stop()
 
     async def stop_accepting(self) -> None:
-        """Refuse new connections and close those that wait for a request; calls in flight go on."""
+        """Refuse new connections, but none that the kernel has taken; the server refuses what they still ask for."""
         if self._runner is not None:
+            await self._remove_file()
+            if self._runner.sites:
+                await accept_queue.empty(self._sock)
             for site in list(self._runner.sites):
                 await site.stop()
             if self._runner.server is not None:
                 self._runner.server.pre_shutdown()
+
+    async def _remove_file(self) -> None:
+        if isinstance(self._listen, UnixAddress) and self._file is not None:
+            file, self._file = self._file, None
+            await asyncio.to_thread(_remove, self._listen.path, file)
 
 
 class _Site(web.BaseSite):

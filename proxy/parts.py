@@ -110,10 +110,9 @@ def relay_for(  # noqa: PLR0913 - what a relay is made of
     return Relay(means)
 
 
-def data_runner(settings: Settings, relay: Relay, closing: float, connections: int) -> web.ServerRunner:
-    """Return what serves callers, on so many connections; it gives them so many seconds once it ends."""
-    listener = Listener(relay, header_timeout=settings.header_timeout, max_connections=connections)
-    return web.ServerRunner(listener, shutdown_timeout=closing)
+def data_listener(settings: Settings, relay: Relay, connections: int) -> Listener:
+    """Return what serves callers, on so many connections."""
+    return Listener(relay, header_timeout=settings.header_timeout, max_connections=connections)
 
 
 def admin_runner(status: Status, orders: Orders, clock: Clock, key: Secret | None, closing: float) -> web.AppRunner:

@@ -12,7 +12,9 @@ from aiohttp import web
 from aiohttp.web_protocol import _ErrInfo
 
 from proxy.errors import InternalError, SlowRequestError
+from proxy.relay.caller_socket import CallerSocket
 from proxy.relay.callers import Peer
+from proxy.relay.gate import draining
 from proxy.relay.peer import peer_of
 from proxy.relay.reply import Farewell
 from proxy.relay.request_stream import RequestStream
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 LINGER: Final = 2.0
 # Bytes of a body; the server holds at most twice that and what the kernel gave last.
 READ_AHEAD: Final = 64 * 1024
+_EMPTY_LINE: Final = b"\r\n"  # ignored between requests (RFC 9112 section 2.2)
 
 
 class CallerConnection(web.RequestHandler):
@@ -38,11 +41,12 @@ class CallerConnection(web.RequestHandler):
     Attributes:
         peer: who is at the other end.
         deaf: whether bytes that come are thrown away: those before could not be read, or the last answer was given.
+        late: whether the next request is one that began after the listener stopped, so that it is not carried.
     """
 
     __slots__ = (
         "_awaiting", "_behind", "_left", "_listener", "_lost", "_patience", "_reading", "_requests",
-        "_retired", "_ride", "deaf", "peer",
+        "_ride", "_socket", "deaf", "late", "peer",
     )  # fmt: skip
 
     def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop, options: dict[str, Any]) -> None:
@@ -50,9 +54,10 @@ class CallerConnection(web.RequestHandler):
         self._listener = listener
         self._left: Callable[[], None] | None = None
         self._awaiting = True
-        self._retired = False
+        self._socket: CallerSocket
         self.peer = Peer()
         self.deaf = False
+        self.late = False
         self._reading = False  # a head that has begun and is not complete
         parser = cast("Any", self._parser)  # which aiohttp has made
         self._requests = RequestStream(parser)
@@ -65,7 +70,17 @@ class CallerConnection(web.RequestHandler):
     @property
     def unsent(self) -> int:
         """Bytes of answers that the socket has not taken."""
-        return 0 if self.transport is None else self.transport.get_write_buffer_size()
+        return 0 if self.transport is None else self._socket.unsent
+
+    @property
+    def shedding(self) -> bool:
+        """Whether an answer whose head is written now is to be the connection's last."""
+        return self._listener.relay.shedding
+
+    @property
+    def gone(self) -> bool:
+        """Whether the caller has left, as far as the kernel knows; so it has when it ended its sending side alone."""
+        return self.transport is None or self._socket.gone
 
     # What the relay tells
 
@@ -85,9 +100,7 @@ class CallerConnection(web.RequestHandler):
         self._left = None
         self._awaiting = not last
         if self.transport is not None:
-            self._patience.set(self._listener.caller_idle)
-        if self._retired:
-            self.close()
+            self._wait()
 
     def arrived(self, *, last: bool) -> None:
         """Note that the request that went express is over, and whether it was the connection's last."""
@@ -95,13 +108,15 @@ class CallerConnection(web.RequestHandler):
         transport = self.transport
         if transport is None:
             return
-        ends = last or self._retired
-        if not ends or self.unsent:
-            self._patience.set(self._listener.caller_idle)
-        if ends:
+        if not last or self.unsent:
+            self._wait()
+        if last:
             self.deaf = True
             self.close()
-            transport.close()
+            if self.shedding:  # the caller could not know, and may have sent more
+                self._listener.see_off(self)
+            else:
+                transport.close()
             return
         behind, self._behind = self._behind, b""
         if behind and not transport.is_closing():  # else nothing is begun for nobody
@@ -109,21 +124,30 @@ class CallerConnection(web.RequestHandler):
             self.data_received(behind)
 
     def retire(self) -> None:
-        """Take no request after one that has begun, and end at once without one; `close` is deaf to a body's rest."""
+        """Carry no request but one that has begun, and wait no longer than the listener does now."""
         begun = not self._awaiting or bool(self._messages) or self._reading or self.deaf or self._ride is not None
-        self._retired = begun
         if not begun and self.transport is not None:
-            self.close()
-            self.transport.close()
+            self._wait()
+
+    def reset(self) -> None:
+        """End the connection at once by a reset: an answer that was cut must not look like a whole one."""
+        if self.transport is not None:
+            self._socket.reset()
+
+    def _wait(self) -> None:
+        """Wait for the next request, or for the caller to take the rest of its answer."""
+        self.late = self._listener.stopping
+        self._patience.set(self._listener.caller_idle)
 
     # What asyncio reports
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Look who it is, and whether there is room."""
         self.peer = peer_of(transport)
+        self._socket = CallerSocket(cast("asyncio.Transport", transport))
         super().connection_made(transport)
-        self._patience.set(self._listener.caller_idle)
-        if not self._listener.enter():
+        self._wait()
+        if not self._listener.enter(self):
             self.deaf = True
             self._listener.turn_away(self)
 
@@ -139,13 +163,15 @@ class CallerConnection(web.RequestHandler):
             if self._ride is not None:
                 self._patience.clear()
                 return
+            if not data.strip(_EMPTY_LINE):
+                return
         waiting = len(self._messages)
         super().data_received(data)
         begun = len(self._messages) - waiting
         if begun and isinstance(self._messages[-1][0], _ErrInfo):  # private, but nothing public says so
             self.deaf = True
             self._spoil_bodies()
-        if data and self._awaiting and not self._messages and not self._reading:
+        if self._awaiting and not self._messages and not self._reading and data.strip(_EMPTY_LINE):
             self._reading = True
             self._patience.set(self._listener.header_timeout)
 
@@ -164,6 +190,11 @@ class CallerConnection(web.RequestHandler):
             if not payload.is_eof():
                 payload.set_exception(error)
 
+    def eof_received(self) -> None:
+        """Take the end of what the caller sends for its leaving, and cut the answer to a call that runs."""
+        if self._left is not None:
+            self.reset()
+
     def connection_lost(self, exc: BaseException | None) -> None:
         """Tell the call that runs."""
         self._patience.cancel()
@@ -177,9 +208,19 @@ class CallerConnection(web.RequestHandler):
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's signature
         """Let what is under way end by itself for so many seconds, then cut it."""
+        if self._reading:
+            self._listener.relay.unreadable(self, draining())
         if self._ride is not None:
             await self._ride.end(timeout)
         await super().shutdown(timeout)
+        if self._socket.unsent:
+            self._socket.reset()
+
+    def force_close(self) -> None:
+        """End the connection, and visibly so when that cuts the answer to a call."""
+        if self._left is not None:
+            self.reset()
+        super().force_close()
 
     # What aiohttp asks
 
@@ -226,11 +267,17 @@ class CallerConnection(web.RequestHandler):
 
     def _ran_out(self) -> None:
         if not self._reading:
-            transport = self.transport
-            self.force_close()
-            if transport is not None and transport.get_write_buffer_size():
-                transport.abort()  # to close waits for a caller that does not read
+            self._waited()
             return
         detail = f"The request head did not arrive within {self._listener.header_timeout:g} s (PROXY_HEADER_TIMEOUT)."
         self._listener.relay.unreadable(self, SlowRequestError(detail))
+        self.force_close()
+
+    def _waited(self) -> None:
+        """End a connection on which nothing came, and nothing was taken, for long enough."""
+        if self._listener.stopping and (self.unsent or self._socket.waiting):
+            self._wait()  # the time for the drain bounds it
+            return
+        if self.unsent:
+            self.reset()  # to close would wait for a caller that does not read
         self.force_close()

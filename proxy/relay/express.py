@@ -82,6 +82,8 @@ class Express:
         key = request.told.get(KEY_HEADER)
         caller = policy.caller(connection.peer, () if key is None else (key,))
         decision = policy.decide(caller, match.operation)
+        if match.operation.has_effects and connection.gone:
+            return None
         passes = decision.verdict is Verdict.ALLOWED and not decision.by_id_only and not decision.own_authorization
         return (request, match, caller) if passes and caller is not None else None
 

@@ -13,6 +13,11 @@ from proxy.errors import DrainingError, OverloadedError
 RESERVED_SHARE: Final = 4  # one in so many places is kept for calls with effects, and at least one of two
 
 
+def draining() -> DrainingError:
+    """Return the refusal of a call that comes too late."""
+    return DrainingError("The sidecar is shutting down; nothing was sent. Send the call again to its successor.")
+
+
 class Gate:
     """Places for calls in flight.
 
@@ -43,8 +48,7 @@ class Gate:
             OverloadedError: no place is free for this kind of call.
         """
         if self._closed:
-            detail = "The sidecar is shutting down; nothing was sent. Send the call again to its successor."
-            raise DrainingError(detail)
+            raise draining()
         if self.in_flight >= self.limit or (not effects and self._reads >= self._read_limit):
             detail = f"The sidecar relays as many calls at once as PROXY_MAX_IN_FLIGHT ({self.limit}) lets it."
             raise OverloadedError(detail)

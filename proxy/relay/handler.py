@@ -17,6 +17,7 @@ from proxy.relay.echo import Echo
 from proxy.relay.entrance import Entrance
 from proxy.relay.express import Express
 from proxy.relay.framing import request_framing
+from proxy.relay.gate import draining
 from proxy.relay.headers import headers_to_caller, own_authorization
 from proxy.relay.lineage import lineage
 from proxy.relay.max_forwards import forwards_left, passed_on
@@ -113,7 +114,6 @@ class Relay:
 
     def _passage(self, arrival: Arrival, record: Record) -> Passage:
         reply = Reply(arrival, stall=self._settings.idle_timeout, now=self._means.now)
-        reply.last = self.shedding
         return Passage(arrival, record, reply, read_ids=self._settings.check_from_body)
 
     async def _settle(self, passage: Passage, work: Coroutine[object, object, None]) -> Written:
@@ -166,6 +166,8 @@ class Relay:
             now=means.now,
         )
         effects = match.operation.has_effects
+        if arrival.connection.late:
+            raise draining()
         means.gate.enter(effects=effects)
         try:
             await self._relay(passage, body, framing, decision)

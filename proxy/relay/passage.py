@@ -110,7 +110,14 @@ class Passage:
         self.token = token
 
     def sending(self) -> None:
-        """Note that the first byte of an attempt goes out now."""
+        """Note that the first byte of an attempt goes out now.
+
+        Raises:
+            CallerGoneError: nobody waits for a call with effects, as the kernel is asked to say: while nothing is read
+                from a caller, its end goes unseen.
+        """
+        if self.effects and self.arrival.connection.gone:
+            raise CallerGoneError
         self.sent = True
         self._before = self._waited
 

@@ -6,8 +6,6 @@ An answer that was cut is never ended cleanly: the connection is aborted, so tha
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -42,7 +40,6 @@ def _written(*, keep_alive: bool) -> Written:
 NEXT: Final = _written(keep_alive=True)
 LAST: Final = _written(keep_alive=False)
 _WITHOUT_LENGTH: Final = frozenset((HTTPStatus.NO_CONTENT,))  # RFC 9110 section 8.6
-_RESET: Final = struct.pack("ii", 1, 0)  # struct linger: on, and no second of it (socket(7))
 
 
 class Farewell(Written):
@@ -74,7 +71,7 @@ class Reply:
         waited: seconds spent on a caller slower than Localpayment, once Localpayment's answer was complete.
     """
 
-    __slots__ = ("_arrival", "_chunked", "_head", "_now", "_stall", "_until_end", "begun", "last", "sent", "waited")
+    __slots__ = ("_arrival", "_chunked", "_head", "_now", "_stall", "begun", "last", "sent", "waited")
 
     def __init__(self, arrival: Arrival, *, stall: float, now: Callable[[], float]) -> None:
         self.begun = False
@@ -86,13 +83,13 @@ class Reply:
         self._now = now
         self._head = b""
         self._chunked = False
-        self._until_end = False
 
     @property
     def finished(self) -> Written:
         """What to return to aiohttp's server."""
-        if self.begun and not self._arrival.content.is_eof():
-            return Farewell(self._arrival.connection.linger)
+        arrival = self._arrival
+        if self.begun and (not arrival.content.is_eof() or (self.last and arrival.connection.shedding)):
+            return Farewell(arrival.connection.linger)
         return LAST if self.last else NEXT
 
     def invite(self) -> None:
@@ -101,7 +98,7 @@ class Reply:
 
     def settle(self) -> bool:
         """Decide whether the connection ends with this answer; tell it."""
-        self.last = self.last or self._arrival.ends_connection
+        self.last = self.last or self._arrival.ends_connection or self._arrival.connection.shedding
         return self.last
 
     def whole(self, head: bytes, body: bytes) -> None:
@@ -138,10 +135,10 @@ class Reply:
         drop = b"content-length" if status in _WITHOUT_LENGTH else None
         lines.extend([name + b": " + value for name, value in headers if name.lower() != drop])
         self._chunked = body and length is None and self._arrival.http_1_1
-        self._until_end = body and length is None and not self._chunked
+        until_end = body and length is None and not self._chunked
         if self._chunked:
             lines.append(b"Transfer-Encoding: chunked")
-        self.last = self.last or self._until_end
+        self.last = self.last or until_end
         if self.settle():
             lines.append(b"Connection: close")
         elif not self._arrival.http_1_1:
@@ -184,15 +181,9 @@ class Reply:
             self._write(ending)
 
     def abort(self) -> None:
-        """End the caller's connection at once and visibly."""
+        """End the caller's connection at once and visibly: many clients take what came before a clean end for all."""
         self.last = True
-        transport = self._arrival.connection.transport
-        if transport is None:
-            return
-        if self._until_end and self.begun:
-            # The end of the connection is the end of this answer, so that only a reset tells the cut from it.
-            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        transport.abort()
+        self._arrival.connection.reset()
 
     def _write(self, data: bytes) -> None:
         self._hand_over(data)

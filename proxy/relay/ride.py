@@ -93,8 +93,9 @@ class Ride:
         return await answered(self._upstream, self._turn)
 
     def _changed(self) -> None:
+        last = self.request.last or self.connection.shedding
         try:
-            answer = self._ordinary_answer()
+            answer = self._ordinary_answer(last=last)
         except Exception as error:  # noqa: BLE001 - a defect must not leave the caller without an answer
             self._means.failed(error)
             answer = None
@@ -106,23 +107,23 @@ class Ride:
         if transport.is_closing():  # the write found nobody there
             self._hand_over()
         else:
-            self._arrived()
+            self._arrived(last=last)
 
-    def _ordinary_answer(self) -> bytes | None:
+    def _ordinary_answer(self, *, last: bool) -> bytes | None:
         """Return what the caller gets; None if that is not here yet, or not ordinary."""
         turn = self._turn
         head = turn.parser.head
         if head is None or turn.fault is not None or not turn.over:
             return None
         secret = self.token.header.partition(b" ")[2]
-        composed = answer_head(head, self.record.request_id, secret=secret, last=self.request.last)
+        composed = answer_head(head, self.record.request_id, secret=secret, last=last)
         if composed is None:
             return None
         answer = composed + turn.pieces[0] if turn.pieces else composed
         whole = len(turn.pieces) <= 1 and len(answer) <= LOOKED_AT
         return None if not whole or secret in answer else answer
 
-    def _arrived(self) -> None:
+    def _arrived(self, *, last: bool) -> None:
         means, record, turn = self._means, self.record, self._turn
         turn.watcher = None  # which holds this ride, so that only the collector would free the two
         record.status = 0 if turn.parser.head is None else turn.parser.head.status
@@ -132,7 +133,7 @@ class Ride:
         record.total_seconds = means.now() - record.started
         means.gate.leave(effects=self.match.operation.has_effects)
         means.observe(record)
-        self.connection.arrived(last=self.request.last)
+        self.connection.arrived(last=last)
 
     def _hand_over(self) -> asyncio.Task[None]:
         if self._task is None:

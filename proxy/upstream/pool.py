@@ -78,7 +78,7 @@ class Pool:
             UpstreamFault: no answer; says how far the call got.
             ValueError: the call would not make one unambiguous request; nothing was sent.
             BodyLengthError: the streamed body does not have its declared length.
-            Whatever the body's iterator raises: unchanged, and the connection is gone.
+            Whatever the body's iterator or `sending` raises: unchanged, and the connection is gone.
         """
         request = Request(call, self._authority)
         opening = await request.piece()

@@ -20,8 +20,16 @@ if TYPE_CHECKING:
 
 # These lead names elsewhere by replacing the loop's resolver, which only a loop written in Python allows.
 ON_ASYNCIO = ("test_relay_fault_matrix_connect",)
-# Where loops differ most: TLS towards callers, callers that go away, and large bodies that wait for their readers.
-ON_BOTH = ("test_relay", "test_relay_gone_callers", "test_relay_large", "test_relay_slow_readers", "test_relay_tls")
+# Where loops differ most: TLS towards callers, how their connections end, and large bodies that wait for their readers.
+ON_BOTH = (
+    "test_relay",
+    "test_relay_cut_callers",
+    "test_relay_drain",
+    "test_relay_gone_callers",
+    "test_relay_large",
+    "test_relay_slow_readers",
+    "test_relay_tls",
+)
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

@@ -66,6 +66,36 @@ async def test_the_head_of_a_later_request_has_its_own_time() -> None:
         assert code(await caller.rest()) == (408, "slow_request", "rejected")
 
 
+@pytest.mark.parametrize("before", [b"", get(), CHUNKED + b"2\r\n{}\r\n0\r\n\r\n"], ids=["fresh", "used", "chunked"])
+@pytest.mark.parametrize("lines", [b"\r\n", b"\n", b"\r\n\r\n"])
+async def test_empty_lines_between_requests_are_ignored_and_begin_none(before: bytes, lines: bytes) -> None:
+    """RFC 9112 section 2.2; old clients send one behind a body."""
+    async with (
+        localpayment(greeting) as there,
+        sidecar(settings_for(there.url, header_timeout=0.1)) as relay,
+        calling(relay) as caller,
+    ):
+        if before:
+            await caller.send(before)
+            assert (await caller.one()).status == 200
+        await caller.send(lines)
+        await asyncio.sleep(0.3)  # longer than a head may take
+        await caller.send(get())
+        assert (await caller.one()).status == 200
+        assert len(relay.calls) == bool(before) + 1
+
+
+async def test_a_head_that_begins_behind_an_empty_line_has_its_time() -> None:
+    async with (
+        localpayment(greeting) as there,
+        sidecar(settings_for(there.url, header_timeout=0.1)) as relay,
+        calling(relay) as caller,
+    ):
+        await caller.send(b"\r\n")
+        await caller.send(b"\r\nGET /api/res")
+        assert code(await caller.rest()) == (408, "slow_request", "rejected")
+
+
 async def test_a_connection_made_ahead_of_its_first_request_is_kept() -> None:
     async with localpayment(greeting) as there, sidecar(settings_for(there.url, header_timeout=0.1)) as relay:
         async with calling(relay) as caller:

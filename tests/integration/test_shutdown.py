@@ -143,11 +143,12 @@ async def test_a_second_signal_ends_it_at_once_and_says_what_became_of_each_call
 
 
 @pytest.mark.parametrize("used", [False, True], ids=["fresh", "used"])
-async def test_a_connection_without_a_call_ends_with_the_listener(*, used: bool) -> None:
+async def test_a_connection_without_a_call_ends_although_others_have_one(*, used: bool) -> None:
     async with busy() as (relay, held), calling(relay) as idle:
         if used:
             await idle.send(b"GET /api/token/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert (await idle.one()).status == 403
+        relay.sidecar._listener.parting = 0.05
         ending = asyncio.create_task(relay.sidecar.drain())
         assert (await idle.rest()).raw == b"", "it is not left open with nobody who reads from it"
         assert not ending.done()
