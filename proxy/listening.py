@@ -209,10 +209,10 @@ def _bound_tcp(host: str, port: int) -> socket.socket:
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            both = ipaddress.ip_address(
-                address[0]
-            ).is_unspecified  # IPv4 comes along, whatever net.ipv6.bindv6only says
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not both)
+            # To [::] IPv4 comes along, whatever net.ipv6.bindv6only says; to another address it never does.
+            sock.setsockopt(
+                socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not ipaddress.ip_address(address[0]).is_unspecified
+            )
         sock.bind(address)
     except BaseException:
         sock.close()
