@@ -22,6 +22,8 @@ from proxy.tokens.steps import Fetch, LogIn, Refresh, State, Step, Wait
 if TYPE_CHECKING:
     from proxy.credentials.model import Credentials
 
+REFRESH_FLOOR = 1.0  # seconds from one token to the refresh that is due by its age, however short-lived it seems
+
 __all__ = ["Dispute", "Fetch", "Lifecycle", "LogIn", "Refresh", "State", "Step", "Wait"]
 
 
@@ -210,7 +212,8 @@ class Lifecycle:
             return -math.inf
         alive = self._alive(now)
         login_from = self.accounts.login_from(alive=alive)
-        due = min(self.access.refresh_at, self.accounts.offered_from(alive=alive))
+        refresh_at = max(self.access.refresh_at, self.access.sent_at + REFRESH_FLOOR)
+        due = min(refresh_at, self.accounts.offered_from(alive=alive))
         if self._login_wanted:
             due = min(due, login_from)
         if self._refresh is not None and alive:
