@@ -15,6 +15,7 @@ from proxy.config import files, managers, pair, parsing, units
 from proxy.config.addresses import Collector, EgressProxy, Listen, Origin
 from proxy.config.collector import collector, read_headers
 from proxy.config.required_header import RequiredHeader, required_header
+from proxy.config.secret_text import secret_text
 from proxy.config.settings import Environment
 from proxy.secret import Secret
 
@@ -32,13 +33,7 @@ def _secret(value: object) -> Secret:
     if not isinstance(value, Secret):
         message = "must be a text: put it in quotes"
         raise ValueError(message)  # noqa: TRY004 - pydantic collects ValueErrors only
-    if not value.reveal().strip():
-        message = "holds nothing but white space: write the value"
-        raise ValueError(message)
-    if any("\ud800" <= character <= "\udfff" for character in value.reveal()):  # how Python reads other bytes
-        message = "is not UTF-8: write it in UTF-8"
-        raise ValueError(message)
-    return value
+    return secret_text(value.reveal())
 
 
 Seconds = Annotated[float, PlainValidator(units.positive_duration)]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from proxy.config.secret_text import without_newline
 from proxy.secret import Secret
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def read_file(path: Path, limit: int = MAX_FILE) -> FileText:
     if len(content) > limit:
         message = f"is larger than {limit // 1024} KiB: name the right file"
         raise UnusableFileError(message)
-    return FileText(_decoded(content), stat.S_IMODE(status.st_mode))
+    return FileText(plain_text(content), stat.S_IMODE(status.st_mode))
 
 
 def read_secret(path: Path) -> FileText:
@@ -66,8 +67,7 @@ def read_secret(path: Path) -> FileText:
         UnusableFileError: it cannot be read, or holds nothing but white space.
     """
     read = read_file(path)
-    text = read.text.reveal()
-    text = text[:-2] if text.endswith("\r\n") else text.removesuffix("\n")
+    text = without_newline(read.text.reveal())
     if not text.strip():
         message = "the file is empty: write the secret into it"
         raise UnusableFileError(message)
@@ -106,12 +106,17 @@ def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def _decoded(content: bytes) -> Secret:
+def plain_text(content: bytes) -> Secret:
+    """Read bytes as UTF-8.
+
+    Raises:
+        UnusableFileError: they are in another encoding, UTF-16 for example, or begin with a byte order mark.
+    """
     try:
         text = content.decode()
     except UnicodeDecodeError:
         text = BYTE_ORDER_MARK
-    if text.startswith(BYTE_ORDER_MARK):
+    if text.startswith(BYTE_ORDER_MARK) or "\0" in text:
         message = "is not plain UTF-8: save it as UTF-8 without a byte order mark"
         raise UnusableFileError(message)
     return Secret(text)

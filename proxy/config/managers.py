@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from proxy.secret import Secret
 
 _SEGMENT = re.compile(r"[A-Za-z0-9 _.@=+,-]+", re.ASCII)
-_NAME = re.compile(r"[!-~]+", re.ASCII)
+_NAME = re.compile(r"[!#-z|~]+", re.ASCII)  # no quote or brace: a secret's content has those, no name does
 
 
 def argv(value: object) -> tuple[str, ...]:

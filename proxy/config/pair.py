@@ -9,11 +9,13 @@ import json
 import tomllib
 from typing import TYPE_CHECKING
 
-from proxy.config.files import read_file
-from proxy.secret import Secret
+from proxy.config.files import BYTE_ORDER_MARK, read_file
+from proxy.config.secret_text import UnusableTextError, secret_text
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from proxy.secret import Secret
 
 KEYS = ("username", "password")
 
@@ -28,6 +30,9 @@ def pair_in_text(text: Secret) -> tuple[Secret, Secret]:
     Raises:
         UnusablePairError: it is neither, or one of the two is missing, empty or no text.
     """
+    if text.reveal().startswith(BYTE_ORDER_MARK):
+        message = "begins with a byte order mark: write it as UTF-8 without one"
+        raise UnusablePairError(message)
     form, parse = ("JSON", json.loads) if text.reveal().lstrip().startswith("{") else ("TOML", tomllib.loads)
     try:
         document = parse(text.reveal())
@@ -63,7 +68,11 @@ def read_pair(path: Path) -> tuple[Secret, Secret]:
 
 
 def _value(value: object, key: str) -> Secret:
-    if isinstance(value, str) and value.strip():
-        return Secret(value)
-    message = f"has no {key}: write a text that is not empty under the key {key}"
-    raise UnusablePairError(message)
+    if not isinstance(value, str) or not value.strip():
+        message = f"has no {key}: write a text that is not empty under the key {key}"
+        raise UnusablePairError(message)
+    try:
+        return secret_text(value)
+    except UnusableTextError as error:
+        message = f"has a {key} that {error}"
+        raise UnusablePairError(message) from None

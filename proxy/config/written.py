@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _TOML_PLACE = re.compile(r"at line (\d+), column (\d+)")
+# A URL that breaks off after what is a user and a password, or a host and no port.
+_CUT_USERINFO = re.compile(r"([a-z][a-z0-9+.-]*://[^/:\[\]]*):(?!\d{1,5}(?:[/?#]|$)).", re.IGNORECASE | re.DOTALL)
+_OPEN_FILES = ("_CA_FILE", "_CERT_FILE", "_POLICY_FILE")  # hold nothing that is secret
 _SHOWN = 80  # characters of a value in a message
 
 
@@ -52,7 +55,7 @@ class Written:
         """Note that a value is wrong; a second line about its variable would only be noise."""
         from_file = variable not in self.environment
         value = (self.file if from_file else self.environment)[variable]
-        shown = None if SETTINGS[variable].secret else fit(str(value))
+        shown = None if SETTINGS[variable].secret or _may_be_content(variable, value) else fit(str(value))
         self.problems.append(Problem(variable, shown, f"{text} (set in the settings file)" if from_file else text))
         self.reported.add(variable)
 
@@ -125,9 +128,19 @@ def _sealed(variable: str, value: object) -> object:
     return Secret(value) if SETTINGS[variable].secret and isinstance(value, str) else value
 
 
+def _may_be_content(variable: str, value: object) -> bool:
+    """Whether what should name a secret may be the secret itself, which one writes there by mistake."""
+    text = str(value)
+    if variable.endswith("_FILE") and not variable.endswith(_OPEN_FILES):
+        return not text.startswith(("/", "./", "../", "~/"))
+    return text.lstrip().startswith("{")
+
+
 def fit(value: str) -> str:
     """Return a value for one line of a message: without a URL's userinfo and query, printable, and short."""
     head, at, rest = value.rpartition("@")
+    if not at and (cut := _CUT_USERINFO.match(value)):
+        value = f"{cut[1]}:[redacted]"
     if at:
         value = f"{head.partition('://')[0]}://[redacted]@{rest}" if "://" in head else f"[redacted]@{rest}"
     value = re.sub(r"[?#].*", "?[redacted]", value, flags=re.DOTALL) if "://" in value else value
