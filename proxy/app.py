@@ -168,7 +168,7 @@ class Sidecar:
         to_callers = await asyncio.to_thread(caller_tls, settings, self.lookout.handshake_refused)
         self._data = await self._exits.enter_async_context(Listening(settings.listen, "PROXY_LISTEN"))
         self._admin = await self._exits.enter_async_context(Listening(settings.admin_listen, "PROXY_ADMIN_LISTEN"))
-        self.pool = upstream_pool(settings, tls, now=self._clock.now, connected=self.metrics.connected)
+        self.pool = upstream_pool(settings, tls, now=self._clock.now, connected=self.lookout.connected)
         self._exits.push_async_callback(self.pool.close)
         issuer = await self._exits.enter_async_context(Issuer(settings.origin, self._clock, tls, settings.egress_proxy))
         endpoints = Witness(issuer, self.log.known, self.lookout.failed)

@@ -174,9 +174,9 @@ def shown_errors(errors: bytes, secrets: Iterable[str] = ()) -> str:
     """Return the last line of stderr, short, and without any word that could be a secret, or is one of these."""
     lines = errors.decode(errors="replace").strip().splitlines()
     line = _printable(lines[-1]) if lines else ""
-    for words in (_LONG, _MIXED):
-        line = words.sub(MASK, _TOLD.sub(rf"\1{MASK}", line))
-    for secret in sorted({_printable(secret) for secret in secrets} - {""}, key=len, reverse=True):
+    line = _MIXED.sub(MASK, _LONG.sub(MASK, _TOLD.sub(rf"\1{MASK}", line)))
+    known = {_printable(secret) for secret in secrets} - {""}
+    for secret in sorted((secret for secret in known if secret in line), key=len, reverse=True):
         # A short one stands in ordinary words too, whose masking would tell it.
         edge = "" if len(secret) >= SHORTEST else r"\b"
         line = re.sub(f"{edge}{re.escape(secret)}{edge}", MASK, line)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from proxy.relay.record import Record
     from proxy.tokens.keeper import Disputed
     from proxy.tokens.lifecycle import State
+    from proxy.upstream.model import ConnectResult
 
 
 METRICS, LOG, HISTORY, AUDIT, TRACES = OBSERVERS[:5]
@@ -46,7 +47,7 @@ class Lookout:
         audit: None when nobody asked for one.
         traces: the same.
         wall: gives seconds since the Unix epoch.
-        observers: what is told of each request that is over, and how it is called where it fails.
+        observers: what is told of each request that is over, each with the name by which its failures are counted.
     """
 
     log: Log
@@ -94,6 +95,10 @@ class Lookout:
     def looked(self, event: Event) -> None:
         """Take note of what became of looking at the source of the credentials."""
         self._tell(LOG, lambda: self.events.credentials(event))
+
+    def connected(self, result: ConnectResult) -> None:
+        """Take note of an attempt to connect to Localpayment."""
+        self._tell(METRICS, lambda: self.metrics.connected(result))
 
     def handshake_refused(self, refusal: Refusal) -> None:
         """Take note of a caller whose TLS handshake failed."""

@@ -9,8 +9,6 @@ import json
 import math
 import ssl
 from dataclasses import dataclass
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Self
@@ -19,6 +17,7 @@ import aiohttp
 
 from proxy.head_limits import MAX_FIELDS, MAX_HEAD, is_too_large
 from proxy.place import where
+from proxy.tokens.answer_fields import http_date, seconds_to_wait
 from proxy.tokens.model import Issued, UnusableTokenError, read_answer
 
 if TYPE_CHECKING:
@@ -241,28 +240,3 @@ def unforeseen(error: Exception) -> FetchFailedError:
     """Return the failure that an exception means which no case foresees: its type and place, never its text."""
     reason = f"the fetch failed unforeseen: {type(error).__qualname__} in {where(error)}"
     return FetchFailedError(FetchResult.INTERNAL, reason)
-
-
-def http_date(value: str | None) -> float | None:
-    """Read an HTTP date (RFC 9110 section 5.6.7) as seconds since the epoch; None when there is none to read."""
-    if value is None:
-        return None
-    try:
-        date = parsedate_to_datetime(value)
-        return (date if date.tzinfo is not None else date.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return None
-
-
-def seconds_to_wait(value: str | None, server_now: float) -> float:
-    """Read a Retry-After field (RFC 9110 section 10.2.3): seconds, or a date that is compared with the server's own.
-
-    Returns:
-        Seconds, 0 when the field is absent, past or unreadable.
-    """
-    if value is None:
-        return 0.0
-    if value.isascii() and value.isdigit():
-        return float(value[:9])
-    date = http_date(value)
-    return 0.0 if date is None else max(date - server_now, 0.0)

@@ -14,15 +14,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from proxy.tokens.accounts import Account, Accounts
-from proxy.tokens.backoff import Backoff, fetch_timeout
+from proxy.tokens.backoff import REFRESH_FLOOR, Backoff, fetch_timeout
 from proxy.tokens.disputes import Dispute, Disputes, only_a_login_helps
 from proxy.tokens.model import AccessToken, Grant, Issued, RefreshToken, access_token, refresh_token
 from proxy.tokens.steps import Fetch, LogIn, Refresh, State, Step, Wait
 
 if TYPE_CHECKING:
     from proxy.credentials.model import Credentials
-
-REFRESH_FLOOR = 1.0  # seconds from one token to the refresh that is due by its age, however short-lived it seems
 
 __all__ = ["Dispute", "Fetch", "Lifecycle", "LogIn", "Refresh", "State", "Step", "Wait"]
 

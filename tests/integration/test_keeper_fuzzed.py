@@ -16,7 +16,8 @@ from proxy.ops.logs import open_log
 from proxy.ops.lookout import Lookout
 from proxy.ops.metrics import Metrics
 from proxy.ops.witness import Witness
-from proxy.tokens.issuer import FetchFailedError, FetchResult, http_date, read_body
+from proxy.tokens.answer_fields import http_date
+from proxy.tokens.issuer import FetchFailedError, FetchResult, read_body
 from proxy.tokens.lifecycle import State
 from tests.fakes import BOUND, CREDENTIALS, FakeClock, ScriptedEndpoints, settle
 from tests.fuzzed_tokens import Fuzzer, HastyClock, good, jwt_of, on_the_wire

@@ -369,7 +369,7 @@ def test_settings_show_no_secret() -> None:
         ("PROXY_ADMIN_KEY_FILE", CANARY),
         ("PROXY_AUDIT_KEY_FILE", CANARY),
         ("PROXY_OTEL_HEADERS_FILE", f"Authorization: Bearer {CANARY}"),
-        ("PROXY_TLS_KEY_FILE", f"-----BEGIN PRIVATE KEY-----{CANARY}"),
+        ("PROXY_TLS_KEY_FILE", f"-----BEGIN {CANARY}"),
         ("LOCALPAYMENT_PASSWORD_FILE", CANARY),
         ("LOCALPAYMENT_CREDENTIALS_FILE", f'{{"username": "u", "password": "{CANARY}"}}'),
         ("LOCALPAYMENT_AWS_SECRET", f'{{"username":"u","password":"{CANARY}"}}'),
