@@ -180,10 +180,11 @@ class Sidecar:
         self._data = await self._exits.enter_async_context(data)
         admin = Listening(settings.admin_listen, "PROXY_ADMIN_LISTEN", paused=partial(paused, "admin"))
         self._admin = await self._exits.enter_async_context(admin)
-        self.pool = upstream_pool(settings, tls, now=self._clock.now, connected=self.metrics.connected)
+        self.pool = upstream_pool(settings, tls, now=self._clock.now, connected=self.lookout.connected)
         self._exits.push_async_callback(self.pool.close)
         issuer = await self._exits.enter_async_context(Issuer(settings.origin, self._clock, tls, settings.egress_proxy))
-        self.keeper = token_keeper(settings, Witness(issuer, self.log.known), credentials, self._clock, self._reported)
+        endpoints = Witness(issuer, self.log.known, self.lookout.failed)
+        self.keeper = token_keeper(settings, endpoints, credentials, self._clock, self._reported)
         self.health = Health(self.keeper)
         readings = Readings(self.gate, self.pool, self.keeper, self.health, self.lookout, self._hardening)
         declare_readings(self.metrics.instruments, readings)
@@ -256,7 +257,7 @@ class Sidecar:
         return task
 
     def _looked(self, event: Event) -> None:
-        self.lookout.events.credentials(event)
+        self.lookout.looked(event)
         if isinstance(event, Reloaded):
             self.metrics.credentials_loaded.set(self._clock.wall())
             self.keeper.replace_credentials(event.credentials)

@@ -1,4 +1,4 @@
-"""How is a secret held so that nothing prints it by accident?
+"""Holds a secret so that nothing prints it by accident.
 
 It must never show its value in repr, str, format or a pickle.
 """
@@ -40,7 +40,7 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
-        return hmac.compare_digest(self._value.encode(), other._value.encode())
+        return hmac.compare_digest(_bytes(self._value), _bytes(other._value))
 
     def __hash__(self) -> int:
         return hash((Secret, self._value))
@@ -48,3 +48,8 @@ class Secret:
     def __reduce__(self) -> NoReturn:
         message = "a Secret is not serialised"
         raise TypeError(message)
+
+
+def _bytes(value: str) -> bytes:
+    """Encode any text, lone surrogates too: what a secret holds may come from outside."""
+    return value.encode("utf-8", "surrogatepass")

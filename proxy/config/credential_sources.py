@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from proxy.config import files
 from proxy.config.parsing import refuse
+from proxy.config.secret_text import secret_text
 from proxy.config.setting import CERTIFICATES_FILE, ORIGIN, SECRET_FILE, Kind, Setting, declared, optional, setting
 from proxy.secret import Secret
 
@@ -26,18 +27,12 @@ if TYPE_CHECKING:
 SERVICE_ACCOUNT_TOKEN: Final = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - a path, of Kubernetes' documentation
 
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9 _.@=+,-]+", re.ASCII)
-_NAME: Final = re.compile(r"[!-~]+", re.ASCII)
+_NAME: Final = re.compile(r"[!#-z|~]+", re.ASCII)  # no quote or brace: a secret's content has those, no name does
 
 
-def secret_text(value: object) -> Secret:
-    """Let a sealed text through, unless nothing could be sent of it."""
-    if not isinstance(value, Secret):
-        refuse("must be a text: put it in quotes")
-    if not value.reveal().strip():
-        refuse("holds nothing but white space: write the value")
-    if any("\ud800" <= character <= "\udfff" for character in value.reveal()):  # how Python reads other bytes
-        refuse("is not UTF-8: write it in UTF-8")
-    return value
+def secret(value: object) -> Secret:
+    """Read a sealed text, unless nothing could be sent of it."""
+    return secret_text(value.reveal()) if isinstance(value, Secret) else refuse("must be a text: put it in quotes")
 
 
 def argv(value: object) -> tuple[str, ...]:
@@ -80,10 +75,10 @@ def name(value: object) -> str:
 
 def aws_secret(value: object) -> str:
     """Read a secret's name or ARN; refuse it where nothing can read the secret."""
-    secret = name(value)
+    named = name(value)
     if find_spec("botocore") is None:
         refuse("needs the AWS library: install localpayment-proxy[aws]")
-    return secret
+    return named
 
 
 NAME: Final = Kind("name", name)
@@ -95,7 +90,7 @@ PAIR_FILE: Final = Kind("path", files.checked(files.read_pair))
 def _secret_or_file(variable: str, meaning: str, of_file: str, section: str = "") -> tuple[Setting, Setting]:
     """Return the two settings of a secret: itself, or a file that holds it."""
     return (
-        Setting(variable, Kind("text", secret_text), "", f"{meaning} Never shown.", section=section, secret=True),
+        Setting(variable, Kind("text", secret), "", f"{meaning} Never shown.", section=section, secret=True),
         Setting(f"{variable}_FILE", SECRET_FILE, "", of_file),
     )
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from proxy.config.parsing import FIELD_NAME, refuse
+from proxy.config.secret_text import UnusableTextError, secret_text, without_newline
 from proxy.secret import Secret
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 MAX_FILE = 64 * 1024  # bytes; a secret or a settings file is far smaller
 MAX_CERTIFICATES = 4 * 1024 * 1024  # bytes; Mozilla's whole bundle has a quarter of a megabyte
 BYTE_ORDER_MARK = "\ufeff"
+KEYS: Final = ("username", "password")  # of a document that holds both
 
 _FIELD_VALUE: Final = re.compile(r"[!-~](?:[ !-~]*[!-~])?", re.ASCII)
 # Header fields that the exporter of traces writes itself.
@@ -70,7 +72,7 @@ def read_file(path: Path, limit: int = MAX_FILE) -> FileText:
     if len(content) > limit:
         message = f"is larger than {limit // 1024} KiB: name the right file"
         raise UnusableFileError(message)
-    return FileText(_decoded(content), stat.S_IMODE(status.st_mode))
+    return FileText(plain_text(content), stat.S_IMODE(status.st_mode))
 
 
 def read_secret(path: Path) -> FileText:
@@ -80,8 +82,7 @@ def read_secret(path: Path) -> FileText:
         UnusableFileError: it cannot be read, or holds nothing but white space.
     """
     read = read_file(path)
-    text = read.text.reveal()
-    text = text[:-2] if text.endswith("\r\n") else text.removesuffix("\n")
+    text = without_newline(read.text.reveal())
     if not text.strip():
         message = "the file is empty: write the secret into it"
         raise UnusableFileError(message)
@@ -150,6 +151,9 @@ def pair_in_text(text: Secret) -> tuple[Secret, Secret]:
     Raises:
         UnusablePairError: it is neither, or one of the two is missing, empty or no text.
     """
+    if text.reveal().startswith(BYTE_ORDER_MARK):
+        message = "begins with a byte order mark: write it as UTF-8 without one"
+        raise UnusablePairError(message)
     form, parse = ("JSON", json.loads) if text.reveal().lstrip().startswith("{") else ("TOML", tomllib.loads)
     try:
         document = parse(text.reveal())
@@ -170,15 +174,20 @@ def pair_in(document: object) -> tuple[Secret, Secret]:
     if not isinstance(document, dict):
         message = "is no object with the keys username and password"
         raise UnusablePairError(message)
-    return _member(document, "username"), _member(document, "password")
+    username, password = (_member(document, key) for key in KEYS)
+    return username, password
 
 
 def _member(document: dict[object, object], key: str) -> Secret:
     value = document.get(key)
-    if isinstance(value, str) and value.strip():
-        return Secret(value)
-    message = f"has no {key}: write a text that is not empty under the key {key}"
-    raise UnusablePairError(message)
+    if not isinstance(value, str) or not value.strip():
+        message = f"has no {key}: write a text that is not empty under the key {key}"
+        raise UnusablePairError(message)
+    try:
+        return secret_text(value)
+    except UnusableTextError as error:
+        message = f"has a {key} that {error}"
+        raise UnusablePairError(message) from None
 
 
 def _without_waiting(path: str, flags: int) -> int:
@@ -186,12 +195,17 @@ def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def _decoded(content: bytes) -> Secret:
+def plain_text(content: bytes) -> Secret:
+    """Read bytes as UTF-8.
+
+    Raises:
+        UnusableFileError: they are in another encoding, UTF-16 for example, or begin with a byte order mark.
+    """
     try:
         text = content.decode()
     except UnicodeDecodeError:
         text = BYTE_ORDER_MARK
-    if text.startswith(BYTE_ORDER_MARK):
+    if text.startswith(BYTE_ORDER_MARK) or "\0" in text:
         message = "is not plain UTF-8: save it as UTF-8 without a byte order mark"
         raise UnusableFileError(message)
     return Secret(text)

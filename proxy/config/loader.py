@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 Source = TypeVar("Source", bound="DataclassInstance")
 
 _TOML_PLACE: Final = re.compile(r"at line (\d+), column (\d+)")
+# A URL that breaks off after what is a user and a password, or a host and no port.
+_CUT_USERINFO: Final = re.compile(
+    r"([a-z][a-z0-9+.-]*://[^/:\[\]]*):(?!\d{1,5}(?:[/?#]|$)).", re.IGNORECASE | re.DOTALL
+)
+_OPEN_FILES: Final = ("_CA_FILE", "_CERT_FILE", "_POLICY_FILE")  # hold nothing that is secret
 _SHOWN: Final = 80  # characters of a value in a message
 
 
@@ -69,7 +74,8 @@ class _Reading:
 
     def refuse_value(self, variable: str, text: str) -> None:
         """Note that a value is wrong; a second line about its variable would only be noise."""
-        shown = None if SETTINGS[variable].secret else _fit(str(self.written[variable]))
+        value = self.written[variable]
+        shown = None if SETTINGS[variable].secret or _may_be_content(variable, value) else _fit(str(value))
         text += " (set in the settings file)" if variable in self.from_file else ""
         self.refuse(self.former.get(variable, variable), shown, text)
         self.reported.add(variable)
@@ -226,9 +232,19 @@ def _sealed(variable: str, value: object) -> object:
     return Secret(value) if secret and isinstance(value, str) else value
 
 
+def _may_be_content(variable: str, value: object) -> bool:
+    """Whether what should name a secret may be the secret itself, which one writes there by mistake."""
+    text = str(value)
+    if variable.endswith("_FILE") and not variable.endswith(_OPEN_FILES):
+        return not text.startswith(("/", "./", "../", "~/"))
+    return text.lstrip().startswith("{")
+
+
 def _fit(value: str) -> str:
     """Return a value for one line of a message: without a URL's userinfo and query, printable, and short."""
     head, at, rest = value.rpartition("@")
+    if not at and (cut := _CUT_USERINFO.match(value)):
+        value = f"{cut[1]}:[redacted]"
     if at:
         value = f"{head.partition('://')[0]}://[redacted]@{rest}" if "://" in head else f"[redacted]@{rest}"
     value = re.sub(r"[?#].*", "?[redacted]", value, flags=re.DOTALL) if "://" in value else value

@@ -56,7 +56,7 @@ class SecretsManager:
         return ()
 
     def _read(self) -> Credentials:
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - an extra, of 34 MiB in memory
+        from botocore.exceptions import ClientError  # noqa: PLC0415 - an extra, of 34 MiB in memory
 
         try:
             with own_children():  # a profile may name a program that gives the AWS credentials
@@ -65,7 +65,7 @@ class SecretsManager:
             # The message may name accounts and roles; the code is from a closed set.
             code = str(error.response.get("Error", {}).get("Code", "unknown"))
             self._fail(_FIXES.get(code, f"AWS answered with the error {code}"))
-        except BotoCoreError as error:
+        except Exception as error:  # noqa: BLE001 - botocore's parsers raise what no base class of its own covers
             self._fail(_reason(error))
         return self._credentials(answer)
 

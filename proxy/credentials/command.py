@@ -1,4 +1,4 @@
-"""What does a command say? Run without a shell, bounded in time and output, and without our own settings around it.
+"""Runs a command that says the credentials: without a shell, bounded in time and output, without our own settings.
 
 It must leave no process behind, and nothing that it writes may reach a log unredacted.
 """
@@ -10,17 +10,18 @@ import contextlib
 import os
 import re
 import signal
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from proxy.config.catalogue import PREFIXES
-from proxy.config.files import UnusablePairError, pair_in_text
+from proxy.config.files import KEYS, UnusableFileError, UnusablePairError, pair_in_text, plain_text
 from proxy.credentials.model import MANAGER_INTERVAL, Credentials, CredentialSourceError
 from proxy.orphans import own_children
 from proxy.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from proxy.config import CommandSource
 
@@ -33,6 +34,11 @@ _SHOWN_ERRORS: Final = 200  # characters of its last line that are shown
 # A word that could be a secret: after a telling name, or long and of the letters that keys and tokens are made of.
 _TOLD: Final = re.compile(r"(?i)([\w-]*(?:pass|pwd|secret|token|key|user|auth|bearer)[\w-]*[\"']?\s*[:=\s]\s*)\S+")
 _LONG: Final = re.compile(r"[A-Za-z0-9+/_.=-]{20,}")
+_MIXED: Final = re.compile(r"(?<!\S)(?=\S*[A-Za-z])(?=\S*\d)\S{6,}")
+_WORD: Final = re.compile(r"[^\s\"',:={}\[\]]+")
+SHORTEST: Final = 6  # characters; a shorter word is masked only where it stands alone
+_SEEN: Final = 16  # passwords of earlier runs that are remembered: the one before may be what a message names
+MASK: Final = "[redacted]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +65,23 @@ class Command:
         self._argv = config.argv
         self._environ = os.environ if environ is None else environ
         self._limit = limit
+        self._seen: deque[str] = deque(maxlen=_SEEN)
 
     async def load(self) -> Credentials:
         """Run it, and read what it says."""
         with own_children():
             ended = await self._run()
         if ended.code != 0:
+            shown = shown_errors(ended.errors, (*self._seen, *said(ended.out)))
             how = f"exit code {ended.code}" if ended.code > 0 else f"signal {-ended.code}"
-            self._fail(f"it ended with {how}; stderr: {shown_errors(ended.errors) or 'empty'}")
+            self._fail(f"it ended with {how}; stderr: {shown or 'empty'}")
         try:
-            pair = pair_in_text(Secret(ended.out.decode(errors="replace")))
+            pair = pair_in_text(plain_text(ended.out))
         except UnusablePairError as error:
             self._fail(f"what it wrote to stdout {error}")
+        except UnusableFileError:
+            self._fail("what it wrote to stdout is no TOML or JSON in UTF-8: write UTF-8 without a byte order mark")
+        self._seen.append(pair[1].reveal())
         return Credentials(*pair)
 
     def describe(self) -> str:
@@ -164,8 +175,27 @@ def _kill_group(leader: int) -> None:
         os.killpg(leader, signal.SIGKILL)
 
 
-def shown_errors(errors: bytes) -> str:
-    """Return the last line of stderr, short, and without any word that could be a secret."""
+def said(out: bytes) -> tuple[str, ...]:
+    """Return what of stdout must not come back in stderr: the values of a document, and its words."""
+    text = out.decode(errors="replace")
+    values: tuple[str, ...] = ()
+    with contextlib.suppress(UnusablePairError):
+        values = tuple(value.reveal() for value in pair_in_text(Secret(text)))
+    return (*values, text.strip(), *(word for word in _WORD.findall(text) if word not in KEYS))
+
+
+def shown_errors(errors: bytes, secrets: Iterable[str] = ()) -> str:
+    """Return the last line of stderr, short, and without any word that could be a secret, or is one of these."""
     lines = errors.decode(errors="replace").strip().splitlines()
-    line = "".join(character if character.isprintable() else " " for character in lines[-1]) if lines else ""
-    return _LONG.sub("[redacted]", _TOLD.sub(r"\1[redacted]", line))[:_SHOWN_ERRORS]
+    line = _printable(lines[-1]) if lines else ""
+    line = _MIXED.sub(MASK, _LONG.sub(MASK, _TOLD.sub(rf"\1{MASK}", line)))
+    known = {_printable(secret) for secret in secrets} - {""}
+    for secret in sorted((secret for secret in known if secret in line), key=len, reverse=True):
+        # A short one stands in ordinary words too, whose masking would tell it.
+        edge = "" if len(secret) >= SHORTEST else r"\b"
+        line = re.sub(f"{edge}{re.escape(secret)}{edge}", MASK, line)
+    return line[:_SHOWN_ERRORS]
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text)

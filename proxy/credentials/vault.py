@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from proxy.credentials.vault_api import Answer
 
 USED_LIFE: Final = 2 / 3  # of a token's life
+LONGEST: Final = 10**9  # seconds that a token's life counts for at most: a number that any clock can add
 ENDLESS: Final = 3600.0  # seconds that a token is used whose life has no end
 
 
@@ -95,7 +96,7 @@ class Vault:
         body = {**body, key: (await _value(proof)).reveal()}
         match await self._api.call("POST", quote(f"auth/{mount}/login"), body=body):
             case (200, {"auth": {"client_token": str(token), "lease_duration": int(seconds)}}) if token:
-                self._held = _Held(Secret(token), now + (seconds * USED_LIFE or ENDLESS))
+                self._held = _Held(Secret(token), now + (min(seconds, LONGEST) * USED_LIFE or ENDLESS))
                 return self._held.token
             case (400 | 401 | 403 | 404 as status, _):
                 message = (

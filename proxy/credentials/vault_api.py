@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, Self
 
 import aiohttp
 
 from proxy import landlock
 from proxy.credentials.model import CredentialSourceError
+from proxy.head_limits import MAX_FIELDS, MAX_HEAD, is_too_large
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +54,9 @@ class VaultApi:
             connector=aiohttp.TCPConnector(ssl=tls or True),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=self._headers,
+            max_line_size=MAX_HEAD,
+            max_field_size=MAX_HEAD,
+            max_headers=MAX_FIELDS,
             timeout=aiohttp.ClientTimeout(total=self._limit),
             trust_env=False,
         )
@@ -80,6 +84,8 @@ class VaultApi:
             async with self._session.request(
                 method, f"{self._origin}/v1/{path}", headers=headers, json=body, allow_redirects=False
             ) as answer:
+                if is_too_large(answer.raw_headers):
+                    self._refuse_size("the answer's head")
                 return Answer(answer.status, await self._json(answer.content))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             reason = self._reason(error)
@@ -92,12 +98,15 @@ class VaultApi:
         async for chunk in stream.iter_chunked(16 * 1024):
             text += chunk
             if len(text) > MAX_ANSWER:
-                message = f"Vault {self._origin}: the answer is larger than 64 KiB"
-                raise CredentialSourceError(message)
+                self._refuse_size("the answer")
         try:
             return json.loads(text)
         except (ValueError, RecursionError):
             return None
+
+    def _refuse_size(self, what: str) -> NoReturn:
+        message = f"Vault {self._origin}: {what} is larger than 64 KiB"
+        raise CredentialSourceError(message)
 
     def _reason(self, error: Exception) -> str:
         match error:

@@ -1,4 +1,4 @@
-"""When is a source read again, and who is told? One loop, on a clock of its own; a broken read keeps what is held.
+"""Reads a source again and again, and tells what came of it: one loop; a broken read keeps what is held.
 
 It never reports credentials that it saw half-way, and no error may end it.
 """
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from proxy.credentials.model import CredentialSourceError
+from proxy.place import where
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,6 +105,9 @@ class Watch:
             loaded = await self._settled()
         except CredentialSourceError as error:
             self._failed(str(error))
+            return
+        except Exception as error:  # noqa: BLE001 - the loop's end would be the process's
+            self._failed(f"reading it failed unforeseen: {type(error).__qualname__} in {where(error)}")
             return
         failures, self._failures, self._reason = self._failures, 0, ""
         if loaded != self._held:

@@ -1,4 +1,4 @@
-"""Who did what that had effects, and how did it end? One line a call, for those who must answer for the money.
+"""Writes who did what that had effects, and how it ended: one line a call, for those who must answer for the money.
 
 It must never hold an external id in clear: ids are keyed hashes, so that whoever has the key can find a payment's
 calls, and nobody else can even guess one.
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.ops.keys import read_key
 from proxy.ops.logs import json_line, stamped
-from proxy.ops.spool import AppendedFile, Spool
+from proxy.ops.spool import AppendedFile, AuditLine, Spool
+from proxy.ops.strangers import Strangers
 from proxy.relay.operations import OPERATIONS, OTHER
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from proxy.relay.record import Record
 
 EVENT: Final = "call.audited"
+SUMMED: Final = "audit.strangers_refused"
 _KINDS: Final = {operation.name: operation.kind.value for operation in (*OPERATIONS, OTHER)}
 _WITH_EFFECTS: Final = frozenset(operation.name for operation in (*OPERATIONS, OTHER) if operation.has_effects)
 
@@ -39,17 +41,26 @@ class Audit:
         write: takes a finished line; must not block.
         key: of the hashes; None leaves external ids out.
         spool: what has to be written at the end, None for a stream that is somebody else's.
+        lost: tells how many lines were never written.
     """
 
-    def __init__(self, write: Callable[[str], None], key: bytes | None, spool: Spool | None = None) -> None:
+    def __init__(
+        self,
+        write: Callable[[str], object],
+        key: bytes | None,
+        spool: Spool | None = None,
+        lost: Callable[[], int] = lambda: 0,
+    ) -> None:
         self._write = write
         self._key = key
         self._spool = spool
+        self._lost = lost
+        self._strangers = Strangers()
 
     @property
     def lost(self) -> int:
         """How many lines were never written."""
-        return 0 if self._spool is None else self._spool.lost
+        return self._lost()
 
     @property
     def fingerprint(self) -> Callable[[str], str] | None:
@@ -59,6 +70,11 @@ class Audit:
     def observe(self, record: Record) -> None:
         """Write the line of a call that is over, if it has effects."""
         if record.operation not in _WITH_EFFECTS:
+            return
+        now = record.started + record.total_seconds
+        if self._strangers.is_due(now):
+            self._sum_up()
+        if not self._strangers.is_told(record, now):
             return
         facts = stamped(
             "info",
@@ -79,7 +95,12 @@ class Audit:
 
     def close(self, seconds: float) -> bool:
         """Write what waits, for at most so many seconds; tell whether that was all."""
+        if self._strangers.untold:
+            self._sum_up()
         return self._spool is None or self._spool.close(seconds)
+
+    def _sum_up(self) -> None:
+        self._write(json_line(stamped("warning", SUMMED, calls=self._strangers.tell())))
 
 
 def open_audit(place: Path | str, key_file: Path | None, log: Log) -> Audit:
@@ -96,14 +117,14 @@ def open_audit(place: Path | str, key_file: Path | None, log: Log) -> Audit:
     """
     key = None if key_file is None else read_key(key_file, "PROXY_AUDIT_KEY_FILE").reveal().encode()
     if isinstance(place, str):
-        return Audit(log.emit, key)
+        return Audit(lambda line: log.put(AuditLine(log.known.redacted(line))), key, lost=lambda: log.audit_lost)
     try:
         file = AppendedFile(place)
     except OSError as error:
         message = f"PROXY_AUDIT_LOG={place}: {error.strerror}; name a file in a folder that this process may write to"
         raise AuditError(message) from None
     spool = Spool(file.write, note=lambda count: json_line(stamped("warning", "audit.lines_dropped", lines=count)))
-    return Audit(lambda line: spool.write(log.known.redacted(line)), key, spool)
+    return Audit(lambda line: spool.write(log.known.redacted(line)), key, spool, lambda: spool.lost)
 
 
 def fingerprint(key: bytes, external_id: str) -> str:

@@ -44,6 +44,7 @@ LABELS: Final = {
     "what only it knows",
     "dumps": "`true` when no core is dumped and no process of the same user may look in, `false`",
     "privileges": "`true` when no program can bring new ones, `false`",
+    "observer": "`metrics`, `log`, `history`, `audit`, `traces`, `witness`: who noted the secrets of a token fetch",
     "version": "of the sidecar",
     "environment": "`sandbox`, `production`",
     "python": "version of the interpreter",

@@ -1,4 +1,4 @@
-"""How does a fact become a line? One JSON object a line on stdout, or text for people; never a header, body or path.
+"""Makes a line of a fact: one JSON object a line on stdout, or text for people; never a header, body or path.
 
 What other libraries log passes here too, without its text: aiohttp's and asyncio's may quote what was sent.
 """
@@ -20,8 +20,8 @@ import structlog
 
 from proxy.ops.console import Console
 from proxy.ops.redaction import KnownSecrets
-from proxy.ops.spool import STDOUT, Spool, write_all
-from proxy.place import place
+from proxy.ops.spool import STDOUT, Lines, Spool
+from proxy.place import place, where
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,6 +94,11 @@ class Log:
         """How many lines were never written."""
         return 0 if self.spool is None else self.spool.lost
 
+    @property
+    def audit_lost(self) -> int:
+        """How many of them were lines of the audit stream."""
+        return 0 if self.spool is None else self.spool.audit_lost
+
     def close(self, seconds: float) -> bool:
         """Write what waits, for at most so many seconds; tell whether that was all."""
         return self.spool is None or self.spool.close(seconds)
@@ -113,13 +118,17 @@ def open_log(level: str, style: Style, stream: TextIO | None = None) -> Log:
     render = Console(colours=terminal).render if console else json_line
     spool = None
     if stream is None:
-        spool = Spool(partial(write_all, STDOUT), note=lambda count: render(_dropped(count)))
+        spool = Spool(Lines(STDOUT).write, note=lambda count: render(_dropped(count)))
         write: Callable[[str], object] = spool.write
     else:
         write = stream.write
 
     def emit(line: str) -> None:
-        write(known.redacted(line))
+        try:
+            masked = known.redacted(line)
+        except Exception as error:  # noqa: BLE001 - a line must not fail what it tells of, nor go out unmasked
+            masked = render(_failed(error))
+        write(masked)
 
     logger: FilteringBoundLogger = structlog.wrap_logger(
         _Lines(emit),
@@ -199,7 +208,10 @@ def _stamped(_: WrappedLogger, level: str, facts: EventDict) -> EventDict:
 
 
 def _rendered(render: Callable[[EventDict], str], _: WrappedLogger, __: str, facts: EventDict) -> str:
-    return render(facts)
+    try:
+        return render(facts)
+    except Exception as error:  # noqa: BLE001 - a line must not fail what it tells of
+        return render(_failed(error))
 
 
 class _Moments:
@@ -223,6 +235,10 @@ moment: Final = _Moments().show
 
 def _dropped(count: int) -> EventDict:
     return stamped("warning", "log.lines_dropped", lines=count)
+
+
+def _failed(error: Exception) -> EventDict:
+    return stamped("error", "log.line_failed", exception=type(error).__qualname__, where=where(error))
 
 
 def _is_terminal() -> bool:

@@ -1,19 +1,22 @@
-"""Who is told of what happens? Metrics, log, history, audit stream and traces, each in its own words.
+"""Tells all that look on what happens: metrics, log, history, audit stream and traces, each in its own words.
 
-Nothing here may raise or block: it is called while calls are relayed and tokens fetched.
+Nothing here may raise or block: it is called while calls are relayed and tokens fetched. One of them that fails is
+counted and told by its type, and keeps nothing from the others.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from proxy.config.catalogue import effective
 from proxy.ops.audit import open_audit
 from proxy.ops.events import Events
 from proxy.ops.history import History
+from proxy.ops.metrics import OBSERVERS
 from proxy.ops.risks import risks
 from proxy.ops.tracing import open_traces
+from proxy.place import where
 from proxy.relay.caller_tls import Refusal
 from proxy.relay.request_line import WrongProtocol
 from proxy.tokens.keeper import Fetched
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
     from proxy.config import Settings
     from proxy.credentials.model import Source
+    from proxy.credentials.watch import Event
     from proxy.ops.audit import Audit
     from proxy.ops.logs import Log
     from proxy.ops.metrics import Metrics
@@ -30,6 +34,10 @@ if TYPE_CHECKING:
     from proxy.relay.record import Record
     from proxy.tokens.keeper import Disputed
     from proxy.tokens.lifecycle import State
+    from proxy.upstream.model import ConnectResult
+
+
+METRICS, LOG, HISTORY, AUDIT, TRACES = OBSERVERS[:5]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,7 @@ class Lookout:
         audit: None when nobody asked for one.
         traces: the same.
         wall: gives seconds since the Unix epoch.
+        observers: what is told of each request that is over, each with the name by which its failures are counted.
     """
 
     log: Log
@@ -49,44 +58,78 @@ class Lookout:
     audit: Audit | None
     traces: Traces | None
     wall: Callable[[], float]
+    observers: tuple[tuple[str, Callable[[Record, float], None]], ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        observers: list[tuple[str, Callable[[Record, float], None]]] = [
+            (METRICS, self.metrics.observe),
+            (LOG, self.events.observe),
+            (HISTORY, self.history.observe),
+        ]
+        audit = self.audit
+        if audit is not None:
+            observers.append((AUDIT, lambda record, _: audit.observe(record)))
+        if self.traces is not None:
+            observers.append((TRACES, self.traces.observe))
+        object.__setattr__(self, "observers", tuple(observers))  # frozen from here on
 
     def observe(self, record: Record) -> None:
         """Take note of a request that is over."""
         at = self.wall()
-        self.metrics.observe(record, at)
-        self.events.observe(record, at)
-        self.history.observe(record, at)
-        if self.audit is not None:
-            self.audit.observe(record)
-        if self.traces is not None:
-            self.traces.observe(record, at)
+        for name, look in self.observers:
+            try:
+                look(record, at)
+            except Exception as error:  # noqa: BLE001 - who looks on must not fail what it looks on
+                self.failed(name, error)
 
     def reported(self, report: Fetched | Disputed, state: State) -> None:
         """Take note of what the keeper did, and of the state in which that left the token."""
         if isinstance(report, Fetched):
-            self.metrics.fetched(report)
-            self.events.fetched(report)
-            self.history.fetched(report, self.wall())
+            self._tell(METRICS, lambda: self.metrics.fetched(report))
+            self._tell(LOG, lambda: self.events.fetched(report))
+            self._tell(HISTORY, lambda: self.history.fetched(report, self.wall()))
         else:
-            self.metrics.disputes.inc()
-            self.events.disputed(report)
-        self.events.state(state)
+            self._tell(METRICS, self.metrics.disputes.inc)
+            self._tell(LOG, lambda: self.events.disputed(report))
+        self._tell(LOG, lambda: self.events.state(state))
+
+    def looked(self, event: Event) -> None:
+        """Take note of what became of looking at the source of the credentials."""
+        self._tell(LOG, lambda: self.events.credentials(event))
+
+    def connected(self, result: ConnectResult) -> None:
+        """Take note of an attempt to connect to Localpayment."""
+        self._tell(METRICS, lambda: self.metrics.connected(result))
 
     def handshake_refused(self, refusal: Refusal) -> None:
         """Take note of a caller whose TLS handshake failed."""
-        self.metrics.handshakes_refused.labels(refusal.value).inc()
-        self.log.logger.info("caller.tls_refused", reason=refusal.value)
+        self._tell(METRICS, self.metrics.handshakes_refused.labels(refusal.value).inc)
+        self._tell(LOG, lambda: self.log.logger.info("caller.tls_refused", reason=refusal.value))
         if refusal is Refusal.PLAIN_HTTP:
             self.wrong_protocol(WrongProtocol.PLAIN_HTTP)
 
     def wrong_protocol(self, came: WrongProtocol) -> None:
         """Take note of a caller that speaks another protocol than the listener."""
-        self.events.wrong_protocol(came, self.wall())
+        self._tell(LOG, lambda: self.events.wrong_protocol(came, self.wall()))
 
     def accept_paused(self, listener: Literal["data", "admin"], reason: str) -> None:
         """Take note of a listener that takes no connection for a moment."""
-        self.metrics.accept_pauses.labels(listener).inc()
-        self.events.accept_paused(listener, reason, self.wall())
+        self._tell(METRICS, self.metrics.accept_pauses.labels(listener).inc)
+        self._tell(LOG, lambda: self.events.accept_paused(listener, reason, self.wall()))
+
+    def failed(self, observer: str, error: Exception) -> None:
+        """Take note of one that looks on and failed: counted each time, told the 1st, 2nd, 4th, 8th … time."""
+        count = self.metrics.observer_failures.labels(observer)
+        count.inc()
+        if count.value.bit_count() == 1:
+            facts = {"exception": type(error).__qualname__, "where": where(error), "failures": count.value}
+            self.log.logger.error("observer.failed", observer=observer, **facts)
+
+    def _tell(self, observer: str, tell: Callable[[], None]) -> None:
+        try:
+            tell()
+        except Exception as error:  # noqa: BLE001 - who looks on must not fail what it looks on
+            self.failed(observer, error)
 
     @property
     def fingerprint(self) -> Callable[[str], str] | None:

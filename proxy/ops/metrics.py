@@ -46,6 +46,7 @@ HEADROOM_BUCKETS: Final = (0.0, 1.0, 5.0, 15.0, 30.0, 60.0, 90.0, 120.0, 180.0, 
 MOST_CALLERS: Final = 64  # a policy names a handful; more would be a mistake, and a series each for every kind
 UNSETTLED: Final = (Outcome.UNKNOWN, Outcome.ABORTED, Outcome.ORPHANED)
 DENIALS: Final = (401, 403, 429)
+OBSERVERS: Final = ("metrics", "log", "history", "audit", "traces", "witness")
 
 _ALL: Final = (*OPERATIONS, OTHER)
 _KINDS: Final = {operation.name: operation.kind.value for operation in _ALL}
@@ -124,6 +125,9 @@ class Metrics:
         self.unsafe_options = make.gauge(
             "unsafe_option_enabled", "1 for each option in force that weakens the sidecar.", "option"
         )
+        self.observer_failures = make.counter(
+            "observer_failures", "Defects of what looks on; what it looked on went on.", "observer"
+        )
         self.connects = make.counter("upstream_connects", "Attempts to connect to Localpayment.", "result")
         self._kinds = make.gauge(
             "operation_info", "1 for each operation of the catalogue; tells its kind.", "operation", "kind"
@@ -199,6 +203,7 @@ class Metrics:
             (self.token_fetches, product(Grant, FetchResult)),
             (self.connects, product(ConnectResult)),
             (self.unsafe_options, product(OPTIONS)),
+            (self.observer_failures, product(OBSERVERS)),
         )
         for metric, series in zeros:
             for values in series:

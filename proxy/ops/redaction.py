@@ -1,4 +1,4 @@
-"""What may never stand in a line, whatever put it there? The last look before a line is written.
+"""Masks what may never stand in a line, whatever put it there: the last look before a line is written.
 
 Types keep secrets out of lines (`Secret`, records without wire data); this catches what a mistake lets through. It must
 never be the only thing that keeps a secret in.
@@ -74,7 +74,7 @@ class KnownSecrets:
 
 def _forms(value: str) -> set[str]:
     """Give a text as it is, as in a URL, and within one text of JSON or Python in another one."""
-    forms = {value, value.strip(), quote(value, safe="")}
+    forms = {value, value.strip(), quote(value, safe="", errors="surrogatepass")}
     for _ in range(2):
         forms |= {written(form)[1:-1] for form in forms for written in (json.dumps, _json, repr)}
     return forms

@@ -1,4 +1,4 @@
-"""How do lines get out without a call ever waiting for it? A bounded queue, and a thread that writes.
+"""Gets lines out without a call ever waiting for it: a bounded queue, and a thread that writes.
 
 A reader of ours that is slow, stuck or gone costs lines, never time; what was lost is counted, and told once writing
 works again.
@@ -23,6 +23,25 @@ _BATCH: Final = 256  # lines that are written at once; a pipe of Linux holds 64 
 GATHERING: Final = 0.02
 _AUDIT_MODE: Final = 0o640
 STDOUT: Final = 1
+_NEWLINE: Final = b"\n"
+
+
+class AuditLine(str):
+    """A line of the audit stream, whose loss is counted beside that of all lines."""
+
+    __slots__ = ()
+
+
+class CutError(OSError):
+    """Not everything could be written.
+
+    Attributes:
+        written: the bytes that were.
+    """
+
+    def __init__(self, written: int) -> None:
+        super().__init__("not everything could be written")
+        self.written = written
 
 
 class Spool:
@@ -31,7 +50,7 @@ class Spool:
     The writing thread is woken once for many lines: each time that it runs, the event loop waits for it.
 
     Args:
-        sink: writes all of the bytes, or raises OSError; may block.
+        sink: writes all of the bytes, or raises OSError, a CutError if it wrote some of them; may block.
         note: makes the line that says how many lines were lost, its newline included.
         waiting: lines that are held at most.
     """
@@ -46,6 +65,8 @@ class Spool:
         self._ending = threading.Event()
         self._refused = 0  # counted by those who write, as the next is by the thread: neither needs a lock
         self._failed = 0
+        self._audit_refused = 0
+        self._audit_failed = 0
         self._told = 0
         self._thread = threading.Thread(target=self._run, name="log writer", daemon=True)
         self._thread.start()
@@ -55,10 +76,16 @@ class Spool:
         """How many lines were never written."""
         return self._refused + self._failed
 
+    @property
+    def audit_lost(self) -> int:
+        """How many of them were an AuditLine."""
+        return self._audit_refused + self._audit_failed
+
     def write(self, line: str) -> None:
         """Take a line, its newline included; drop it when too many wait already. Never blocks."""
         if len(self._lines) >= self._waiting:
             self._refused += 1
+            self._audit_refused += isinstance(line, AuditLine)
             return
         self._lines.append(line)
         if not self._woken:
@@ -92,20 +119,32 @@ class Spool:
 
     def _write_out(self, lines: list[str]) -> None:
         untold = self.lost - self._told
-        notes = [self._note(untold)] if untold else []
+        content = b""
+        written = 0
         try:
-            self._sink("".join((*notes, *lines)).encode("utf-8", "backslashreplace"))
-        except OSError:
-            self._failed += len(lines)
+            notes = [self._note(untold)] if untold else []
+            content = "".join((*notes, *lines)).encode("utf-8", "backslashreplace")
+            self._sink(content)
+        except CutError as error:
+            written = error.written
+        except Exception:  # noqa: BLE001, S110 - the thread's end would lose every line to come; these are counted
+            pass
         else:
+            written = len(content)
+        whole = content[:written].count(_NEWLINE)
+        if untold and whole:
             self._told += untold
+            whole -= 1
+        lost = lines[whole:]
+        self._failed += len(lost)
+        self._audit_failed += sum(isinstance(line, AuditLine) for line in lost)
 
 
 def write_all(descriptor: int, content: bytes) -> None:
     """Write all of it to a descriptor, which another process may have made non-blocking.
 
     Raises:
-        OSError: the other end is gone, the disk is full.
+        CutError: the other end is gone, the disk is full.
     """
     rest = memoryview(content)
     while rest:
@@ -113,6 +152,37 @@ def write_all(descriptor: int, content: bytes) -> None:
             rest = rest[os.write(descriptor, rest) :]
         except BlockingIOError:
             select.select((), (descriptor,), ())
+        except OSError as error:
+            raise CutError(len(content) - len(rest)) from error
+
+
+class Lines:
+    """Writes lines to a descriptor; a line that was cut is ended before the next one is written.
+
+    Attributes:
+        descriptor: where to.
+        torn: whether what was written last ends within a line.
+    """
+
+    def __init__(self, descriptor: int, *, torn: bool = False) -> None:
+        self.descriptor = descriptor
+        self.torn = torn
+
+    def write(self, content: bytes) -> None:
+        """Write whole lines.
+
+        Raises:
+            CutError: that does not work; it counts bytes of the content.
+        """
+        end = _NEWLINE if self.torn else b""
+        whole = end + content
+        try:
+            write_all(self.descriptor, whole)
+        except CutError as error:
+            if error.written:
+                self.torn = not whole[: error.written].endswith(_NEWLINE)
+            raise CutError(max(error.written - len(end), 0)) from error
+        self.torn = False
 
 
 class AppendedFile:
@@ -124,7 +194,7 @@ class AppendedFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._descriptor = self._opened()
+        self._lines = self._opened()
 
     def write(self, content: bytes) -> None:
         """Append; open the file anew first if its name means another one by now, or none.
@@ -133,22 +203,36 @@ class AppendedFile:
             OSError: that does not work.
         """
         if not self._is_current():
-            descriptor = self._opened()
-            os.close(self._descriptor)
-            self._descriptor = descriptor
-        write_all(self._descriptor, content)
+            lines = self._opened()
+            self.close()
+            self._lines = lines
+        self._lines.write(content)
 
     def close(self) -> None:
         """Close it."""
-        os.close(self._descriptor)
+        os.close(self._lines.descriptor)
 
-    def _opened(self) -> int:
-        return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, _AUDIT_MODE)
+    def _opened(self) -> Lines:
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, _AUDIT_MODE)
+        return Lines(descriptor, torn=_is_torn(self._path))
 
     def _is_current(self) -> bool:
         try:
             there = self._path.stat()
         except FileNotFoundError:
             return False
-        here = os.fstat(self._descriptor)
+        here = os.fstat(self._lines.descriptor)
         return (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)
+
+
+def _is_torn(path: Path) -> bool:
+    """Whether a file ends within a line, as one does whose last writer met a full disk; False if it may not be read."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(size - len(_NEWLINE), 0))
+            return file.read() not in {b"", _NEWLINE}
+    except OSError:
+        return False

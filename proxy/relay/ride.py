@@ -132,8 +132,10 @@ class Ride:
         record.response_bytes = len(turn.pieces[0]) if turn.pieces else 0
         record.total_seconds = means.now() - record.started
         means.gate.leave(effects=self.match.operation.has_effects)
-        means.observe(record)
-        self.connection.arrived(last=last)
+        try:
+            means.observe(record)
+        finally:  # whatever looks on: from here on this call is over, and gives no place back again
+            self.connection.arrived(last=last)
 
     def _hand_over(self) -> asyncio.Task[None]:
         if self._task is None:

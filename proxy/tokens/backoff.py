@@ -13,6 +13,7 @@ RETRY_CAP_ALIVE: Final = 15.0
 RETRY_CAP_DEAD: Final = 4.0
 RETRY_AFTER_CAP: Final = 300.0  # seconds; a longer Retry-After is read as this, so that every wait is bounded
 LARGEST_EXPONENT: Final = 10  # of doubling; far past every cap, far below an overflow
+REFRESH_FLOOR: Final = 1.0  # seconds from one token to the refresh that is due by its age, however short that seems
 MIN_TIMEOUT: Final = 0.5  # seconds; a fetch is given no less, however short-lived the tokens are
 
 

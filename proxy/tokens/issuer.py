@@ -1,4 +1,4 @@
-"""How are Localpayment's two token endpoints asked?
+"""Asks Localpayment's two token endpoints.
 
 No redirect is followed, no answer's body is quoted anywhere, and a 401 is told apart from everything else.
 """
@@ -9,18 +9,20 @@ import asyncio
 import json
 import ssl
 from dataclasses import dataclass
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Self
 
 import aiohttp
 
+from proxy.head_limits import MAX_FIELDS, MAX_HEAD, is_too_large
+from proxy.place import where
 from proxy.timeouts import timeout_at
+from proxy.tokens.answer_fields import http_date, seconds_to_wait
 from proxy.tokens.model import Issued, UnusableTokenError, read_answer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
 
     from multidict import CIMultiDictProxy
@@ -54,6 +56,7 @@ class FetchResult(StrEnum):
     TIMEOUT = "timeout"
     TLS = "tls"
     UNREACHABLE = "unreachable"
+    INTERNAL = "internal"
 
 
 @dataclass(eq=False)
@@ -95,6 +98,9 @@ class Issuer:
             connector=aiohttp.TCPConnector(force_close=True),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
+            max_line_size=MAX_HEAD,
+            max_field_size=MAX_HEAD,
+            max_headers=MAX_FIELDS,
             headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "localpayment-proxy"},
         )
         return self
@@ -146,21 +152,37 @@ class Issuer:
             ):
                 date = http_date(answer.headers.get("Date"))
                 _check_status(answer.status, answer.headers, self._clock.wall() if date is None else date)
+                _check_head(answer.raw_headers)
                 text = await _bounded(answer.content)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             # aiohttp's own texts may quote what was received, so they end here.
             raise _translated(error) from None
-        try:
-            return read_answer(json.loads(text), sent_at=sent_at, wall=self._clock.wall(), date=date)
-        except UnusableTokenError as error:
-            raise FetchFailedError(FetchResult.MALFORMED, str(error), HTTPStatus.OK) from None
-        except (ValueError, RecursionError):
-            raise FetchFailedError(FetchResult.MALFORMED, "the answer is not JSON", HTTPStatus.OK) from None
+        except FetchFailedError:
+            raise
+        except Exception as error:  # noqa: BLE001 - what an answer makes a library raise is not known in full
+            raise unforeseen(error) from None
+        return read_body(text, sent_at=sent_at, wall=self._clock.wall(), date=date)
 
     def _proxy_headers(self) -> dict[str, str] | None:
         if self._egress is None or self._egress.authorization is None:
             return None
         return {"Proxy-Authorization": self._egress.authorization.reveal()}
+
+
+def read_body(text: bytes, *, sent_at: float, wall: float, date: float | None) -> Issued:
+    """Read the body of a 200; the arguments are those of `read_answer`.
+
+    Raises:
+        FetchFailedError: it holds no token that could be used.
+    """
+    try:
+        return read_answer(json.loads(text), sent_at=sent_at, wall=wall, date=date)
+    except UnusableTokenError as error:
+        raise FetchFailedError(FetchResult.MALFORMED, str(error), HTTPStatus.OK) from None
+    except (ValueError, RecursionError):
+        raise FetchFailedError(FetchResult.MALFORMED, "the answer is not JSON", HTTPStatus.OK) from None
+    except Exception as error:  # noqa: BLE001 - as above
+        raise unforeseen(error) from None
 
 
 def _check_status(status: int, headers: CIMultiDictProxy[str], server_now: float) -> None:
@@ -184,6 +206,12 @@ def _check_status(status: int, headers: CIMultiDictProxy[str], server_now: float
             raise FetchFailedError(FetchResult.MALFORMED, reason, status)
         case _:
             raise FetchFailedError(FetchResult.MALFORMED, "the token endpoint answered with an odd status", status)
+
+
+def _check_head(fields: Iterable[tuple[bytes, bytes]]) -> None:
+    if is_too_large(fields):
+        reason = "the head of the token endpoint's answer is larger than 64 KiB"
+        raise FetchFailedError(FetchResult.MALFORMED, reason, HTTPStatus.OK)
 
 
 async def _bounded(stream: aiohttp.StreamReader) -> bytes:
@@ -213,26 +241,7 @@ def _translated(error: Exception) -> FetchFailedError:
             return FetchFailedError(FetchResult.UNREACHABLE, "the connection to the token endpoint was lost")
 
 
-def http_date(value: str | None) -> float | None:
-    """Read an HTTP date (RFC 9110 section 5.6.7) as seconds since the epoch; None when there is none to read."""
-    if value is None:
-        return None
-    try:
-        date = parsedate_to_datetime(value)
-        return (date if date.tzinfo is not None else date.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return None
-
-
-def seconds_to_wait(value: str | None, server_now: float) -> float:
-    """Read a Retry-After field (RFC 9110 section 10.2.3): seconds, or a date that is compared with the server's own.
-
-    Returns:
-        Seconds, 0 when the field is absent, past or unreadable.
-    """
-    if value is None:
-        return 0.0
-    if value.isascii() and value.isdigit():
-        return float(value[:9])
-    date = http_date(value)
-    return 0.0 if date is None else max(date - server_now, 0.0)
+def unforeseen(error: Exception) -> FetchFailedError:
+    """Return the failure that an exception means which no case foresees: its type and place, never its text."""
+    reason = f"the fetch failed unforeseen: {type(error).__qualname__} in {where(error)}"
+    return FetchFailedError(FetchResult.INTERNAL, reason)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from proxy.tokens.accounts import Account, Accounts
-from proxy.tokens.backoff import Backoff, fetch_timeout
+from proxy.tokens.backoff import REFRESH_FLOOR, Backoff, fetch_timeout
 from proxy.tokens.disputes import Dispute, Disputes, only_a_login_helps
 from proxy.tokens.model import AccessToken, Grant, Issued, RefreshToken, access_token, refresh_token
 from proxy.tokens.steps import Fetch, LogIn, Refresh, State, Step, Wait
@@ -210,7 +210,8 @@ class Lifecycle:
             return -math.inf
         alive = self._alive(now)
         login_from = self.accounts.login_from(alive=alive)
-        due = min(self.access.refresh_at, self.accounts.offered_from(alive=alive))
+        refresh_at = max(self.access.refresh_at, self.access.sent_at + REFRESH_FLOOR)
+        due = min(refresh_at, self.accounts.offered_from(alive=alive))
         if self._login_wanted:
             due = min(due, login_from)
         if self._refresh is not None and alive:

@@ -13,15 +13,27 @@ from typing import TYPE_CHECKING
 import jwt
 
 from proxy.secret import Secret
+from proxy.tokens.lifetimes import DATE_UNCERTAINTY, LOCAL_UNCERTAINTY, Clocks, clamped, lifetime
 
 if TYPE_CHECKING:
     from jwt.types import Options
 
-MIN_LIFETIME = 1.0  # seconds; DESIGN section 5
-MAX_LIFETIME = 86400.0  # seconds; DESIGN section 5
+__all__ = [
+    "DATE_UNCERTAINTY",
+    "LOCAL_UNCERTAINTY",
+    "AccessToken",
+    "Claims",
+    "Grant",
+    "Issued",
+    "RefreshToken",
+    "UnusableTokenError",
+    "access_token",
+    "claims",
+    "read_answer",
+    "refresh_token",
+]
+
 DOCUMENTED_REFRESH_LIFETIME = 86400.0  # seconds; Localpayment's documentation, where the token does not tell
-DATE_UNCERTAINTY = 1.0  # seconds; the Date field counts whole seconds (RFC 9110 section 5.6.7)
-LOCAL_UNCERTAINTY = 3.0  # seconds; without a Date field our own wall clock stands in for the server's
 
 _READ_ONLY: Options = {"verify_signature": False}  # PyJWT then checks no claim either; the key is Localpayment's
 
@@ -133,23 +145,26 @@ def refresh_token(value: Secret, issued: Issued, chance: float) -> RefreshToken:
     )
 
 
-def expiry(token: str) -> float | None:
-    """Read a JWT's `exp`, in seconds since the epoch, without verifying anything.
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a JWT says of its own time, in seconds since the epoch; `iat` is None where it has none of use."""
+
+    exp: float
+    iat: float | None
+
+
+def claims(token: str) -> Claims | None:
+    """Read a JWT's claims without verifying anything.
 
     Returns:
-        The expiry, or None when the text is no JWT or has no finite numeric `exp`.
+        The claims, or None when the text is no JWT or has no finite numeric `exp`.
     """
     try:
-        claims = jwt.decode(token, options=_READ_ONLY)
+        decoded = jwt.decode(token, options=_READ_ONLY)
     except (jwt.InvalidTokenError, ValueError, OverflowError, RecursionError):
         return None
-    exp = claims.get("exp")
-    if isinstance(exp, bool) or not isinstance(exp, int | float):
-        return None
-    try:
-        return float(exp) if math.isfinite(exp) else None
-    except OverflowError:
-        return None
+    exp = _moment(decoded.get("exp"))
+    return None if exp is None else Claims(exp, _moment(decoded.get("iat")))
 
 
 def read_answer(body: object, *, sent_at: float, wall: float, date: float | None) -> Issued:
@@ -162,44 +177,61 @@ def read_answer(body: object, *, sent_at: float, wall: float, date: float | None
         date: the answer's Date field, seconds since the epoch, or None.
 
     Raises:
-        UnusableTokenError: the answer has no access token, or one that is expired already by the server's own clock.
+        UnusableTokenError: the answer has no access token, one that is expired already by the clocks that can be
+            believed, or a refresh token of characters that no token has.
     """
     if not isinstance(body, dict):
         message = "the answer is not a JSON object"
         raise UnusableTokenError(message)
-    access = body.get("access")
+    access, refresh = body.get("access"), body.get("refresh")
     if not isinstance(access, str) or not _fits_a_header(access):
         message = "the answer has no access token that a header field can carry"
         raise UnusableTokenError(message)
-    exp = expiry(access)
-    if exp is None:
+    if isinstance(refresh, str) and refresh and not _fits_a_header(refresh):
+        message = "the refresh token has characters that no token has"
+        raise UnusableTokenError(message)
+    clocks = Clocks(wall, date)
+    read = claims(access)
+    if read is None:
         message = "the access token is not a JWT with a numeric exp"
         raise UnusableTokenError(message)
-    if date is not None and exp <= date:
+    life = lifetime(read.exp, read.iat, clocks)
+    if date is not None and life.seconds <= 0:
         message = "the access token had expired before it arrived"
         raise UnusableTokenError(message)
-    server_now = wall if date is None else date
-    refresh_lifetime = _refresh_lifetime(body.get("refresh"), wall, date)
+    refresh_lifetime = _refresh_lifetime(refresh, clocks)
     return Issued(
         access=Secret(access),
-        access_lifetime=min(max(exp - server_now, MIN_LIFETIME), MAX_LIFETIME),
-        refresh=None if refresh_lifetime is None else Secret(str(body["refresh"])),
+        access_lifetime=clamped(life.seconds),
+        refresh=None if refresh_lifetime is None else Secret(str(refresh)),
         refresh_lifetime=refresh_lifetime or 0.0,
         sent_at=sent_at,
-        uncertainty=LOCAL_UNCERTAINTY if date is None else DATE_UNCERTAINTY,
-        skew=None if date is None else date - wall,
+        uncertainty=life.uncertainty,
+        skew=clocks.skew,
     )
 
 
-def _refresh_lifetime(token: object, wall: float, date: float | None) -> float | None:
+def _refresh_lifetime(token: object, clocks: Clocks) -> float | None:
     """Return the seconds that a refresh token lives; None when it is none, or dead: the access token is good anyway."""
     if not isinstance(token, str) or not token:
         return None
-    exp = expiry(token)
-    if exp is None or (date is None and exp <= wall):  # no JWT; or our clock is the only witness, and cannot be right
+    read = claims(token)
+    if read is None:
         return DOCUMENTED_REFRESH_LIFETIME
-    lifetime = exp - (wall if date is None else date)
-    return lifetime if lifetime > 0 else None
+    seconds = lifetime(read.exp, None, clocks).seconds
+    if seconds > 0:
+        return seconds
+    # Without a Date our clock is the only witness, and cannot be right.
+    return DOCUMENTED_REFRESH_LIFETIME if clocks.date is None else None
+
+
+def _moment(claim: object) -> float | None:
+    if isinstance(claim, bool) or not isinstance(claim, int | float):
+        return None
+    try:
+        return float(claim) if math.isfinite(claim) else None
+    except OverflowError:
+        return None
 
 
 def _fits_a_header(token: str) -> bool:

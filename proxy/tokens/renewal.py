@@ -1,4 +1,4 @@
-"""Who fetches the tokens? One loop that does what the lifecycle says, tells what came of it and wakes who waits.
+"""Fetches the tokens: one loop that does what the lifecycle says, tells what came of it and wakes who waits.
 
 It must never run two fetches at once, nor fetch on behalf of a caller: callers come and go, and are cancelled.
 """
@@ -9,7 +9,7 @@ import asyncio
 import math
 from typing import TYPE_CHECKING, Final, Protocol, assert_never
 
-from proxy.tokens.issuer import FetchFailedError, FetchResult
+from proxy.tokens.issuer import FetchFailedError, FetchResult, unforeseen
 from proxy.tokens.lifecycle import Fetch, Lifecycle, LogIn, Refresh, Wait
 from proxy.tokens.model import Grant
 from proxy.tokens.reports import Fetched
@@ -77,7 +77,7 @@ class Renewal:
         started, held = self._clock.now(), self.lifecycle.access
         reason, status, skew = "", None, None
         try:
-            issued = await self._ask(step)
+            issued, progress = await self._done(step)
         except FetchFailedError as error:
             result, reason, status = error.result, error.reason, error.status
             if result is FetchResult.REFUSED:
@@ -86,7 +86,7 @@ class Renewal:
                 self.lifecycle.failed(step, self._clock.now(), self._chance(), error.retry_after)
         else:
             result, skew = FetchResult.GRANTED, issued.skew
-            if not self.lifecycle.granted(step, issued, self._clock.now(), self._chance()):
+            if not progress:
                 result, reason = FetchResult.NO_PROGRESS, "the answer brought no token that is newer than what is held"
         now, access = self._clock.now(), self.lifecycle.access
         replaced = None if held is None or access is None or access.generation == held.generation else held
@@ -106,6 +106,20 @@ class Renewal:
             )
         )
         self.announce()
+
+    async def _done(self, step: Fetch) -> tuple[Issued, bool]:
+        """Do a fetch; return what it brought, and whether that was progress.
+
+        Raises:
+            FetchFailedError: it failed, in whatever way: no answer may end the loop.
+        """
+        try:
+            issued = await self._ask(step)
+            return issued, self.lifecycle.granted(step, issued, self._clock.now(), self._chance())
+        except FetchFailedError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the loop's end would be the process's
+            raise unforeseen(error) from None
 
     async def _ask(self, step: Fetch) -> Issued:
         if isinstance(step, LogIn):

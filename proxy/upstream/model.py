@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from proxy.head_limits import MAX_FIELDS, MAX_HEAD
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
@@ -165,8 +167,8 @@ class Limits:
     effects_idle: float = 2.0
     max_age: float = 300.0
     max_connections: int = 256
-    max_head: int = 64 * 1024
-    max_headers: int = 128
+    max_head: int = MAX_HEAD
+    max_headers: int = MAX_FIELDS
     max_interim: int = 8
     max_excess: int = 16 * 1024
     buffer: int = 64 * 1024

@@ -122,6 +122,22 @@ async def test_healthcheck_and_wait_see_the_sidecar_on_its_socket(simulator: Sim
     assert "answered 503" in checked.err
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-8-sig"])
+@pytest.mark.parametrize("source", ["LOCALPAYMENT_CREDENTIALS_FILE", "LOCALPAYMENT_CREDENTIALS_COMMAND"])
+async def test_a_document_in_another_encoding_is_bad_configuration_told_in_one_line(
+    simulator: Simulator, tmp_path: Path, source: str, encoding: str
+) -> None:
+    document = tmp_path / "account.json"
+    document.write_text(f'{{"username": "merchant", "password": "{WORD}"}}', encoding=encoding)
+    settings = told(simulator, **{source: str(document) if source.endswith("FILE") else f"cat {document}"})
+    del settings["LOCALPAYMENT_PASSWORD"], settings["LOCALPAYMENT_USERNAME"]
+    finished = await ran("serve", settings=settings)
+    assert finished.code == 78
+    assert len(finished.err.splitlines()) == 1
+    assert "UTF-8" in finished.err
+    assert WORD not in finished.err + finished.out
+
+
 async def test_a_credential_file_that_vanishes_before_the_start_is_bad_configuration(
     simulator: Simulator, tmp_path: Path
 ) -> None:

@@ -156,6 +156,66 @@ def test_a_load_that_is_cancelled_kills_its_command(run: Run, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
+    ("out", "said"),
+    [
+        ('{"username": "name", "password": "hunter"}', "hunter was refused"),
+        ('{"username": "name", "password": "pass phrase"}', "old pass phrase expired"),
+        ('{"username": "name", "password": "abc"}', "abc is too short"),
+        ("hunter\n", "cannot use hunter here"),
+        ("password=hunter", "hunter is wrong"),
+        ("", "tried hunter2 in vain"),
+        ("not json: correcthorse", "correcthorse did not work"),
+    ],
+)
+async def test_what_a_command_that_fails_wrote_to_stdout_is_not_shown_from_its_stderr(out: str, said: str) -> None:
+    told = await refusal(shell('printf %s "$1"; echo "$2" >&2; exit 1', out, said))
+    assert "[redacted]" in told
+    assert not any(word in told for word in ("hunter", "phrase", "abc", "correcthorse"))
+
+
+async def test_a_password_of_an_earlier_run_is_not_shown_either(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.write_text('{"username": "name", "password": "formerly"}')
+    command = shell("cat $1 && exit 0; echo formerly was wrong >&2; exit 1", str(state))
+    await command.load()
+    state.unlink()
+    assert (await refusal(command)).endswith("[redacted] was wrong")
+
+
+@pytest.mark.parametrize(
+    "out",
+    [
+        PAIR.encode("utf-16"),
+        PAIR.encode("utf-16-le"),
+        b"\xef\xbb\xbf" + PAIR.encode(),
+        PAIR.encode().replace(b"word", b"w\xf6rd"),
+        PAIR.encode().replace(b"word", b"w\\ud800rd"),
+        PAIR.encode().replace(b"word", b"w\\u0000rd"),
+        b'{"username":' * 5_000,
+        b'{"username": ' + b"9" * 5000 + b"}",
+        b'{"username": "name", "password": ["word"]}',
+        b"[[[[[[",
+        b"null",
+        b"",
+    ],
+    ids=lambda out: repr(out[:24]),
+)
+async def test_whatever_it_writes_is_refused_in_one_line_that_says_what_to_do(tmp_path: Path, out: bytes) -> None:
+    (tmp_path / "out").write_bytes(out)
+    told = await refusal(shell("cat $1", str(tmp_path / "out")))
+    assert told.startswith("what it wrote to stdout ")
+    assert ": " in told
+    assert told.isprintable()
+    assert "w\N{REPLACEMENT CHARACTER}rd" not in told
+
+
+@pytest.mark.parametrize("end", ["\\n", "\\r\\n"])
+async def test_the_newline_at_a_values_end_is_not_part_of_it(end: str) -> None:
+    loaded = await shell(f"""printf '%s' '{{"username": "name{end}", "password": " two words {end}"}}'""").load()
+    assert loaded == Credentials(Secret("name"), Secret(" two words "))
+
+
+@pytest.mark.parametrize(
     ("errors", "shown"),
     [
         (b"", ""),

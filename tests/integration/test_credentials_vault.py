@@ -259,3 +259,32 @@ async def test_the_certificate_is_verified_against_the_ca_file_and_against_the_n
 async def test_the_api_is_used_inside_its_block_only(vault: FakeVault) -> None:
     with pytest.raises(RuntimeError, match="before it is entered"):
         await VaultApi(vault.origin, None, None).call("GET", "x")
+
+
+@pytest.mark.parametrize("lease", [10**400, -1, 0])
+async def test_a_lease_of_any_length_is_no_reason_to_be_without_credentials(vault: FakeVault, lease: int) -> None:
+    vault.lease = lease
+    source = secret_of(vault)
+    assert await source.load() == GIVEN
+    assert await source.load() == GIVEN
+
+
+@pytest.mark.parametrize("word", ["word\n", "word\r\n"])
+async def test_the_newline_at_a_values_end_is_not_part_of_it(vault: FakeVault, word: str) -> None:
+    vault.secrets["secret/payments/sandbox"] = {"username": "name\n", "password": word}
+    assert await secret_of(vault).load() == Credentials(Secret("name"), Secret("word"))
+
+
+@pytest.mark.parametrize("token", ["\ud800", "a\nb", "é", "\x00"], ids=ascii)
+async def test_a_vault_token_that_no_header_can_carry_is_told_in_one_line(vault: FakeVault, token: str) -> None:
+    assert (await refusal(secret_of(vault, VaultToken(Secret(f"hvs.{token}"))))).isprintable()
+
+
+async def test_a_head_of_40_kib_is_read(vault: FakeVault) -> None:
+    vault.fault = web.json_response({"data": {"data": PAIR}}, headers={"X-Long": "x" * 40_000})
+    assert await secret_of(vault).load() == GIVEN
+
+
+async def test_a_head_of_more_than_64_kib_is_refused(vault: FakeVault) -> None:
+    vault.fault = web.json_response({}, headers={f"X-{number}": "x" * 30_000 for number in range(3)})
+    assert "the answer's head is larger than 64 KiB" in await refusal(secret_of(vault))

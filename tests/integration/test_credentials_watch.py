@@ -53,7 +53,7 @@ class Scripted:
 
     settle = 0.0
 
-    def __init__(self, *answers: Credentials | str, interval: float | None = 300.0) -> None:
+    def __init__(self, *answers: Credentials | str | Exception, interval: float | None = 300.0) -> None:
         self.interval = interval
         self._answers = list(answers)
         self.loads = 0
@@ -63,6 +63,8 @@ class Scripted:
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         if isinstance(answer, str):
             raise CredentialSourceError(answer)
+        if isinstance(answer, Exception):
+            raise answer
         return answer
 
     def describe(self) -> str:
@@ -282,3 +284,21 @@ async def test_without_any_credentials_the_pauses_double_up_to_the_interval(
 
 def test_no_event_shows_a_secret() -> None:
     assert "canary" not in repr(Reloaded(pair("canary-1", "canary-2")))
+
+
+async def test_an_exception_that_no_one_foresaw_ends_no_watch_and_is_told_by_type_and_place(
+    clock: OwnedClock, told: Told
+) -> None:
+    held = pair("name", "word")
+    source = Scripted(held, RuntimeError("s3cret"), UnicodeError("s3cret"), pair("name", "other"))
+    async with watching(source, held, clock, told):
+        for kind in ("RuntimeError", "UnicodeError"):
+            while told.nothing:
+                await clock.advance(300)
+                await clock.asleep()
+            failed = await told.next()
+            assert isinstance(failed, ReloadFailed)
+            assert f"{kind} in tests.integration.test_credentials_watch:" in failed.reason
+            assert "s3cret" not in failed.reason
+        await clock.advance(300)
+        assert await told.next() == Reloaded(pair("name", "other"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,11 +13,6 @@ from proxy.tokens.lifecycle import State
 from proxy.tokens.model import Grant
 from tests.fakes import BROKEN, LOST, WRONG, FakeClock, ScriptedEndpoints, settle
 from tests.integration.keepers import TOKEN_WAIT, running, started
-
-if TYPE_CHECKING:
-    from proxy.credentials.model import Credentials
-    from proxy.secret import Secret
-    from proxy.tokens.model import Issued
 
 HOUR, DAY = 3600.0, 86400.0
 
@@ -196,18 +190,10 @@ async def test_an_answer_that_slept_through_a_suspend_is_not_used(endpoints: Scr
         assert stand.keeper.ready
 
 
-class Defective:
-    """Endpoints with a defect of ours."""
-
-    async def log_in(self, credentials: Credentials, timeout: float) -> Issued:  # noqa: ARG002, ASYNC109 - the protocol's
-        raise ZeroDivisionError
-
-    async def refresh(self, token: Secret, timeout: float) -> Issued:  # noqa: ARG002, ASYNC109 - the protocol's
-        raise ZeroDivisionError
-
-
-async def test_a_defect_ends_the_loop_visibly_and_no_caller_hangs(clock: FakeClock) -> None:
-    async with running(Defective(), clock) as stand:
+async def test_a_defect_ends_the_loop_visibly_and_no_caller_hangs(endpoints: ScriptedEndpoints) -> None:
+    clock = endpoints.clock
+    async with running(endpoints, clock) as stand:
+        stand.keeper._renewal._chance = lambda: 1 / 0  # outside of what a fetch meets
         waiting = asyncio.create_task(stand.keeper.obtain())
         await settle()
         assert isinstance(stand.loop.exception(), ZeroDivisionError)

@@ -399,3 +399,48 @@ def test_settings_show_no_secret_and_no_serialiser_writes_one_out() -> None:
         pickle.dumps(settings)
     with pytest.raises(TypeError, match="Secret is not JSON serializable"):
         json.dumps({field.name: getattr(settings.credentials, field.name) for field in fields(settings.credentials)})
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("LOCALPAYMENT_BASE_URL", f"https://user:{CANARY}@host/path"),
+        ("LOCALPAYMENT_BASE_URL", f"https://user:{CANARY}"),
+        ("LOCALPAYMENT_BASE_URL", f"https://user:5{CANARY}/path"),
+        ("LOCALPAYMENT_BASE_URL", f"user:{CANARY}@host"),
+        ("LOCALPAYMENT_BASE_URL", f"https://host/?key={CANARY}"),
+        ("PROXY_EGRESS_PROXY", f"https://user:{CANARY}@host"),
+        ("PROXY_EGRESS_PROXY", f"user:{CANARY}"),
+        ("PROXY_OTEL_ENDPOINT", f"https://user:{CANARY}"),
+        ("PROXY_ADMIN_KEY_FILE", CANARY),
+        ("PROXY_AUDIT_KEY_FILE", CANARY),
+        ("PROXY_OTEL_HEADERS_FILE", f"Authorization: Bearer {CANARY}"),
+        ("PROXY_TLS_KEY_FILE", f"-----BEGIN {CANARY}"),
+        ("LOCALPAYMENT_PASSWORD_FILE", CANARY),
+        ("LOCALPAYMENT_CREDENTIALS_FILE", f'{{"username": "u", "password": "{CANARY}"}}'),
+        ("LOCALPAYMENT_AWS_SECRET", f'{{"username":"u","password":"{CANARY}"}}'),
+        ("LOCALPAYMENT_CREDENTIALS_COMMAND", f"vault --token='{CANARY}"),
+        ("LOCALPAYMENT_PASWORD", CANARY),
+        ("LOCALPAYMENT_PASSWORD", f"{CANARY}\udcff"),
+        ("LOCALPAYMENT_PASSWORD", f"{CANARY}\0"),
+    ],
+)
+def test_a_wrong_value_that_may_hold_a_secret_is_never_quoted(variable: str, value: str) -> None:
+    told = "\n".join(map(str, problems({**SANDBOX, variable: value})))
+    assert variable in told
+    assert CANARY not in told
+
+
+def test_a_path_that_is_wrong_is_quoted() -> None:
+    line = only_problem({**SANDBOX, "PROXY_ADMIN_KEY_FILE": "/absent/key"})
+    assert line == "PROXY_ADMIN_KEY_FILE=/absent/key: there is no such file: check the path and that it is mounted"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_the_newline_at_a_secrets_end_is_not_part_of_it(end: str) -> None:
+    environ = {**SANDBOX, "LOCALPAYMENT_USERNAME": f"name{end}", "LOCALPAYMENT_PASSWORD": f" two words {end}"}
+    assert load_settings(environ).credentials == EnvironmentSource(Secret("name"), Secret(" two words "))
+    once = {**SANDBOX, "LOCALPAYMENT_PASSWORD": f"word{end}\n"}
+    assert load_settings(once).credentials == EnvironmentSource(
+        Secret(LOGIN["LOCALPAYMENT_USERNAME"]), Secret(f"word{end}")
+    )

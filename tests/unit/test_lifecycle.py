@@ -24,6 +24,12 @@ def test_a_background_refresh_is_due_at_45_to_60_percent_of_the_life() -> None:
         assert bench.at(due).refresh().token.reveal() == "first"
 
 
+def test_however_short_lived_a_token_seems_a_refresh_is_due_no_sooner_than_a_second_after_it_came() -> None:
+    bench = Bench()
+    assert bench.grant(bench.login(), bench.issued(1.0, refresh="first"), 1.0)
+    assert bench.waits() == 1.0
+
+
 def test_the_states_follow_the_points_of_the_tokens_life() -> None:
     bench = Bench().started()
     states = {at: bench.life.state(START + at) for at in (0, 180, 269.9, 270, 296.9, 297, 9999)}

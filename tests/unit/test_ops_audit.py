@@ -146,3 +146,28 @@ def test_the_merchants_id_is_found_where_the_catalogue_says(
     method: str, path: str, body: bytes | None, found: str | None
 ) -> None:
     assert external_id(match(method, path), body) == found
+
+
+def test_callers_that_were_never_recognised_cannot_flood_the_stream(tmp_path: Path) -> None:
+    audit, _ = opened(tmp_path / "audit.jsonl")
+    stranger = {"caller": "unknown", "operation": "other", "status": 403, "outcome": Outcome.REJECTED, "attempts": 0}
+    for number in range(5000):
+        audit.observe(record(request_id=f"s-{number}", started=number / 100, **stranger))
+    audit.observe(record(request_id="known", started=50.0))
+    audit.observe(record(request_id="sent", started=50.0, caller="unknown"))
+    audit.observe(record(request_id="a minute later", started=61.0, **stranger))
+    audit.observe(record(request_id="one more", started=61.0, **stranger | {"caller": ""}))
+    assert audit.close(10)
+    lines = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
+    told = [line["request_id"] for line in lines if line["event"] == "call.audited"]
+    assert told == [*(f"s-{number}" for number in range(20)), "known", "sent", "a minute later", "one more"]
+    assert [line["calls"] for line in lines if line["event"] == "audit.strangers_refused"] == [4980]
+
+
+def test_what_strangers_had_no_line_is_told_at_the_end(tmp_path: Path) -> None:
+    audit, _ = opened(tmp_path / "audit.jsonl")
+    for number in range(25):
+        audit.observe(record(started=float(number), caller="unknown", outcome=Outcome.REJECTED, attempts=0))
+    assert audit.close(10)
+    last = json.loads((tmp_path / "audit.jsonl").read_text().splitlines()[-1])
+    assert (last["event"], last["calls"]) == ("audit.strangers_refused", 5)

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import os
+import resource
+import signal
 import threading
 from typing import TYPE_CHECKING
 
-from proxy.ops.spool import AppendedFile, Spool, write_all
+import pytest
+
+from proxy.ops.spool import AppendedFile, AuditLine, CutError, Lines, Spool, write_all
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 BOUND = 10.0  # seconds that nothing here may take; only a defect reaches it
@@ -137,3 +142,127 @@ def test_a_new_file_is_not_for_everybody(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     AppendedFile(path).close()
     assert path.stat().st_mode & 0o007 == 0
+
+
+@pytest.fixture
+def disk() -> Iterator[Disk]:
+    found = Disk()
+    yield found
+    found.has_room()
+
+
+class Disk:
+    """One on which files may grow so far and no further, as on one that is full."""
+
+    def __init__(self) -> None:
+        self._limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        self._handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write then fails with EFBIG
+
+    def is_full_at(self, size: int) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, self._limits[1]))
+
+    def has_room(self) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, self._limits)
+        signal.signal(signal.SIGXFSZ, self._handler)
+
+
+def test_a_line_that_a_full_disk_cut_is_ended_before_the_next_one(tmp_path: Path, disk: Disk) -> None:
+    file = AppendedFile(tmp_path / "audit.jsonl")
+    file.write(b"one\n")
+    disk.is_full_at(10)
+    with pytest.raises(CutError) as caught:
+        file.write(b"two\nthree\n")
+    assert caught.value.written == 6
+    with pytest.raises(CutError) as caught:
+        file.write(b"four\n")
+    assert caught.value.written == 0
+    disk.has_room()
+    file.write(b"five\n")
+    file.close()
+    assert (tmp_path / "audit.jsonl").read_bytes() == b"one\ntwo\nth\nfive\n"
+
+
+def test_a_file_whose_last_writer_met_a_full_disk_is_gone_on_with_on_a_line_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    path.write_bytes(b"one\ntw")
+    file = AppendedFile(path)
+    file.write(b"three\n")
+    file.close()
+    assert path.read_bytes() == b"one\ntw\nthree\n"
+
+
+def test_a_file_that_was_rotated_after_a_cut_begins_with_a_whole_line(tmp_path: Path, disk: Disk) -> None:
+    path = tmp_path / "audit.jsonl"
+    file = AppendedFile(path)
+    disk.is_full_at(2)
+    with pytest.raises(CutError):
+        file.write(b"one\n")
+    path.rename(tmp_path / "audit.jsonl.1")
+    disk.has_room()
+    file.write(b"two\n")
+    file.close()
+    assert path.read_bytes() == b"two\n"
+
+
+class CutSink:
+    """Takes so many bytes of what comes next, then fails once."""
+
+    def __init__(self, room: int | None = None) -> None:
+        self.room = room
+        self.got = b""
+
+    def __call__(self, content: bytes) -> None:
+        room, self.room = self.room, None
+        self.got += content[:room]
+        if room is not None:
+            raise CutError(room)
+
+
+def test_only_the_lines_of_a_batch_that_were_not_written_whole_are_lost() -> None:
+    sink = CutSink(room=7)
+    spool = Spool(sink, note=note)
+    for line in ("one\n", AuditLine("two\n"), AuditLine("three\n")):
+        spool.write(line)
+    assert spool.close(BOUND)
+    assert (spool.lost, spool.audit_lost) == (2, 2)
+
+
+def test_lines_of_the_audit_stream_that_are_refused_are_counted_by_themselves() -> None:
+    reader = Reader()
+    reader.goes_on.clear()
+    spool = Spool(reader, note=note, waiting=1)
+    spool.write("first\n")
+    assert reader.asked.wait(BOUND)
+    for line in ("kept\n", "log\n", AuditLine("audit\n")):
+        spool.write(line)
+    assert (spool.lost, spool.audit_lost) == (2, 1)
+    reader.goes_on.set()
+    assert spool.close(BOUND)
+
+
+def test_the_thread_outlives_whatever_its_sink_raises() -> None:
+    reader = Reader()
+
+    def sink(content: bytes) -> None:
+        reader(content)
+        if b"bad" in content:
+            raise ValueError
+
+    spool = Spool(sink, note=note)
+    spool.write("bad\n")
+    while spool.lost == 0:
+        threading.Event().wait(0.001)
+    spool.write("good\n")
+    assert spool.close(BOUND)
+    assert reader.got.decode().endswith("1 lost\ngood\n")
+
+
+def test_lines_to_a_pipe_whose_reader_is_gone_are_all_counted() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    spool = Spool(Lines(writing).write, note=note)
+    for number in range(60):
+        spool.write(AuditLine(f"{number}\n"))
+    assert spool.close(BOUND)
+    os.close(writing)
+    assert (spool.lost, spool.audit_lost) == (60, 60)

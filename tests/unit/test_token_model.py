@@ -14,11 +14,12 @@ from proxy.secret import Secret
 from proxy.tokens.model import (
     DATE_UNCERTAINTY,
     LOCAL_UNCERTAINTY,
+    Claims,
     Grant,
     Issued,
     UnusableTokenError,
     access_token,
-    expiry,
+    claims,
     read_answer,
     refresh_token,
 )
@@ -120,6 +121,45 @@ def test_a_lifetime_is_clamped_to_a_second_and_a_day(exp: float, lifetime: float
     assert read({"access": signed(exp=exp)}).access_lifetime == lifetime
 
 
+AHEAD, BEHIND = NOW + 300, NOW - 300  # of the clock that makes the tokens
+
+
+@pytest.mark.parametrize("ago", [None, 0, 80_000], ids=["no iat", "iat", "an old iat"])
+@pytest.mark.parametrize("date", [AHEAD, AHEAD - 2, NOW + 86_400], ids=["at exp", "just before", "a day ahead"])
+def test_a_date_that_leaves_a_token_no_life_yields_to_our_clock_where_that_gives_one(
+    date: float, ago: int | None
+) -> None:
+    claims = {} if ago is None else {"iat": NOW - ago}
+    answer = read({"access": signed(exp=NOW + 300, **claims), "refresh": signed(exp=NOW + 86400)}, date=date)
+    assert (answer.access_lifetime, answer.uncertainty, answer.skew) == (300.0, LOCAL_UNCERTAINTY, date - NOW)
+    assert answer.refresh is not None
+
+
+@pytest.mark.parametrize("ago", [None, 0], ids=["no iat", "iat"])
+def test_a_date_that_lags_gives_no_token_more_than_its_claims_or_our_clock_do(ago: int | None) -> None:
+    claims = {} if ago is None else {"iat": NOW - ago}
+    assert read({"access": signed(exp=NOW + 300, **claims)}, date=BEHIND).access_lifetime == 300.0
+
+
+@pytest.mark.parametrize("wall", [NOW - 86_400, NOW + 290, NOW + 400, NOW + 86_400])
+@pytest.mark.parametrize("ago", [None, 0], ids=["no iat", "iat"])
+def test_our_own_clock_may_be_wrong_by_any_amount_where_there_is_a_date(wall: float, ago: int | None) -> None:
+    claims = {} if ago is None else {"iat": NOW - ago}
+    assert read({"access": signed(exp=NOW + 300, **claims)}, wall=wall).access_lifetime == 300.0
+
+
+def test_without_a_date_and_with_a_wrong_clock_the_tokens_own_claims_tell_its_life() -> None:
+    assert read({"access": signed(exp=NOW + 240, iat=NOW)}, date=None, wall=NOW + 9000).access_lifetime == 240.0
+    assert (
+        read({"access": signed(exp=NOW + 240, iat=NOW - 80_000)}, date=None, wall=NOW + 9000).access_lifetime == 300.0
+    )
+
+
+@pytest.mark.parametrize("life", [0.5, 1.0, 3.0])
+def test_a_life_that_both_clocks_call_short_is_short(life: float) -> None:
+    assert read({"access": signed(exp=NOW + life, iat=NOW)}).access_lifetime == max(life, 1.0)
+
+
 def test_an_old_iat_copied_into_a_new_token_changes_nothing() -> None:
     assert read({"access": signed(exp=NOW + 300, iat=NOW - 80000)}).access_lifetime == 300.0
 
@@ -184,15 +224,21 @@ def test_a_token_that_could_break_a_header_field_is_none(spoiler: str) -> None:
     ids=lambda text: text[:24],
 )
 def test_what_is_no_jwt_with_a_numeric_exp_is_no_access_token(text: str) -> None:
-    assert expiry(text) is None
+    assert claims(text) is None
     with pytest.raises(UnusableTokenError, match="not a JWT with a numeric exp"):
         read({"access": text})
 
 
 @pytest.mark.parametrize("exp", [NOW, NOW + 0.5, 0, -1, 1e300])
 def test_exp_is_read_from_an_unverified_expired_or_unknown_token(exp: float) -> None:
-    assert expiry(signed(exp=exp, nbf=NOW * 2, iat=NOW * 2, user_id=5, sub=5, aud=["x"])) == exp
-    assert expiry(with_payload(json.dumps({"exp": exp}))) == exp
+    assert claims(signed(exp=exp, nbf=NOW * 2, iat=NOW * 2, user_id=5, sub=5, aud=["x"])) == Claims(exp, NOW * 2)
+    assert claims(with_payload(json.dumps({"exp": exp}))) == Claims(exp, None)
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a b", "r\n", "\x00", "é"], ids=ascii)
+def test_a_refresh_token_of_characters_that_no_token_has_makes_the_answer_malformed(text: str) -> None:
+    with pytest.raises(UnusableTokenError, match="no token has"):
+        read({"access": signed(exp=NOW + 300), "refresh": text})
 
 
 @pytest.mark.parametrize("junk", [None, 5, "", [], {}, True], ids=repr)

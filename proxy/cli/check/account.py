@@ -133,6 +133,8 @@ def _login_failure(error: FetchFailedError, environment: str) -> FailedError:
         case FetchResult.DENIED | FetchResult.MALFORMED | FetchResult.GRANTED | FetchResult.NO_PROGRESS:
             status = "" if error.status is None else f" (status {error.status})"
             return FailedError(f"no token came of it{status}: {error.reason}", OTHER_SERVER, Exit.FAILED)
+        case FetchResult.INTERNAL:
+            return FailedError(error.reason, "report this line as a defect of the sidecar", Exit.FAILED)
         case (
             FetchResult.THROTTLED
             | FetchResult.SERVER_ERROR

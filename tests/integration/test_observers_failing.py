@@ -1,0 +1,86 @@
+"""Whatever fails of what looks on: calls, tokens and the places of calls in flight go on as if it had not."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from proxy.ops.events import Events
+from proxy.ops.history import History
+from proxy.ops.metrics import Metrics
+from proxy.simulator.server import Simulator
+from tests.sidecars import Running, settings_for, sidecar
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+CANARY = "canary-of-an-observer-77"
+CALLS = 6
+OBSERVERS = {"metrics": Metrics, "log": Events, "history": History}
+
+
+def fails(*_: object) -> None:
+    raise ValueError(CANARY)
+
+
+@pytest.fixture
+async def localpayment() -> AsyncIterator[Simulator]:
+    async with Simulator() as simulator:
+        yield simulator
+
+
+async def relayed(relay: Running) -> None:
+    for number in range(CALLS):
+        status, _ = await relay.post("/api/payout", {"externalId": f"order-{number}", "amount": 1})
+        assert status < 500
+        assert (await relay.get("/api/resources/payment-methods?country=ARG"))[0] == 200
+
+
+@pytest.mark.parametrize("observer", OBSERVERS)
+async def test_an_observer_that_fails_at_each_call_costs_none_and_frees_each_place_once(
+    localpayment: Simulator, monkeypatch: pytest.MonkeyPatch, observer: str
+) -> None:
+    monkeypatch.setattr(OBSERVERS[observer], "observe", fails)
+    async with sidecar(settings_for(localpayment.url)) as relay:
+        await relayed(relay)
+        assert relay.sidecar.gate.in_flight == 0
+        assert relay.sidecar.gate.empty.is_set()
+        assert relay.value("observer_failures_total", observer=observer) == 2 * CALLS
+        told = relay.lines("observer.failed")
+        assert [line["failures"] for line in told] == [1, 2, 4, 8]
+        assert {(line["observer"], line["exception"]) for line in told} == {(observer, "ValueError")}
+        assert CANARY not in relay.text_of_log
+
+
+@pytest.mark.parametrize("observer", OBSERVERS)
+async def test_an_observer_that_fails_at_each_fetch_costs_no_token(
+    localpayment: Simulator, monkeypatch: pytest.MonkeyPatch, observer: str
+) -> None:
+    monkeypatch.setattr(OBSERVERS[observer], "fetched", fails)
+    async with sidecar(settings_for(localpayment.url)) as relay:
+        assert relay.sidecar.keeper.ready
+        assert relay.value("observer_failures_total", observer=observer) == 1
+        assert CANARY not in relay.text_of_log
+
+
+async def test_even_what_no_observer_contains_frees_a_place_once(localpayment: Simulator) -> None:
+    async with sidecar(settings_for(localpayment.url)) as relay:
+        await relayed(relay)
+        object.__setattr__(relay.sidecar.relay._means, "observe", fails)
+        for _ in range(CALLS):
+            await relay.get("/api/resources/payment-methods?country=ARG")
+        assert relay.sidecar.gate.in_flight == 0
+
+
+async def test_a_line_that_cannot_be_made_is_told_by_type(localpayment: Simulator) -> None:
+    class Unprintable:
+        def __str__(self) -> str:
+            raise RuntimeError(CANARY)
+
+    async with sidecar(settings_for(localpayment.url)) as relay:
+        relay.sidecar.logger.info("test.said", fact=Unprintable())
+        (line,) = relay.lines("log.line_failed")
+        assert line["exception"] == "RuntimeError"
+        assert CANARY not in json.dumps(line)
