@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from proxy import landlock
 from proxy.config import AwsSource, CommandSource, UnixAddress
-from proxy.config.catalogue import SETTINGS
+from proxy.config.catalogue import SECRETS
 from proxy.landlock import READ, Access, Rule
 from proxy.rotation import made_anew_in, replaced_in
 
@@ -146,7 +146,7 @@ def forget(environ: MutableMapping[str, str]) -> None:
     """
     libc = ctypes.CDLL(None)
     libc.getenv.restype = ctypes.c_void_p
-    for variable in [name for name, setting in SETTINGS.items() if setting.secret and name in environ]:
+    for variable in SECRETS & environ.keys():
         address = libc.getenv(variable.encode()) if environ is os.environ else None
         if address is not None:
             ctypes.memset(address, 0, len(os.fsencode(environ[variable])))

@@ -5,7 +5,6 @@ What is secret is never shown: it reads `[redacted]`.
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -44,6 +43,10 @@ def _declared() -> Iterator[Setting]:
 
 SETTINGS: Final = {setting.variable: setting for setting in _declared()}
 FORMERLY: Final = {setting.formerly: setting.variable for setting in SETTINGS.values() if setting.formerly}
+# What is sealed when it is read, and removed from the environment.
+SECRETS: Final = frozenset(
+    name for each in SETTINGS.values() if each.secret for name in (each.variable, each.formerly) if name
+)
 
 
 def is_service_link(variable: str, value: str) -> bool:
@@ -62,6 +65,8 @@ def near_miss(name: str) -> str | None:
     for candidate in (variable, *(prefix + ending for prefix in PREFIXES)):
         if candidate in SETTINGS:
             return candidate
+    import difflib  # noqa: PLC0415 - which only a mistake needs, and probes are many
+
     return next(iter(difflib.get_close_matches(variable, SETTINGS, n=1, cutoff=0.8)), None)
 
 

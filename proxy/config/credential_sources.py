@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import shutil
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
@@ -37,6 +36,8 @@ def secret(value: object) -> Secret:
 
 def argv(value: object) -> tuple[str, ...]:
     """Read a command line as a POSIX shell splits it, or a list of arguments; nothing is expanded."""
+    import shutil  # noqa: PLC0415 - it brings three compressors, which nothing here uses
+
     match value:
         case Secret():
             arguments = _split(value.reveal())

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from proxy.config import credential_sources as sources
-from proxy.config.catalogue import CONFIG_FILE, FORMERLY, PREFIXES, SETTINGS, is_service_link, near_miss
+from proxy.config.catalogue import CONFIG_FILE, FORMERLY, PREFIXES, SECRETS, SETTINGS, is_service_link, near_miss
 from proxy.config.files import UnusableFileError, read_file
 from proxy.config.parsing import origin
 from proxy.config.rules import RULES, source_problems
@@ -75,18 +75,14 @@ class _Reading:
     def refuse_value(self, variable: str, text: str) -> None:
         """Note that a value is wrong; a second line about its variable would only be noise."""
         value = self.written[variable]
-        shown = None if SETTINGS[variable].secret or _may_be_content(variable, value) else _fit(str(value))
+        shown = None if variable in SECRETS or _may_be_content(variable, value) else _fit(str(value))
         text += " (set in the settings file)" if variable in self.from_file else ""
         self.refuse(self.former.get(variable, variable), shown, text)
         self.reported.add(variable)
 
 
-def load_settings(environ: Mapping[str, str]) -> Settings:
-    """Read the settings from environment variables and from the files they name.
-
-    Raises:
-        SettingsError: something is wrong; it names every mistake there is.
-    """
+def load(environ: Mapping[str, str]) -> Settings:
+    """Read the settings, as `proxy.config.load_settings` says."""
     reading = _Reading()
     _read_environment(environ, reading)
     _read_config_file(reading)
@@ -228,8 +224,7 @@ def _made(source: type[Source], values: Values, **given: object) -> Source:
 
 def _sealed(variable: str, value: object) -> object:
     """Make a Secret of what must not be shown, before anything else sees it."""
-    secret = SETTINGS[FORMERLY.get(variable, variable)].secret
-    return Secret(value) if secret and isinstance(value, str) else value
+    return Secret(value) if variable in SECRETS and isinstance(value, str) else value
 
 
 def _may_be_content(variable: str, value: object) -> bool:
