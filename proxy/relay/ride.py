@@ -131,6 +131,8 @@ class Ride:
         record.response_bytes = len(turn.pieces[0]) if turn.pieces else 0
         record.total_seconds = means.now() - record.started
         means.gate.leave(effects=self.match.operation.has_effects)
+        if means.sender.refusals.doubts:
+            means.sender.succeeded(self.match, self.request.target, self.token, record, record.status)
         means.observe(record)
         self.connection.arrived(last=self.request.last)
 
