@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     Path = str | bytes  # an operation of the catalogue, or the path of what is not in it
 
-MOST: Final = 64  # paths that are remembered; as many at once only answer 401 while the token is refused
+MOST: Final = 64  # paths that are remembered; the one longest known is forgotten for another
+KEPT: Final = 900.0  # seconds; what a path answered longer ago says nothing of its next answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +24,16 @@ class Doubt:
     """A path has answered 401 or 403, and has not succeeded since.
 
     Attributes:
-        generation: of the token that it refused last.
+        generation: of the newest token that it refused before it was known for such answers.
         since: when it first refused that one.
-        own: whether a token that it had refused worked elsewhere afterwards, so that the answer is the path's own.
+        seen: when it last refused any.
+        works: the newest token that succeeded elsewhere since; 0 for none.
     """
 
     generation: int
     since: float
-    own: bool = False
+    seen: float
+    works: int = 0
 
 
 class Refusals:
@@ -43,40 +46,44 @@ class Refusals:
     def __init__(self) -> None:
         self.doubts: dict[Path, Doubt] = {}
 
-    def is_own(self, path: Path) -> bool:
-        """Whether a refusal of this path says nothing about the token."""
+    def is_own(self, path: Path, generation: int, now: float) -> bool:
+        """Whether the refusal of a token by this path says nothing about the token.
+
+        So it is when the same token, or one that was to cure an earlier refusal, has succeeded elsewhere.
+        """
         doubt = self.doubts.get(path)
-        return doubt is not None and doubt.own
+        if doubt is None or not doubt.generation <= doubt.works <= generation:
+            return False
+        if now - doubt.seen >= KEPT:
+            del self.doubts[path]
+            return False
+        self.doubts[path] = replace(doubt, seen=now)
+        return True
 
     def refused(self, path: Path, generation: int, now: float) -> None:
         """Note that a path refused the token of `generation`."""
         doubt = self.doubts.get(path)
-        if doubt is None or doubt.generation < generation:
-            self.doubts.pop(path, None)
-            self.doubts[path] = Doubt(generation, now)
-            if len(self.doubts) > MOST:
-                del self.doubts[next(iter(self.doubts))]
+        if doubt is not None and generation <= doubt.generation:
+            self.doubts[path] = replace(doubt, seen=now)
+            return
+        self.doubts.pop(path, None)
+        self.doubts[path] = Doubt(generation, now, now)
+        if len(self.doubts) > MOST:
+            del self.doubts[next(iter(self.doubts))]
 
     def accepted(self, path: Path, generation: int, began: float) -> bool:
         """Note that a call that began then succeeded with the token of `generation`.
 
         Returns:
-            Whether that shows that a refusal of this token was not the token's fault, or is over.
+            Whether this very token had been refused before the call began.
         """
-        shown = False
-        doubt = self.doubts.get(path)
-        if doubt is not None and began >= doubt.since:
-            shown = doubt.generation == generation
-            del self.doubts[path]
-        for other, held in list(self.doubts.items()):
-            if held.own:
-                continue
-            if held.generation < generation:
-                del self.doubts[other]
-            elif held.generation == generation and began >= held.since and other != path:
-                self.doubts[other] = replace(held, own=True)
-                shown = True
-        return shown
+        news = {at: doubt for at, doubt in self.doubts.items() if doubt.since <= began}
+        for at, doubt in news.items():
+            if at == path:
+                del self.doubts[at]
+            elif generation >= doubt.generation:
+                self.doubts[at] = replace(doubt, works=max(doubt.works, generation))
+        return any(doubt.generation == generation for doubt in news.values())
 
 
 def path_of(match: Match | None, target: bytes) -> Path:

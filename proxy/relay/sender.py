@@ -16,6 +16,7 @@ from proxy.relay.headers import headers_to_upstream
 from proxy.relay.record import Resend
 from proxy.relay.refusals import Refusals, path_of
 from proxy.relay.resend import UNKNOWN, after_fault, not_processed
+from proxy.relay.subject import external_id
 from proxy.relay.unauthorized import read_refusal
 from proxy.upstream.model import Call, Progress, Stream, UpstreamFault
 
@@ -138,7 +139,7 @@ class Sender:
                 return answer, []
             passage.answered(answer.status)
             try:
-                refusal = await read_refusal(answer)
+                refusal = await read_refusal(answer, _about(passage))
                 follows = await self._after(refusal, passage, token, held=held)
             except UpstreamFault as fault:
                 passage.spent(fault.exchange)
@@ -167,7 +168,7 @@ class Sender:
     ) -> AccessToken | RelayError | None:
         """Return the token to send the call with once more, what the caller gets in place of the answer, or None."""
         path, resends = path_of(passage.match, passage.arrival.target), passage.record.resends
-        if not refusal.of_token or self.refusals.is_own(path):
+        if not refusal.of_token or self.refusals.is_own(path, token.generation, self._now()):
             return None
         if refusal.proven and held and not passage.gone and Resend.TOKEN not in resends:
             again = await self._tokens.replacement(token.generation, refusal.code)
@@ -198,6 +199,10 @@ class Sender:
                 record.resends.append(verdict)
                 return None
             raise verdict(_said(fault, before=passage.sent)) from fault
+
+
+def _about(passage: Passage) -> str | None:
+    return None if passage.match is None else external_id(passage.match, passage.content)
 
 
 def _reason(token: AccessToken, again: AccessToken) -> Resend:

@@ -42,8 +42,12 @@ class Refusal:
     pieces: list[bytes]
 
 
-async def read_refusal(answer: Answer) -> Refusal:
+async def read_refusal(answer: Answer, about: str | None = None) -> Refusal:
     """Read the beginning of the body of a 401 or 403.
+
+    Args:
+        answer: whose head has come.
+        about: the merchant's id of what the call is about, or None; whoever names it has read the call.
 
     Raises:
         UpstreamFault: the body was cut.
@@ -57,8 +61,8 @@ async def read_refusal(answer: Answer) -> Refusal:
     code = _code(body)
     if answer.status == HTTPStatus.FORBIDDEN:
         # Django REST framework answers 403 in place of 401 when its first authentication class has no challenge.
-        return Refusal(proven=False, of_token=any(_named(body)), code=code, pieces=pieces)
-    proven = _proves(challenges_of(answer.headers), code)
+        return Refusal(proven=False, of_token=_names_a_code(body), code=code, pieces=pieces)
+    proven = _proves(challenges_of(answer.headers), code) and not _quotes(body, about)
     return Refusal(proven=proven, of_token=True, code=code, pieces=pieces)
 
 
@@ -102,16 +106,26 @@ def _code(body: object) -> str | None:
     return code if isinstance(code, str) and code in _CODES else None
 
 
-def _named(body: object) -> Iterator[bool]:
-    """Say of every `code` in the body, however deep, whether it is one of Simple JWT's."""
+def _names_a_code(body: object) -> bool:
+    """Whether one of Simple JWT's codes stands anywhere in the body; enough for a newer token, and for no more."""
+    return any(name == "code" and isinstance(value, str) and value in _CODES for name, value in _members(body))
+
+
+def _quotes(body: object, about: str | None) -> bool:
+    """Whether a value in the body is the id of what the call is about, which only a view that ran can know."""
+    return about is not None and any(value == about for _, value in _members(body))
+
+
+def _members(body: object) -> Iterator[tuple[str, object]]:
+    """Give every member of every object, and every element of every list without a name, however deep."""
     waiting = [body]
     while waiting:
         match waiting.pop():
             case dict() as members:
-                code = members.get("code")
-                yield isinstance(code, str) and code in _CODES
+                yield from members.items()
                 waiting += members.values()
-            case list() as members:
-                waiting += members
+            case list() as elements:
+                yield from (("", element) for element in elements)
+                waiting += elements
             case _:
                 pass

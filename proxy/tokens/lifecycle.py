@@ -178,9 +178,11 @@ class Lifecycle:
             self.disputes.unreplaced = False
 
     def repeat_at(self, now: float) -> float:
-        """Return when a call whose token was refused may find another: at the next fetch, forced or not."""
+        """Return when a call whose token was refused may find another: at the next fetch, or when one may be forced."""
         step = self.next_step(now)
-        return min(step.until, max(self.disputes.forced_from(), now)) if isinstance(step, Wait) else now
+        if not isinstance(step, Wait):
+            return now
+        return step.until if self._forced else min(step.until, max(self.disputes.forced_from(), now))
 
     def lock(self) -> None:
         """Drop all tokens and fetch none; what is being fetched is dropped when it comes."""

@@ -54,6 +54,7 @@ UNPROVEN = {
     "a code among a business view's members": declined(
         {"detail": "x", "code": "token_not_valid", "externalId": "order-1"}
     ),
+    "a challenge over the payout's own id": declined({"errors": [{"externalId": "order-1"}]}, CHALLENGE),
     "a code without a detail": declined({"code": "token_not_valid"}),
     "a code in an envelope": declined({"error": {"detail": "x", "code": "token_not_valid"}}),
     "two codes": declined(b'{"detail": "x", "code": "303", "code": "token_not_valid"}'),
