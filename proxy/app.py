@@ -190,7 +190,7 @@ class Sidecar:
         declare_readings(self.metrics.instruments, readings)
         self.metrics.credentials_loaded.set(self._clock.wall())
         self._watch = Watch(source, held=credentials, clock=self._clock, report=self._looked)
-        sender = Sender(self.pool, self.keeper)
+        sender = Sender(self.pool, self.keeper, self._clock.now)
         self.relay = relay_for(settings, policy, sender=sender, gate=self.gate, clock=self._clock, lookout=self.lookout)
         self.reload = self._reloading(issuer)
         started, rules = self._clock.wall(), self.relay.authority

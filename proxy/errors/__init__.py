@@ -1,7 +1,6 @@
-"""What may go wrong with a call, and what does the caller learn from it?
+"""The errors of a call; each states its status, public code and outcome, and nothing else does.
 
-Every error states its status, public code and outcome here and nowhere else.
-503 from us means: provably not sent. 502 and 504 mean: sent, outcome unknown. Nothing here may blur that line.
+503 from us means: provably not processed. 502 and 504 mean: sent, outcome unknown. Nothing here may blur that line.
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ from proxy.errors.unsent import (
     LockedError,
     NotSentError,
     OverloadedError,
+    TokenRefusedError,
     TokenUnavailableError,
     UpstreamTlsError,
     UpstreamUnreachableError,
@@ -63,6 +63,7 @@ __all__ = [
     "RelayError",
     "SlowRequestError",
     "TargetTooLongError",
+    "TokenRefusedError",
     "TokenUnavailableError",
     "UnknownOutcomeError",
     "UpstreamDisconnectedError",

@@ -1,4 +1,7 @@
-"""Which answers of ours say that not one byte of a call reached Localpayment? All are 503, and nothing else is."""
+"""Answers that say that Localpayment has not processed a call: not a byte reached it, or it refused the token first.
+
+All are 503, and nothing else is.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from proxy.errors.base import Fault, Outcome, RelayError
 
 
 class NotSentError(RelayError):
-    """Not one byte reached Localpayment: the call may be repeated, whatever its method."""
+    """Localpayment has provably not processed the call: it may be repeated, whatever its method."""
 
     status = 503
     outcome = Outcome.NOT_SENT
@@ -31,6 +34,15 @@ class TokenUnavailableError(NotSentError):
 
     code = "token_unavailable"
     title = "No access token is available"
+    fault = Fault.UPSTREAM
+    proxy_status = "proxy_internal_error"
+
+
+class TokenRefusedError(NotSentError):
+    """Localpayment's authentication layer refused the token, and no newer one is to be had in its place."""
+
+    code = "token_refused"
+    title = "Localpayment refused the sidecar's access token"
     fault = Fault.UPSTREAM
     proxy_status = "proxy_internal_error"
 

@@ -1,4 +1,4 @@
-"""Is the sidecar alive, started, ready? Pure state; readiness flips before anything else when it shuts down."""
+"""Answers the probes: alive, started, ready. Pure state; readiness flips before anything else when it shuts down."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ class TokenView(Protocol):
 
     @property
     def ready(self) -> bool:
-        """Whether a token is held that may be injected now."""
+        """Whether a token is held that may be injected now, and that Localpayment does not refuse."""
+        ...
+
+    @property
+    def unreplaced(self) -> bool:
+        """Whether Localpayment refuses the token held, and no newer one was to be had."""
         ...
 
     @property
@@ -64,4 +69,6 @@ class Health:
         if self._tokens.ready:
             self._was_ready = True
             return Verdict(good=True, reason="ready")
+        if self._tokens.unreplaced:
+            return Verdict(good=False, reason="Localpayment refuses the token that is held, and gives no other")
         return Verdict(good=False, reason=f"no usable token is held; the token is {self._tokens.state.value}")

@@ -117,7 +117,10 @@ class Metrics:
             "Seconds that a token could still have been used when it was replaced.",
             HEADROOM_BUCKETS,
         )
-        self.disputes = make.count("token_disputes", "Calls whose token Localpayment refused as no longer valid.")
+        self.disputes = make.count(
+            "token_disputes",
+            "Answers that may refuse the token that their call carried: 401, or 403 with a code of Simple JWT's.",
+        )
         self.clock_skew = make.gauge("clock_skew_seconds", "Localpayment's clock minus this machine's, as last seen.")
         self.credentials_loaded = make.gauge(
             "credentials_loaded_timestamp_seconds", "When the credentials in use were read from their source."

@@ -83,6 +83,8 @@ def _token(token: View) -> Markup:
         ("Access token", countdown(token["expires"])),
         ("Refresh token", countdown(token["refresh_expires"])),
     ]
+    if token["refused"]:
+        rows.append(("In use", element("strong", "Localpayment refuses it, and gives no other", class_="bad")))
     if token["credentials_rejected"]:
         rows.append(("Credentials", element("strong", "Localpayment refuses them", class_="bad")))
     return joined((element("h2", "Token"), pairs(rows), _fetches(token["fetches"])))

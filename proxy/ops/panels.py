@@ -127,6 +127,7 @@ TOKEN: Final = Row(
             "Refused credentials, refused tokens per hour",
             (
                 Query(f"max({metric('credentials_rejected')})", "credentials refused"),
+                Query(f"max({metric('token_refused')})", "token refused, no other to be had"),
                 Query(f"3600 * {rate('token_disputes_total')}", "tokens refused per hour"),
             ),
             bad_above=0.5,

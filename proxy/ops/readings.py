@@ -59,15 +59,18 @@ def declare_readings(make: Instruments, readings: Readings) -> None:
     make.gauge("credentials_rejected", "1 while Localpayment refuses the credentials.").set_function(
         lambda: keeper.rejected
     )
+    make.gauge(
+        "token_refused", "1 while Localpayment refuses the token held and gives no other; calls get 503, not sent."
+    ).set_function(lambda: keeper.unreplaced)
     make.gauge("token_expiry_timestamp_seconds", "When the access token expires; 0 while none is held.").set_function(
         lambda: readings.moment(keeper.expiries[0])
     )
     make.gauge(
         "refresh_token_expiry_timestamp_seconds", "When the refresh token expires; 0 while none is held."
     ).set_function(lambda: readings.moment(keeper.expiries[1]))
-    make.gauge("ready", "1 while calls are forwarded: a usable token is held and no drain has begun.").set_function(
-        lambda: health.ready().good
-    )
+    make.gauge(
+        "ready", "1 while calls are forwarded: a token is held that Localpayment takes, and no drain has begun."
+    ).set_function(lambda: health.ready().good)
     make.gauge("draining_since_timestamp_seconds", "When draining began; 0 before.").set_function(
         lambda: health.draining_since or 0.0
     )

@@ -98,6 +98,7 @@ class Status:
         return {
             "state": keeper.state.value,
             "credentials_rejected": keeper.rejected,
+            "refused": keeper.unreplaced,
             "expires": access,
             "refresh_expires": refresh,
             "fetches": [asdict(fetch) for fetch in reversed(self.readings.lookout.history.fetches)],

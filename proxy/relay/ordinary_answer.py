@@ -16,8 +16,8 @@ from proxy.upstream.lines import MOST
 if TYPE_CHECKING:
     from proxy.upstream.framing import Head
 
-# A 401 may be about our token; a 204 loses its Content-Length.
-_UNUSUAL: Final = frozenset((HTTPStatus.UNAUTHORIZED, HTTPStatus.NO_CONTENT))
+# A 401 or 403 may be about our token; a 204 loses its Content-Length.
+_UNUSUAL: Final = frozenset((HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NO_CONTENT))
 _ENDINGS: Final = frozenset((Ending.LENGTH, Ending.HEAD))
 _REQUEST_ID: Final = b"x-request-id"
 _END: Final = VIA + b"\r\n\r\n"

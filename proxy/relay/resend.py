@@ -1,7 +1,7 @@
-"""After this fault, may the call be sent again? If not, what does the caller learn?
+"""Decides whether a call is sent again after a fault, and what its caller learns if not. Pure: one table.
 
-Pure: one table. It must never let a call be sent again that may have been processed, but for reads whose pooled
-connection died under them.
+It must never let a call be sent again that may have been processed, but for reads whose pooled connection died under
+them; nor let 503 be said of a call of which any attempt may have been processed.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from proxy.errors import RelayError
     from proxy.upstream.model import UpstreamFault
 
+# What a resend for each of these reasons proves of the attempt before it: that it was not processed. Not a byte of it
+# had been sent, or a 401 of the authentication layer had answered it. The other attempts may have been processed.
+NOT_PROCESSED: Final = frozenset((Resend.CONNECT, Resend.TOKEN, Resend.SAME_TOKEN))
 NOT_SENT: Final[Mapping[FaultKind, type[RelayError]]] = {
     FaultKind.UNREACHABLE: UpstreamUnreachableError,
     FaultKind.TLS: UpstreamTlsError,
@@ -48,10 +51,9 @@ def after_fault(
 ) -> Resend | type[RelayError]:
     """Decide what follows when a call got no answer at all (DESIGN section 6, "After a fault").
 
-    Narrower than the design's table in three places, for which docs/adr/0016 has the reasons. A connection that could
+    Narrower than the design's table in two places, for which docs/adr/0016 has the reasons. A connection that could
     not be made is not tried again: its budget is spent, and the caller may repeat. A read is not sent again when a
-    byte of an answer had come: it was no stale connection. And 503 is said only when no attempt at all was sent,
-    however well a 401 proved that an earlier one was not carried out.
+    byte of an answer had come: it was no stale connection.
 
     Args:
         fault: what stopped it, and how far it had got.
@@ -69,5 +71,9 @@ def after_fault(
     silent = not fault.exchange.response_bytes
     if ended and repeatable and fault.reused and silent and Resend.DISCONNECTED not in resends:
         return Resend.DISCONNECTED
-    never_sent = nothing and set(resends) <= {Resend.CONNECT}
-    return (NOT_SENT if never_sent else UNKNOWN)[fault.kind]
+    return (NOT_SENT if nothing and not_processed(resends) else UNKNOWN)[fault.kind]
+
+
+def not_processed(resends: Collection[Resend]) -> bool:
+    """Whether no attempt that was followed by another can have been processed; only then may 503 be said at all."""
+    return NOT_PROCESSED.issuperset(resends)

@@ -132,6 +132,8 @@ class Ride:
         record.response_bytes = len(turn.pieces[0]) if turn.pieces else 0
         record.total_seconds = means.now() - record.started
         means.gate.leave(effects=self.match.operation.has_effects)
+        if means.sender.refusals.doubts:
+            means.sender.succeeded(self.match, self.request.target, self.token, record, record.status)
         try:
             means.observe(record)
         finally:  # whatever looks on: from here on this call is over, and gives no place back again

@@ -1,32 +1,45 @@
-"""How often is a call given to the upstream pool, and with which token?
+"""Gives a call to the upstream pool: once, and again only where that is safe.
 
-Once; again only where `resend` allows it, or after a 401 that proves that nothing was executed, with a newer token or
-with one that a lagging node did not know yet. Never twice for the same reason.
+That is where `resend` allows it, or after a 401 that proves that nothing was executed, with a newer token or with one
+that a lagging node did not know yet. Never twice for the same reason. A proven 401 for a token of ours is never the
+caller's answer, unless it is the path's own: the caller has no token that it could mend.
 """
 
 from __future__ import annotations
 
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
+from proxy.errors import RelayError, UpstreamDisconnectedError
 from proxy.relay.headers import headers_to_upstream
 from proxy.relay.record import Resend
-from proxy.relay.resend import UNKNOWN, after_fault
+from proxy.relay.refusals import Refusals, path_of
+from proxy.relay.resend import UNKNOWN, after_fault, not_processed
+from proxy.relay.subject import external_id
 from proxy.relay.unauthorized import read_refusal
 from proxy.upstream.model import Call, Progress, Stream, UpstreamFault
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection
+    from collections.abc import Awaitable, Callable
 
-    from proxy.errors import RelayError
+    from proxy.errors import NotSentError
+    from proxy.relay.operations import Match
     from proxy.relay.passage import Passage
+    from proxy.relay.record import Record
     from proxy.relay.unauthorized import Refusal
     from proxy.tokens.model import AccessToken
     from proxy.upstream.answer import Answer
     from proxy.upstream.connection import Connection
     from proxy.upstream.model import Body
     from proxy.upstream.pool import Pool
+
+
+_REFUSING: Final = frozenset((HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN))
+_SUCCESSFUL: Final = (200, 300)  # RFC 9110 section 15.3; any other status may be given before the token is looked at
+_READ_BEFORE: Final = (
+    "Localpayment refused the access token, after another attempt had been sent and had got no answer."
+)
 
 
 class Tokens(Protocol):
@@ -53,13 +66,32 @@ class Tokens(Protocol):
         """After a 401 that cannot be repeated: see to a newer token for the calls to come."""
         ...
 
+    def refused(self, generation: int) -> NotSentError:
+        """After a 401 for a token that could not be replaced: take note of it; return what the caller gets."""
+        ...
+
+    def accepted(self, generation: int) -> None:
+        """Take note that a token that was refused works after all."""
+        ...
+
 
 class Sender:
-    """Sends calls by the rules."""
+    """Sends calls by the rules.
 
-    def __init__(self, pool: Pool, tokens: Tokens) -> None:
+    Args:
+        pool: of connections to Localpayment.
+        tokens: the control plane.
+        now: seconds on the clock that records are started by.
+
+    Attributes:
+        refusals: what paths have refused lately.
+    """
+
+    def __init__(self, pool: Pool, tokens: Tokens, now: Callable[[], float]) -> None:
+        self.refusals = Refusals()
         self._pool = pool
         self._tokens = tokens
+        self._now = now
 
     async def token(self, passage: Passage) -> AccessToken | None:
         """Return the token to inject now, None when the caller's own goes in its place, or raise a NotSentError."""
@@ -84,7 +116,7 @@ class Sender:
         token: AccessToken | None,
         begun: Callable[[], Awaitable[Answer]] | None = None,
     ) -> tuple[Answer, list[bytes]]:
-        """Return the answer to pass on, and what was read of its body already; a 401 that was not ours is the caller's.
+        """Return the answer to pass on, and what was read of its body already.
 
         Args:
             passage: the request.
@@ -101,36 +133,54 @@ class Sender:
             answer = await self._once(passage, send, held=held)
             if answer is None:
                 continue
-            if answer.status != HTTPStatus.UNAUTHORIZED or token is None:
+            if token is None or answer.status not in _REFUSING:
+                if token is not None and self.refusals.doubts:
+                    self.succeeded(passage.match, passage.arrival.target, token, record, answer.status)
                 return answer, []
             passage.answered(answer.status)
             try:
-                refusal = await read_refusal(answer)
-                again = await self._after(refusal, token, record.resends, held=held and not passage.gone)
+                refusal = await read_refusal(answer, _about(passage))
+                follows = await self._after(refusal, passage, token, held=held)
             except UpstreamFault as fault:
                 passage.spent(fault.exchange)
                 raise unknown(fault) from fault
             except BaseException:
                 answer.close()
                 raise
-            if again is None:
+            if follows is None:
                 return answer, refusal.pieces
             answer.close()
             passage.spent(answer.exchange)
-            record.resends.append(_reason(token, again))
-            token = again
+            if isinstance(follows, RelayError):
+                raise follows
+            record.resends.append(_reason(token, follows))
+            token = follows
+
+    def succeeded(self, match: Match | None, target: bytes, token: AccessToken, record: Record, status: int) -> None:
+        """Note an answer that may show that a token is good; only worth it while there are doubts."""
+        if not _SUCCESSFUL[0] <= status < _SUCCESSFUL[1]:
+            return
+        if self.refusals.accepted(path_of(match, target), token.generation, record.started):
+            self._tokens.accepted(token.generation)
 
     async def _after(
-        self, refusal: Refusal, token: AccessToken, resends: Collection[Resend], *, held: bool
-    ) -> AccessToken | None:
-        """Return the token to send the call with once more, or None when the 401 is the caller's answer."""
-        if not refusal.proven:
+        self, refusal: Refusal, passage: Passage, token: AccessToken, *, held: bool
+    ) -> AccessToken | RelayError | None:
+        """Return the token to send the call with once more, what the caller gets in place of the answer, or None."""
+        path, resends = path_of(passage.match, passage.arrival.target), passage.record.resends
+        if not refusal.of_token or self.refusals.is_own(path, token.generation, self._now()):
             return None
-        if not held or Resend.TOKEN in resends:
+        if refusal.proven and held and not passage.gone and Resend.TOKEN not in resends:
+            again = await self._tokens.replacement(token.generation, refusal.code)
+            if again is not None and _reason(token, again) not in resends:
+                return again
+        else:
             self._tokens.dispute(token.generation, refusal.code)
+        self.refusals.refused(path, token.generation, self._now())
+        if not refusal.proven or passage.gone:
             return None
-        again = await self._tokens.replacement(token.generation, refusal.code)
-        return None if again is None or _reason(token, again) in resends else again
+        error = self._tokens.refused(token.generation)
+        return error if not_processed(resends) else UpstreamDisconnectedError(_READ_BEFORE)
 
     def _attempt(self, passage: Passage, body: Body, token: AccessToken | None) -> Callable[[], Awaitable[Answer]]:
         call = _call(passage, body, token)
@@ -149,6 +199,10 @@ class Sender:
                 record.resends.append(verdict)
                 return None
             raise verdict(_said(fault, before=passage.sent)) from fault
+
+
+def _about(passage: Passage) -> str | None:
+    return None if passage.match is None else external_id(passage.match, passage.content)
 
 
 def _reason(token: AccessToken, again: AccessToken) -> Resend:

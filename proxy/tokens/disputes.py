@@ -1,4 +1,4 @@
-"""What follows when the API has refused a token? Pure.
+"""Decides what follows when the API has refused a token. Pure.
 
 It must never ask the token's time whether to believe a 401, and never fetch more than three tokens a minute because of
 401s: they may be nothing that a token cures.
@@ -41,16 +41,20 @@ class Disputes:
 
     Attributes:
         settled_at: until then a refusal may come from a node that lags behind.
+        unreplaced: whether the token in use was refused, none was to be had in its place, and no call has succeeded
+            with it since.
     """
 
     def __init__(self) -> None:
         self.settled_at = -math.inf
+        self.unreplaced = False
         self._forced_at: deque[float] = deque(maxlen=FORCED_FETCHES)
 
     def put_in_use(self, token: AccessToken, now: float, *, handed_over: bool) -> None:
         """Note a new token; `handed_over` says that it took the place of one that nobody had refused."""
         lag = min(LAG, (token.expires_at - token.sent_at) / 10)
         self.settled_at = now + lag if handed_over else -math.inf
+        self.unreplaced = False
 
     def judge(self, now: float, code: str | None, *, forced: bool) -> Dispute:
         """Say what follows from a refusal of the token in use.
@@ -64,10 +68,14 @@ class Disputes:
             return Dispute.RENEWING
         if now < self.settled_at and code not in LOGIN_CODES:
             return Dispute.LAGGING
-        if len(self._forced_at) == FORCED_FETCHES and now - self._forced_at[0] < FORCED_WINDOW:
+        if now < self.forced_from():
             return Dispute.GIVEN_UP
         self._forced_at.append(now)
         return Dispute.RENEWING
+
+    def forced_from(self) -> float:
+        """From when on another fetch may be forced."""
+        return self._forced_at[0] + FORCED_WINDOW if len(self._forced_at) == FORCED_FETCHES else -math.inf
 
 
 def only_a_login_helps(token: AccessToken, now: float, code: str | None) -> bool:

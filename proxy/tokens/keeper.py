@@ -1,4 +1,4 @@
-"""How do callers get the token? They look, or wait for news within a bound; the loop that renews it is not theirs.
+"""Gives callers the token: they look, or wait for news within a bound; the loop that renews it is not theirs.
 
 No caller's cancellation may touch a fetch, and none may hang because the loop died. When it dies the process must.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, assert_never
 
-from proxy.errors import CredentialsRejectedError, LockedError, NotSentError, TokenUnavailableError
+from proxy.errors import CredentialsRejectedError, LockedError, NotSentError, TokenRefusedError, TokenUnavailableError
 from proxy.tokens.lifecycle import Dispute, Lifecycle, State
 from proxy.tokens.renewal import Renewal, TokenEndpoints
 from proxy.tokens.reports import Disputed, Fetched
@@ -23,6 +23,7 @@ __all__ = ["Disputed", "Fetched", "Keeper", "TokenEndpoints"]
 
 LEAST_RETRY_AFTER: Final = 1.0  # seconds; the Retry-After field counts whole ones
 LOCKED_RETRY_AFTER: Final = 30.0  # seconds; people unlock, and not at once
+LONGEST_RETRY_AFTER: Final = 60.0  # seconds; what a refusal is about may be mended at any time
 
 
 class Keeper:
@@ -62,8 +63,13 @@ class Keeper:
 
     @property
     def ready(self) -> bool:
-        """Whether a token is held that may be injected now."""
-        return self._lifecycle.usable(self._clock.now()) is not None
+        """Whether a token is held that may be injected now, and that Localpayment does not refuse."""
+        return self._lifecycle.usable(self._clock.now()) is not None and not self.unreplaced
+
+    @property
+    def unreplaced(self) -> bool:
+        """Whether Localpayment refuses the token held, and no newer one was to be had."""
+        return self._lifecycle.disputes.unreplaced
 
     @property
     def rejected(self) -> bool:
@@ -98,14 +104,17 @@ class Keeper:
             CredentialsRejectedError: none is held and Localpayment refused the credentials.
             TokenUnavailableError: none is held and none came in time, or can come in time.
         """
-        deadline = self._clock.now() + self._token_wait
+        deadline = self._deadline()
         while True:
             now = self._clock.now()
             token = self._lifecycle.usable(now)
             if token is not None and (now < token.join_at or now >= deadline or self._renewal.next_fetch(now) > now):
                 return token
             if self._in_vain(now, deadline):
-                raise self._refusal(now)
+                token = self._lifecycle.living(now)
+                if token is None:
+                    raise self._refusal(now)
+                return token
             await self._renewal.news(deadline - now)
 
     async def replacement(self, generation: int, code: str | None = None) -> AccessToken | None:
@@ -136,6 +145,18 @@ class Keeper:
             Whether a newer token is held or will be fetched.
         """
         return self._disputed(generation, code) in {Dispute.STALE, Dispute.RENEWING}
+
+    def refused(self, generation: int) -> TokenRefusedError:
+        """After a 401 for the token of `generation` that was not replaced: take note; return what the caller gets."""
+        now = self._clock.now()
+        self._lifecycle.unreplaced(generation, now)
+        retry_after = max(self._lifecycle.repeat_at(now) - now, LEAST_RETRY_AFTER)
+        detail = "Localpayment refused the access token before it did anything; the sidecar goes on trying for another."
+        return TokenRefusedError(detail, retry_after=min(retry_after, LONGEST_RETRY_AFTER))
+
+    def accepted(self, generation: int) -> None:
+        """After a 401 for the token of `generation`: note that a later call has succeeded with it."""
+        self._lifecycle.accepted(generation)
 
     def replace_credentials(self, credentials: Credentials) -> None:
         """Log in with other credentials at once; what is held, the old ones included, serves on until that worked.
@@ -187,6 +208,12 @@ class Keeper:
             if token is None or token.generation > generation or now >= until:
                 return token
             await self._renewal.news(until - now)
+
+    def _deadline(self) -> float:
+        """Until when a caller waits: no longer than half of what is left of a token that lives, so that it can go."""
+        now = self._clock.now()
+        held = self._lifecycle.living(now)
+        return now + (self._token_wait if held is None else min(self._token_wait, (held.expires_at - now) / 2))
 
     def _in_vain(self, now: float, deadline: float) -> bool:
         """Whether the time to wait is over, or will be before anything is fetched."""

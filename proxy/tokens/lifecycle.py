@@ -1,10 +1,11 @@
-"""When is which token fetched? A pure state machine: no I/O, no clock, no asyncio; time and chance are arguments.
+"""Decides when which token is fetched. A pure state machine: no I/O, no clock, no asyncio; time is an argument.
 
     refresh --(401)--> log in --(401)--> rejected: keep what is held, log in again after 60 s, doubling to 15 min
        |                 |
        +--(anything else)+--> retry with full jitter, for ever
 
-It must never drop a token that is still good because a fetch failed, and never hand one out past its stop point.
+It must never drop a token that is still good because a fetch failed, and never hand one out past its end; nor past its
+stop point as long as a newer one can be had.
 """
 
 from __future__ import annotations
@@ -58,7 +59,12 @@ class Lifecycle:
 
     def usable(self, now: float) -> AccessToken | None:
         """Return the token that may be injected now, or None."""
-        return self.access if self.access is not None and now < self.access.stop_at else None
+        token = self.living(now)
+        return token if token is not None and (now < token.stop_at or self._failing(now)) else None
+
+    def living(self, now: float) -> AccessToken | None:
+        """Return the token that Localpayment still accepts by its own clock, for when no newer one is to be had."""
+        return self.access if self.access is not None and now < self.access.expires_at else None
 
     def state(self, now: float) -> State:
         """Name the state for health, metrics and people."""
@@ -158,11 +164,31 @@ class Lifecycle:
             self.access = replace(token, join_at=-math.inf)
         return verdict
 
+    def unreplaced(self, generation: int, now: float) -> None:
+        """Note that a call ended because the token of `generation` was refused, and was not replaced.
+
+        As long as a first try to replace it is under way, nothing is amiss yet.
+        """
+        if self._holds(generation) and (self._failing(now) or not self._forced):
+            self.disputes.unreplaced = True
+
+    def accepted(self, generation: int) -> None:
+        """Note that a call has succeeded with a token that was refused before."""
+        if self._holds(generation):
+            self.disputes.unreplaced = False
+
+    def repeat_at(self, now: float) -> float:
+        """Return when a call whose token was refused may find another: at the next fetch, or when one may be forced."""
+        step = self.next_step(now)
+        if not isinstance(step, Wait):
+            return now
+        return step.until if self._forced else min(step.until, max(self.disputes.forced_from(), now))
+
     def lock(self) -> None:
         """Drop all tokens and fetch none; what is being fetched is dropped when it comes."""
         self.locked = True
         self.access = self._refresh = self._candidate = None
-        self._login_wanted = self._forced = False
+        self._login_wanted = self._forced = self.disputes.unreplaced = False
         self._session += 1
 
     def unlock(self) -> None:
@@ -199,6 +225,13 @@ class Lifecycle:
         self.accounts.held.put_off(now)
         return True
 
+    def _failing(self, now: float) -> bool:
+        """Whether a newer token is not to be had just now: the last fetch failed, or there is nothing to fetch with."""
+        return self._backoff.failures > 0 or (self.accounts.held.rejected and not self._alive(now))
+
+    def _holds(self, generation: int) -> bool:
+        return self.access is not None and self.access.generation == generation
+
     def _account(self, step: Fetch) -> Account | None:
         return self.accounts.of(step.credentials) if isinstance(step, LogIn) else None
 
@@ -233,8 +266,7 @@ class Lifecycle:
         return Refresh(self._refresh.value, timeout, self._session)
 
     def _left(self, now: float) -> float | None:
-        token = self.usable(now)
-        return None if token is None else token.stop_at - now
+        return None if self.access is None or now >= self.access.stop_at else self.access.stop_at - now
 
     def _alive(self, now: float) -> bool:
         return self._refresh is not None and now < self._refresh.expires_at

@@ -83,7 +83,7 @@ class AccessToken:
         sent_at: when its request was sent.
         refresh_at: from here on a background refresh is due.
         join_at: from here on callers join a refresh in flight.
-        stop_at: from here on it is never injected.
+        stop_at: from here on it is injected no more, unless no newer one is to be had.
         expires_at: when Localpayment stops accepting it.
     """
 

@@ -29,7 +29,12 @@ STOP_TIMEOUT = 5.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class PeerOptions:
-    """Lifetimes and clock offset in seconds; the defaults are Simple JWT's own, and Localpayment documents them."""
+    """Lifetimes and clock offset in seconds; the defaults are Simple JWT's own, and Localpayment documents them.
+
+    Attributes:
+        errors: a handler of tests/contract/server/handlers.py; empty for REST framework's own.
+        session_first: whether sessions are tried before tokens, so that a refused token is answered 403.
+    """
 
     access_lifetime: float = 300.0
     refresh_lifetime: float = 86400.0
@@ -37,14 +42,22 @@ class PeerOptions:
     blacklist: bool = False
     check_revoke: bool = False
     clock_offset: float = 0.0
+    errors: str = ""
+    session_first: bool = False
 
     def arguments(self) -> list[str]:
         figures = {
             "--access-lifetime": self.access_lifetime,
             "--refresh-lifetime": self.refresh_lifetime,
             "--clock-offset": self.clock_offset,
+            "--errors": self.errors,
         }
-        switches = {"--rotate": self.rotate, "--blacklist": self.blacklist, "--check-revoke": self.check_revoke}
+        switches = {
+            "--rotate": self.rotate,
+            "--blacklist": self.blacklist,
+            "--check-revoke": self.check_revoke,
+            "--session-first": self.session_first,
+        }
         return [f"{name}={value}" for name, value in figures.items()] + [name for name, on in switches.items() if on]
 
 

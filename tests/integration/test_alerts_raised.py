@@ -34,6 +34,7 @@ SCENES = (
     calls.slow_answers,
     calls.unusual_activity,
     tokens.logins_hang,
+    tokens.no_other_token,
     tokens.password_changes,
     tokens.renewal_fails,
     tokens.renewal_lags,

@@ -243,3 +243,74 @@ async def test_callers_who_wait_are_refused_as_soon_as_the_lock_comes(endpoints:
             await waiting
         assert (caught.value.status, caught.value.code, caught.value.retry_after) == (503, "locked", 30.0)
         assert await replacing is None
+
+
+async def test_in_an_outage_a_token_that_lives_is_used_until_its_end(endpoints: ScriptedEndpoints) -> None:
+    async with started(endpoints, chance=0.9) as stand:
+        endpoints.failing = {Grant.REFRESH: BROKEN, Grant.PASSWORD: BROKEN}
+        for at in (250.0, 296.0, 297.5, 299.0, 299.9):
+            await stand.clock.advance(10_000 + at - stand.clock.now())
+            obtaining = asyncio.create_task(stand.keeper.obtain())
+            await stand.clock.advance(0.05)
+            assert (await obtaining).generation == 1
+            assert stand.keeper.ready
+        await stand.clock.advance(0.1)
+        assert not stand.keeper.ready
+        obtaining = asyncio.create_task(stand.keeper.obtain())
+        await stand.clock.advance(TOKEN_WAIT)
+        with pytest.raises(TokenUnavailableError):
+            await obtaining
+
+
+@pytest.mark.parametrize("at", [293.0, 296.9, 297.1, 298.5, 299.9])
+async def test_a_caller_that_waits_for_a_fetch_that_hangs_still_goes_with_the_token_that_lives(
+    endpoints: ScriptedEndpoints, at: float
+) -> None:
+    async with started(endpoints) as stand:
+        stand.clock.sleep_through(at)
+        endpoints.script.extend([None, None, None])
+        obtaining = asyncio.create_task(stand.keeper.obtain())
+        await stand.clock.advance(min(TOKEN_WAIT, (300 - at) / 2) + 0.001)
+        assert (await obtaining).generation == 1
+
+
+async def test_a_newer_token_that_comes_in_the_last_seconds_is_waited_for(endpoints: ScriptedEndpoints) -> None:
+    async with started(endpoints) as stand:
+        stand.clock.sleep_through(298)
+        answer = asyncio.Event()
+        endpoints.script.append(answer)
+        obtaining = asyncio.create_task(stand.keeper.obtain())
+        await stand.clock.advance(0.5)
+        assert not obtaining.done()
+        answer.set()
+        assert (await obtaining).generation == 2
+
+
+async def test_a_token_that_could_not_be_replaced_is_no_good_until_a_call_succeeds_or_another_comes(
+    endpoints: ScriptedEndpoints,
+) -> None:
+    async with started(endpoints, chance=0.9) as stand:
+        endpoints.failing = {Grant.REFRESH: BROKEN, Grant.PASSWORD: BROKEN}
+        waiting = asyncio.create_task(stand.keeper.replacement(1, "token_not_valid"))
+        await stand.clock.advance(TOKEN_WAIT)
+        assert await waiting is None
+        error = stand.keeper.refused(1)
+        assert (error.status, error.code) == (503, "token_refused")
+        assert (stand.keeper.unreplaced, stand.keeper.ready) == (True, False)
+        stand.keeper.accepted(1)
+        assert (stand.keeper.unreplaced, stand.keeper.ready) == (False, True)
+        stand.keeper.refused(1)
+        endpoints.failing = {}
+        await stand.clock.advance(60)
+        assert (stand.keeper.unreplaced, stand.keeper.ready) == (False, True)
+        assert (await stand.keeper.obtain()).generation == 2
+
+
+async def test_a_caller_whose_token_was_refused_is_told_when_another_may_be_had(endpoints: ScriptedEndpoints) -> None:
+    async with started(endpoints) as stand:
+        for generation in (1, 2, 3):
+            await stand.keeper.replacement(generation)
+            await stand.clock.advance(5)
+        assert await stand.keeper.replacement(4) is None
+        assert stand.keeper.refused(4).retry_after == 45.0
+        assert stand.keeper.refused(3).retry_after == 45.0

@@ -75,6 +75,21 @@ async def password_changes(_: Path) -> AsyncIterator[Scene]:
 
 
 @contextlib.asynccontextmanager
+async def no_other_token(_: Path) -> AsyncIterator[Scene]:
+    """Localpayment forgets all tokens while its token endpoints are down."""
+    async with Simulator() as there, sidecar(settings_for(there.url, token_wait=0.3)) as relay:
+
+        async def happen() -> None:
+            there.add_fault(Fault(Kind.STATUS, "token_endpoints", times=None, status=500))
+            there.revoke()
+            while True:
+                await relay.get(BALANCE)
+                await asyncio.sleep(0.2)
+
+        yield Scene("no-other-token", admin(relay), happen, named("TokenRefused"))
+
+
+@contextlib.asynccontextmanager
 async def logins_hang(_: Path) -> AsyncIterator[Scene]:
     """No token ever comes, and calls wait for it."""
     async with Simulator() as there:

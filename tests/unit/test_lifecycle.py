@@ -132,7 +132,8 @@ def test_a_refused_login_leaves_the_token_in_use_until_its_end() -> None:
     bench.refuse(bench.login())
     assert (bench.text(), bench.waits(), bench.life.state(bench.now)) == ("access-1", 240.0, State.VALID)
     assert bench.life.accounts.rejected
-    assert bench.life.state(START + 297) is State.REJECTED
+    assert bench.life.state(START + 299.9) is State.EXPIRING
+    assert bench.life.state(START + 300) is State.REJECTED
 
 
 def test_a_refused_login_waits_even_when_nothing_else_is_left() -> None:

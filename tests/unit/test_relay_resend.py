@@ -18,7 +18,7 @@ from proxy.errors import (
     UpstreamUnreachableError,
 )
 from proxy.relay.record import Resend
-from proxy.relay.resend import NOT_SENT, UNKNOWN, after_fault
+from proxy.relay.resend import NOT_SENT, UNKNOWN, after_fault, not_processed
 from proxy.upstream.model import Exchange, FaultKind, Progress, UpstreamFault
 
 BEFORE = [frozenset(chosen) for size in range(5) for chosen in itertools.combinations(Resend, size)]
@@ -49,8 +49,9 @@ def by_the_design(case: tuple[FaultKind, Progress, bool, bool, bool, bool, bool]
     # Row four: a read, once, over a connection that had been used before and ended.
     if ended_without_a_word and repeatable and reused and held and Resend.DISCONNECTED not in before:
         return Resend.DISCONNECTED
-    sent_before = bool(before - {Resend.CONNECT})
-    if progress is Progress.NOTHING and not sent_before:
+    # A 401 of the authentication layer proves that the attempt before a resend with a token was not processed.
+    may_have_been_processed = Resend.DISCONNECTED in before
+    if progress is Progress.NOTHING and not may_have_been_processed:
         return {FaultKind.TLS: UpstreamTlsError, FaultKind.POOL: OverloadedError}.get(kind, UpstreamUnreachableError)
     return {FaultKind.TIMEOUT: UpstreamTimeoutError, FaultKind.MALFORMED: UpstreamMalformedError}.get(
         kind, UpstreamDisconnectedError
@@ -75,12 +76,12 @@ def test_what_may_have_been_processed_is_sent_again_only_as_a_read_that_met_a_st
         assert (begun, answered, Resend.DISCONNECTED in before) == (False, False, False)
 
 
-def test_503_is_said_only_when_no_attempt_at_all_was_sent() -> None:
+def test_503_is_said_only_when_no_attempt_at_all_can_have_been_processed() -> None:
     for case, before in itertools.product(ALL, BEFORE):
         verdict = decided(case, before)
         if isinstance(verdict, type) and issubclass(verdict, NotSentError):
             assert case[1] is Progress.NOTHING
-            assert before <= {Resend.CONNECT}
+            assert Resend.DISCONNECTED not in before, "an attempt that was sent, and got no answer"
         elif isinstance(verdict, type):
             assert issubclass(verdict, UnknownOutcomeError)
 
@@ -88,6 +89,16 @@ def test_503_is_said_only_when_no_attempt_at_all_was_sent() -> None:
 def test_nothing_is_sent_again_twice_for_the_same_reason() -> None:
     for case, before in itertools.product(ALL, BEFORE):
         assert decided(case, before) not in before
+
+
+def test_not_processed_are_attempts_without_a_byte_sent_and_those_that_a_401_has_answered() -> None:
+    assert [reason for reason in Resend if not_processed([reason])] == [
+        Resend.TOKEN,
+        Resend.SAME_TOKEN,
+        Resend.CONNECT,
+    ]
+    assert not_processed([])
+    assert not not_processed([Resend.DISCONNECTED, Resend.TOKEN])
 
 
 @pytest.mark.parametrize("table", [NOT_SENT, UNKNOWN])

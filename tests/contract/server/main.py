@@ -29,6 +29,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--clock-offset", type=float, default=0.0, metavar="SECONDS", help="this server's clock is ahead"
     )
+    parser.add_argument("--errors", default="", help="name of the handler that makes the answers of errors")
+    parser.add_argument("--session-first", action="store_true", help="try sessions before tokens: 403 in place of 401")
     return parser.parse_args()
 
 

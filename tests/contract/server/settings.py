@@ -20,6 +20,9 @@ APPS = (
     "rest_framework",
     "rest_framework_simplejwt.token_blacklist",
 )
+SESSION = "rest_framework.authentication.SessionAuthentication"
+TOKEN = "rest_framework_simplejwt.authentication.JWTAuthentication"
+STOCK = "rest_framework.views.exception_handler"
 
 
 def configure(options: argparse.Namespace) -> None:
@@ -42,8 +45,9 @@ def configure(options: argparse.Namespace) -> None:
         PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
         DATA_UPLOAD_MAX_MEMORY_SIZE=None,
         REST_FRAMEWORK={
-            "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework_simplejwt.authentication.JWTAuthentication"],
+            "DEFAULT_AUTHENTICATION_CLASSES": [*([SESSION] if options.session_first else []), TOKEN],
             "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+            "EXCEPTION_HANDLER": f"tests.contract.server.handlers.{options.errors}" if options.errors else STOCK,
         },
         SIMPLE_JWT={
             "ACCESS_TOKEN_LIFETIME": timedelta(seconds=options.access_lifetime),
