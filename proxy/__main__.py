@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from proxy.process import prepare
+from proxy.process.early_signals import prepare
 
 
 def main() -> int:
@@ -12,7 +12,7 @@ def main() -> int:
     prepare(sys.argv[1:])
 
     from proxy.cli.commands import exit_code  # noqa: PLC0415 - a signal that comes during this must find its handler
-    from proxy.place import tell_places_only  # noqa: PLC0415 - the same
+    from proxy.process.traceback_places import tell_places_only  # noqa: PLC0415 - the same
 
     tell_places_only()
     return exit_code(sys.argv[1:])

@@ -13,25 +13,26 @@ from typing import TYPE_CHECKING, Final, Self
 
 from aiohttp import web
 
-from proxy import VERSION, orphans
+from proxy import VERSION
 from proxy.clock import SystemClock
 from proxy.credentials.sources import open_source
 from proxy.credentials.watch import Reloaded, Watch
 from proxy.hardening import Hardening
-from proxy.listening import Listening
-from proxy.ops.admin import Orders
-from proxy.ops.health import Health
-from proxy.ops.keys import admin_key
-from proxy.ops.logs import open_log
-from proxy.ops.lookout import open_lookout
-from proxy.ops.metrics import Metrics
-from proxy.ops.readings import Readings, declare_readings
-from proxy.ops.status import Status
-from proxy.ops.witness import Witness
+from proxy.listening.listening import Listening
+from proxy.ops.admin.health import Health
+from proxy.ops.admin.keys import admin_key
+from proxy.ops.admin.listener import Orders
+from proxy.ops.admin.status import Status
+from proxy.ops.logs.log import open_log
+from proxy.ops.logs.secret_recorder import Witness
+from proxy.ops.metrics.metrics import Metrics
+from proxy.ops.metrics.readings import Readings, declare_readings
+from proxy.ops.observers import open_lookout
 from proxy.parts import admin_runner, data_listener, policy_of, relay_for, token_keeper, upstream_pool
-from proxy.relay.caller_tls import caller_tls
-from proxy.relay.gate import Gate
-from proxy.relay.sender import Sender
+from proxy.process import orphans
+from proxy.relay.attempts import Sender
+from proxy.relay.concurrency import Gate
+from proxy.relay.server.tls import caller_tls
 from proxy.reload import Reload, Uses
 from proxy.tokens.issuer import Issuer
 from proxy.upstream.tls import tls_context
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from proxy.clock import Clock
     from proxy.config import Settings
     from proxy.credentials.watch import Event
-    from proxy.ops.logs import Log
+    from proxy.ops.logs.log import Log
     from proxy.tokens.keeper import Disputed, Fetched
 
 CLOSING: Final = 1.0  # seconds for what is left once every call has ended, or was given up

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from proxy.ops.admin import Admin
-from proxy.ops.guard import Guard, admin_hosts
-from proxy.ops.live import Live
-from proxy.relay.authority import Authority
-from proxy.relay.handler import Relay
-from proxy.relay.listener import Listener
-from proxy.relay.means import Means
-from proxy.relay.policy import DEFAULT
-from proxy.relay.policy_file import read_policy
+from proxy.ops.admin.access import Guard, admin_hosts
+from proxy.ops.admin.event_stream import Live
+from proxy.ops.admin.listener import Admin
+from proxy.policy.authorizer import Authority
+from proxy.policy.file import read_policy
+from proxy.policy.rules import DEFAULT
+from proxy.relay.context import Means
+from proxy.relay.relay import Relay
+from proxy.relay.server.listener import Listener
 from proxy.tokens.keeper import Keeper
 from proxy.upstream.model import Limits
 from proxy.upstream.pool import Pool
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from proxy.clock import Clock
     from proxy.config import Settings
     from proxy.credentials.model import Credentials
-    from proxy.ops.admin import Orders
-    from proxy.ops.lookout import Lookout
-    from proxy.ops.status import Status
-    from proxy.relay.gate import Gate
-    from proxy.relay.policy import Policy
-    from proxy.relay.sender import Sender
+    from proxy.ops.admin.listener import Orders
+    from proxy.ops.admin.status import Status
+    from proxy.ops.observers import Lookout
+    from proxy.policy.rules import Policy
+    from proxy.relay.attempts import Sender
+    from proxy.relay.concurrency import Gate
     from proxy.secret import Secret
     from proxy.tokens.keeper import Disputed, Fetched, TokenEndpoints
     from proxy.upstream.model import ConnectResult

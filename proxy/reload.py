@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.config import Settings, SettingsError
 from proxy.config.setting import settings_of
-from proxy.relay.policy import DEFAULT
-from proxy.relay.policy_file import PolicyFileError, read_policy
+from proxy.policy.file import PolicyFileError, read_policy
+from proxy.policy.rules import DEFAULT
 from proxy.upstream.tls import tls_context
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from structlog.typing import FilteringBoundLogger
 
-    from proxy.relay.policy import Policy
+    from proxy.policy.rules import Policy
 
 RELOADABLE: Final = frozenset(
     field.name for field in fields(Settings) if any(one.reloads for one in settings_of(field))

@@ -22,22 +22,22 @@ from proxy.config import load_settings
 from proxy.config.catalogue import CONFIG_FILE
 from proxy.credentials.model import CredentialSourceError
 from proxy.hardening import forget, harden
-from proxy.listening import BindError
-from proxy.ops.audit import AuditError
-from proxy.ops.keys import KeyFileError
-from proxy.ops.logs import open_log
-from proxy.ops.tracing import TracingError
-from proxy.place import trail, where
-from proxy.process import STOP_SIGNALS, reload_asked
-from proxy.relay.caller_tls import CertificateError
-from proxy.relay.listener import MOST_LEAVING
-from proxy.relay.policy_file import PolicyFileError
+from proxy.listening.listening import BindError
+from proxy.ops.admin.keys import KeyFileError
+from proxy.ops.logs.audit import AuditError
+from proxy.ops.logs.log import open_log
+from proxy.ops.tracing.exporter import TracingError
+from proxy.policy.file import PolicyFileError
+from proxy.process.early_signals import STOP_SIGNALS, reload_asked
+from proxy.process.traceback_places import trail, where
+from proxy.relay.server.listener import MOST_LEAVING
+from proxy.relay.server.tls import CertificateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
 
     from proxy.config import Settings
-    from proxy.ops.logs import Log
+    from proxy.ops.logs.log import Log
 
 EXIT_FINE: Final = 0
 EXIT_FAILED: Final = 1

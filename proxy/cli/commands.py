@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from proxy import VERSION
-from proxy.cli import admin_commands, kinds
+from proxy.cli import admin_commands
+from proxy.cli import option_types as kinds
 from proxy.cli.exits import Exit
 from proxy.cli.operations import operations
 from proxy.cli.policy import policy
@@ -73,7 +74,7 @@ def serve() -> Exit:
         for problem in error.problems:
             click.echo(str(problem), err=True)
         return Exit.BAD_CONFIGURATION
-    from proxy.listening import BindError  # noqa: PLC0415 - as below
+    from proxy.listening.listening import BindError  # noqa: PLC0415 - as below
     from proxy.serving import UNUSABLE  # noqa: PLC0415 - as below
     from proxy.serving import serve as run  # noqa: PLC0415 - the whole proxy
 
@@ -102,7 +103,7 @@ def demo(*, listen: TcpAddress | None, admin_listen: TcpAddress | None, once: bo
     import asyncio  # noqa: PLC0415 - as below
 
     from proxy.cli.demo.show import show  # noqa: PLC0415 - the whole proxy
-    from proxy.listening import BindError  # noqa: PLC0415 - as above
+    from proxy.listening.listening import BindError  # noqa: PLC0415 - as above
 
     try:
         return asyncio.run(show(listen, admin_listen, click.echo, once=once))

@@ -33,7 +33,7 @@ def _policy_problems(settings: Settings) -> Iterator[Problem]:
     """Yield every mistake in the policy file."""
     if settings.policy_file is None:
         return
-    from proxy.relay.policy_file import PolicyFileError, read_policy  # noqa: PLC0415 - needed by this branch alone
+    from proxy.policy.file import PolicyFileError, read_policy  # noqa: PLC0415 - needed by this branch alone
 
     try:
         read_policy(settings.policy_file)
@@ -59,7 +59,7 @@ def _certificate_problems(settings: Settings) -> Iterator[Problem]:
     """Yield what speaks against the certificates for callers."""
     if settings.tls_cert_file is None:
         return
-    from proxy.relay.caller_tls import CertificateError, caller_tls  # noqa: PLC0415 - as above
+    from proxy.relay.server.tls import CertificateError, caller_tls  # noqa: PLC0415 - as above
 
     try:
         caller_tls(settings)
@@ -71,7 +71,7 @@ def _tracing_problems(settings: Settings) -> Iterator[Problem]:
     """Yield what keeps traces from being exported."""
     if settings.otel_endpoint is None:
         return
-    from proxy.ops.tracing import TracingError, exporter_class  # noqa: PLC0415 - as above
+    from proxy.ops.tracing.exporter import TracingError, exporter_class  # noqa: PLC0415 - as above
 
     try:
         exporter_class()

@@ -13,7 +13,7 @@ from proxy.cli.result import failed
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from proxy.relay.operations import Match, Operation
+    from proxy.api.operations import Match, Operation
 
     Row = dict[str, object]
 
@@ -27,7 +27,7 @@ def operations(*, as_json: bool, request: tuple[str, str] | None) -> Exit:
     --match tells what the sidecar takes a request for, as in `operations --match POST /api/payin`; exit code 1 when it
     would refuse the path itself. What no row fits is `other`, and counts as a call with effects.
     """
-    from proxy.relay.operations import OPERATIONS  # noqa: PLC0415 - builds the catalogue
+    from proxy.api.operations import OPERATIONS  # noqa: PLC0415 - builds the catalogue
 
     if request is not None:
         return _explained(*request, as_json=as_json)
@@ -42,9 +42,9 @@ def operations(*, as_json: bool, request: tuple[str, str] | None) -> Exit:
 
 def matched(method: str, path: str) -> Match | str:
     """Tell what a request means, or why it would be refused whatever the policy says."""
+    from proxy.api.target import read_target  # noqa: PLC0415 - as above
     from proxy.errors import RelayError  # noqa: PLC0415 - as above
-    from proxy.relay.admission import check_method  # noqa: PLC0415 - as above
-    from proxy.relay.target import read_target  # noqa: PLC0415 - as above
+    from proxy.relay.request.admission import check_method  # noqa: PLC0415 - as above
 
     try:
         check_method(method)
@@ -78,8 +78,8 @@ def _row(operation: Operation) -> Row:
 
 
 def _facts(match: Match) -> Row:
-    from proxy.relay.grants import PRESETS  # noqa: PLC0415 - as above
-    from proxy.relay.settle import check_path_of  # noqa: PLC0415 - as above
+    from proxy.api.status_check import check_path_of  # noqa: PLC0415 - as above
+    from proxy.policy.grants import PRESETS  # noqa: PLC0415 - as above
 
     operation = match.operation
     return {

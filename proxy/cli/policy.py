@@ -18,9 +18,9 @@ from proxy.cli.operations import matched, table
 from proxy.cli.result import failed
 
 if TYPE_CHECKING:
-    from proxy.relay.explanation import Explanation
-    from proxy.relay.operations import Match
-    from proxy.relay.policy_file import PolicyFile
+    from proxy.api.operations import Match
+    from proxy.policy.explain import Explanation
+    from proxy.policy.file import PolicyFile
 
 VARIABLE: Final = "PROXY_POLICY_FILE"
 _KEY_BYTES: Final = 32  # 256 bits
@@ -53,7 +53,7 @@ def explain(method: str, path: str, caller: str | None, file: Path | None) -> Ex
         names = ", ".join(each.name for each in read.policy.callers)
         message = f"the policy has no such caller; it has {names}"
         raise click.BadParameter(message, param_hint="--caller")
-    from proxy.relay.explanation import explain as explained  # noqa: PLC0415 - builds the catalogue
+    from proxy.policy.explain import explain as explained  # noqa: PLC0415 - builds the catalogue
 
     explanation = explained(read, caller, match.operation)
     for line in table(None, _rows(match, explanation, place)):
@@ -71,7 +71,7 @@ def hash_key(new: Path | None) -> Exit:
     The key is read from stdin, one newline at its end left out; on a terminal it is asked for and not shown. With --new
     it is made instead, and written to a file that only its owner can read. It is never printed.
     """
-    from proxy.relay.callers import MIN_KEY_LENGTH, digest  # noqa: PLC0415 - hashlib
+    from proxy.policy.identity import MIN_KEY_LENGTH, digest  # noqa: PLC0415 - hashlib
 
     if new is None:
         key = _read_key()
@@ -92,7 +92,7 @@ def hash_key(new: Path | None) -> Exit:
 
 
 def _read(place: Path | None) -> PolicyFile:
-    from proxy.relay.policy_file import PolicyFileError, parse_policy, read_policy  # noqa: PLC0415 - builds the catalogue
+    from proxy.policy.file import PolicyFileError, parse_policy, read_policy  # noqa: PLC0415 - builds the catalogue
 
     if place is None:
         return parse_policy(_WITHOUT_FILE)
@@ -104,7 +104,7 @@ def _read(place: Path | None) -> PolicyFile:
     raise click.exceptions.Exit(Exit.BAD_CONFIGURATION)
 
 
-# What holds without a policy file (`proxy.relay.policy.DEFAULT`), as one would write it.
+# What holds without a policy file (`proxy.policy.rules.DEFAULT`), as one would write it.
 _WITHOUT_FILE: Final = """\
 [callers.anyone]
 anyone = true

@@ -220,7 +220,7 @@ def _translated(error: Exception) -> UnusableFileError:
         case IsADirectoryError():
             return UnusableFileError("is a directory: name a file in it")
         case PermissionError():
-            from proxy import landlock  # noqa: PLC0415 - ctypes, needed by this branch alone
+            from proxy.process import landlock  # noqa: PLC0415 - ctypes, needed by this branch alone
 
             fix = f"give this process's user read permission{landlock.hint(error)}"
             return UnusableFileError(f"the file may not be read: {fix}")

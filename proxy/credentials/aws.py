@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from proxy.config.files import UnusablePairError, pair_in_text
 from proxy.credentials.model import MANAGER_INTERVAL, Credentials, CredentialSourceError
-from proxy.orphans import own_children
+from proxy.process.orphans import own_children
 from proxy.secret import Secret
 
 if TYPE_CHECKING:

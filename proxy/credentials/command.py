@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from proxy.config.catalogue import PREFIXES
 from proxy.config.files import KEYS, UnusableFileError, UnusablePairError, pair_in_text, plain_text
 from proxy.credentials.model import MANAGER_INTERVAL, Credentials, CredentialSourceError
-from proxy.orphans import own_children
+from proxy.process.orphans import own_children
 from proxy.secret import Secret
 
 if TYPE_CHECKING:

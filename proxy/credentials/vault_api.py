@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, Self
 
 import aiohttp
 
-from proxy import landlock
 from proxy.credentials.model import CredentialSourceError
-from proxy.head_limits import MAX_FIELDS, MAX_HEAD, is_too_large
+from proxy.http1.head_limits import MAX_FIELDS, MAX_HEAD, is_too_large
+from proxy.process import landlock
 
 if TYPE_CHECKING:
     from pathlib import Path

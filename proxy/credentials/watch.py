@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from proxy.credentials.model import CredentialSourceError
-from proxy.place import where
+from proxy.process.traceback_places import where
 
 if TYPE_CHECKING:
     from collections.abc import Callable

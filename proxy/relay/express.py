@@ -9,27 +9,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from proxy.api.method_override import names_method
+from proxy.api.target import read_target
 from proxy.errors import RelayError
-from proxy.relay.callers import KEY_HEADER
-from proxy.relay.headers import VIA
-from proxy.relay.method_override import names_method
-from proxy.relay.ordinary import Reader
-from proxy.relay.policy import Verdict
+from proxy.policy.identity import KEY_HEADER
+from proxy.policy.rules import Verdict
+from proxy.relay.fields import VIA
 from proxy.relay.record import Record
+from proxy.relay.request.plain_request import Reader
 from proxy.relay.ride import Ride
-from proxy.relay.target import read_target
-from proxy.relay.trace import RANDOM_BITS, span_of, uuid7
+from proxy.relay.trace_context import RANDOM_BITS, span_of, uuid7
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from proxy.relay.connection import CallerConnection
-    from proxy.relay.entrance import Entrance
-    from proxy.relay.means import Means
-    from proxy.relay.operations import Match
-    from proxy.relay.ordinary import Ordinary
-    from proxy.relay.policy import Caller
-    from proxy.relay.reply import Written
+    from proxy.api.operations import Match
+    from proxy.policy.rules import Caller
+    from proxy.relay.context import Means
+    from proxy.relay.request.entrance import Entrance
+    from proxy.relay.request.plain_request import Ordinary
+    from proxy.relay.server.connection import CallerConnection
+    from proxy.relay.server.response import Written
     from proxy.tokens.model import AccessToken
     from proxy.upstream.connection import Connection
 
@@ -103,7 +103,7 @@ class Express:
             outgoing = self._outgoing(request, record, token)
             gate.enter(effects=effects)
             try:
-                means.authority.count(caller, record)
+                record.policy = means.authority.count(caller)
             except BaseException:
                 gate.leave(effects=effects)
                 raise

@@ -9,24 +9,24 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from proxy.errors import Outcome
-from proxy.relay.echo import LOOKED_AT
-from proxy.relay.ordinary_answer import answer_head
+from proxy.relay.response_head import answer_head
+from proxy.relay.token_echo import LOOKED_AT
 from proxy.upstream.model import Exchange, FaultKind
 from proxy.upstream.request import answered
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from proxy.relay.connection import CallerConnection
-    from proxy.relay.means import Means
-    from proxy.relay.operations import Match
-    from proxy.relay.ordinary import Ordinary
+    from proxy.api.operations import Match
+    from proxy.relay.context import Means
     from proxy.relay.record import Record
-    from proxy.relay.reply import Written
+    from proxy.relay.request.plain_request import Ordinary
+    from proxy.relay.server.connection import CallerConnection
+    from proxy.relay.server.response import Written
     from proxy.tokens.model import AccessToken
     from proxy.upstream.answer import Answer
     from proxy.upstream.connection import Connection
-    from proxy.upstream.turn import Turn
+    from proxy.upstream.exchange import Turn
 
 
 class Ride:

@@ -12,7 +12,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from proxy.simulator import payins, payouts, reference, subscriptions, virtual_accounts
+from proxy.simulator import payins, payouts, subscriptions, virtual_accounts
+from tests.generators import simulator_page as reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -13,10 +13,10 @@ from proxy.upstream.model import FaultKind
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from proxy.http1.framing import Head
     from proxy.upstream.connection import Connection
-    from proxy.upstream.framing import Head
+    from proxy.upstream.exchange import Turn
     from proxy.upstream.model import Exchange
-    from proxy.upstream.turn import Turn
 
 
 class Answer:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from aiohappyeyeballs import start_connection
 
-from proxy.descriptors import scarce
-from proxy.timeouts import timeout_at
+from proxy.http1.timeouts import timeout_at
+from proxy.process.descriptors import scarce
 from proxy.upstream.handshake import Handshake
 from proxy.upstream.model import ConnectError, ConnectResult
 from proxy.upstream.tunnel import Tunnel, connect_request

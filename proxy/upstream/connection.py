@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, cast
 
-from proxy.upstream.deadline import Deadline
-from proxy.upstream.framing import MalformedAnswerError
+from proxy.http1.deadline import Deadline
+from proxy.http1.framing import MalformedAnswerError
+from proxy.upstream.exchange import Turn
 from proxy.upstream.model import FaultKind, Progress
 from proxy.upstream.parser import AnswerParser
-from proxy.upstream.turn import Turn
-from proxy.upstream.wire import Wire
+from proxy.upstream.transport import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable

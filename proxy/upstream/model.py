@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from proxy.head_limits import MAX_FIELDS, MAX_HEAD
+from proxy.http1.head_limits import MAX_FIELDS, MAX_HEAD
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -119,6 +119,11 @@ class Stream:
 
 
 Body = bytes | Stream | None
+
+
+def held(body: Body) -> bytes | None:
+    """Return a body that is at hand whole; None for one that streams, or is not there."""
+    return body if isinstance(body, bytes) else None
 
 
 def _nothing() -> None:

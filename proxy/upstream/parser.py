@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from proxy.upstream.framing import Ending, Head, MalformedAnswerError, answer_framing, field_value
-from proxy.upstream.plain_head import plain_head
+from proxy.http1.answer_head import plain_head
+from proxy.http1.framing import Ending, Head, MalformedAnswerError, answer_framing, field_value
 
 if TYPE_CHECKING:
     from proxy.upstream.model import Limits

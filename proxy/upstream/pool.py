@@ -11,7 +11,7 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, assert_never
 
-from proxy.timeouts import read_what_is_here, timeout_at
+from proxy.http1.timeouts import read_what_is_here, timeout_at
 from proxy.upstream.connect import Route, connect
 from proxy.upstream.connection import Connection
 from proxy.upstream.model import ConnectError, ConnectResult, Exchange, FaultKind, Progress, Stats, UpstreamFault

@@ -6,16 +6,77 @@ A request is written once, in order, and stops at the first sign of an answer or
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
+from proxy.http1.framing import field_value, is_token
 from proxy.upstream.answer import Answer
-from proxy.upstream.framing import BodyFramer, request_head
-from proxy.upstream.model import FaultKind, Stream
+from proxy.upstream.model import BodyLengthError, FaultKind, Stream
 
 if TYPE_CHECKING:
     from proxy.upstream.connection import Connection
+    from proxy.upstream.exchange import Turn
     from proxy.upstream.model import Call, Exchange
-    from proxy.upstream.turn import Turn
+
+
+_TARGET: Final = re.compile(rb"/[\x21-\x7e\x80-\xff]*").fullmatch  # origin-form; what it means is not ours to judge
+_OURS: Final = frozenset((b"host", b"content-length", b"transfer-encoding", b"connection", b"upgrade"))
+
+
+def request_head(call: Call, authority: bytes) -> bytes:
+    """Return the request line and fields, Host first; ValueError when they would not make one unambiguous request."""
+    if not is_token(call.method) or call.method == b"CONNECT" or not _TARGET(call.target):
+        message = "the method is not a token, or the target is not origin-form without white space and controls"
+        raise ValueError(message)
+    lines = [call.method + b" " + call.target + b" HTTP/1.1", b"Host: " + authority]
+    for name, value in call.headers:
+        if not is_token(name) or not field_value(value) or name.lower() in _OURS:
+            message = "a header field is not valid HTTP, or is one that the pool writes itself"
+            raise ValueError(message)
+        lines.append(name + b": " + value)
+    match call.body:
+        case bytes() as body:
+            lines.append(b"Content-Length: %d" % len(body))
+        case Stream(length=length):
+            lines.append(b"Transfer-Encoding: chunked" if length is None else b"Content-Length: %d" % length)
+        case None:
+            pass
+    lines.append(b"\r\n")
+    return b"\r\n".join(lines)
+
+
+class BodyFramer:
+    """The framing of a streamed body: never more and never fewer bytes than were declared."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self, length: int | None) -> None:
+        if length is not None and length < 0:
+            message = "a body cannot be shorter than nothing"
+            raise ValueError(message)
+        self._left = length
+
+    @property
+    def complete(self) -> bool:
+        """Whether every declared byte was framed; never so for a chunked body, which only `end` completes."""
+        return self._left == 0
+
+    def frame(self, chunk: bytes) -> bytes:
+        """Return the bytes that carry a chunk, none for an empty one."""
+        if self._left is None:
+            return b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunk else b""
+        if len(chunk) > self._left:
+            message = "the streamed body is longer than its declared length"
+            raise BodyLengthError(message)
+        self._left -= len(chunk)
+        return chunk
+
+    def end(self) -> bytes:
+        """Return the bytes that end the body."""
+        if self._left:
+            message = "the streamed body is shorter than its declared length"
+            raise BodyLengthError(message)
+        return b"0\r\n\r\n" if self._left is None else b""
 
 
 class Request:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING
 
-from proxy import landlock
+from proxy.process import landlock
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ import asyncio
 import re
 from typing import TYPE_CHECKING, Final, cast
 
-from proxy.upstream.framing import MalformedAnswerError, field_value, is_token
+from proxy.http1.framing import MalformedAnswerError, field_value, is_token
 from proxy.upstream.model import ConnectError, ConnectResult
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import aiohttp
 
-from tests.processes import running
+from tests.support.processes import running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

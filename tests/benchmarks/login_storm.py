@@ -21,7 +21,7 @@ from proxy.secret import Secret
 from proxy.tokens.issuer import FetchFailedError, FetchResult
 from proxy.tokens.keeper import Keeper
 from proxy.tokens.model import DATE_UNCERTAINTY, Grant, Issued
-from tests.fakes import CREDENTIALS
+from tests.support.fakes import CREDENTIALS
 
 if TYPE_CHECKING:
     from proxy.credentials.model import Credentials

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
-from proxy.relay.admission import LOOPBACK_HOSTS
-from proxy.relay.ordinary import Reader
-from proxy.relay.ordinary_answer import answer_head
+from proxy.relay.request.admission import LOOPBACK_HOSTS
+from proxy.relay.request.plain_request import Reader
+from proxy.relay.response_head import answer_head
 from proxy.upstream.channel import Channel
 from proxy.upstream.model import Limits
 from proxy.upstream.parser import AnswerParser

@@ -6,12 +6,12 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from proxy.ops.events import Events
-from proxy.ops.history import History
-from proxy.ops.logs import open_log
-from proxy.ops.lookout import Lookout
-from proxy.ops.metrics import Metrics
-from proxy.ops.redaction import KnownSecrets
+from proxy.ops.admin.history import History
+from proxy.ops.logs.events import Events
+from proxy.ops.logs.log import open_log
+from proxy.ops.logs.redaction import KnownSecrets
+from proxy.ops.metrics.metrics import Metrics
+from proxy.ops.observers import Lookout
 from proxy.secret import Secret
 from tests.benchmarks.samples import AUTHORIZATION, REQUEST_ID, record
 from tests.benchmarks.workload import Nowhere

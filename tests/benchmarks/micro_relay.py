@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from proxy.api.operations import OPERATIONS
+from proxy.api.target import read_target
 from proxy.errors import BadTargetError
-from proxy.relay.admission import LOOPBACK_HOSTS, admit
-from proxy.relay.callers import Peer
-from proxy.relay.framing import HTTP_1_1, Framing, request_framing
-from proxy.relay.headers import headers_to_caller, headers_to_upstream
-from proxy.relay.operations import OPERATIONS
-from proxy.relay.policy import DEFAULT, Verdict
-from proxy.relay.target import read_target
-from proxy.relay.trace import request_id, trace_id
+from proxy.policy.authorizer import Authority
+from proxy.policy.grants import allowed_by
+from proxy.policy.identity import Identity, Peer
+from proxy.policy.rate_limit import Rate
+from proxy.policy.rules import DEFAULT, Caller, Policy, Verdict
+from proxy.relay.request.admission import LOOPBACK_HOSTS, admit
+from proxy.relay.request.framing import HTTP_1_1, Framing, request_framing
+from proxy.relay.request.headers import headers_to_upstream
+from proxy.relay.response_fields import headers_to_caller
+from proxy.relay.trace_context import request_id, trace_id
 from tests.benchmarks.samples import ANSWER, AUTHORIZATION, BALANCE, CARD, REFUND, REQUEST, REQUEST_ID
 
 if TYPE_CHECKING:
@@ -82,3 +88,27 @@ def test_the_policy_decides(benchmark: Benchmark) -> None:
         return DEFAULT.decide(DEFAULT.caller(peer), operation).verdict
 
     assert benchmark(decided) is Verdict.ALLOWED
+
+
+@pytest.mark.parametrize(
+    ("peer", "key"), [pytest.param(Peer(uid=5), None, id="by uid"), pytest.param(Peer(), 5, id="by key")]
+)
+def test_a_caller_is_recognised_and_its_call_judged(benchmark: Benchmark, peer: Peer, key: int | None) -> None:
+    """With ten callers and ten keys; the aim is 3 µs (docs/adr/0008)."""
+    keys = [f"an-invented-key-of-43-characters-for-tests{number}".encode() for number in range(10)]
+    callers = [
+        Caller(
+            f"job-{number}",
+            Identity(keys=(hashlib.sha256(text).digest(),), uids=frozenset({number})),
+            allowed_by(("collect", "payout")),
+            rate=Rate(1e9, 1_000_000),
+        )
+        for number, text in enumerate(keys)
+    ]
+    fields = [(f"X-Field-{number}".encode(), b"value") for number in range(14)]
+    if key is not None:
+        fields.append((b"X-Proxy-Key", keys[key]))
+    authority = Authority(time.monotonic, Policy(callers))
+    pay = next(operation for operation in OPERATIONS if operation.name == "create_payout")
+    decision, reported = benchmark(lambda: authority.admit(authority.recognise(peer, fields), pay))
+    assert (decision.verdict, reported) == (Verdict.ALLOWED, "")

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from proxy.upstream.framing import request_head
 from proxy.upstream.model import Call, Limits
 from proxy.upstream.parser import AnswerParser
+from proxy.upstream.request import request_head
 from tests.benchmarks.samples import ANSWER_BYTES, AUTHORIZATION, BALANCE, REQUEST
 
 if TYPE_CHECKING:

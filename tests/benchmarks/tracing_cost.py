@@ -16,17 +16,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Final
 
 from proxy.errors import Outcome
-from proxy.ops.logs import open_log
-from proxy.ops.otlp import Otlp
-from proxy.ops.spans import Ends, spans
-from proxy.ops.tracing import BATCH, Traces
-from proxy.relay.lineage import lineage
+from proxy.ops.logs.log import open_log
+from proxy.ops.tracing.exporter import BATCH, Traces
+from proxy.ops.tracing.otlp import Otlp
+from proxy.ops.tracing.spans import Ends, spans
+from proxy.relay.call_spans import lineage
 from proxy.relay.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from proxy.ops.spans import Span
+    from proxy.ops.tracing.spans import Span
 
 CALLS: Final = 20_000
 FIELDS: Final = [

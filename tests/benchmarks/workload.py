@@ -17,7 +17,7 @@ import uvloop
 
 from proxy.app import Sidecar
 from proxy.config import load_settings
-from proxy.ops.logs import open_log
+from proxy.ops.logs.log import open_log
 from tests.benchmarks.ground import READ
 
 if TYPE_CHECKING:

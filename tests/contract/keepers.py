@@ -17,7 +17,7 @@ from proxy.credentials.model import Credentials
 from proxy.secret import Secret
 from proxy.tokens.issuer import Issuer
 from proxy.tokens.keeper import Keeper
-from tests.fakes import BOUND, FakeClock, Reports
+from tests.support.fakes import BOUND, FakeClock, Reports
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -17,7 +17,7 @@ from proxy.tokens.lifecycle import State
 from proxy.tokens.model import Grant
 from tests.contract.keepers import credentials, keeping
 from tests.contract.peer import PeerOptions
-from tests.fakes import Reports
+from tests.support.fakes import Reports
 
 if TYPE_CHECKING:
     from tests.contract.peer import Peer, StartPeer

@@ -9,8 +9,8 @@ import pytest
 
 from proxy.config import EnvironmentSource
 from tests.contract.peer import Peer, PeerOptions, StartPeer
-from tests.origins import until
-from tests.sidecars import Running, settings_for, sidecar
+from tests.support.origins import until
+from tests.support.sidecars import Running, settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

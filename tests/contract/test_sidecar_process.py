@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from tests.contract.peer import Peer, PeerOptions, StartPeer
-from tests.processes import Running, running
+from tests.support.processes import Running, running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -12,7 +12,7 @@ import pytest
 import uvloop
 
 from tests.integration.test_upstream_harness import authority
-from tests.sidecars import Way
+from tests.support.sidecars import Way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

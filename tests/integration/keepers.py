@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from proxy.tokens.keeper import Keeper
-from tests.fakes import BOUND, CREDENTIALS, FakeClock, Reports, ScriptedEndpoints, settle
+from tests.support.fakes import BOUND, CREDENTIALS, FakeClock, Reports, ScriptedEndpoints, settle
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

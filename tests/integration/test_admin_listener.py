@@ -8,11 +8,11 @@ import pytest
 
 from proxy.app import Sidecar
 from proxy.config import FilesSource
-from proxy.ops.keys import KeyFileError
-from proxy.ops.live import MOST
+from proxy.ops.admin.event_stream import MOST
+from proxy.ops.admin.keys import KeyFileError
 from proxy.simulator.faults import Fault, Kind
 from proxy.simulator.server import Simulator
-from tests.sidecars import Running, settings_for, sidecar
+from tests.support.sidecars import Running, settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

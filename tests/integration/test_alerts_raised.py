@@ -1,8 +1,8 @@
 """Every alert that is shipped is raised by a real Prometheus when what it is for happens to a real sidecar.
 
 What is made faster: Prometheus scrapes and evaluates FACTOR times as often, and in a copy of the rules every duration
-below a day is divided by FACTOR (tests/prometheus.py). Where the life of a token matters, the sidecar's clock runs
-FACTOR times as fast too (tests/scenes/stage.py). No threshold is touched, but for the 120 seconds of a drain, which
+below a day is divided by FACTOR (support/prometheus.py). Where the life of a token matters, the sidecar's clock runs
+FACTOR times as fast too (scenes/stage.py). No threshold is touched, but for the 120 seconds of a drain, which
 Prometheus compares with its own clock. Days stay days: the week that the rules on unusual activity look back to is
 imported.
 
@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.prometheus import alerts, compressed, configuration, imported, needs_prometheus, prometheus
 from tests.scenes import calls, sidecars, tokens
 from tests.scenes.stage import FACTOR
+from tests.support.prometheus import alerts, compressed, configuration, imported, needs_prometheus, prometheus
 
 if TYPE_CHECKING:
     from pathlib import Path

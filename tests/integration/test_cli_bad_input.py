@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.processes import ran
+from tests.support.processes import ran
 
 if TYPE_CHECKING:
     from pathlib import Path

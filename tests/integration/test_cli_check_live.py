@@ -20,7 +20,7 @@ from proxy.cli.exits import Exit
 from proxy.secret import Secret
 from proxy.simulator.faults import Fault, Kind
 from proxy.simulator.server import Simulator, SimulatorOptions
-from tests.processes import ran
+from tests.support.processes import ran
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

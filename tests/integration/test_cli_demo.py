@@ -13,7 +13,7 @@ from proxy.cli.demo.show import free_port
 from proxy.cli.demo.stage import Stage
 from proxy.cli.demo.walk import STEPS, walk
 from proxy.simulator.server import Simulator
-from tests.processes import ran, running
+from tests.support.processes import ran, running
 
 ANY_PORTS = ("--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
 

@@ -13,7 +13,7 @@ from aiohttp import web
 from proxy.cli import readiness
 from proxy.cli.admin_client import DEFAULT, VARIABLE, AddressError, admin_address
 from proxy.config.catalogue import SETTINGS
-from tests.processes import ran
+from tests.support.processes import ran
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -15,7 +15,7 @@ import pytest
 
 from proxy.secret import Secret
 from proxy.simulator.server import Simulator, SimulatorOptions
-from tests.processes import Running, ran, running
+from tests.support.processes import Running, ran, running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

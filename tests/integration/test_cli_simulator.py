@@ -10,7 +10,7 @@ import socket
 import aiohttp
 import pytest
 
-from tests.processes import Running, ran, running
+from tests.support.processes import Running, ran, running
 
 ANY_PORTS = ("--port", "0", "--control-port", "0")
 NAME, WORD = "someone", "something-invented"

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from proxy.simulator.server import Simulator
-from tests.processes import Running, ran, running
+from tests.support.processes import Running, ran, running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

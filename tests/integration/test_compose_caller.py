@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from proxy.simulator.server import Simulator
-from tests.processes import cleaned
-from tests.sidecars import settings_for, sidecar
+from tests.support.processes import cleaned
+from tests.support.sidecars import settings_for, sidecar
 
 CALLER = Path(__file__).parents[2] / "config" / "compose" / "caller.py"
 BOUND = 30.0  # seconds that nothing here may take; only a defect reaches it

@@ -1,4 +1,4 @@
-"""The services of docker-compose.yml, run as they are written there, but for the containers; tests/compose_pod.py."""
+"""The services of docker-compose.yml, run as they are written there, but for the containers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.prometheus import CONFIG, RULES, needs_prometheus
+from tests.support.prometheus import CONFIG, RULES, needs_prometheus
 
 ROOT = Path(__file__).parents[2]
 BOUND = 170  # seconds; only a defect reaches it
@@ -30,7 +30,7 @@ def can_make_namespaces() -> bool:
 )
 @needs_prometheus("THE COMPOSE FILE'S PROMETHEUS IS")
 def test_the_services_find_each_other_and_the_caller_is_served(tmp_path: Path) -> None:
-    command = [*NAMESPACE, sys.executable, "-m", "tests.compose_pod", str(tmp_path)]
+    command = [*NAMESPACE, sys.executable, "-m", "tests.support.compose_pod", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False, text=True, timeout=BOUND)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)

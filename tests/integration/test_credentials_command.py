@@ -16,7 +16,7 @@ from proxy.credentials.command import Command, shown_errors
 from proxy.credentials.model import Credentials
 from proxy.credentials.sources import CredentialSourceError, open_source
 from proxy.secret import Secret
-from tests.processes import gone
+from tests.support.processes import gone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

@@ -17,8 +17,8 @@ from proxy.credentials.sources import CredentialSourceError, open_source
 from proxy.credentials.vault import Vault
 from proxy.credentials.vault_api import VaultApi
 from proxy.secret import Secret
-from tests.owned_clock import OwnedClock
-from tests.vault_server import JWT, ROLE, ROLE_ID, ROOT, SECRET_ID, FakeVault, vault_server
+from tests.support.owned_clock import OwnedClock
+from tests.support.vault_server import JWT, ROLE, ROLE_ID, ROOT, SECRET_ID, FakeVault, vault_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -15,8 +15,8 @@ from proxy.credentials.sources import CredentialSourceError, open_source
 from proxy.credentials.watch import Recovered, Reloaded, ReloadFailed, Watch
 from proxy.secret import Secret
 from tests.integration.test_credentials_files import kubernetes_mount
-from tests.owned_clock import BOUND, OwnedClock
-from tests.vault_server import ROOT, vault_server
+from tests.support.owned_clock import BOUND, OwnedClock
+from tests.support.vault_server import ROOT, vault_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

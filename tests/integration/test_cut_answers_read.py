@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.test_relay_cut_callers import HEADS, SENT
-from tests.origins import localpayment
-from tests.sidecars import BOUND, settings_for, sidecar
+from tests.support.origins import localpayment
+from tests.support.sidecars import BOUND, settings_for, sidecar
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
-from proxy.ops.dashboard import dashboard
 from proxy.simulator.faults import Fault, Kind
 from proxy.simulator.server import Simulator, SimulatorOptions
-from tests.prometheus import configuration, needs_prometheus, prometheus
-from tests.sidecars import Running, settings_for, sidecar
+from tests.generators.dashboard import dashboard
+from tests.support.prometheus import configuration, needs_prometheus, prometheus
+from tests.support.sidecars import Running, settings_for, sidecar
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "config" / "grafana" / "dashboards" / "localpayment-proxy.json"
@@ -27,7 +27,7 @@ PANELS = [panel for panel in json.loads(dashboard())["panels"] if panel["type"] 
 
 
 def test_the_dashboard_is_what_the_panels_say() -> None:
-    fix = "python -m proxy.ops.dashboard > config/grafana/dashboards/localpayment-proxy.json"
+    fix = "python -m tests.generators.dashboard > config/grafana/dashboards/localpayment-proxy.json"
     assert PAGE.read_text() == dashboard(), f"the dashboard is stale: {fix}"
 
 

@@ -17,16 +17,16 @@ import aiohttp
 import pytest
 import uvloop
 
-from proxy.accepting import Acceptor
 from proxy.config.addresses import TcpAddress
-from proxy.descriptors import scarce
-from proxy.listening import bind
+from proxy.listening.acceptor import Acceptor
+from proxy.listening.listening import bind
+from proxy.process.descriptors import scarce
 from proxy.serving import most_connections
 from proxy.simulator.server import Simulator
-from tests.callers import on_socket
-from tests.namespaces import starting
-from tests.origins import calling, greeting, localpayment, request, until
-from tests.sidecars import settings_for, sidecar
+from tests.support.callers import on_socket
+from tests.support.namespaces import starting
+from tests.support.origins import calling, greeting, localpayment, request, until
+from tests.support.sidecars import settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator

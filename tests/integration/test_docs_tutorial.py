@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.processes import BOUND, Running, cleaned, running
+from tests.support.processes import BOUND, Running, cleaned, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,8 +15,8 @@ from botocore.validate import ParamValidator
 from proxy.app import CLOSING
 from proxy.config import load_settings
 from proxy.simulator.server import Simulator
-from tests.processes import cleaned
-from tests.sidecars import DEFAULTS, settings_for, sidecar
+from tests.support.processes import cleaned
+from tests.support.sidecars import DEFAULTS, settings_for, sidecar
 
 FILE = Path(__file__).parents[2] / "config" / "ecs" / "task-definition.json"
 TASK: dict[str, Any] = json.loads(FILE.read_text())

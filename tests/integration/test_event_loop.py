@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from proxy.serving import loop_factory
-from tests.callers import Certificates
 from tests.integration.test_relay_gone_callers import PAYOUT, READ
 from tests.integration.test_upstream_harness import Wire, server_tls
-from tests.origins import HELLO, Caller, localpayment
-from tests.processes import Running, ran, running
-from tests.sidecars import BOUND
+from tests.support.callers import Certificates
+from tests.support.origins import HELLO, Caller, localpayment
+from tests.support.processes import Running, ran, running
+from tests.support.sidecars import BOUND
 
 ASKED = {"default": {}, "uvloop": {"PROXY_EVENT_LOOP": "uvloop"}, "asyncio": {"PROXY_EVENT_LOOP": "asyncio"}}
 

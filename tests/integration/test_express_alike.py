@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.express_cases import BEHIND, HANDED_OVER, NOT_EXPRESS, ORDINARY
-from tests.rides import Case, carry
+from tests.support.express_cases import BEHIND, HANDED_OVER, NOT_EXPRESS, ORDINARY
+from tests.support.rides import Case, carry
 
 CASES = {**ORDINARY, **HANDED_OVER, **NOT_EXPRESS, **BEHIND}
 

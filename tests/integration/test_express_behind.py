@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from proxy.upstream.model import Exchange
-from tests.fakes import settle
-from tests.origins import calling, greeting, until
-from tests.rides import HELLO, LAST, ORDER, PAY, READ, Holding, ask, at_rest, in_front_of
+from tests.support.fakes import settle
+from tests.support.origins import calling, greeting, until
+from tests.support.rides import HELLO, LAST, ORDER, PAY, READ, Holding, ask, at_rest, in_front_of
 
 if TYPE_CHECKING:
     from tests.integration.test_upstream_harness import Wire

@@ -8,12 +8,12 @@ import pytest
 
 from proxy.relay import ride as riding_module
 from proxy.upstream.connection import Connection
-from tests.fakes import settle
-from tests.origins import greeting, until
-from tests.rides import ORDER, PAY, READ, Holding, ask, at_rest, express_of, in_front_of
+from tests.support.fakes import settle
+from tests.support.origins import greeting, until
+from tests.support.rides import ORDER, PAY, READ, Holding, ask, at_rest, express_of, in_front_of
 
 if TYPE_CHECKING:
-    from tests.sidecars import Running
+    from tests.support.sidecars import Running
 
 CANARY = "canary-8d1e"
 

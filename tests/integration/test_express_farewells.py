@@ -12,14 +12,14 @@ import pytest
 import uvloop
 
 from tests.integration.test_upstream_harness import server_tls
-from tests.origins import HELLO, TOKEN_CALL, access, calling, until
-from tests.sidecars import BOUND, Way, settings_for, sidecar
+from tests.support.origins import HELLO, TOKEN_CALL, access, calling, until
+from tests.support.sidecars import BOUND, Way, settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
 
-    from proxy.relay.connection import CallerConnection
+    from proxy.relay.server.connection import CallerConnection
 
     Run = Callable[[Coroutine[Any, Any, None]], None]
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.fakes import settle
-from tests.origins import calling, greeting, until
-from tests.rides import HELLO, ORDER, PAY, READ, Holding, ask, at_rest, in_front_of, listener_of
+from tests.support.fakes import settle
+from tests.support.origins import calling, greeting, until
+from tests.support.rides import HELLO, ORDER, PAY, READ, Holding, ask, at_rest, in_front_of, listener_of
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from tests.sidecars import Running
+    from tests.support.sidecars import Running
 
 DECLINED = b'HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer realm="api"\r\nContent-Length: 0\r\n\r\n'
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from tests.origins import greeting
-from tests.rides import HELLO, READ, Holding, ask, in_front_of, listener_of
+from tests.support.origins import greeting
+from tests.support.rides import HELLO, READ, Holding, ask, in_front_of, listener_of
 
 if TYPE_CHECKING:
     from tests.integration.test_upstream_harness import Wire

@@ -11,14 +11,14 @@ import pytest
 
 from proxy.config import Collector as Endpoint
 from proxy.config import Origin, RequiredHeader
-from proxy.ops.audit import fingerprint
-from proxy.relay.policy_file import parse_policy
-from tests.callers import key, policy
-from tests.collector import collecting
-from tests.fakes import FakeClock, settle
-from tests.origins import calling, greeting, localpayment, until
-from tests.rides import ORDER, PAY, READ, Holding, ask, at_rest, in_front_of, riding
-from tests.sidecars import settings_for, sidecar
+from proxy.ops.logs.audit import fingerprint
+from proxy.policy.file import parse_policy
+from tests.support.callers import key, policy
+from tests.support.collector import collecting
+from tests.support.fakes import FakeClock, settle
+from tests.support.origins import calling, greeting, localpayment, until
+from tests.support.rides import ORDER, PAY, READ, Holding, ask, at_rest, in_front_of, riding
+from tests.support.sidecars import settings_for, sidecar
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,10 +8,10 @@ import pytest
 
 from proxy.config import RequiredHeader
 from proxy.relay.ride import Ride
-from proxy.upstream.turn import Turn
+from proxy.upstream.exchange import Turn
 from tests.integration.test_relay_unauthorized import CHALLENGE, declined, first
-from tests.origins import calling, greeting, localpayment, request
-from tests.sidecars import settings_for, sidecar
+from tests.support.origins import calling, greeting, localpayment, request
+from tests.support.sidecars import settings_for, sidecar
 
 PROOF = "invented-and-shared-with-callers"
 FIELDS = ("X-Mesh-Proof: " + PROOF, "Cookie: session=invented", "X-Capture: true")

@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 import pytest
 import uvloop
 
-from tests.origins import HELLO, localpayment, until
-from tests.sidecars import BOUND, Way, settings_for, sidecar
+from tests.support.origins import HELLO, localpayment, until
+from tests.support.sidecars import BOUND, Way, settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from proxy.relay.connection import CallerConnection
+    from proxy.relay.server.connection import CallerConnection
     from tests.integration.test_upstream_harness import Wire
 
     Run = Callable[[Coroutine[Any, Any, None]], None]

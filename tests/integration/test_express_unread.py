@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 import pytest
 import uvloop
 
-from tests.origins import calling, greeting, localpayment, until
-from tests.sidecars import BOUND, Running, Way, settings_for, sidecar
+from tests.support.origins import calling, greeting, localpayment, until
+from tests.support.sidecars import BOUND, Running, Way, settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
-    from proxy.relay.listener import Listener
+    from proxy.relay.server.listener import Listener
     from tests.integration.test_upstream_harness import Wire
 
     Run = Callable[[Coroutine[Any, Any, None]], None]

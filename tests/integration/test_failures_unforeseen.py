@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from proxy.simulator.server import Simulator
-from tests.processes import BOUND, Finished, cleaned
+from tests.support.processes import BOUND, Finished, cleaned
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

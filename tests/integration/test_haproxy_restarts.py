@@ -19,7 +19,7 @@ import pytest
 
 from proxy.simulator.faults import Fault, Kind
 from proxy.simulator.server import Simulator
-from tests.processes import BOUND, Running, running
+from tests.support.processes import BOUND, Running, running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 
-from proxy import landlock
+from proxy.process import landlock
 from proxy.secret import Secret
 from proxy.simulator.server import Simulator, SimulatorOptions
-from tests.processes import BOUND, Running, cleaned, running
+from tests.support.processes import BOUND, Running, cleaned, running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -35,8 +35,8 @@ needs_landlock = pytest.mark.skipif(
 TRY = """
 import json, os, subprocess, sys
 from pathlib import Path
-from proxy import landlock
-from proxy.landlock import READ, Access, Rule
+from proxy.process import landlock
+from proxy.process.landlock import READ, Access, Rule
 folder, outsider = Path(sys.argv[1]), int(sys.argv[2])
 
 def tried(act):
@@ -115,7 +115,7 @@ if told["thread"]:
     import threading
     threading.Thread(target=threading.Event().wait, daemon=True).start()
 if told["no_kernel"]:
-    from proxy import landlock
+    from proxy.process import landlock
     landlock._CREATE_RULESET = 999_999
 print(harden(dataclasses.replace(settings, **changes)))
 import subprocess

@@ -14,7 +14,7 @@ import pytest
 from proxy.secret import Secret
 from proxy.simulator.server import Simulator, SimulatorOptions
 from tests.integration.test_hardening import NAME, NEXT, WORD, needs_landlock, started, told
-from tests.processes import BOUND, cleaned, running
+from tests.support.processes import BOUND, cleaned, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ from pathlib import Path
 from proxy.config import load_settings
 from proxy.config.files import UnusableFileError, read_file
 from proxy.hardening import harden
-from proxy.ops.spool import AppendedFile
+from proxy.ops.logs.background_writer import AppendedFile
 account = {"LOCALPAYMENT_USERNAME": "u", "LOCALPAYMENT_PASSWORD": "p"}
 settings = load_settings({"LOCALPAYMENT_ENVIRONMENT": "sandbox", **account})
 named, audit, other = map(Path, sys.argv[1:])

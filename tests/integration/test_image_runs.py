@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 
 from proxy.simulator.faults import Fault, Kind
 from proxy.simulator.server import Simulator
-from tests.containers import BASE, ROOT, container, image, output, size, skipped
+from tests.support.containers import BASE, ROOT, container, image, output, size, skipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,11 +12,11 @@ from proxy.config import EgressProxy, Origin
 from proxy.secret import Secret
 from proxy.tokens.issuer import FetchFailedError, FetchResult, Issuer
 from proxy.upstream.tls import tls_context
-from tests.fakes import BOUND, CREDENTIALS, FakeClock
 from tests.integration.test_upstream_connect import free_port
 from tests.integration.test_upstream_egress import relay
 from tests.integration.test_upstream_harness import Wire, client_tls, origin, server_tls
 from tests.integration.token_server import PAIR, answer
+from tests.support.fakes import BOUND, CREDENTIALS, FakeClock
 
 if TYPE_CHECKING:
     import ssl

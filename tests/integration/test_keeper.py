@@ -11,8 +11,8 @@ from proxy.errors import CredentialsRejectedError, TokenUnavailableError
 from proxy.tokens.issuer import FetchFailedError, FetchResult
 from proxy.tokens.lifecycle import State
 from proxy.tokens.model import Grant
-from tests.fakes import BROKEN, LOST, WRONG, FakeClock, ScriptedEndpoints, settle
 from tests.integration.keepers import TOKEN_WAIT, running, started
+from tests.support.fakes import BROKEN, LOST, WRONG, FakeClock, ScriptedEndpoints, settle
 
 HOUR, DAY = 3600.0, 86400.0
 

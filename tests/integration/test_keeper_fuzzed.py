@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from proxy.ops.events import Events
-from proxy.ops.history import History
-from proxy.ops.logs import open_log
-from proxy.ops.lookout import Lookout
-from proxy.ops.metrics import Metrics
-from proxy.ops.witness import Witness
+from proxy.ops.admin.history import History
+from proxy.ops.logs.events import Events
+from proxy.ops.logs.log import open_log
+from proxy.ops.logs.secret_recorder import Witness
+from proxy.ops.metrics.metrics import Metrics
+from proxy.ops.observers import Lookout
 from proxy.tokens.answer_fields import http_date
 from proxy.tokens.issuer import FetchFailedError, FetchResult, read_body
 from proxy.tokens.lifecycle import State
-from tests.fakes import BOUND, CREDENTIALS, FakeClock, ScriptedEndpoints, settle
-from tests.fuzzed_tokens import Fuzzer, HastyClock, good, jwt_of, on_the_wire
 from tests.integration.keepers import running
 from tests.integration.test_upstream_harness import Wire, origin
 from tests.integration.token_server import answer, asking, failure, met
+from tests.support.fakes import BOUND, CREDENTIALS, FakeClock, ScriptedEndpoints, settle
+from tests.support.fuzzed_tokens import Fuzzer, HastyClock, good, jwt_of, on_the_wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from proxy.simulator.server import Simulator
-from tests.kustomization import assembled, pod_spec
-from tests.processes import BOUND, cleaned, running
+from tests.support.kustomization import assembled, pod_spec
+from tests.support.processes import BOUND, cleaned, running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

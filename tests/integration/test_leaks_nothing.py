@@ -16,8 +16,8 @@ import pytest
 from proxy.config import Collector as Endpoint
 from proxy.config import EnvironmentSource, Origin
 from proxy.secret import Secret
-from tests.collector import Collector, collecting
-from tests.sidecars import Running, settings_for, sidecar
+from tests.support.collector import Collector, collecting
+from tests.support.sidecars import Running, settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from proxy.simulator.server import Simulator
-from tests.processes import BOUND, Running, running
+from tests.support.processes import BOUND, Running, running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.origins import greeting, localpayment
-from tests.sidecars import BOUND, settings_for, sidecar
+from tests.support.origins import greeting, localpayment
+from tests.support.sidecars import BOUND, settings_for, sidecar
 
 if TYPE_CHECKING:
-    from tests.sidecars import Running
+    from tests.support.sidecars import Running
 
 NODE = shutil.which("node")
 pytestmark = pytest.mark.skipif(NODE is None, reason="NODE IS NOT TESTED: no node here; apt-get install nodejs")

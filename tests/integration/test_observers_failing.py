@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from proxy.ops.events import Events
-from proxy.ops.history import History
-from proxy.ops.metrics import Metrics
+from proxy.ops.admin.history import History
+from proxy.ops.logs.events import Events
+from proxy.ops.metrics.metrics import Metrics
 from proxy.simulator.server import Simulator
-from tests.sidecars import Running, settings_for, sidecar
+from tests.support.sidecars import Running, settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -13,8 +13,8 @@ import trustme
 
 from proxy.config import Problem, SettingsError
 from proxy.simulator.server import Simulator, SimulatorOptions
-from tests.processes import ran, running
-from tests.sidecars import Running, settings_for, sidecar
+from tests.support.processes import ran, running
+from tests.support.sidecars import Running, settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 
-from tests.browser import CHROMIUM, Page, browser
-from tests.origins import greeting, localpayment
-from tests.sidecars import Running, settings_for, sidecar
+from tests.support.browser import CHROMIUM, Page, browser
+from tests.support.origins import greeting, localpayment
+from tests.support.sidecars import Running, settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from tests.origins import Localpayment
+    from tests.support.origins import Localpayment
 
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="PAGES IN BROWSERS ARE NOT TESTED: no Chromium here; apt-get install chromium"

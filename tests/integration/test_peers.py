@@ -14,11 +14,11 @@ from proxy.app import KeeperDiedError
 from proxy.simulator.server import Simulator
 from proxy.tokens.issuer import FetchFailedError, FetchResult
 from proxy.tokens.lifecycle import State
-from tests.fakes import FakeClock, ScriptedEndpoints, again, settle
 from tests.integration.keepers import started
-from tests.origins import HELLO, Answered, Localpayment, calling, greeting, localpayment, request, said
-from tests.processes import running
-from tests.sidecars import BOUND, Running, settings_for, sidecar
+from tests.support.fakes import FakeClock, ScriptedEndpoints, again, settle
+from tests.support.origins import HELLO, Answered, Localpayment, calling, greeting, localpayment, request, said
+from tests.support.processes import running
+from tests.support.sidecars import BOUND, Running, settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

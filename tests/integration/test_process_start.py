@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from proxy.simulator.server import Simulator
-from tests.namespaces import needs_pid_namespace, starting
-from tests.origins import until
-from tests.processes import gone
+from tests.support.namespaces import needs_pid_namespace, starting
+from tests.support.origins import until
+from tests.support.processes import gone
 
 if TYPE_CHECKING:
-    from tests.namespaces import Started
+    from tests.support.namespaces import Started
 
 GOOD = {
     "LOCALPAYMENT_ENVIRONMENT": "sandbox",

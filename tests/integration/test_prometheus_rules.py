@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from proxy.ops.reference import reference
+from tests.generators.metrics_page import reference
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "config" / "prometheus"

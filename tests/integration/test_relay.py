@@ -8,7 +8,7 @@ import pytest
 
 from proxy.simulator.faults import Fault, Kind
 from proxy.simulator.server import Simulator
-from tests.sidecars import Running, settings_for, sidecar
+from tests.support.sidecars import Running, settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.origins import HELLO, Answered, calling, greeting, localpayment, request, said
-from tests.sidecars import settings_for, sidecar
+from tests.support.origins import HELLO, Answered, calling, greeting, localpayment, request, said
+from tests.support.sidecars import settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

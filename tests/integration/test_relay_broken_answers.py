@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.origins import Answered, localpayment, request, said
-from tests.sidecars import settings_for, sidecar
+from tests.support.origins import Answered, localpayment, request, said
+from tests.support.sidecars import settings_for, sidecar
 
 if TYPE_CHECKING:
     from tests.integration.test_upstream_harness import Wire

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from proxy.config import UnixAddress
-from tests.callers import Certificates
-from tests.fakes import settle
-from tests.origins import Caller, calling, localpayment, until
-from tests.rides import ORDER, PAY, READ, ask
-from tests.sidecars import BOUND, settings_for, sidecar
+from tests.support.callers import Certificates
+from tests.support.fakes import settle
+from tests.support.origins import Caller, calling, localpayment, until
+from tests.support.rides import ORDER, PAY, READ, ask
+from tests.support.sidecars import BOUND, settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

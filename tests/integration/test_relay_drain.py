@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from proxy.config import UnixAddress
-from tests.callers import Certificates
-from tests.fakes import settle
 from tests.integration.test_relay_gone_callers import Held
-from tests.origins import HELLO, Caller, calling, greeting, localpayment, until
-from tests.rides import ORDER, PAY, READ, Holding, ask, listener_of
-from tests.sidecars import BOUND, settings_for, sidecar
+from tests.support.callers import Certificates
+from tests.support.fakes import settle
+from tests.support.origins import HELLO, Caller, calling, greeting, localpayment, until
+from tests.support.rides import ORDER, PAY, READ, Holding, ask, listener_of
+from tests.support.sidecars import BOUND, settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tests.integration.test_upstream_harness import Wire
-    from tests.origins import Answered, Localpayment
-    from tests.sidecars import Running
+    from tests.support.origins import Answered, Localpayment
+    from tests.support.sidecars import Running
 
 PAYOUT = ask("POST", PAY, body=ORDER)
 CHUNKED = ask("POST", PAY, "Transfer-Encoding: chunked") + b"2\r\n{}\r\n0\r\n\r\n"

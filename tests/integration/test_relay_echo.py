@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from proxy.relay.echo import mask
-from tests.callers import policy
-from tests.origins import localpayment, request, said
-from tests.sidecars import settings_for, sidecar
+from proxy.relay.token_echo import mask
+from tests.support.callers import policy
+from tests.support.origins import localpayment, request, said
+from tests.support.sidecars import settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

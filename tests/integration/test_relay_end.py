@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.integration.test_relay_gone_callers import Held, slow_egress
-from tests.origins import HELLO, calling, localpayment, request, until
-from tests.sidecars import settings_for, sidecar
+from tests.support.origins import HELLO, calling, localpayment, request, until
+from tests.support.sidecars import settings_for, sidecar
 
 if TYPE_CHECKING:
     from tests.integration.test_upstream_harness import Wire

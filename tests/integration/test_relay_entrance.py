@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from proxy.config import RequiredHeader, UnixAddress
-from proxy.relay.listener import MOST_LEAVING, Listener
-from proxy.relay.request_line import WrongProtocol
-from tests.callers import Certificates, on_socket
-from tests.origins import Caller, calling, greeting, localpayment, request, said
-from tests.owned_clock import OwnedClock
-from tests.sidecars import BOUND, settings_for, sidecar
+from proxy.relay.request.request_line import WrongProtocol
+from proxy.relay.server.listener import MOST_LEAVING, Listener
+from tests.support.callers import Certificates, on_socket
+from tests.support.origins import Caller, calling, greeting, localpayment, request, said
+from tests.support.owned_clock import OwnedClock
+from tests.support.sidecars import BOUND, settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from tests.origins import Localpayment
-    from tests.sidecars import Running
+    from tests.support.origins import Localpayment
+    from tests.support.sidecars import Running
 
 BALANCE = "/api/accounts/032.840.00000001/balance"
 FIELD = RequiredHeader("X-Internal", "yes")

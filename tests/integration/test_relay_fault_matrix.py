@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.fault_matrix import CALLS, Call, Expected, observed
 from tests.integration.test_upstream_harness import server_tls
-from tests.origins import HELLO, calling, greeting, localpayment
-from tests.sidecars import settings_for, sidecar
+from tests.support.fault_matrix import CALLS, Call, Expected, observed
+from tests.support.origins import HELLO, calling, greeting, localpayment
+from tests.support.sidecars import settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

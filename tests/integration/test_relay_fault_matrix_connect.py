@@ -12,11 +12,11 @@ import pytest
 import trustme
 
 from proxy.config.addresses import EgressProxy
-from tests.fault_matrix import CALLS, Call, Expected, observed
 from tests.integration.test_upstream_connect import black_hole, closed_port
 from tests.integration.test_upstream_harness import Wire, authority, origin, server_tls
-from tests.origins import TOKEN_CALL, Localpayment, calling, greeting, hand_out, localpayment
-from tests.sidecars import settings_for, sidecar
+from tests.support.fault_matrix import CALLS, Call, Expected, observed
+from tests.support.origins import TOKEN_CALL, Localpayment, calling, greeting, hand_out, localpayment
+from tests.support.sidecars import settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.origins import Answered, Localpayment, calling, greeting, localpayment
-from tests.sidecars import Running, settings_for, sidecar
-from tests.wire_requests import FORWARDED, REFUSED, SECRET, get
+from tests.support.origins import Answered, Localpayment, calling, greeting, localpayment
+from tests.support.sidecars import Running, settings_for, sidecar
+from tests.support.wire_requests import FORWARDED, REFUSED, SECRET, get
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

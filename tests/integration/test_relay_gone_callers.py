@@ -15,8 +15,8 @@ from proxy.config.addresses import EgressProxy
 from proxy.simulator.faults import Fault, Kind
 from proxy.simulator.server import Simulator
 from tests.integration.test_upstream_harness import Wire, origin
-from tests.origins import HELLO, calling, greeting, hand_out, localpayment, request, until
-from tests.sidecars import BOUND, Running, settings_for, sidecar
+from tests.support.origins import HELLO, calling, greeting, hand_out, localpayment, request, until
+from tests.support.sidecars import BOUND, Running, settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from proxy.relay.arrival import Arrival
-from proxy.relay.connection import CallerConnection
-from proxy.relay.passage import Passage
+from proxy.relay.call import Passage
+from proxy.relay.server.connection import CallerConnection
+from proxy.relay.server.incoming_request import Arrival
 from proxy.upstream.connection import Connection
-from tests.origins import HELLO, Caller, calling, greeting, localpayment, request, said, until
-from tests.processes import running
-from tests.sidecars import settings_for, sidecar
+from tests.support.origins import HELLO, Caller, calling, greeting, localpayment, request, said, until
+from tests.support.processes import running
+from tests.support.sidecars import settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
 
     from tests.integration.test_upstream_harness import Wire
-    from tests.sidecars import Running
+    from tests.support.sidecars import Running
 
     class Way(Protocol):
         def __call__(self, caller: Caller, *, chunked: bool) -> Awaitable[bytes]: ...

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.origins import HELLO, calling, greeting, localpayment, request, said, until
-from tests.sidecars import settings_for, sidecar
+from tests.support.origins import HELLO, calling, greeting, localpayment, request, said, until
+from tests.support.sidecars import settings_for, sidecar
 
 if TYPE_CHECKING:
     from tests.integration.test_upstream_harness import Wire
-    from tests.origins import Answered
-    from tests.sidecars import Running
+    from tests.support.origins import Answered
+    from tests.support.sidecars import Running
 
 READ = request("GET", "/api/resources/banks")
 PAYOUT = request("POST", "/api/payout", body=b"{}")

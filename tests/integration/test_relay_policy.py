@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from proxy.config import UnixAddress
-from proxy.relay.policy_file import parse_policy
-from tests.callers import NOBODY, get_as, key, needs_root, on_socket, policy, shared_folder
-from tests.fakes import FakeClock
-from tests.origins import HELLO, greeting, localpayment
-from tests.sidecars import settings_for, sidecar
+from proxy.policy.file import parse_policy
+from tests.support.callers import NOBODY, get_as, key, needs_root, on_socket, policy, shared_folder
+from tests.support.fakes import FakeClock
+from tests.support.origins import HELLO, greeting, localpayment
+from tests.support.sidecars import settings_for, sidecar
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.integration.test_upstream_harness import Wire
-    from tests.origins import Localpayment
-    from tests.sidecars import Running
+    from tests.support.origins import Localpayment
+    from tests.support.sidecars import Running
 
 BALANCE = "/api/accounts/032.840.00000001/balance"
 PAYOUT = {"externalId": "order-1", "amount": 5}

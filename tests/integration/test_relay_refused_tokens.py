@@ -12,8 +12,8 @@ import pytest
 
 from tests.integration.test_relay_unauthorized import CHALLENGE, LINE, PAYOUT, STREAM, declined
 from tests.integration.test_upstream_harness import Wire, origin
-from tests.origins import HELLO, TOKEN_CALL, access, calling, request, said, until
-from tests.sidecars import Running, settings_for, sidecar
+from tests.support.origins import HELLO, TOKEN_CALL, access, calling, request, said, until
+from tests.support.sidecars import Running, settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -9,9 +9,9 @@ import pytest
 
 from proxy.simulator.faults import Fault, Kind
 from proxy.simulator.server import Simulator
-from tests.origins import HELLO, calling, greeting, localpayment, said
-from tests.sidecars import settings_for, sidecar
-from tests.wire_requests import H2C, HOST, REFUSED, get, post
+from tests.support.origins import HELLO, calling, greeting, localpayment, said
+from tests.support.sidecars import settings_for, sidecar
+from tests.support.wire_requests import H2C, HOST, REFUSED, get, post
 
 if TYPE_CHECKING:
     from tests.integration.test_upstream_harness import Wire

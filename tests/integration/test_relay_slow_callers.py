@@ -8,9 +8,9 @@ import time
 import pytest
 
 from tests.integration.test_upstream_harness import Wire
-from tests.origins import Answered, Caller, calling, greeting, localpayment, request, said
-from tests.sidecars import settings_for, sidecar
-from tests.wire_requests import CL, HOST, TE, get
+from tests.support.origins import Answered, Caller, calling, greeting, localpayment, request, said
+from tests.support.sidecars import settings_for, sidecar
+from tests.support.wire_requests import CL, HOST, TE, get
 
 PAYOUT = b"POST /api/payout HTTP/1.1\r\n" + HOST
 CHUNKED = PAYOUT + TE + b"chunked\r\n\r\n"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.test_relay_gone_callers import PAYOUT, READ, the_line
-from tests.origins import Answered, calling, localpayment
-from tests.sidecars import settings_for, sidecar
+from tests.support.origins import Answered, calling, localpayment
+from tests.support.sidecars import settings_for, sidecar
 
 if TYPE_CHECKING:
     from tests.integration.test_upstream_harness import Wire

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.origins import calling, greeting, localpayment
-from tests.sidecars import settings_for, sidecar
-from tests.wire_requests import HOST, TE
+from tests.support.origins import calling, greeting, localpayment
+from tests.support.sidecars import settings_for, sidecar
+from tests.support.wire_requests import HOST, TE
 
 if TYPE_CHECKING:
-    from tests.origins import Answered, Caller
+    from tests.support.origins import Answered, Caller
 
 INSIDE = b"GET /api/inside HTTP/1.1\r\n" + HOST + b"\r\n"
 

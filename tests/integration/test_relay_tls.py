@@ -15,18 +15,18 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 
 from proxy.config import UnixAddress
-from proxy.relay.caller_tls import CertificateError, caller_tls
-from tests.callers import Certificates, get, policy
-from tests.origins import HELLO, greeting, localpayment
-from tests.processes import ran
-from tests.sidecars import BOUND, DEFAULTS, Running, settings_for, sidecar
+from proxy.relay.server.tls import CertificateError, caller_tls
+from tests.support.callers import Certificates, get, policy
+from tests.support.origins import HELLO, greeting, localpayment
+from tests.support.processes import ran
+from tests.support.sidecars import BOUND, DEFAULTS, Running, settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
     from tests.integration.test_upstream_harness import Wire
-    from tests.origins import Localpayment
+    from tests.support.origins import Localpayment
 
 BALANCE = "/api/accounts/032.840.00000001/balance"
 SHOP = '[callers.shop]\nsan = "DNS:shop.internal"\nallow = ["read"]\n'

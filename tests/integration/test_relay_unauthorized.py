@@ -11,8 +11,8 @@ import pytest
 
 from proxy.config.addresses import EgressProxy
 from tests.integration.test_upstream_harness import Wire, origin
-from tests.origins import HELLO, TOKEN_CALL, calling, hand_out, localpayment, request, said, until
-from tests.sidecars import BOUND, settings_for, sidecar
+from tests.support.origins import HELLO, TOKEN_CALL, calling, hand_out, localpayment, request, said, until
+from tests.support.sidecars import BOUND, settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

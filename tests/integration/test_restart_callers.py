@@ -26,8 +26,8 @@ import urllib3
 from proxy.simulator.faults import Fault, Kind
 from proxy.simulator.server import Simulator
 from tests.integration.test_shutdown import serving
-from tests.origins import until
-from tests.processes import BOUND
+from tests.support.origins import until
+from tests.support.processes import BOUND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

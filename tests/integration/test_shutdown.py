@@ -14,17 +14,17 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.integration.test_relay_gone_callers import DECLINED, Held
-from tests.origins import HELLO, calling, localpayment, request, until
-from tests.owned_clock import OwnedClock
-from tests.processes import BOUND, Running, running
-from tests.sidecars import settings_for, sidecar
+from tests.support.origins import HELLO, calling, localpayment, request, until
+from tests.support.owned_clock import OwnedClock
+from tests.support.processes import BOUND, Running, running
+from tests.support.sidecars import settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from tests.integration.test_upstream_harness import Wire
-    from tests.origins import Caller, Localpayment
-    from tests.sidecars import Running as RunningSidecar
+    from tests.support.origins import Caller, Localpayment
+    from tests.support.sidecars import Running as RunningSidecar
 
 READ = request("GET", "/api/resources/banks")
 PAYOUT = request("POST", "/api/payout", body=b'{"externalId": "order-1"}')

@@ -11,7 +11,7 @@ import pytest
 
 from proxy.secret import Secret
 from proxy.simulator.tokens import User
-from tests.simulated import CHALLENGE, NAME, WORD, OwnedClock, balance, logged_in, one_account, post, refreshed
+from tests.support.simulated import CHALLENGE, NAME, WORD, OwnedClock, balance, logged_in, one_account, post, refreshed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -10,7 +10,7 @@ import pytest
 from proxy.simulator.control import COMMANDS
 from proxy.simulator.faults import Fault, Kind
 from proxy.simulator.tokens import User
-from tests.simulated import BALANCE, NAME, SECOND_WORD, WORD, logged_in_client, one_account, pay
+from tests.support.simulated import BALANCE, NAME, SECOND_WORD, WORD, logged_in_client, one_account, pay
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -9,7 +9,7 @@ import pytest
 from yarl import URL
 
 from proxy.simulator.server import Simulator
-from tests.simulated import CHALLENGE, NAME, WORD, OwnedClock, balance, logged_in, one_account, post, refreshed
+from tests.support.simulated import CHALLENGE, NAME, WORD, OwnedClock, balance, logged_in, one_account, post, refreshed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from proxy.simulator.faults import Fault, Kind
-from tests.simulated import AT_MOST, BALANCE, NAME, WORD, logged_in_client, one_account, pay
+from tests.support.simulated import AT_MOST, BALANCE, NAME, WORD, logged_in_client, one_account, pay
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -10,13 +10,13 @@ import pytest
 
 from proxy.config import Environment
 from proxy.simulator.server import Simulator
-from tests.browser import CHROMIUM, Page, browser
-from tests.sidecars import settings_for, sidecar
+from tests.support.browser import CHROMIUM, Page, browser
+from tests.support.sidecars import settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.sidecars import Running
+    from tests.support.sidecars import Running
 
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="THE STATUS PAGE IS NOT TESTED: no Chromium here; apt-get install chromium"

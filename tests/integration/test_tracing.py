@@ -16,10 +16,10 @@ from proxy.config import Collector as Endpoint
 from proxy.config import Origin, Settings
 from proxy.simulator.faults import Fault, Kind
 from proxy.simulator.server import Simulator
-from tests.collector import BOUND, Collector, Received, collecting
-from tests.origins import greeting, localpayment
-from tests.processes import cleaned, running
-from tests.sidecars import Running, settings_for, sidecar
+from tests.support.collector import BOUND, Collector, Received, collecting
+from tests.support.origins import greeting, localpayment
+from tests.support.processes import cleaned, running
+from tests.support.sidecars import Running, settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -274,7 +274,7 @@ sys.argv = ["localpayment-proxy", *sys.argv[1:]]
 sys.exit(main())
 """
 UNASKED = """
-import sys, proxy.app, proxy.serving, proxy.ops.tracing, proxy.cli.loading, proxy.cli.check.run
+import sys, proxy.app, proxy.serving, proxy.ops.tracing.exporter, proxy.cli.loading, proxy.cli.check.run
 print([name for name in sys.modules if name.partition(".")[0] in ("opentelemetry", "requests", "google")])
 """
 

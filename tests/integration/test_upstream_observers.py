@@ -15,8 +15,8 @@ from tests.integration.test_upstream_harness import At, answering, call, fault_o
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from proxy.upstream.exchange import Turn
     from proxy.upstream.pool import Pool
-    from proxy.upstream.turn import Turn
 
 
 class DefectError(Exception):

@@ -29,8 +29,8 @@ from tests.integration.test_upstream_harness import (
     server_tls,
     whole,
 )
-from tests.owned_clock import OwnedClock
-from tests.tls_server import Server, at, requested, server_context
+from tests.support.owned_clock import OwnedClock
+from tests.support.tls_server import Server, at, requested, server_context
 
 OK = b"HTTP/1.1 200 OK\r\n"
 STRAY = b"HTTP/1.1 201 Created\r\nContent-Length: 5\r\n\r\nstray"

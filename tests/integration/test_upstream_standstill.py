@@ -22,13 +22,13 @@ from tests.integration.test_upstream_harness import (
     whole,
 )
 from tests.integration.token_server import PAIR, answer, log_in
-from tests.standstill import arrive, on_asyncio, on_uvloop, patience, stand_still
-from tests.tls_server import VERSIONS, Server, at, requested, server_context, shaken
+from tests.support.standstill import arrive, on_asyncio, on_uvloop, patience, stand_still
+from tests.support.tls_server import VERSIONS, Server, at, requested, server_context, shaken
 
 if TYPE_CHECKING:
     import ssl
 
-    from tests.standstill import Run
+    from tests.support.standstill import Run
 
 runs = pytest.mark.parametrize("run", [pytest.param(on_asyncio, id="asyncio"), pytest.param(on_uvloop, id="uvloop")])
 PAY = call(b"POST", b"{}", effects=True)

@@ -22,7 +22,7 @@ from tests.integration.test_upstream_harness import (
     seen,
     server_tls,
 )
-from tests.tls_server import VERSIONS, at, requested, shaken
+from tests.support.tls_server import VERSIONS, at, requested, shaken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

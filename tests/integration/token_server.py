@@ -10,8 +10,8 @@ import pytest
 
 from proxy.config import Origin
 from proxy.tokens.issuer import FetchFailedError, Issuer
-from tests.fakes import BOUND, CREDENTIALS, FakeClock
 from tests.integration.test_upstream_harness import Wire, origin
+from tests.support.fakes import BOUND, CREDENTIALS, FakeClock
 
 if TYPE_CHECKING:
     from proxy.tokens.model import Issued

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import Outcome
-from proxy.ops.alike import alike
-from proxy.ops.call_line import call_line, form, milliseconds
-from proxy.ops.events import call_facts
-from proxy.ops.logs import json_line
+from proxy.ops.logs.call_line import call_line, form, milliseconds
+from proxy.ops.logs.events import call_facts
+from proxy.ops.logs.log import json_line
+from proxy.ops.metrics.call_shape import alike
 from proxy.relay.record import METHODS, Record
 
 SECONDS = st.floats(0, 1e5)

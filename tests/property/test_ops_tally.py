@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as openmetrics
 
-from proxy.ops.tally import Counts, Tallies
+from proxy.ops.metrics.series import Counts, Tallies
 
 BOUNDS = (0.0, 0.005, 0.5, 2.5)
 TEXT = "Seconds."

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 import hypothesis.strategies as st
 from hypothesis import given
 
-from proxy.relay.challenges import Challenge, challenges_of
-from proxy.relay.unauthorized import read_refusal
+from proxy.http1.challenges import Challenge, challenges_of
+from proxy.relay.auth_refusal import read_refusal
 
 if TYPE_CHECKING:
     from proxy.upstream.answer import Answer

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import BadRequestError
-from proxy.relay.headers import headers_to_caller, headers_to_upstream
-from proxy.upstream.framing import request_head
+from proxy.relay.request.headers import headers_to_upstream
+from proxy.relay.response_fields import headers_to_caller
 from proxy.upstream.model import Call
+from proxy.upstream.request import request_head
 
 Fields = list[tuple[bytes, bytes]]
 

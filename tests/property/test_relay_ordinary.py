@@ -13,13 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.config import Origin
-from proxy.relay.admission import admit
-from proxy.relay.framing import request_framing
-from proxy.relay.headers import VIA, headers_to_caller, headers_to_upstream
-from proxy.relay.ordinary import Reader
-from proxy.relay.ordinary_answer import answer_head
-from proxy.upstream.framing import Head, answer_framing, request_head
+from proxy.http1.framing import Head, answer_framing
+from proxy.relay.fields import VIA
+from proxy.relay.request.admission import admit
+from proxy.relay.request.framing import request_framing
+from proxy.relay.request.headers import headers_to_upstream
+from proxy.relay.request.plain_request import Reader
+from proxy.relay.response_fields import headers_to_caller
+from proxy.relay.response_head import answer_head
 from proxy.upstream.model import Call
+from proxy.upstream.request import request_head
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

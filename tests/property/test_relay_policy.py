@@ -8,14 +8,14 @@ from typing import Any, Final
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.relay.callers import Identity, Peer
-from proxy.relay.grants import BY_DATE, GRANT_NAMES, allowed_by, denied_by
-from proxy.relay.operations import OPERATIONS, OTHER
-from proxy.relay.policy import DEFAULT, Caller, Mode, Policy
-from proxy.relay.policy_file import Finding, PolicyFileError, parse_policy
-from proxy.relay.policy_lint import lint
-from proxy.relay.rate import Bucket, Rate
-from proxy.relay.release import releases_by_date
+from proxy.api.operations import OPERATIONS, OTHER
+from proxy.policy.file import Finding, PolicyFileError, parse_policy
+from proxy.policy.grants import BY_DATE, GRANT_NAMES, allowed_by, denied_by
+from proxy.policy.identity import Identity, Peer
+from proxy.policy.lint import lint
+from proxy.policy.payout_release import releases_by_date
+from proxy.policy.rate_limit import Bucket, Rate
+from proxy.policy.rules import DEFAULT, Caller, Mode, Policy
 
 ALL: Final = (*OPERATIONS, OTHER)
 JSON: Final = [(b"Content-Type", b"application/json")]

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from proxy.api.operations import OPERATIONS, match
+from proxy.api.target import read_target
 from proxy.errors import BadTargetError, OperationForbiddenError
-from proxy.relay.operations import OPERATIONS, match
-from proxy.relay.target import read_target
 from proxy.simulator import catalogue as peer
 
 Stage = Callable[[str], str]

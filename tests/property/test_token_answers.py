@@ -9,13 +9,13 @@ from typing import Any
 import hypothesis.strategies as st
 from hypothesis import example, given, settings
 
-from proxy.ops.redaction import KnownSecrets
+from proxy.ops.logs.redaction import KnownSecrets
 from proxy.secret import Secret
 from proxy.tokens.answer_fields import http_date, seconds_to_wait
 from proxy.tokens.issuer import FetchFailedError, FetchResult, read_body
 from proxy.tokens.lifetimes import MAX_LIFETIME, Clocks, lifetime
 from proxy.tokens.model import Grant, access_token, refresh_token
-from tests.fuzzed_tokens import ODD_VALUES, jwt_of
+from tests.support.fuzzed_tokens import ODD_VALUES, jwt_of
 
 NOW = 1_800_000_000.0
 # Lone surrogates too: JSON can spell them.

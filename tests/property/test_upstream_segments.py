@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.upstream.framing import Head, MalformedAnswerError
+from proxy.http1.framing import Head, MalformedAnswerError
 from proxy.upstream.model import Limits
 from proxy.upstream.parser import AnswerParser
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.simulator.faults import Fault, Kind
 from proxy.simulator.server import Simulator, SimulatorOptions
-from tests.callers import Certificates, key, policy
 from tests.scenes.stage import BALANCE, Scene, admin, named, payment
-from tests.sidecars import settings_for, sidecar
+from tests.support.callers import Certificates, key, policy
+from tests.support.sidecars import settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from proxy.simulator.server import Simulator
-from tests.processes import BOUND, cleaned
 from tests.scenes.stage import Scene, admin, named, payment
-from tests.sidecars import settings_for, sidecar
+from tests.support.processes import BOUND, cleaned
+from tests.support.sidecars import settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

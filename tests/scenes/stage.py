@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable
 
-    from tests.sidecars import Running
+    from tests.support.sidecars import Running
 
 FACTOR: Final = 30.0  # times as fast: a scrape every half second
 BALANCE: Final = "/api/accounts/032.840.00000001/balance"

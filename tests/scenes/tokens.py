@@ -11,7 +11,7 @@ from proxy.secret import Secret
 from proxy.simulator.faults import Fault, Kind
 from proxy.simulator.server import Simulator, SimulatorOptions
 from tests.scenes.stage import BALANCE, FastClock, Scene, admin, named
-from tests.sidecars import settings_for, sidecar
+from tests.support.sidecars import settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

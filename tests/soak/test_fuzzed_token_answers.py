@@ -11,9 +11,9 @@ from typing import Final
 
 import pytest
 
-from tests.fuzzed_tokens import Fuzzer, HastyClock, good, on_the_wire
 from tests.integration.test_upstream_harness import Wire, origin
-from tests.sidecars import settings_for, sidecar
+from tests.support.fuzzed_tokens import Fuzzer, HastyClock, good, on_the_wire
+from tests.support.sidecars import settings_for, sidecar
 
 ANSWERS: Final = int(os.environ.get("FUZZED_ANSWERS", "1000"))
 

@@ -20,7 +20,7 @@ from proxy.config import EnvironmentSource
 from proxy.secret import Secret
 from proxy.simulator.faults import TOKEN_OPERATIONS, Fault, Kind
 from proxy.simulator.server import Simulator, SimulatorOptions
-from tests.sidecars import Running, settings_for, sidecar
+from tests.support.sidecars import Running, settings_for, sidecar
 
 if TYPE_CHECKING:
     from proxy.simulator.service import LoggedCall

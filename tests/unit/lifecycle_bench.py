@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from proxy.secret import Secret
 from proxy.tokens.lifecycle import Lifecycle, LogIn, Refresh, Wait
 from proxy.tokens.model import DATE_UNCERTAINTY, Issued
-from tests.fakes import CREDENTIALS
+from tests.support.fakes import CREDENTIALS
 
 if TYPE_CHECKING:
     from proxy.credentials.model import Credentials

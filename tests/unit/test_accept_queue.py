@@ -7,7 +7,7 @@ import contextlib
 import select
 import socket
 
-from proxy import accept_queue
+from proxy.listening import accept_queue
 
 
 def connecting(stack: contextlib.ExitStack, listener: socket.socket) -> socket.socket:

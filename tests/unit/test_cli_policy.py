@@ -12,9 +12,9 @@ from pathlib import Path
 import click
 import pytest
 
+from proxy.api.operations import NAMES
 from proxy.cli.commands import exit_code
-from proxy.relay.operations import NAMES
-from proxy.relay.policy_file import parse_policy
+from proxy.policy.file import parse_policy
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "policy.example.toml"
 KEY = "an-invented-key-of-43-characters-for-tests-"

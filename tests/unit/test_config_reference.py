@@ -12,15 +12,15 @@ import pytest
 
 from proxy.config import Settings, load_settings
 from proxy.config.catalogue import SETTINGS, effective, is_service_link, near_miss
-from proxy.config.reference import reference
 from proxy.config.setting import settings_of
 from proxy.reload import RELOADABLE
+from tests.generators.settings_page import reference
 
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 
 
 def test_the_page_is_what_is_declared() -> None:
-    fix = "python -m proxy.config.reference > docs/settings.md"
+    fix = "python -m tests.generators.settings_page > docs/settings.md"
     assert PAGE.read_text(encoding="utf-8") == reference(), f"docs/settings.md is stale: {fix}"
 
 
@@ -46,13 +46,13 @@ def test_what_a_reload_takes_says_so() -> None:
 
 
 def test_printing_the_reference_is_what_the_page_says_it_is() -> None:
-    printed = subprocess.run([sys.executable, "-m", "proxy.config.reference"], capture_output=True, check=True)
+    printed = subprocess.run([sys.executable, "-m", "tests.generators.settings_page"], capture_output=True, check=True)
     assert printed.stdout.decode() == reference()
 
 
 def test_reading_settings_takes_the_standard_library_alone_and_no_library_of_a_source() -> None:
     code = (
-        "import sys, proxy.config.reference, proxy.credentials.sources\n"
+        "import sys, tests.generators.settings_page, proxy.credentials.sources\n"
         "source = {'LOCALPAYMENT_CREDENTIALS_COMMAND': 'true'}\n"
         "proxy.config.load_settings({'LOCALPAYMENT_ENVIRONMENT': 'sandbox', **source})\n"
         "heavy = {'pydantic', 'pydantic_core', 'aiohttp', 'botocore', 'structlog'} & sys.modules.keys()\n"

@@ -9,7 +9,7 @@ import pytest
 from proxy.config import RequiredHeader, SettingsError, load_settings
 from proxy.config.catalogue import effective
 from proxy.config.parsing import required_header
-from tests.callers import Certificates
+from tests.support.callers import Certificates
 
 if TYPE_CHECKING:
     from pathlib import Path

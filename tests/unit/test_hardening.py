@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from proxy import landlock
 from proxy.config import (
     CredentialsFileSource,
     FilesSource,
@@ -19,9 +18,10 @@ from proxy.config import (
     VaultSource,
 )
 from proxy.hardening import Files, Hardening, forget, harden, rules
-from proxy.landlock import READ, Access, Rule
+from proxy.process import landlock
+from proxy.process.landlock import READ, Access, Rule
 from proxy.secret import Secret
-from tests.sidecars import settings_for
+from tests.support.sidecars import settings_for
 
 if TYPE_CHECKING:
     from proxy.config import Settings

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from proxy.cli.commands import commands
-from tests.namespaces import PATIENTLY
+from tests.support.namespaces import PATIENTLY
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "Dockerfile").read_text()

@@ -12,8 +12,8 @@ import yaml
 
 from proxy.app import CLOSING
 from proxy.config import Environment, TcpAddress
-from tests.kustomization import Object, all_containers, assembled, pod_spec
-from tests.manifests import (
+from tests.support.kustomization import Object, all_containers, assembled, pod_spec
+from tests.support.manifests import (
     ASSEMBLED,
     FOLDERS,
     JOBS,

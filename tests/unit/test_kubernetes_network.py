@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from proxy.relay.policy_file import parse_policy
-from proxy.relay.policy_lint import lint
-from tests.kustomization import all_containers, pod_spec
-from tests.manifests import ASSEMBLED, GATEWAYS, SERVICES, one, policy, settings, workload
+from proxy.policy.file import parse_policy
+from proxy.policy.lint import lint
+from tests.support.kustomization import all_containers, pod_spec
+from tests.support.manifests import ASSEMBLED, GATEWAYS, SERVICES, one, policy, settings, workload
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ import pytest
 from proxy.credentials.model import Credentials
 from proxy.secret import Secret
 from proxy.tokens.lifecycle import Dispute, State, Wait
-from tests.fakes import CREDENTIALS, OTHERS, WRONG
+from tests.support.fakes import CREDENTIALS, OTHERS, WRONG
 from tests.unit.lifecycle_bench import START, Bench
 
 

@@ -15,8 +15,8 @@ import pytest
 from aiohttp import web
 
 from proxy.config.addresses import TcpAddress, UnixAddress, bracketed
-from proxy.listening import BindError, Listening, bind
-from tests.callers import on_socket
+from proxy.listening.listening import BindError, Listening, bind
+from tests.support.callers import on_socket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -176,8 +176,8 @@ def test_a_refused_permission_is_told_with_the_right_one(
     def refuse(*_: object) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr("proxy.listening._bound_tcp", refuse)
-    monkeypatch.setattr("proxy.listening._bound_unix", refuse)
+    monkeypatch.setattr("proxy.listening.listening._bound_tcp", refuse)
+    monkeypatch.setattr("proxy.listening.listening._bound_unix", refuse)
     assert fix in objection(listen)
 
 

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from proxy.ops.events import call_facts
+from proxy.ops.logs.events import call_facts
 from proxy.relay.record import Record
 
 if TYPE_CHECKING:

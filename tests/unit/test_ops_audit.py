@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from proxy.api.external_id import LARGEST, external_id
+from proxy.api.operations import match
 from proxy.errors import Outcome
-from proxy.ops.audit import Audit, AuditError, open_audit
-from proxy.ops.keys import KeyFileError
-from proxy.ops.logs import open_log
-from proxy.relay.operations import match
+from proxy.ops.admin.keys import KeyFileError
+from proxy.ops.logs.audit import Audit, AuditError, open_audit
+from proxy.ops.logs.log import open_log
 from proxy.relay.record import Record
-from proxy.relay.subject import LARGEST, external_id
 from proxy.secret import Secret
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from proxy.ops.console import Console
+from proxy.ops.logs.console import Console
 
 
 def test_a_level_has_its_colour_on_a_terminal_only() -> None:

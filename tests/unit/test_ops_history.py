@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from proxy.errors import Outcome
-from proxy.ops.history import CALLS, SLICE, SLICES, History, Slice, is_error, is_unsettled
+from proxy.ops.admin.history import CALLS, SLICE, SLICES, History, Slice, is_error, is_unsettled
 from proxy.relay.record import Record
 
 NOW = 1_764_000_000.0

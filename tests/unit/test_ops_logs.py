@@ -14,11 +14,11 @@ import pytest
 from proxy.credentials.model import Credentials
 from proxy.credentials.watch import Recovered, Reloaded, ReloadFailed
 from proxy.errors import Outcome
-from proxy.ops.events import Events
-from proxy.ops.logs import _adopt_crashes, open_log
-from proxy.place import where
+from proxy.ops.logs.events import Events
+from proxy.ops.logs.log import _adopt_crashes, open_log
+from proxy.process.traceback_places import where
 from proxy.relay.record import Record
-from proxy.relay.trace import uuid7
+from proxy.relay.trace_context import uuid7
 from proxy.secret import Secret
 from proxy.tokens.issuer import FetchResult
 from proxy.tokens.keeper import Disputed, Fetched

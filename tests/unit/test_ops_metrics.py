@@ -9,16 +9,16 @@ from typing import Any
 
 from prometheus_client import generate_latest
 
+from proxy.api.operations import match
 from proxy.errors import Outcome
-from proxy.ops.alike import KEPT
-from proxy.ops.instruments import LABELS
-from proxy.ops.metrics import MOST_CALLERS, Metrics, codes
-from proxy.ops.reference import reference
-from proxy.relay.operations import match
+from proxy.ops.metrics.call_shape import KEPT
+from proxy.ops.metrics.instruments import LABELS
+from proxy.ops.metrics.metrics import MOST_CALLERS, Metrics, codes
 from proxy.relay.record import Record, Resend
 from proxy.tokens.issuer import FetchResult
 from proxy.tokens.keeper import Fetched
 from proxy.tokens.model import Grant
+from tests.generators.metrics_page import reference
 
 NOW = 1_764_000_000.0
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
@@ -48,7 +48,7 @@ def series(metrics: Metrics) -> int:
 
 
 def test_the_page_is_what_the_registry_says() -> None:
-    fix = "python -m proxy.ops.reference > docs/metrics.md"
+    fix = "python -m tests.generators.metrics_page > docs/metrics.md"
     assert PAGE.read_text(encoding="utf-8") == reference(), f"docs/metrics.md is stale: {fix}"
 
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import jwt
 import pytest
 
-from proxy.ops.redaction import MASK, KnownSecrets, is_card_number
+from proxy.ops.logs.redaction import MASK, KnownSecrets, is_card_number
 from proxy.secret import Secret
 
 PASSWORD = 'canary "pass\\word" ü/?'

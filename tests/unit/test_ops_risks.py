@@ -7,7 +7,7 @@ import pytest
 
 from proxy.config import Environment, FilesSource, Origin, TcpAddress, UnixAddress
 from proxy.ops.risks import OPTIONS, risks
-from tests.sidecars import settings_for
+from tests.support.sidecars import settings_for
 
 SAFE: dict[str, Any] = {"policy_file": Path("policy.toml"), "drain_timeout": 25.0}
 PRODUCTION: dict[str, Any] = {

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.api.operations import OPERATIONS
 from proxy.config import Origin, TcpAddress, UnixAddress
 from proxy.errors import Outcome
-from proxy.ops.metrics import codes
-from proxy.ops.spans import Ends, Role, Span, ends_of, spans
-from proxy.relay.lineage import Attempt, Lineage
-from proxy.relay.operations import OPERATIONS
+from proxy.ops.metrics.metrics import codes
+from proxy.ops.tracing.spans import Ends, Role, Span, ends_of, spans
+from proxy.relay.call_spans import Attempt, Lineage
 from proxy.relay.record import METHODS, Record, Resend
-from tests.sidecars import DEFAULTS
+from tests.support.sidecars import DEFAULTS
 
 CANARY = "canary-4c1b"
 ENDS = Ends({"url.scheme": "http"}, {"url.scheme": "https", "server.address": "api.example", "server.port": 443})

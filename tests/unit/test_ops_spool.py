@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from proxy.ops.spool import AppendedFile, AuditLine, CutError, Lines, Spool, write_all
+from proxy.ops.logs.background_writer import AppendedFile, AuditLine, CutError, Lines, Spool, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

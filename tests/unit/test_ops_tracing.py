@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from proxy.config import Collector, Origin
-from proxy.ops.logs import open_log
-from proxy.ops.spans import Ends, Span
-from proxy.ops.tracing import BATCH, Traces, TracingError, open_traces
-from proxy.relay.lineage import Lineage
+from proxy.ops.logs.log import open_log
+from proxy.ops.tracing.exporter import BATCH, Traces, TracingError, open_traces
+from proxy.ops.tracing.spans import Ends, Span
+from proxy.relay.call_spans import Lineage
 from proxy.relay.record import Record
-from tests.sidecars import DEFAULTS
+from tests.support.sidecars import DEFAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

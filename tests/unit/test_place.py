@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from proxy.place import place, tell_places_only, trail, where
+from proxy.process.traceback_places import place, tell_places_only, trail, where
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from proxy.relay.grants import BY_DATE, KINDS, PRESETS
-from proxy.relay.operations import OPERATIONS
-from proxy.relay.policy import Mode
-from proxy.relay.policy_file import parse_policy
-from proxy.relay.policy_lint import lint
+from proxy.api.operations import OPERATIONS
+from proxy.policy.file import parse_policy
+from proxy.policy.grants import BY_DATE, KINDS, PRESETS
+from proxy.policy.lint import lint
+from proxy.policy.rules import Mode
 
 PAGE = (Path(__file__).parents[2] / "docs" / "policy.md").read_text()
 EXAMPLES = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from proxy.cli import reference as cli
+from proxy.api.operations import NAMES, OPERATIONS, Kind
 from proxy.cli.commands import commands
-from proxy.relay import reference as operations
-from proxy.relay.operations import NAMES, OPERATIONS, Kind
+from tests.generators import cli_page as cli
+from tests.generators import operations_page as operations
 
 if TYPE_CHECKING:
     from types import ModuleType

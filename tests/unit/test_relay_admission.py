@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.errors import BadRequestError, BrowserForbiddenError, HostForbiddenError, MethodForbiddenError
-from proxy.relay.admission import admit, check_browser, check_host, check_method, default_hosts, origin_form
+from proxy.relay.request.admission import admit, check_browser, check_host, check_method, default_hosts, origin_form
 
 LOCAL = (b"Host", b"127.0.0.1:8080")
 

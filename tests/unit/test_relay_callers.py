@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from proxy.relay.callers import MIN_KEY_LENGTH, digest, holder, identities, presented_keys, san
+from proxy.policy.identity import MIN_KEY_LENGTH, digest, holder, identities, presented_keys, san
 
 LONG = b"k" * MIN_KEY_LENGTH
 

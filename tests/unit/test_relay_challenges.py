@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.relay.challenges import Challenge, challenges_of
+from proxy.http1.challenges import Challenge, challenges_of
 
 API = {b"realm": b"api"}
 READ: dict[bytes, list[Challenge]] = {

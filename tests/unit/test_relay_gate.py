@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import DrainingError, OverloadedError
-from proxy.relay.gate import Gate
+from proxy.relay.concurrency import Gate
 
 
 def entered(gate: Gate, *, effects: bool) -> bool:

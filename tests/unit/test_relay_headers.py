@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from proxy.errors import BadRequestError
-from proxy.relay.headers import crosses, headers_to_caller, headers_to_upstream, own_authorization
+from proxy.relay.request.headers import crosses, headers_to_upstream, own_authorization
+from proxy.relay.response_fields import headers_to_caller
 
 Fields = list[tuple[bytes, bytes]]
 OURS = (b"Authorization", b"Bearer ours")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.relay.mesh import attempt_number
+from proxy.relay.request.mesh_attempt import attempt_number
 
 NAME = b"x-envoy-attempt-count"
 

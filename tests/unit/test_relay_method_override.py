@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from proxy.api.method_override import names_method
+from proxy.api.target import read_target
 from proxy.errors import BadTargetError
-from proxy.relay.method_override import names_method
-from proxy.relay.target import read_target
 
 
 @pytest.mark.parametrize(

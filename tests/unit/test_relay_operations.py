@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.relay.operations import NAMES, OPERATIONS, OTHER, Kind, Match, check_path, match
+from proxy.api.operations import NAMES, OPERATIONS, OTHER, Kind, Match, check_path, match
 
 
 def named(method: str, path: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.relay.ordinary import LONGEST_HEAD, MOST_FIELDS, Reader
+from proxy.relay.request.plain_request import LONGEST_HEAD, MOST_FIELDS, Reader
 
 WHOLE = b"POST /api/payout HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}"
 END = b"\r\n\r\n"

@@ -6,11 +6,11 @@ import hashlib
 
 import pytest
 
+from proxy.api.operations import NAMES, OPERATIONS, OTHER, Operation
 from proxy.errors import OperationForbiddenError, Outcome
-from proxy.relay.callers import Identity, Peer
-from proxy.relay.grants import BY_DATE, EVERYTHING, GRANT_NAMES, KINDS, PRESETS, allowed_by, denied_by
-from proxy.relay.operations import NAMES, OPERATIONS, OTHER, Operation
-from proxy.relay.policy import ANYONE, DEFAULT, UNKNOWN, Caller, Mode, Policy, Verdict, rate_refusal
+from proxy.policy.grants import BY_DATE, EVERYTHING, GRANT_NAMES, KINDS, PRESETS, allowed_by, denied_by
+from proxy.policy.identity import Identity, Peer
+from proxy.policy.rules import ANYONE, DEFAULT, UNKNOWN, Caller, Mode, Policy, Verdict, rate_refusal
 
 OPERATION = {operation.name: operation for operation in (*OPERATIONS, OTHER)}
 READS = {

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from proxy.relay.callers import Identity
-from proxy.relay.grants import EVERYTHING
-from proxy.relay.policy import Mode
-from proxy.relay.policy_file import Finding, PolicyFileError, parse_policy, read_policy
-from proxy.relay.rate import Rate
+from proxy.policy.file import Finding, PolicyFileError, parse_policy, read_policy
+from proxy.policy.grants import EVERYTHING
+from proxy.policy.identity import Identity
+from proxy.policy.rate_limit import Rate
+from proxy.policy.rules import Mode
 
 ROOT = Path(__file__).parents[2]
 HASH = hashlib.sha256(b"an invented key").hexdigest()

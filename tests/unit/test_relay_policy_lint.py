@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.relay.policy_file import parse_policy, read_policy
-from proxy.relay.policy_lint import lint
+from proxy.policy.file import parse_policy, read_policy
+from proxy.policy.lint import lint
 
 ROOT = Path(__file__).parents[2]
 HASH = "5b1f0c7d2f9a4e3c8d6b7a1905e4f3c2b1a09f8e7d6c5b4a39281706f5e4d3c2"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.relay.rate import Bucket, Rate
+from proxy.policy.rate_limit import Bucket, Rate
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.relay.operations import OTHER, Match
-from proxy.relay.refusals import KEPT, MOST, Refusals, path_of
-from proxy.relay.target import read_target
+from proxy.api.operations import OTHER, Match
+from proxy.api.target import read_target
+from proxy.relay.refused_paths import KEPT, MOST, Refusals, path_of
 
 HERE, THERE = "get_balance", b"/api/odd"
 

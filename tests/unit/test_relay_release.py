@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.relay.release import releases_by_date
+from proxy.policy.payout_release import releases_by_date
 
 JSON = (b"Content-Type", b"application/json")
 BY_ID = b'{"externalIds": ["p-1", "p-2"]}'

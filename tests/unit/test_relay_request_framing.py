@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import BadRequestError, ExpectationFailedError
-from proxy.relay.framing import HTTP_1_0, HTTP_1_1, Framing, declared_length, request_framing
+from proxy.relay.request.framing import HTTP_1_0, HTTP_1_1, Framing, declared_length, request_framing
 
 Field = tuple[bytes, bytes]
 CHUNKED = (b"Transfer-Encoding", b"chunked")

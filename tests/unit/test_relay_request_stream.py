@@ -13,7 +13,7 @@ from aiohttp.web_protocol import _ErrInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.relay.request_stream import MOST_WAITING, RequestStream
+from proxy.relay.server.request_stream import MOST_WAITING, RequestStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

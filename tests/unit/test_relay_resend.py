@@ -18,7 +18,7 @@ from proxy.errors import (
     UpstreamUnreachableError,
 )
 from proxy.relay.record import Resend
-from proxy.relay.resend import NOT_SENT, UNKNOWN, after_fault, not_processed
+from proxy.relay.retry_rules import NOT_SENT, UNKNOWN, after_fault, not_processed
 from proxy.upstream.model import Exchange, FaultKind, Progress, UpstreamFault
 
 BEFORE = [frozenset(chosen) for size in range(5) for chosen in itertools.combinations(Resend, size)]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from proxy.api.target import read_target
 from proxy.errors import BadTargetError, OperationForbiddenError, RelayError
-from proxy.relay.target import read_target
 
 
 @pytest.mark.parametrize(

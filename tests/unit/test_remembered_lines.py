@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from proxy.memory import keep
-from proxy.relay import ordinary_answer
-from proxy.relay.ordinary import Reader
-from proxy.relay.ordinary_answer import answer_head
-from proxy.upstream import plain_head as heads
-from proxy.upstream.lines import HARMLESS, LONGEST, MOST, is_harmless
+from proxy.http1 import answer_head as heads
+from proxy.http1.bounded_cache import keep
+from proxy.http1.header_cache import HARMLESS, LONGEST, MOST, is_harmless
+from proxy.relay import response_head as ordinary_answer
+from proxy.relay.request.plain_request import Reader
+from proxy.relay.response_head import answer_head
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from proxy.upstream.framing import Head
+    from proxy.http1.framing import Head
 
 CANARY = b"canary-8d1e"
 TELLING = (

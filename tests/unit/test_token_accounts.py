@@ -7,7 +7,7 @@ import math
 import pytest
 
 from proxy.tokens.accounts import Account, Accounts
-from tests.fakes import CREDENTIALS, OTHERS, WRONG
+from tests.support.fakes import CREDENTIALS, OTHERS, WRONG
 
 
 def known(accounts: Accounts) -> set[str]:

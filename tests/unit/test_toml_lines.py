@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.toml_lines import TomlLines
+from proxy.policy.toml_lines import TomlLines
 
 TEXT = '''# a comment
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from proxy.upstream.framing import BodyFramer, Ending, Framing, MalformedAnswerError, answer_framing, request_head
+from proxy.http1.framing import Ending, Framing, MalformedAnswerError, answer_framing
 from proxy.upstream.model import Body, BodyLengthError, Call, Limits, Stream
+from proxy.upstream.request import BodyFramer, request_head
 from proxy.upstream.reuse import Fitness, fitness, lifetime
 
 if TYPE_CHECKING:

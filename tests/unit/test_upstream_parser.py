@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.upstream.framing import MalformedAnswerError
+from proxy.http1.framing import MalformedAnswerError
 from proxy.upstream.model import Limits
 from proxy.upstream.parser import AnswerParser
 

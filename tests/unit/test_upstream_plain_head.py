@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.upstream.framing import Head, MalformedAnswerError
+from proxy.http1.answer_head import plain_head as read_head
+from proxy.http1.framing import Head, MalformedAnswerError
 from proxy.upstream.model import Limits
 from proxy.upstream.parser import AnswerParser
-from proxy.upstream.plain_head import plain_head as read_head
 
 LENGTH = b"Content-Length: 0"
 MOST = 128

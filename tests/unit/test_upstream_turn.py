@@ -7,10 +7,10 @@ import contextlib
 
 import pytest
 
-from proxy.upstream.framing import MalformedAnswerError
+from proxy.http1.framing import MalformedAnswerError
+from proxy.upstream.exchange import Turn
 from proxy.upstream.model import Exchange, FaultKind, Limits, Progress
 from proxy.upstream.parser import AnswerParser
-from proxy.upstream.turn import Turn
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
 CLOSES = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"

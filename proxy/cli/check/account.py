@@ -18,7 +18,7 @@ from proxy.upstream.model import Call, FaultKind, Limits, UpstreamFault
 from proxy.upstream.pool import Pool
 
 if TYPE_CHECKING:
-    from proxy.cli.check.journey import Journey
+    from proxy.cli.check.path import Journey
     from proxy.tokens.model import Issued
 
 READ_PATH: Final = "/api/resources/payment-methods"  # answers for every account, and shows nothing private

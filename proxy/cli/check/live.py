@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.cli.check import account, network
 from proxy.cli.check.findings import FailedError, Finding, NotNeededError, Result
-from proxy.cli.check.journey import Journey
+from proxy.cli.check.path import Journey
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

@@ -19,7 +19,7 @@ from proxy.cli.exits import Exit
 from proxy.upstream.tls import tls_context
 
 if TYPE_CHECKING:
-    from proxy.cli.check.journey import Journey
+    from proxy.cli.check.path import Journey
 
 NEXT_ADDRESS_AFTER: Final = 0.25  # seconds; the Connection Attempt Delay that RFC 8305 section 5 recommends
 STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] ([0-9]{3})[ \r]")

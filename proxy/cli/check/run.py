@@ -12,8 +12,8 @@ from proxy.clock import SystemClock
 from proxy.config import SettingsError
 from proxy.config.catalogue import effective
 from proxy.credentials.sources import CredentialSourceError, open_source
-from proxy.relay.policy_file import read_policy
-from proxy.relay.policy_lint import lint
+from proxy.policy.file import read_policy
+from proxy.policy.lint import lint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

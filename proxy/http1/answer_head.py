@@ -1,0 +1,75 @@
+"""Is this the head of an ordinary answer, which came whole? Then it is read here, and llhttp is not asked.
+
+Pure. It must never accept what llhttp would refuse, or read it otherwise; whatever is unusual is left to llhttp.
+"""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import Final
+
+from proxy.http1.bounded_cache import keep
+from proxy.http1.framing import FRAMING_FIELDS, Head, field_value, framing_by, is_token
+from proxy.http1.header_cache import MOST, is_harmless
+
+Field = tuple[bytes, bytes]
+
+# RFC 9112 section 4; interim answers, and versions that end the connection, are unusual.
+_STATUS_LINE: Final = re.compile(rb"HTTP/1\.1 ([2-9][0-9]{2}) ([\t\x20-\x7e\x80-\xff]{0,64})").fullmatch
+# Heads that begin otherwise are not remembered: an origin may put into its words whatever it was sent.
+_USUAL: Final = frozenset(b"HTTP/1.1 %d %b" % (status, status.phrase.encode("ascii")) for status in HTTPStatus)
+_UNUSUAL: Final = frozenset((b"transfer-encoding", b"upgrade", b"trailer"))
+
+_known: dict[bytes, tuple[Field, bool]] = {}
+_known_heads: dict[tuple[bytes, bytes], Head] = {}
+
+
+def plain_head(method: bytes, head: bytes, most_fields: int) -> Head | None:
+    """Return what a head says, or None when it is not plain.
+
+    Args:
+        method: of the request.
+        head: without the empty line at its end.
+        most_fields: that it may have.
+
+    Raises:
+        MalformedAnswerError: it cannot be told where the answer ends.
+    """
+    known = _known_heads.get((method, head))
+    return known if known is not None and len(known.headers) <= most_fields else _read_head(method, head, most_fields)
+
+
+def _read_head(method: bytes, head: bytes, most_fields: int) -> Head | None:
+    lines = head.split(b"\r\n")
+    begun = _STATUS_LINE(lines[0])
+    if begun is None or len(lines) - 1 > most_fields:
+        return None
+    fields: list[Field] = []
+    judged: list[Field] = []
+    comes_again = True
+    for line in lines[1:]:
+        found = _known.get(line)
+        if found is None:
+            comes_again = False
+            found = _read_line(line)
+            if found is None:
+                return None
+        field, frames = found
+        fields.append(field)
+        if frames:
+            judged.append(field)
+    status = int(begun[1])
+    comes_again = comes_again and lines[0] in _USUAL
+    read = Head(status, begun[2], fields, framing_by(method, status, "1.1", tuple(judged)), comes_again)
+    return keep(_known_heads, (method, head), read, most=MOST) if comes_again else read
+
+
+def _read_line(line: bytes) -> tuple[Field, bool] | None:
+    """Return a line's field, and whether it may tell where the answer ends."""
+    name, colon, value = line.partition(b":")
+    folded = name.lower()
+    if not colon or not is_token(name) or not field_value(value) or folded in _UNUSUAL:
+        return None
+    meaning = (name, value.strip(b" \t")), folded in FRAMING_FIELDS
+    return keep(_known, line, meaning, most=MOST) if is_harmless(folded, line) else meaning

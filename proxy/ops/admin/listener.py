@@ -1,0 +1,194 @@
+"""What does the admin listener answer? Probes, metrics and status by GET, orders by POST; nothing goes upstream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from proxy.errors import RelayError
+from proxy.ops.admin import page
+from proxy.ops.admin.access import AdminKeyError
+from proxy.ops.metrics.exposition import Exposition
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from typing import Protocol
+
+    from structlog.typing import FilteringBoundLogger
+
+    from proxy.ops.admin.access import Guard
+    from proxy.ops.admin.event_stream import Live
+    from proxy.ops.admin.health import Health, Verdict
+    from proxy.ops.admin.status import Status
+    from proxy.ops.metrics.metrics import Metrics
+
+    class Part(Protocol):
+        """What became of one part of a reload; str() says it."""
+
+        @property
+        def kept(self) -> str:
+            """Why the old one stays in use; empty when the new one is."""
+            ...
+
+    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_FAILURES: Final = 400  # RFC 9110 section 15: from here on an answer reports an error
+_SAFE: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": page.POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What an operator may have done; all but `reload` return at once.
+
+    Attributes:
+        reload: reads anew what can be changed while running; returns what became of each part, as text and whether the
+            new one is in use.
+        lock: drops the tokens and refuses every call.
+        unlock: ends that.
+        drain: makes the sidecar unready, and nothing else.
+        quit: begins an orderly end of the process.
+    """
+
+    reload: Callable[[], Awaitable[Sequence[Part]]]
+    lock: Callable[[], None]
+    unlock: Callable[[], None]
+    drain: Callable[[], None]
+    quit: Callable[[], None]
+
+
+class Admin:
+    """The admin listener's application.
+
+    Args:
+        health: what the probes are answered from.
+        metrics: what is exposed.
+        status: what the status page shows.
+        live: keeps open pages up to date.
+        guard: who may have an answer.
+        orders: what may be ordered.
+        logger: gets a line for each request, at debug when it went well.
+    """
+
+    def __init__(  # noqa: PLR0913 - what it is made of, each named at the call
+        self,
+        *,
+        health: Health,
+        metrics: Metrics,
+        status: Status,
+        live: Live,
+        guard: Guard,
+        orders: Orders,
+        logger: FilteringBoundLogger,
+    ) -> None:
+        self._health = health
+        self._exposition = Exposition(metrics.registry)
+        self._status = status
+        self._live = live
+        self._guard = guard
+        self._orders = orders
+        self._logger = logger
+
+    def application(self) -> web.Application:
+        """Return the application with all routes."""
+        application = web.Application(middlewares=[self._log, self._admit])
+        health, orders = self._health, self._orders
+        icon = page.icon(self._status.settings.environment.value)
+        application.add_routes(
+            [
+                web.get("/livez", _probe(health.live)),
+                web.get("/readyz", _probe(health.ready)),
+                web.get("/startupz", _probe(health.started)),
+                web.get("/metrics", self._expose),
+                web.get("/status", self._show),
+                web.get("/status/style.css", _text(page.STYLE, "text/css")),
+                web.get("/status/script.js", _text(page.SCRIPT, "text/javascript")),
+                web.get("/status/icon.svg", _text(icon, "image/svg+xml")),
+                web.get("/status/events", self._live.stream),
+                web.post("/-/reload", self._reload),
+                web.post("/-/lock", _order(orders.lock, "locked: no token is held, every call is refused")),
+                web.post("/-/unlock", _order(orders.unlock, "unlocked: logging in")),
+                web.post("/-/drain", _order(orders.drain, "unready from now on")),
+                web.post("/-/quit", _order(orders.quit, "shutting down")),
+            ]
+        )
+        application.on_shutdown.append(self._end_streams)
+        return application
+
+    async def _expose(self, request: web.Request) -> web.Response:
+        body, content_type = await self._exposition.write(request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+    async def _show(self, request: web.Request) -> web.Response:
+        view = self._status.view()
+        if "text/html" in request.headers.get("Accept", ""):
+            return web.Response(text=page.page(view), content_type="text/html", headers=_SAFE)
+        return web.json_response(view, headers=_SAFE)
+
+    async def _reload(self, _: web.Request) -> web.Response:
+        parts = await self._orders.reload()
+        good = not any(part.kept for part in parts)
+        return web.Response(status=200 if good else 500, text="".join(f"{part}\n" for part in parts))
+
+    async def _end_streams(self, _: web.Application) -> None:
+        self._live.ending.set()
+
+    @web.middleware
+    async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            self._guard.check(request.method, request.path, request.raw_headers)
+        except RelayError as error:
+            return web.Response(status=error.status, text=f"{error.title}. {error.detail}\n")
+        except AdminKeyError:
+            text = "This order needs the admin key: send it as `Authorization: Bearer KEY`.\n"
+            return web.Response(status=401, text=text, headers={"WWW-Authenticate": "Bearer"})
+        return await handler(request)
+
+    @web.middleware
+    async def _log(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            response = await handler(request)
+        except web.HTTPException as error:
+            self._said(request, error.status)
+            raise
+        self._said(request, response.status)
+        return response
+
+    def _said(self, request: web.Request, status: int) -> None:
+        route = request.match_info.route.resource
+        facts = {"method": request.method, "route": None if route is None else route.canonical, "status": status}
+        if status >= _FAILURES or request.method == "POST":
+            self._logger.info("admin.answered", **facts)
+        else:
+            self._logger.debug("admin.answered", **facts)
+
+
+def _probe(ask: Callable[[], Verdict]) -> Handler:
+    async def answer(_: web.Request) -> web.Response:
+        verdict = ask()
+        return web.Response(status=200 if verdict.good else 503, text=verdict.reason + "\n")
+
+    return answer
+
+
+def _order(carry_out: Callable[[], None], text: str) -> Handler:
+    async def answer(_: web.Request) -> web.Response:
+        carry_out()
+        return web.Response(status=202, text=text + "\n")
+
+    return answer
+
+
+def _text(text: str, content_type: str) -> Handler:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(text=text, content_type=content_type, headers=_SAFE)
+
+    return answer

@@ -1,0 +1,132 @@
+"""Writes who did what that had effects, and how it ended: one line a call, for those who must answer for the money.
+
+It must never hold an external id in clear: ids are keyed hashes, so that whoever has the key can find a payment's
+calls, and nobody else can even guess one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from proxy.api.operations import OPERATIONS, OTHER
+from proxy.ops.admin.keys import read_key
+from proxy.ops.logs.audit_limit import Strangers
+from proxy.ops.logs.background_writer import AppendedFile, AuditLine, Spool
+from proxy.ops.logs.log import json_line, stamped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from proxy.ops.logs.log import Log
+    from proxy.relay.record import Record
+
+EVENT: Final = "call.audited"
+SUMMED: Final = "audit.strangers_refused"
+_KINDS: Final = {operation.name: operation.kind.value for operation in (*OPERATIONS, OTHER)}
+_WITH_EFFECTS: Final = frozenset(operation.name for operation in (*OPERATIONS, OTHER) if operation.has_effects)
+
+
+class AuditError(ValueError):
+    """The audit stream cannot be opened; the text says what to do."""
+
+
+class Audit:
+    """The audit stream.
+
+    Args:
+        write: takes a finished line; must not block.
+        key: of the hashes; None leaves external ids out.
+        spool: what has to be written at the end, None for a stream that is somebody else's.
+        lost: tells how many lines were never written.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[str], object],
+        key: bytes | None,
+        spool: Spool | None = None,
+        lost: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self._write = write
+        self._key = key
+        self._spool = spool
+        self._lost = lost
+        self._strangers = Strangers()
+
+    @property
+    def lost(self) -> int:
+        """How many lines were never written."""
+        return self._lost()
+
+    @property
+    def fingerprint(self) -> Callable[[str], str] | None:
+        """What makes an external id unreadable; None without a key."""
+        return None if self._key is None else partial(fingerprint, self._key)
+
+    def observe(self, record: Record) -> None:
+        """Write the line of a call that is over, if it has effects."""
+        if record.operation not in _WITH_EFFECTS:
+            return
+        now = record.started + record.total_seconds
+        if self._strangers.is_due(now):
+            self._sum_up()
+        if not self._strangers.is_told(record, now):
+            return
+        facts = stamped(
+            "info",
+            EVENT,
+            request_id=record.request_id,
+            trace_id=record.trace_id,
+            caller=record.caller,
+            operation=record.operation,
+            kind=_KINDS[record.operation],
+            method=record.method,
+            status=record.status,
+            outcome=record.outcome.value,
+            code=record.code or None,
+            attempts=record.attempts,
+            external_id_hmac=record.subject or None,
+        )
+        self._write(json_line(facts))
+
+    def close(self, seconds: float) -> bool:
+        """Write what waits, for at most so many seconds; tell whether that was all."""
+        if self._strangers.untold:
+            self._sum_up()
+        return self._spool is None or self._spool.close(seconds)
+
+    def _sum_up(self) -> None:
+        self._write(json_line(stamped("warning", SUMMED, calls=self._strangers.tell())))
+
+
+def open_audit(place: Path | str, key_file: Path | None, log: Log) -> Audit:
+    """Open the audit stream.
+
+    Args:
+        place: a file to append to, or `stdout` for lines among those of the log.
+        key_file: holds the hashes' key; None leaves external ids out.
+        log: whose secrets no line here may hold either.
+
+    Raises:
+        AuditError: the file cannot be opened; blocks for as long as that takes.
+        KeyFileError: the key cannot be used.
+    """
+    key = None if key_file is None else read_key(key_file, "PROXY_AUDIT_KEY_FILE").reveal().encode()
+    if isinstance(place, str):
+        return Audit(lambda line: log.put(AuditLine(log.known.redacted(line))), key, lost=lambda: log.audit_lost)
+    try:
+        file = AppendedFile(place)
+    except OSError as error:
+        message = f"PROXY_AUDIT_LOG={place}: {error.strerror}; name a file in a folder that this process may write to"
+        raise AuditError(message) from None
+    spool = Spool(file.write, note=lambda count: json_line(stamped("warning", "audit.lines_dropped", lines=count)))
+    return Audit(lambda line: spool.write(log.known.redacted(line)), key, spool, lambda: spool.lost)
+
+
+def fingerprint(key: bytes, external_id: str) -> str:
+    """Return the HMAC-SHA-256 (RFC 2104) of an id, 64 hex digits."""
+    return hmac.new(key, external_id.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()

@@ -1,0 +1,121 @@
+"""How is a metric declared? Once, with its help text and its labels, so that page and registry cannot differ.
+
+Every label takes its values from a closed set, named in LABELS.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import CollectorRegistry, Gauge, Histogram, disable_created_metrics
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
+
+from proxy.ops.metrics.series import Counts, Tallies
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from prometheus_client import Metric
+
+    from proxy.ops.metrics.series import Count
+
+NAMESPACE: Final = "localpayment_proxy"
+LABELS: Final = {
+    "operation": "name in the catalogue of Localpayment's operations, `other` for what is not in it",
+    "kind": "`read`, `quote`, `state`, `money_in`, `money_out`, `money_internal`",
+    "method": "as sent, `other` for one that HTTP does not define",
+    "status": "HTTP status of the caller's answer, `0` when it got none; one that HTTP does not define by its class, "
+    "such as `2xx`",
+    "outcome": "`answered`, `rejected`, `not_sent`, `unknown`, `aborted`, `orphaned`",
+    "code": "a code of [errors.md](errors.md)",
+    "reason": "`token`, `same_token`, `disconnected`, `connect`",
+    "caller": "name in the policy, `anyone` without one, `unknown` for who is not in it, empty when nobody looked, "
+    "`other` from the 64th on",
+    "cause": "`no_certificate`, `untrusted`, `other`",
+    "listener": "`data` for callers, `admin` for probes and operators",
+    "verdict": "`unknown_caller`, `not_allowed`, `denied`, `over_rate`",
+    "grant": "`password`, `refresh_token`",
+    "result": "how it ended",
+    "state": "what it is in",
+    "option": "the option's name",
+    "files": "`confined` by Landlock, `off`, `unavailable`, `helpers` when the source of the credentials runs or reads "
+    "what only it knows",
+    "dumps": "`true` when no core is dumped and no process of the same user may look in, `false`",
+    "privileges": "`true` when no program can bring new ones, `false`",
+    "observer": "`metrics`, `log`, `history`, `audit`, `traces`, `witness`: who noted the secrets of a token fetch",
+    "version": "of the sidecar",
+    "environment": "`sandbox`, `production`",
+    "python": "version of the interpreter",
+}
+
+# Each counter would have a second series that says when it began; `process_start_time_seconds` says the same of all.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client leaves this one function bare
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A metric as Prometheus sees it."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    text: str
+
+
+class Instruments:
+    """A registry that remembers what was declared in it."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.declared: list[Declared] = []
+
+    def counter(self, name: str, text: str, *labels: str) -> Counts:
+        """Declare a counter that the event loop alone counts; its name gets `_total` at the end."""
+        self._declare(f"{name}_total", "counter", labels, text)
+        made = Counts(f"{NAMESPACE}_{name}", text, labels)
+        self.registry.register(made)
+        return made
+
+    def count(self, name: str, text: str) -> Count:
+        """Declare a counter without labels."""
+        return self.counter(name, text).labels()
+
+    def counted(self, name: str, text: str, read: Callable[[], int]) -> None:
+        """Declare a counter that something else counts."""
+        self._declare(f"{name}_total", "counter", (), text)
+        self.registry.register(_Counted(f"{NAMESPACE}_{name}", text, read))
+
+    def gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        """Declare a gauge."""
+        self._declare(name, "gauge", labels, text)
+        return Gauge(name, text, labels, namespace=NAMESPACE, registry=self.registry)
+
+    def histogram(self, name: str, text: str, buckets: Sequence[float], *labels: str) -> Histogram:
+        """Declare a histogram; buckets in its own unit, without infinity."""
+        self._declare(name, "histogram", labels, text)
+        return Histogram(name, text, labels, namespace=NAMESPACE, buckets=buckets, registry=self.registry)
+
+    def tallies(self, name: str, text: str, buckets: Sequence[float], *labels: str) -> Tallies:
+        """Declare a histogram that the event loop alone observes."""
+        self._declare(name, "histogram", labels, text)
+        made = Tallies(f"{NAMESPACE}_{name}", text, buckets, labels)
+        self.registry.register(made)
+        return made
+
+    def _declare(self, name: str, kind: str, labels: tuple[str, ...], text: str) -> None:
+        self.declared.append(Declared(f"{NAMESPACE}_{name}", kind, labels, text))
+
+
+class _Counted(Collector):
+    """A counter whose value is looked up."""
+
+    def __init__(self, name: str, text: str, read: Callable[[], int]) -> None:
+        self._name = name
+        self._text = text
+        self._read = read
+
+    def collect(self) -> Iterator[Metric]:
+        """Give the one sample."""
+        yield CounterMetricFamily(self._name, self._text, value=self._read())

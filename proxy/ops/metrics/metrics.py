@@ -1,0 +1,252 @@
+"""What does Prometheus read? Every metric is declared here or in `readings`, its labels taken from closed sets.
+
+No caller and no answer can make up a series. What an alert counts is there from the start, as 0: Prometheus sees no
+increase in a series that begins with 1.
+"""
+
+from __future__ import annotations
+
+import platform
+from http import HTTPStatus
+from itertools import product
+from typing import TYPE_CHECKING, Final
+
+from proxy import errors
+from proxy.api.operations import OPERATIONS, OTHER
+from proxy.errors import Outcome, RelayError
+from proxy.http1.bounded_cache import keep
+from proxy.ops.metrics.call_shape import KEPT, alike
+from proxy.ops.metrics.instruments import Instruments
+from proxy.ops.metrics.series import Touched
+from proxy.ops.risks import OPTIONS
+from proxy.policy.authorizer import Reported
+from proxy.relay.record import Resend
+from proxy.relay.server.tls import Refusal
+from proxy.tokens.issuer import FetchResult
+from proxy.tokens.model import Grant
+from proxy.upstream.model import ConnectResult
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from prometheus_client import CollectorRegistry, Gauge
+
+    from proxy.ops.metrics.call_shape import Alike
+    from proxy.ops.metrics.instruments import Declared
+    from proxy.ops.metrics.series import Counts
+    from proxy.relay.record import Record
+    from proxy.tokens.keeper import Fetched
+
+# Seconds. Payment APIs answer in tens of milliseconds to tens of seconds; 60 s is the default response timeout.
+CALL_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+# Seconds. The sidecar's own share is a fraction of a millisecond unless a call waits for a token.
+OWN_BUCKETS: Final = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5)
+# Seconds of life left when a token was replaced; a 5-minute token has 120-165 s left.
+HEADROOM_BUCKETS: Final = (0.0, 1.0, 5.0, 15.0, 30.0, 60.0, 90.0, 120.0, 180.0, 300.0, 3600.0)
+MOST_CALLERS: Final = 64  # a policy names a handful; more would be a mistake, and a series each for every kind
+UNSETTLED: Final = (Outcome.UNKNOWN, Outcome.ABORTED, Outcome.ORPHANED)
+DENIALS: Final = (401, 403, 429)
+OBSERVERS: Final = ("metrics", "log", "history", "audit", "traces", "witness")
+
+_ALL: Final = (*OPERATIONS, OTHER)
+_KINDS: Final = {operation.name: operation.kind.value for operation in _ALL}
+_MOVING_MONEY: Final = tuple(operation.name for operation in OPERATIONS if operation.moves_money)
+_WITH_EFFECTS: Final = tuple(operation.name for operation in _ALL if operation.has_effects)
+_BUILD: Final = ("version", "python", "environment")
+_STATUSES: Final = frozenset(status.value for status in HTTPStatus)
+
+
+class Metrics:
+    """What is counted."""
+
+    def __init__(self, version: str, environment: str) -> None:
+        self.version = version
+        self.instruments = make = Instruments()
+        self.requests = make.counter(
+            "requests", "Requests that ended, by what became of them.", "operation", "method", "status", "outcome"
+        )
+        self.request_seconds = make.tallies(
+            "request_duration_seconds",
+            "From a request's head to the last byte of its answer. Exemplars hold trace ids.",
+            CALL_BUCKETS,
+            "operation",
+        )
+        self.upstream_seconds = make.tallies(
+            "upstream_duration_seconds",
+            "Of it, what Localpayment took, all attempts together.",
+            CALL_BUCKETS,
+            "operation",
+        )
+        self.own_seconds = make.tallies(
+            "own_duration_seconds", "Of it, what the sidecar itself added, waiting for a token included.", OWN_BUCKETS
+        ).labels()
+        self._request_bytes = make.count("request_body_bytes", "Bytes of request bodies received from callers.")
+        self._response_bytes = make.count("response_body_bytes", "Bytes of response bodies given to callers.")
+        self.refusals = make.counter("refusals", "Answers of the sidecar's own, and answers cut short.", "code")
+        self.resends = make.counter("resends", "Calls that were sent again, by the reason.", "reason")
+        self.unsettled = make.counter(
+            "unsettled_calls",
+            "Calls with effects whose caller does not know what became of them. For `orphaned` ones the log does.",
+            *("operation", "outcome"),
+        )
+        self.denials = make.counter(
+            "upstream_denials",
+            "Answers of Localpayment's with status 401, 403 or 429 that reached the caller.",
+            "status",
+        )
+        self.callers = make.counter("caller_requests", "Requests that ended, by who made them.", "caller", "kind")
+        self.policy_reports = make.counter(
+            "policy_reports", "Calls that passed only because the policy's mode is `report`.", "verdict"
+        )
+        self.handshakes_refused = make.counter(
+            "caller_handshakes_refused", "Callers whose TLS handshake failed.", "cause"
+        )
+        self.accept_pauses = make.counter(
+            "accept_pauses", "Moments in which a listener took no connection for want of file descriptors.", "listener"
+        )
+        self.echoes = make.count("token_echoes", "Answers that held the very token that their call carried.")
+        self.mesh_repeats = make.counter(
+            "mesh_repeats", "Calls moving money that a mesh sent once more, by its own word.", "operation"
+        )
+        self.token_fetches = make.counter("token_fetches", "Calls of the token endpoints.", "grant", "result")
+        self.token_fetch_seconds = make.histogram(
+            "token_fetch_duration_seconds", "Time that a call of a token endpoint took.", CALL_BUCKETS, "grant"
+        )
+        self.token_headroom = make.histogram(
+            "token_headroom_seconds",
+            "Seconds that a token could still have been used when it was replaced.",
+            HEADROOM_BUCKETS,
+        )
+        self.disputes = make.count(
+            "token_disputes",
+            "Answers that may refuse the token that their call carried: 401, or 403 with a code of Simple JWT's.",
+        )
+        self.clock_skew = make.gauge("clock_skew_seconds", "Localpayment's clock minus this machine's, as last seen.")
+        self.credentials_loaded = make.gauge(
+            "credentials_loaded_timestamp_seconds", "When the credentials in use were read from their source."
+        )
+        self.unsafe_options = make.gauge(
+            "unsafe_option_enabled", "1 for each option in force that weakens the sidecar.", "option"
+        )
+        self.observer_failures = make.counter(
+            "observer_failures", "Defects of what looks on; what it looked on went on.", "observer"
+        )
+        self.connects = make.counter("upstream_connects", "Attempts to connect to Localpayment.", "result")
+        self._kinds = make.gauge(
+            "operation_info", "1 for each operation of the catalogue; tells its kind.", "operation", "kind"
+        )
+        build = make.gauge("build_info", "What is running, and for which Localpayment.", *_BUILD)
+        build.labels(version, platform.python_version(), environment).set(1)
+        self._begin()
+        self._touched: dict[Alike, Touched] = {}
+        self._callers_seen: set[str] = set()
+
+    @property
+    def registry(self) -> CollectorRegistry:
+        """What is exposed."""
+        return self.instruments.registry
+
+    @property
+    def declared(self) -> list[Declared]:
+        """Every metric that was declared, in the order in which one reads of them."""
+        return self.instruments.declared
+
+    def observe(self, record: Record, at: float) -> None:
+        """Count a request that was over `at` seconds since the epoch."""
+        calls = alike(record)
+        touched = self._touched.get(calls) or keep(self._touched, calls, self._touch(record), most=KEPT)
+        for count in touched.counts:
+            count.value += 1
+        trace_id = record.trace_id
+        touched.total.observe(record.total_seconds, trace_id, at)
+        if touched.upstream is not None:
+            touched.upstream.observe(record.upstream_seconds, trace_id, at)
+        if touched.own is not None:
+            touched.own.observe(record.own_seconds)
+        self._request_bytes.value += record.request_bytes
+        self._response_bytes.value += record.response_bytes
+        if record.resends or record.echoed or record.mesh_attempt > 1:
+            self._observe_oddities(record)
+
+    def _observe_oddities(self, record: Record) -> None:
+        for reason in record.resends:
+            self.resends.labels(reason).inc()
+        if record.echoed:
+            self.echoes.inc()
+        if record.mesh_attempt > 1:
+            self.mesh_repeats.labels(record.operation).inc()
+
+    def fetched(self, report: Fetched) -> None:
+        """Count a token fetch."""
+        self.token_fetches.labels(report.grant.value, report.result.value).inc()
+        self.token_fetch_seconds.labels(report.grant.value).observe(report.seconds)
+        if report.headroom is not None:
+            self.token_headroom.observe(max(report.headroom, 0.0))
+        if report.skew is not None:
+            self.clock_skew.set(report.skew)
+
+    def connected(self, result: ConnectResult) -> None:
+        """Count an attempt to connect."""
+        self.connects.labels(result.value).inc()
+
+    def _begin(self) -> None:
+        """Let every series that an alert looks at exist."""
+        for name, kind in _KINDS.items():
+            self.request_seconds.labels(name)
+            self._kinds.labels(name, kind).set(1)
+        zeros: tuple[tuple[Counts | Gauge, Iterable[tuple[object, ...]]], ...] = (
+            (self.unsettled, product(_WITH_EFFECTS, UNSETTLED)),
+            (self.denials, product(DENIALS)),
+            (self.refusals, product(codes())),
+            (self.resends, product(Resend)),
+            (self.policy_reports, product(Reported)),
+            (self.handshakes_refused, product(Refusal)),
+            (self.accept_pauses, product(("data", "admin"))),
+            (self.mesh_repeats, product(_MOVING_MONEY)),
+            (self.token_fetches, product(Grant, FetchResult)),
+            (self.connects, product(ConnectResult)),
+            (self.unsafe_options, product(OPTIONS)),
+            (self.observer_failures, product(OBSERVERS)),
+        )
+        for metric, series in zeros:
+            for values in series:
+                metric.labels(*values)
+
+    def _touch(self, record: Record) -> Touched:
+        """Find what calls like this one are counted in."""
+        operation, status, outcome = record.operation, record.status, record.outcome
+        shown = str(status) if status in _STATUSES or not status else f"{status // 100}xx"
+        counts = [self.requests.labels(operation, record.method, shown, outcome)]
+        counts.append(self.callers.labels(self._caller(record.caller), _KINDS[operation]))
+        if record.code:
+            counts.append(self.refusals.labels(record.code))
+        elif status in DENIALS:
+            counts.append(self.denials.labels(status))
+        if outcome in UNSETTLED and operation in _WITH_EFFECTS:
+            counts.append(self.unsettled.labels(operation, outcome))
+        if record.policy:
+            counts.append(self.policy_reports.labels(record.policy))
+        return Touched(
+            counts=tuple(counts),
+            total=self.request_seconds.labels(operation),
+            upstream=self.upstream_seconds.labels(operation) if record.attempts else None,
+            own=None if outcome is Outcome.REJECTED else self.own_seconds,
+        )
+
+    def _caller(self, name: str) -> str:
+        if name not in self._callers_seen and len(self._callers_seen) >= MOST_CALLERS:
+            return "other"
+        self._callers_seen.add(name)
+        return name
+
+
+def codes() -> tuple[str, ...]:
+    """Return the code of every error that a caller can get, in alphabetical order."""
+    found: set[str] = set()
+    kinds = [RelayError]
+    while kinds:
+        kind = kinds.pop()
+        kinds += [child for child in kind.__subclasses__() if child.__module__.startswith(errors.__name__)]
+        if "code" in vars(kind):
+            found.add(kind.code)
+    return tuple(sorted(found))

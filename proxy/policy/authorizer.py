@@ -1,0 +1,126 @@
+"""May this call pass? The policy in force, asked once for each call, and how many calls each caller has left.
+
+It must never hold a caller's key, and a swap of the policy must never give a caller its used-up calls back.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from proxy.policy.identity import presented_keys
+from proxy.policy.payout_release import releases_by_date
+from proxy.policy.rate_limit import Bucket
+from proxy.policy.rules import DEFAULT, Verdict, rate_refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from proxy.api.operations import Operation
+    from proxy.policy.identity import Peer
+    from proxy.policy.rules import Caller, Decision, Policy
+
+
+class Reported(StrEnum):
+    """What would have been refused, had it not been for mode `report`: the values of a log field and a label."""
+
+    UNKNOWN_CALLER = "unknown_caller"
+    NOT_ALLOWED = "not_allowed"
+    DENIED = "denied"
+    OVER_RATE = "over_rate"
+
+
+_REPORTED: Final = {verdict: Reported(verdict.value) for verdict in Verdict if verdict is not Verdict.ALLOWED}
+
+
+class Authority:
+    """What callers may do.
+
+    Args:
+        now: seconds on a clock that only moves forward.
+        policy: in force from the start.
+    """
+
+    def __init__(self, now: Callable[[], float], policy: Policy = DEFAULT) -> None:
+        self._now = now
+        self._buckets: dict[str, Bucket] = {}
+        self.enforce(policy)
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return self._policy
+
+    def enforce(self, policy: Policy) -> None:
+        """Put another policy in force for every call from now on; calls that were admitted go on.
+
+        A caller whose name and rate stay as they are keeps its bucket, so that no reload refills it.
+        """
+        now, before = self._now(), self._buckets
+        self._buckets = {}
+        for caller in policy.callers:
+            if caller.rate is not None:
+                kept = before.get(caller.name)
+                same = kept is not None and kept.rate == caller.rate
+                self._buckets[caller.name] = kept if kept is not None and same else Bucket(caller.rate, now)
+        self._policy = policy
+
+    def recognise(self, peer: Peer, headers: Iterable[tuple[bytes, bytes]]) -> Caller | None:
+        """Tell who calls, None for nobody the policy knows.
+
+        Args:
+            peer: what the connection says.
+            headers: raw fields of the request.
+        """
+        return self._policy.caller(peer, presented_keys(headers))
+
+    def admit(self, caller: Caller | None, operation: Operation) -> tuple[Decision, str]:
+        """Judge a call and count it against its caller's rate.
+
+        Args:
+            caller: as `recognise` told, in the same turn of the loop.
+            operation: what the call means.
+
+        Returns:
+            The decision, and what would have been refused, had it not been for mode `report`: a value of Reported, or
+            empty.
+
+        Raises:
+            OperationForbiddenError: the caller may not do this.
+            OverloadedError: the caller has no call left now; nothing was sent.
+        """
+        decision = self._policy.decide(caller, operation)
+        refusal = decision.refusal()
+        if refusal is not None:
+            raise refusal
+        reported = "" if decision.verdict is Verdict.ALLOWED else _REPORTED[decision.verdict].value
+        late = "" if caller is None else self.count(caller)
+        return decision, reported or late
+
+    def count(self, caller: Caller) -> str:
+        """Count a call against its caller's rate, if it has one; raises OverloadedError as `admit` does.
+
+        Returns:
+            Reported.OVER_RATE when the rate is only reported, else empty.
+        """
+        if caller.rate is None:
+            return ""
+        seconds = self._buckets[caller.name].take(self._now())
+        if not seconds:
+            return ""
+        late = rate_refusal(caller, seconds)
+        if late is not None:
+            raise late
+        return Reported.OVER_RATE.value
+
+
+def check_release(
+    decision: Decision, headers: Iterable[tuple[bytes, bytes]], target: bytes, body: bytes | None
+) -> None:
+    """Look into a call that may release payouts by id only; `body` is the whole of it, None when it is not held.
+
+    Raises:
+        OperationForbiddenError: it may release by date range.
+    """
+    if releases_by_date(headers, target.partition(b"?")[2], body):
+        raise decision.by_date_refusal()

@@ -1,0 +1,195 @@
+"""May this caller do this operation?
+
+Pure, and computed beforehand for every caller and operation. Mode `report` lets pass what `enforce` would refuse, but
+never more than no policy at all lets pass: the release by date range stays refused unless it is named.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, assert_never
+
+from proxy.errors import OperationForbiddenError, OverloadedError
+from proxy.policy.grants import AUTHORIZE, BY_DATE, EVERYTHING
+from proxy.policy.identity import Identity, holder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from proxy.api.operations import Operation
+    from proxy.policy.identity import Peer
+    from proxy.policy.rate_limit import Rate
+
+UNKNOWN: Final = "unknown"
+ANYONE: Final = "anyone"
+
+
+class Mode(StrEnum):
+    """Whether a refusal is carried out, or only told."""
+
+    ENFORCE = "enforce"
+    REPORT = "report"
+
+
+class Verdict(StrEnum):
+    """What the policy says: the values of a log field."""
+
+    ALLOWED = "allowed"
+    UNKNOWN_CALLER = "unknown_caller"
+    NOT_ALLOWED = "not_allowed"
+    DENIED = "denied"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """One caller and what it may do.
+
+    Attributes:
+        name: a label of logs, from the policy.
+        identity: how it is known.
+        allowed: names of operations, BY_DATE among them if it may release by date; what is denied is taken off already.
+        denied: what `deny` took off.
+        own_authorization: operations to which the caller's own Authorization passes in place of ours.
+        mode: for this caller.
+        rate: of its calls, None without a limit.
+    """
+
+    name: str
+    identity: Identity
+    allowed: frozenset[str]
+    denied: frozenset[str] = frozenset()
+    own_authorization: frozenset[str] = frozenset()
+    mode: Mode = Mode.ENFORCE
+    rate: Rate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the policy says about one operation of one caller.
+
+    Attributes:
+        caller: its name, UNKNOWN for nobody.
+        operation: its name.
+        verdict: what the policy says.
+        mode: whether that is carried out.
+        by_id_only: the call passes only if it releases payouts by id; see `release.releases_by_date`.
+        own_authorization: whether the caller's own Authorization passes in place of ours.
+    """
+
+    caller: str
+    operation: str
+    verdict: Verdict
+    mode: Mode
+    by_id_only: bool = False
+    own_authorization: bool = False
+
+    def refusal(self) -> OperationForbiddenError | None:
+        """Return what to raise, or None if the call passes, be it that the verdict is only reported."""
+        match self.verdict:
+            case Verdict.ALLOWED:
+                return None
+            case Verdict.UNKNOWN_CALLER:
+                detail = (
+                    "The policy knows no such caller; send an X-Proxy-Key, or call as a user or certificate it lists."
+                )
+            case Verdict.NOT_ALLOWED:
+                detail = f"The policy does not allow {self.operation!r} to {self.caller!r}; add it to its allow list."
+            case Verdict.DENIED:
+                detail = f"The policy denies {self.operation!r} to {self.caller!r}; deny wins over allow."
+            case never:
+                assert_never(never)
+        return None if self.mode is Mode.REPORT else OperationForbiddenError(detail)
+
+    def by_date_refusal(self) -> OperationForbiddenError:
+        """Return what to raise when a call that is `by_id_only` releases by date; mode `report` does not soften it."""
+        detail = (
+            "A release of payouts must name them by externalId, internalId or externalIds and say nothing else, in "
+            f"plain JSON, within PROXY_REPLAY_BUFFER and without a query; any other needs {BY_DATE!r} in the caller's "
+            "allow list."
+        )
+        return OperationForbiddenError(detail)
+
+
+def rate_refusal(caller: Caller, seconds: float) -> OverloadedError | None:
+    """Return what to raise when a caller must wait so long (see `rate.Bucket`), or None when that is only reported."""
+    if caller.mode is Mode.REPORT:
+        return None
+    detail = (
+        f"The policy's rate for {caller.name!r} is used up; nothing was sent. Send the call again later, and slower."
+    )
+    return OverloadedError(detail, retry_after=max(1.0, seconds))
+
+
+class Policy:
+    """All callers, the first that fits being the one.
+
+    Attributes:
+        callers: in the file's order.
+        mode: for those who are no caller.
+    """
+
+    __slots__ = ("_anyone", "_gids", "_keys", "_sans", "_tables", "_uids", "_unknown", "callers", "mode")
+
+    def __init__(self, callers: Sequence[Caller], mode: Mode = Mode.ENFORCE) -> None:
+        self.callers = tuple(callers)
+        self.mode = mode
+        self._tables = {caller.name: _table(caller) for caller in callers}
+        self._unknown = _unknown_table(mode)
+        placed = [(at, caller.identity) for at, caller in reversed(tuple(enumerate(callers)))]
+        self._uids = {uid: at for at, identity in placed for uid in identity.uids}
+        self._gids = {gid: at for at, identity in placed for gid in identity.gids}
+        self._sans = {name: at for at, identity in placed for name in identity.sans}
+        self._keys = [(key, at) for at, identity in placed for key in identity.keys]
+        self._anyone = min((at for at, identity in placed if identity.anyone), default=len(self.callers))
+
+    def caller(self, peer: Peer, keys: Sequence[bytes] = ()) -> Caller | None:
+        """Tell who calls; None for nobody the policy knows.
+
+        Args:
+            peer: the connection's other end.
+            keys: every X-Proxy-Key of the request. One decides alone, more than one is nobody's; where no caller has
+                a key they mean nothing.
+        """
+        if keys and self._keys:
+            at = holder(self._keys, keys[0]) if len(keys) == 1 else None
+            return None if at is None else self.callers[at]
+        nobody = len(self.callers)
+        at = self._anyone
+        if peer.uid is not None:
+            at = min(at, self._uids.get(peer.uid, nobody))
+        if peer.gid is not None:
+            at = min(at, self._gids.get(peer.gid, nobody))
+        for name in peer.sans:
+            at = min(at, self._sans.get(name, nobody))
+        return self.callers[at] if at < nobody else None
+
+    def decide(self, caller: Caller | None, operation: Operation) -> Decision:
+        """Judge an operation of a caller of this policy."""
+        return (self._unknown if caller is None else self._tables[caller.name])[operation.name]
+
+
+def _table(caller: Caller) -> Mapping[str, Decision]:
+    table = {}
+    for name in EVERYTHING:
+        verdict = Verdict.DENIED if name in caller.denied else Verdict.NOT_ALLOWED
+        table[name] = Decision(
+            caller.name,
+            name,
+            Verdict.ALLOWED if name in caller.allowed else verdict,
+            caller.mode,
+            by_id_only=name == AUTHORIZE and BY_DATE not in caller.allowed,
+            own_authorization=name in caller.own_authorization and name in caller.allowed,
+        )
+    return table
+
+
+def _unknown_table(mode: Mode) -> Mapping[str, Decision]:
+    return {
+        name: Decision(UNKNOWN, name, Verdict.UNKNOWN_CALLER, mode, by_id_only=name == AUTHORIZE) for name in EVERYTHING
+    }
+
+
+# Without a policy file: whoever reaches the listener may call everything, but for the release by date range and, by
+# `target.read_target`, the token endpoints.
+DEFAULT: Final = Policy((Caller(ANYONE, Identity(anyone=True), EVERYTHING),))

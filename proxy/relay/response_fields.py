@@ -1,0 +1,111 @@
+"""Decides which header fields of an answer cross towards the caller. Pure.
+
+Order and bytes of what crosses stay as they are, but for references to Localpayment's own origin, which come to lead
+to the sidecar.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from proxy.relay.fields import (
+    FOLD,
+    HOP_BY_HOP,
+    MEANING,
+    PSEUDONYM,
+    USUAL_OPTIONS,
+    connection_options,
+    via_field,
+    without_named,
+)
+from proxy.relay.location import REFERENCES, is_plain_path, reference_to_caller
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from proxy.config import Origin
+    from proxy.relay.fields import Field
+
+_DROPPED_FROM_ANSWERS: Final = HOP_BY_HOP | {b"authorization", b"set-cookie", b"set-cookie2"}
+_MEANING_OF_ANSWERS: Final = MEANING | {
+    b"content-length", b"content-location", b"location", b"retry-after", b"www-authenticate", b"etag", b"date",
+    b"last-modified", b"expires", b"vary", b"allow", b"link", b"proxy-status",
+}  # fmt: skip
+# An item of a structured field's list up to its parameters, and these (RFC 9651); enough to part members.
+_MEMBER: Final = re.compile(
+    rb'[ \t]*+((?:"(?:[^"\\]|\\.)*+"|[^",;])*+)((?:;(?:"(?:[^"\\]|\\.)*+"|[^",])*+)?+)(?:,|\Z)', re.DOTALL
+)
+
+
+def headers_to_caller(
+    headers: Iterable[Field],
+    *,
+    origin: Origin | None = None,
+    request_id: bytes | None = None,
+    version: bytes = b"1.1",
+) -> list[Field]:
+    """Return the fields that go to the caller; Content-Length stays as it was, other framing does not.
+
+    Args:
+        headers: Localpayment's, raw.
+        origin: Localpayment's; references to it come to lead to the sidecar. None leaves them.
+        request_id: sent as X-Request-Id unless Localpayment sent one.
+        version: of HTTP, as Localpayment speaks it.
+    """
+    kept: list[Field] = []
+    options: set[bytes] = set()
+    for field in headers:
+        name = field[0].translate(FOLD)
+        if name in _DROPPED_FROM_ANSWERS:
+            if name == b"connection":
+                options |= connection_options(field[1])
+        elif name == b"x-request-id":
+            request_id = None
+            kept.append(field)
+        elif name in REFERENCES and origin is not None:
+            kept.append((field[0], reference_to_caller(field[1], origin)))
+        elif name.startswith(b"proxy-"):
+            value = _without_ours(field[1]) if name == b"proxy-status" else b""
+            if value:
+                kept.append(field if value == field[1] else (field[0], value))
+        else:
+            kept.append(field)
+    kept = without_named(kept, options - _MEANING_OF_ANSWERS)
+    if request_id is not None:
+        kept.append((b"X-Request-Id", request_id))
+    kept.append(via_field(version))
+    return kept
+
+
+def answer_crosses(name: bytes, value: bytes) -> bool | None:
+    """Tell of a field of an answer, by its name in lower case, whether it goes to the caller.
+
+    None when other fields decide that, or it is passed on changed.
+    """
+    if (
+        b"_" in name
+        or name.startswith(b"proxy-")
+        or (name == b"connection" and not connection_options(value) <= USUAL_OPTIONS)
+    ):
+        return None
+    if name in REFERENCES and not is_plain_path(value):
+        return None
+    return name not in _DROPPED_FROM_ANSWERS
+
+
+def _without_ours(value: bytes) -> bytes:
+    """Return a Proxy-Status list without the members that bear our name; empty when it cannot be read."""
+    members: list[bytes] = []
+    imitated = False
+    at = 0
+    while at < len(value):
+        found = _MEMBER.match(value, at)
+        if found is None:
+            return b""
+        at = found.end()
+        if found[1].strip(b' \t"').replace(b"\\", b"").lower() == PSEUDONYM:
+            imitated = True
+        else:
+            members.append((found[1] + found[2]).strip(b" \t"))
+    return b", ".join(members) if imitated else value

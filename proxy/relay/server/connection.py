@@ -1,0 +1,283 @@
+"""What happens on one caller's connection besides its requests: slow heads, unreadable bytes, its end.
+
+It must never answer with aiohttp's words, and never read on after bytes that it could not read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from aiohttp import web
+from aiohttp.web_protocol import _ErrInfo
+
+from proxy.errors import InternalError, SlowRequestError
+from proxy.http1.deadline import Deadline
+from proxy.policy.identity import Peer
+from proxy.relay.concurrency import draining
+from proxy.relay.server.caller_socket import CallerSocket
+from proxy.relay.server.parse_errors import unreadable
+from proxy.relay.server.peer import peer_of
+from proxy.relay.server.request_stream import RequestStream
+from proxy.relay.server.response import Farewell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from proxy.errors import RelayError
+    from proxy.relay.server.listener import Listener
+    from proxy.relay.server.ports import Ride
+
+# Seconds that what a caller still sends is thrown away after its answer, so that it gets to read the answer.
+LINGER: Final = 2.0
+# Bytes of a body; the server holds at most twice that and what the kernel gave last.
+READ_AHEAD: Final = 64 * 1024
+_EMPTY_LINE: Final = b"\r\n"  # ignored between requests (RFC 9112 section 2.2)
+
+
+class CallerConnection(web.RequestHandler):
+    """One caller's connection.
+
+    Attributes:
+        peer: who is at the other end.
+        deaf: whether bytes that come are thrown away: those before could not be read, or the last answer was given.
+        late: whether the next request is one that began after the listener stopped, so that it is not carried.
+    """
+
+    __slots__ = (
+        "_awaiting", "_behind", "_left", "_listener", "_lost", "_patience", "_reading", "_requests",
+        "_ride", "_socket", "deaf", "late", "peer",
+    )  # fmt: skip
+
+    def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop, options: dict[str, Any]) -> None:
+        super().__init__(listener, loop=loop, **options)
+        self._listener = listener
+        self._left: Callable[[], None] | None = None
+        self._awaiting = True
+        self._socket: CallerSocket
+        self.peer = Peer()
+        self.deaf = False
+        self.late = False
+        self._reading = False  # a head that has begun and is not complete
+        parser = cast("Any", self._parser)  # which aiohttp has made
+        self._requests = RequestStream(parser)
+        self._parser = cast("Any", self._requests)
+        self._ride: Ride | None = None
+        self._behind = b""  # what came while a ride was under way
+        self._lost = asyncio.Event()
+        self._patience = Deadline(loop, self._ran_out)
+
+    @property
+    def unsent(self) -> int:
+        """Bytes of answers that the socket has not taken."""
+        return 0 if self.transport is None else self._socket.unsent
+
+    @property
+    def shedding(self) -> bool:
+        """Whether an answer whose head is written now is to be the connection's last."""
+        return self._listener.relay.shedding
+
+    @property
+    def gone(self) -> bool:
+        """Whether the caller has left, as far as the kernel knows; so it has when it ended its sending side alone."""
+        return self.transport is None or self._socket.gone
+
+    # What the relay tells
+
+    def head_arrived(self) -> None:
+        """Stop the head's time."""
+        self._awaiting = self._reading = False
+        self._patience.clear()
+
+    def begin(self, left: Callable[[], None]) -> None:
+        """Note that a call begins; `left` is called once, when the caller goes away during it."""
+        self._left = left
+        if self.transport is None:
+            left()
+
+    def finish(self, *, last: bool) -> None:
+        """Note that the call is over, and whether it was the connection's last."""
+        self._left = None
+        self._awaiting = not last
+        if self.transport is not None:
+            self._wait()
+
+    def arrived(self, *, last: bool) -> None:
+        """Note that the request that went express is over, and whether it was the connection's last."""
+        self._ride = None
+        transport = self.transport
+        if transport is None:
+            return
+        if not last or self.unsent:
+            self._wait()
+        if last:
+            self.deaf = True
+            self.close()
+            if self.shedding:  # the caller could not know, and may have sent more
+                self._listener.see_off(self)
+            else:
+                transport.close()
+            return
+        behind, self._behind = self._behind, b""
+        if behind and not transport.is_closing():  # else nothing is begun for nobody
+            transport.resume_reading()
+            self.data_received(behind)
+
+    def retire(self) -> None:
+        """Carry no request but one that has begun, and wait no longer than the listener does now."""
+        begun = not self._awaiting or bool(self._messages) or self._reading or self.deaf or self._ride is not None
+        if not begun and self.transport is not None:
+            self._wait()
+
+    def reset(self) -> None:
+        """End the connection at once by a reset: an answer that was cut must not look like a whole one."""
+        if self.transport is not None:
+            self._socket.reset()
+
+    def _wait(self) -> None:
+        """Wait for the next request, or for the caller to take the rest of its answer."""
+        self.late = self._listener.stopping
+        self._patience.set(self._listener.caller_idle)
+
+    # What asyncio reports
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Look who it is, and whether there is room."""
+        self.peer = peer_of(transport)
+        self._socket = CallerSocket(cast("asyncio.Transport", transport))
+        super().connection_made(transport)
+        self._wait()
+        if not self._listener.enter(self):
+            self.deaf = True
+            self._listener.turn_away(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Let an ordinary request go express; give any other head its time; read nothing after the unreadable."""
+        if self.deaf:
+            return
+        if self._ride is not None:
+            self._hold(data)
+            return
+        if data and self._requests.between and self._awaiting and not self._messages:
+            self._ride = self._listener.relay.express(self, data)
+            if self._ride is not None:
+                self._patience.clear()
+                return
+            if not data.strip(_EMPTY_LINE):
+                return
+        waiting = len(self._messages)
+        super().data_received(data)
+        begun = len(self._messages) - waiting
+        if begun and isinstance(self._messages[-1][0], _ErrInfo):  # private, but nothing public says so
+            self.deaf = True
+            self._spoil_bodies()
+        if self._awaiting and not self._messages and not self._reading and data.strip(_EMPTY_LINE):
+            self._reading = True
+            self._patience.set(self._listener.header_timeout)
+
+    def _hold(self, data: bytes) -> None:
+        """Keep what comes behind a request that went express until that is over; read no more when it is much."""
+        self._behind += data
+        if len(self._behind) > READ_AHEAD and self.transport is not None:
+            self.transport.pause_reading()
+
+    def _spoil_bodies(self) -> None:
+        """Tell those who read, or will read, a body whose rest can never come; the parser does not."""
+        error = web.RequestPayloadError("the rest of the body cannot be read")
+        if self._current_request is not None:
+            self._current_request._cancel(error)  # noqa: SLF001 - what aiohttp itself calls when a connection is lost
+        for _, payload in self._messages:
+            if not payload.is_eof():
+                payload.set_exception(error)
+
+    def eof_received(self) -> None:
+        """Take the end of what the caller sends for its leaving, and cut the answer to a call that runs."""
+        if self._left is not None:
+            self.reset()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Tell the call that runs."""
+        self._patience.cancel()
+        self._lost.set()
+        self._listener.leave()
+        super().connection_lost(exc)
+        if self._left is not None:
+            self._left()
+        elif self._ride is not None:
+            self._ride.caller_left()
+
+    async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's signature
+        """Let what is under way end by itself for so many seconds, then cut it."""
+        if self._reading:
+            self._listener.relay.unreadable(self, draining())
+        if self._ride is not None:
+            await self._ride.end(timeout)
+        await super().shutdown(timeout)
+        if self._socket.unsent:
+            self._socket.reset()
+
+    def force_close(self) -> None:
+        """End the connection, and visibly so when that cuts the answer to a call."""
+        if self._left is not None:
+            self.reset()
+        super().force_close()
+
+    # What aiohttp asks
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what aiohttp could not read, and what the relay failed on, in our own way."""
+        del request, message
+        if status == web.HTTPBadRequest.status_code:
+            return self._refused(unreadable(exc))
+        return self._refused(InternalError("The sidecar failed on this call; its log has the reason."))
+
+    def log_exception(self, *args: object, **kw: object) -> None:
+        """Say nothing: aiohttp's text quotes the caller; `handle_error` reports."""
+
+    async def linger(self) -> None:
+        """Let the caller read its answer.
+
+        Closing while bytes come in would reset the connection, and the reset could overtake the answer
+        (RFC 9112 section 9.6).
+        """
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            return
+        self.deaf = True
+        if transport.can_write_eof():
+            transport.write_eof()
+            transport.resume_reading()
+        else:  # TLS: it says that nothing follows, and throws away what comes, until the other end has said so too
+            transport.close()
+        try:
+            async with asyncio.timeout(LINGER):
+                await self._lost.wait()
+        except TimeoutError:
+            return
+
+    def _refused(self, error: RelayError) -> Farewell:
+        self._listener.relay.unreadable(self, error)
+        return Farewell(self.linger)
+
+    def _ran_out(self) -> None:
+        if not self._reading:
+            self._waited()
+            return
+        detail = f"The request head did not arrive within {self._listener.header_timeout:g} s (PROXY_HEADER_TIMEOUT)."
+        self._listener.relay.unreadable(self, SlowRequestError(detail))
+        self.force_close()
+
+    def _waited(self) -> None:
+        """End a connection on which nothing came, and nothing was taken, for long enough."""
+        if self._listener.stopping and (self.unsent or self._socket.waiting):
+            self._wait()  # the time for the drain bounds it
+            return
+        if self.unsent:
+            self.reset()  # to close would wait for a caller that does not read
+        self.force_close()

@@ -1,0 +1,116 @@
+"""Remembers one call on its connection: what was written, what came back and how it ended.
+
+It wakes the one who waits, and decides nothing; that is the connection's.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from proxy.http1.framing import MalformedAnswerError
+from proxy.upstream.model import Progress, UpstreamFault
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from proxy.upstream.model import Exchange, FaultKind, Limits
+    from proxy.upstream.parser import AnswerParser
+
+
+class Turn:
+    """One call's use of a connection: what was written, what came back and how it ended.
+
+    Attributes:
+        watcher: called, in the turn of the loop in which something came or the turn ended; None for nobody.
+    """
+
+    __slots__ = (
+        "_loop", "_waiter", "exchange", "fault", "handed_out", "held", "over", "parser", "paused", "pieces", "progress",
+        "watcher", "written",
+    )  # fmt: skip
+
+    def __init__(self, parser: AnswerParser, exchange: Exchange, loop: asyncio.AbstractEventLoop) -> None:
+        self.parser = parser
+        self.exchange = exchange
+        self.progress = Progress.NOTHING
+        self.written = False
+        self.pieces: deque[bytes] = deque()
+        self.held = 0
+        self.paused = False
+        self.handed_out = False
+        self.over = False
+        self.fault: Exception | None = None
+        self._loop = loop
+        self.watcher: Callable[[], None] | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    def cut(self, kind: FaultKind, detail: str) -> UpstreamFault:
+        """Return the fault that ends it here, as far as it got."""
+        return UpstreamFault(
+            kind,
+            progress=self.progress,
+            reused=self.exchange.reused,
+            answer_begun=self.handed_out,
+            detail=detail,
+            exchange=self.exchange,
+        )
+
+    @property
+    def sending(self) -> bool:
+        """Whether the request is still on its way out, and no answer has come."""
+        return self.progress is not Progress.ALL and self.parser.head is None
+
+    @property
+    def clean(self) -> bool:
+        """Whether it is known where the answer ended, and that nothing of the request is still to come."""
+        head = self.parser.head
+        ended = head is not None and head.framing.keeps_alive and not self.parser.excess
+        return ended and self.progress is Progress.ALL
+
+    def wrote(self, size: int, *, last: bool) -> None:
+        """Note that so many bytes of the request are handed to the socket, and whether they are the last."""
+        self.progress = Progress.SOME
+        self.exchange.request_bytes += size
+        self.written = last
+
+    def overdue(self, limits: Limits) -> str:
+        """Say which time has run out."""
+        if self.parser.head is not None:
+            return f"no byte of the answer for {limits.idle_timeout} s"
+        if self.progress is Progress.ALL:
+            return f"no answer within {limits.response_timeout} s"
+        return f"no byte of the request was taken for {limits.idle_timeout} s"
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes of the answer; raises MalformedAnswerError.
+
+        What comes behind an answer is no reason to refuse it, but for a second answer at once on a connection that has
+        carried other calls: the first may then be another call's that came twice, and which is whose is not known.
+        """
+        self.exchange.response_bytes += len(data)
+        pieces = self.parser.feed(data)
+        if self.parser.excess and self.exchange.reused and b"HTTP/".startswith(self.parser.excess):
+            message = "two answers came at once, and the first may be another call's"
+            raise MalformedAnswerError(message)
+        self.pieces.extend(pieces)
+        self.held += sum(map(len, pieces))
+
+    async def changed(self) -> None:
+        """Wait until something came or the turn is over."""
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def wake(self) -> None:
+        """Tell the one who waits, if any, or watches."""
+        if self.watcher is not None:
+            try:
+                self.watcher()
+            except Exception as error:  # noqa: BLE001 - a defect of who looks on must not harm the connection
+                self._loop.call_exception_handler({"message": "the watcher of a call failed", "exception": error})
+        elif self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

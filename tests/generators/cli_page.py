@@ -1,0 +1,42 @@
+"""What does docs/reference/cli.md say? It is what `--help` says, of every command.
+
+`python -m tests.generators.cli_page > docs/reference/cli.md`
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from proxy.cli.commands import NAME, commands
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_HEAD: Final = """\
+# Commands
+
+<!-- Written by `python -m tests.generators.cli_page > docs/reference/cli.md`; a test fails when it is stale. -->
+
+What `--help` says of each command.
+"""
+_WIDTH: Final = 100  # columns, whatever terminal writes the page
+
+
+def reference() -> str:
+    """Return the page, Markdown that ends with a newline."""
+    return "\n".join([_HEAD, *_sections(NAME, commands, None)])
+
+
+def _sections(name: str, command: click.Command, parent: click.Context | None) -> Iterator[str]:
+    context = command.make_context(name, [], parent, resilient_parsing=True, terminal_width=_WIDTH)
+    yield from (f"## {context.command_path}", "", "```text", command.get_help(context), "```", "")
+    if isinstance(command, click.Group):
+        for child in sorted(command.commands):
+            yield from _sections(child, command.commands[child], context)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference())

@@ -1,0 +1,82 @@
+"""What does docs/metrics.md say? It is written from the registry, by hand never.
+
+`python -m tests.generators.metrics_page > docs/metrics.md`
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Final, cast
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+
+from proxy.ops.metrics.instruments import LABELS
+from proxy.ops.metrics.metrics import Metrics
+from proxy.ops.metrics.readings import declare_readings
+
+if TYPE_CHECKING:
+    from proxy.ops.metrics.instruments import Declared
+    from proxy.ops.metrics.readings import Readings
+
+_HEAD: Final = """\
+# Metrics
+
+<!-- Written by `python -m tests.generators.metrics_page > docs/metrics.md`; a test fails when it is stale. -->
+
+`GET /metrics` on the admin listener; OpenMetrics when asked for, then with trace ids as exemplars of
+`localpayment_proxy_request_duration_seconds`. Names, labels and their values are public interface.
+
+Every label takes its values from a closed set: no caller and no answer can make up a series. What an alert counts
+exists from the start, as 0. Times are seconds, `_timestamp_` is seconds since the Unix epoch, 0 for none.
+
+[config/prometheus](../config/prometheus) has recording rules and alerts on these metrics, [runbooks](runbooks) what to
+do about each alert.
+"""
+
+
+def reference() -> str:
+    """Return the page, Markdown that ends with a newline."""
+    metrics = Metrics("0", "sandbox")
+    declare_readings(metrics.instruments, cast("Readings", _Nobody()))
+    used = sorted({label for metric in metrics.declared for label in metric.labels})
+    return "\n".join(
+        [
+            _HEAD,
+            "| metric | type | labels | meaning |",
+            "|---|---|---|---|",
+            *(_row(metric) for metric in metrics.declared),
+            *("", "## Labels", "", "| label | values |", "|---|---|"),
+            *(f"| `{label}` | {LABELS[label]} |" for label in used),
+            *("", "## Of the process", "", "| metric | type | meaning |", "|---|---|---|"),
+            *_process_rows(),
+            "",
+        ]
+    )
+
+
+def _row(metric: Declared) -> str:
+    labels = ", ".join(f"`{label}`" for label in metric.labels) or "none"
+    return f"| `{metric.name}` | {metric.kind} | {labels} | {metric.text} |"
+
+
+def _process_rows() -> list[str]:
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    return [
+        f"| `{metric.name}{'_total' if metric.type == 'counter' else ''}` | {metric.type} | {metric.documentation} |"
+        for metric in registry.collect()
+    ]
+
+
+class _Nobody:
+    """Stands for what readings look at; the page needs their names only, and nobody looks."""
+
+    def __getattr__(self, name: str) -> _Nobody:
+        return self
+
+    def __call__(self) -> _Nobody:
+        return self
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference())

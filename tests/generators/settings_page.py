@@ -1,0 +1,52 @@
+"""Writes docs/settings.md from what is declared.
+
+`python -m tests.generators.settings_page > docs/settings.md`
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from proxy.config.catalogue import SETTINGS
+
+if TYPE_CHECKING:
+    from proxy.config.setting import Setting
+
+_HEAD = """\
+# Settings
+
+<!-- Written by `python -m tests.generators.settings_page > docs/settings.md`; a test fails when it is stale. -->
+
+Set them in the environment, or in a TOML file that `PROXY_CONFIG_FILE` names: there the names are in lower case and
+texts in quotes. The environment wins. An empty value counts as not set.
+
+A start reports every mistake at once and ends with exit code 78. An unknown name that begins with `PROXY_` or
+`LOCALPAYMENT_` is a mistake; what Kubernetes adds for Services of the same namespace (`PROXY_SERVICE_HOST`,
+`LOCALPAYMENT_PROXY_PORT_8080_TCP`, …) is not.
+
+Durations carry their unit: `250ms`, `5s`, `2m`, `1.5h`. So do sizes, in powers of 1024: `512B`, `64KiB`, `32MiB`.
+`10M` and `10MB`, which are powers of 1000 to some and of 1024 to others, are refused with the way to write them.
+Every file is UTF-8, and is read at the start to see that it can be.
+"""
+
+
+def reference() -> str:
+    """Return the page, Markdown that ends with a newline."""
+    lines = [_HEAD.rstrip("\n")]
+    for setting in SETTINGS.values():
+        if setting.section:
+            lines += ["", f"## {setting.section}", "", "| variable | value | default | meaning |", "|---|---|---|---|"]
+        lines.append(_row(setting))
+    return "\n".join(lines) + "\n"
+
+
+def _row(setting: Setting) -> str:
+    default = f"`{setting.default}`" if setting.default else setting.note
+    meaning = setting.meaning + " A reload takes a new value." * setting.reloads
+    meaning += f" Until the next release also `{setting.formerly}`." if setting.formerly else ""
+    return f"| `{setting.variable}` | {setting.kind.form} | {default} | {meaning} |"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference())
