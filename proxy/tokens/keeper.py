@@ -64,12 +64,12 @@ class Keeper:
     @property
     def ready(self) -> bool:
         """Whether a token is held that may be injected now, and that Localpayment does not refuse."""
-        return self._lifecycle.usable(self._clock.now()) is not None and not self.unreplaced
+        return self._lifecycle.usable(self._clock.now()) is not None and not self._lifecycle.disputes.unreplaced
 
     @property
     def unreplaced(self) -> bool:
         """Whether Localpayment refuses the token held, and no newer one was to be had."""
-        return self._lifecycle.disputes.unreplaced
+        return self._lifecycle.disputes.unreplaced and self._lifecycle.usable(self._clock.now()) is not None
 
     @property
     def rejected(self) -> bool:
