@@ -30,8 +30,8 @@ from proxy.ops.metrics.readings import Readings, declare_readings
 from proxy.ops.observers import open_lookout
 from proxy.parts import admin_runner, data_listener, policy_of, relay_for, token_keeper, upstream_pool
 from proxy.process import orphans
-from proxy.relay.attempts import Sender
-from proxy.relay.concurrency import Gate
+from proxy.relay.attempts import Attempts
+from proxy.relay.concurrency import ConcurrencyLimit
 from proxy.relay.server.tls import caller_tls
 from proxy.reload import Reload, Uses
 from proxy.tokens.issuer import Issuer
@@ -93,7 +93,7 @@ class Sidecar:
         self.log = log or open_log(settings.log_level, settings.log_format)
         self.logger = self.log.logger
         self.metrics = Metrics(VERSION, settings.environment.value)
-        self.gate = Gate(settings.max_in_flight)
+        self.gate = ConcurrencyLimit(settings.max_in_flight)
         self.stopping = asyncio.Event()
         self._clock = clock or SystemClock()
         self._exits = contextlib.AsyncExitStack()
@@ -191,7 +191,7 @@ class Sidecar:
         declare_readings(self.metrics.instruments, readings)
         self.metrics.credentials_loaded.set(self._clock.wall())
         self._watch = Watch(source, held=credentials, clock=self._clock, report=self._looked)
-        sender = Sender(self.pool, self.keeper, self._clock.now)
+        sender = Attempts(self.pool, self.keeper, self._clock.now)
         self.relay = relay_for(settings, policy, sender=sender, gate=self.gate, clock=self._clock, lookout=self.lookout)
         self.reload = self._reloading(issuer)
         started, rules = self._clock.wall(), self.relay.authority

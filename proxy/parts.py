@@ -10,10 +10,10 @@ from aiohttp import web
 from proxy.ops.admin.access import Guard, admin_hosts
 from proxy.ops.admin.event_stream import Live
 from proxy.ops.admin.listener import Admin
-from proxy.policy.authorizer import Authority
+from proxy.policy.authorizer import Authorizer
 from proxy.policy.file import read_policy
 from proxy.policy.rules import DEFAULT
-from proxy.relay.context import Means
+from proxy.relay.parts import RelayParts
 from proxy.relay.relay import Relay
 from proxy.relay.server.listener import Listener
 from proxy.tokens.keeper import Keeper
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from proxy.ops.admin.status import Status
     from proxy.ops.observers import Lookout
     from proxy.policy.rules import Policy
-    from proxy.relay.attempts import Sender
-    from proxy.relay.concurrency import Gate
+    from proxy.relay.attempts import Attempts
+    from proxy.relay.concurrency import ConcurrencyLimit
     from proxy.secret import Secret
     from proxy.tokens.keeper import Disputed, Fetched, TokenEndpoints
     from proxy.upstream.model import ConnectResult
@@ -90,14 +90,14 @@ def policy_of(settings: Settings) -> Policy:
 
 
 def relay_for(  # noqa: PLR0913 - what a relay is made of
-    settings: Settings, policy: Policy, *, sender: Sender, gate: Gate, clock: Clock, lookout: Lookout
+    settings: Settings, policy: Policy, *, sender: Attempts, gate: ConcurrencyLimit, clock: Clock, lookout: Lookout
 ) -> Relay:
     """Return the data plane."""
-    means = Means(
+    means = RelayParts(
         settings=settings,
         sender=sender,
         gate=gate,
-        authority=Authority(clock.now, policy),
+        authority=Authorizer(clock.now, policy),
         now=clock.now,
         wall=clock.wall,
         bits=random.getrandbits,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from proxy.upstream.connection import Connection
-    from proxy.upstream.model import EgressProxy, Exchange, Limits, Origin
+    from proxy.upstream.model import EgressProxy, Limits, Origin, Timings
 
 _NEXT_ADDRESS_AFTER: Final = 0.25  # seconds; the Connection Attempt Delay that RFC 8305 section 5 recommends
 
@@ -39,7 +39,7 @@ class Route:
     now: Callable[[], float]
 
 
-async def connect(route: Route, connection: Connection, exchange: Exchange, deadline: float) -> None:
+async def connect(route: Route, connection: Connection, timings: Timings, deadline: float) -> None:
     """Open a connection before the deadline (on the loop's clock), or raise ConnectError."""
     step = "TCP connection" if route.egress is None else "egress proxy"
     started = route.now()
@@ -49,11 +49,11 @@ async def connect(route: Route, connection: Connection, exchange: Exchange, dead
     try:
         async with timeout_at(deadline):
             raw = await _reach(route, handshake or connection)
-            exchange.connect_seconds = route.now() - started
+            timings.connect_seconds = route.now() - started
             if handshake is not None:
                 step = "TLS handshake"
                 await handshake.ended
-                exchange.tls_seconds = route.now() - started - exchange.connect_seconds
+                timings.tls_seconds = route.now() - started - timings.connect_seconds
             connected = True
     except TimeoutError as error:
         detail = f"no connection within {route.limits.connect_timeout} s; the step not finished was: {step}"

@@ -30,7 +30,7 @@ class Slots:
         return True
 
     async def wait(self) -> None:
-        """Take a place as soon as it is this one's turn."""
+        """Take a place as soon as it is this one's exchange."""
         place = asyncio.get_running_loop().create_future()
         self._waiting.append(place)
         try:

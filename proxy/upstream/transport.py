@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from proxy.upstream.channel import Channel
 
 
-class Wire:
+class UpstreamTransport:
     """A transport that keeps no backlog longer than it must, so that it is known what the socket has taken.
 
     Args:

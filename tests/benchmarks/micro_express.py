@@ -65,10 +65,10 @@ def test_a_call_becomes_records_and_records_an_answer(benchmark: Benchmark, tmp_
             records = outgoing.read()
     channel.shake(outgoing.read())
 
-    def exchange() -> bytes:
+    def timings() -> bytes:
         incoming.write(channel.seal(GET))
         origin.read(len(GET))
         origin.write(ANSWER_BYTES)
         return channel.open(outgoing.read())
 
-    assert benchmark(exchange) == ANSWER_BYTES
+    assert benchmark(timings) == ANSWER_BYTES

@@ -85,7 +85,7 @@ def test_through_an_egress_proxy_its_credentials_go_to_it_alone(*, run: Run, tls
                 assert CREDENTIALS.encode() not in served.requests[0]
                 assert (b"GET /x" in proxy.requests[0]) != tls
                 assert served.requests[0].count(b"GET /x") == 2
-                assert (first.exchange.tls_seconds is not None) == tls
+                assert (first.timings.tls_seconds is not None) == tls
 
     run(scenario())
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from proxy.http1.framing import Ending, Framing, MalformedAnswerError, answer_framing
-from proxy.upstream.model import Body, BodyLengthError, Call, Limits, Stream
+from proxy.upstream.model import Body, BodyLengthError, Limits, OutgoingRequest, Stream
 from proxy.upstream.request import BodyFramer, request_head
 from proxy.upstream.reuse import Fitness, fitness, lifetime
 
@@ -25,8 +25,8 @@ def call(
     target: bytes = b"/a",
     headers: tuple[tuple[bytes, bytes], ...] = (),
     body: Body = None,
-) -> Call:
-    return Call(method, target, headers, body, effects=False)
+) -> OutgoingRequest:
+    return OutgoingRequest(method, target, headers, body, effects=False)
 
 
 def test_a_head_is_the_request_line_then_host_then_the_fields_in_order() -> None:
@@ -76,7 +76,7 @@ def test_a_body_is_framed_in_exactly_one_way(body: Body, field: bytes) -> None:
         call(headers=((b"Upgrade", b"h2c"),)),
     ],
 )
-def test_a_call_that_would_not_be_one_unambiguous_request_is_refused(wrong: Call) -> None:
+def test_a_call_that_would_not_be_one_unambiguous_request_is_refused(wrong: OutgoingRequest) -> None:
     with pytest.raises(ValueError, match=r"method|header field"):
         request_head(wrong, b"h")
 

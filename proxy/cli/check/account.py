@@ -14,7 +14,7 @@ from proxy.cli.check.findings import FailedError, NotNeededError
 from proxy.cli.exits import Exit
 from proxy.config.units import duration_text
 from proxy.tokens.issuer import FetchFailedError, FetchResult, Issuer
-from proxy.upstream.model import Call, FaultKind, Limits, UpstreamFault
+from proxy.upstream.model import FaultKind, Limits, OutgoingRequest, UpstreamFault
 from proxy.upstream.pool import Pool
 
 if TYPE_CHECKING:
@@ -84,7 +84,9 @@ async def read(journey: Journey) -> str:
     limits = Limits(settings.connect_timeout, settings.response_timeout, settings.idle_timeout)
     token = _issued(journey).access.reveal().encode("ascii")
     headers = ((b"Authorization", b"Bearer " + token), (b"Accept", b"application/json"))
-    call = Call(b"GET", f"{READ_PATH}?country={journey.country}".encode("ascii"), headers, None, effects=False)
+    call = OutgoingRequest(
+        b"GET", f"{READ_PATH}?country={journey.country}".encode("ascii"), headers, None, effects=False
+    )
     pool = Pool(
         settings.origin,
         limits=limits,

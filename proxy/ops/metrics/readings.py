@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from proxy.ops.admin.health import Health
     from proxy.ops.metrics.instruments import Instruments
     from proxy.ops.observers import Lookout
-    from proxy.relay.concurrency import Gate
+    from proxy.relay.concurrency import ConcurrencyLimit
     from proxy.tokens.keeper import Keeper
     from proxy.upstream.pool import Pool
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Readings:
     """What there is to look at."""
 
-    gate: Gate
+    gate: ConcurrencyLimit
     pool: Pool
     keeper: Keeper
     health: Health

@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
     from proxy.api.operations import Match
     from proxy.config import Settings
-    from proxy.policy.authorizer import Authority
-    from proxy.relay.attempts import Sender
-    from proxy.relay.concurrency import Gate
+    from proxy.policy.authorizer import Authorizer
+    from proxy.relay.attempts import Attempts
+    from proxy.relay.concurrency import ConcurrencyLimit
     from proxy.relay.record import Record
     from proxy.relay.request.request_line import WrongProtocol
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class RelayParts:
     """What a relay is made of.
 
     Attributes:
@@ -39,9 +39,9 @@ class Means:
     """
 
     settings: Settings
-    sender: Sender
-    gate: Gate
-    authority: Authority
+    sender: Attempts
+    gate: ConcurrencyLimit
+    authority: Authorizer
     now: Callable[[], float]
     wall: Callable[[], float]
     bits: Callable[[int], int]
