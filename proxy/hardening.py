@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from proxy.config import AwsSource, CommandSource, UnixAddress
-from proxy.config.catalogue import SECRETS
+from proxy.config.declared_settings import SECRETS
 from proxy.process import landlock
 from proxy.process.landlock import READ, Access, Rule
-from proxy.process.rotation import made_anew_in, replaced_in
+from proxy.process.replaced_files import made_anew_in, replaced_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from proxy import VERSION
-from proxy.cli import admin_commands
-from proxy.cli import option_types as kinds
+from proxy.cli import admin_commands, option_types
 from proxy.cli.exits import Exit
 from proxy.cli.operations import operations
 from proxy.cli.policy import policy
@@ -65,7 +64,7 @@ def serve() -> Exit:
     It is told everything by environment variables; LOCALPAYMENT_ENVIRONMENT, LOCALPAYMENT_USERNAME and
     LOCALPAYMENT_PASSWORD are the least. `localpayment-proxy check` says whether they are right.
     """
-    from proxy.cli.loading import usable_settings  # noqa: PLC0415 - as below
+    from proxy.cli.usable_settings import usable_settings  # noqa: PLC0415 - as below
     from proxy.config import SettingsError  # noqa: PLC0415 - as below
 
     try:
@@ -74,9 +73,9 @@ def serve() -> Exit:
         for problem in error.problems:
             click.echo(str(problem), err=True)
         return Exit.BAD_CONFIGURATION
-    from proxy.listening.listening import BindError  # noqa: PLC0415 - as below
-    from proxy.serving import UNUSABLE  # noqa: PLC0415 - as below
-    from proxy.serving import serve as run  # noqa: PLC0415 - the whole proxy
+    from proxy.listening.listener_socket import BindError  # noqa: PLC0415 - as below
+    from proxy.serve import UNUSABLE  # noqa: PLC0415 - as below
+    from proxy.serve import serve as run  # noqa: PLC0415 - the whole proxy
 
     try:
         return Exit(run(settings, os.environ))
@@ -88,10 +87,12 @@ def serve() -> Exit:
 
 @commands.command(short_help="See it work, without an account.")
 @click.option(
-    "--listen", type=kinds.loopback_address, help="Where the sidecar takes calls.  [default: 127.0.0.1:8080 if free]"
+    "--listen",
+    type=option_types.loopback_address,
+    help="Where the sidecar takes calls.  [default: 127.0.0.1:8080 if free]",
 )
 @click.option(
-    "--admin-listen", type=kinds.loopback_address, help="Its admin listener.  [default: 127.0.0.1:8081 if free]"
+    "--admin-listen", type=option_types.loopback_address, help="Its admin listener.  [default: 127.0.0.1:8081 if free]"
 )
 @click.option("--once", is_flag=True, help="End after the walk, with exit code 1 if a step went wrong.")
 def demo(*, listen: TcpAddress | None, admin_listen: TcpAddress | None, once: bool) -> Exit:
@@ -102,8 +103,8 @@ def demo(*, listen: TcpAddress | None, admin_listen: TcpAddress | None, once: bo
     """
     import asyncio  # noqa: PLC0415 - as below
 
-    from proxy.cli.demo.show import show  # noqa: PLC0415 - the whole proxy
-    from proxy.listening.listening import BindError  # noqa: PLC0415 - as above
+    from proxy.cli.demo.run import show  # noqa: PLC0415 - the whole proxy
+    from proxy.listening.listener_socket import BindError  # noqa: PLC0415 - as above
 
     try:
         return asyncio.run(show(listen, admin_listen, click.echo, once=once))
@@ -123,9 +124,11 @@ def demo(*, listen: TcpAddress | None, admin_listen: TcpAddress | None, once: bo
 )
 @click.option("--username", help="The only username that logs in.  [default: any]")
 @click.option("--password", help="The only password that logs in; an invented one.  [default: any]")
-@click.option("--access-lifetime", type=kinds.lifetime, default="5m", show_default=True, help="Life of access tokens.")
 @click.option(
-    "--refresh-lifetime", type=kinds.lifetime, default="24h", show_default=True, help="Life of refresh tokens."
+    "--access-lifetime", type=option_types.lifetime, default="5m", show_default=True, help="Life of access tokens."
+)
+@click.option(
+    "--refresh-lifetime", type=option_types.lifetime, default="24h", show_default=True, help="Life of refresh tokens."
 )
 @click.option("--rotate", is_flag=True, help="A refresh brings a new refresh token too.")
 @click.option("--blacklist/--no-blacklist", default=True, show_default=True, help="With --rotate, end the old one.")
@@ -165,7 +168,9 @@ def simulator(*, log_calls: bool, username: str | None, password: str | None, **
 
 @commands.command(short_help="Say whether settings, credentials and network are right.")
 @click.option("--live", is_flag=True, help="Also go the way of a call: DNS, TCP, TLS, one login, one read call.")
-@click.option("--country", type=kinds.country, default="ARG", show_default=True, help="What the read call asks about.")
+@click.option(
+    "--country", type=option_types.country, default="ARG", show_default=True, help="What the read call asks about."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def check(*, live: bool, country: str, as_json: bool) -> Exit:
     """Say whether the settings are right, and with --live whether Localpayment can be reached with them.
@@ -196,7 +201,9 @@ def healthcheck() -> Exit:
 
 
 @commands.command(short_help="Wait until the running sidecar is ready.")
-@click.option("--timeout", type=kinds.duration, default="30s", show_default=True, help="How long to wait at most.")
+@click.option(
+    "--timeout", type=option_types.duration, default="30s", show_default=True, help="How long to wait at most."
+)
 def wait(timeout: float) -> Exit:
     """Wait until the sidecar of this machine is ready; exit code 0 if it became so."""
     from proxy.cli.readiness import wait_until_ready  # noqa: PLC0415 - http.client

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from proxy.cli.stopping import stop_requested
+from proxy.cli.stop_signals import stop_requested
 from proxy.simulator.server import Simulator
 
 if TYPE_CHECKING:

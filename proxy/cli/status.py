@@ -43,13 +43,13 @@ def status(*, watch: bool, as_json: bool) -> Exit:
 
 def _show(where: Listen, *, as_json: bool) -> Exit:
     from proxy.cli.admin_client import NoAnswerError  # noqa: PLC0415 - http.client
-    from proxy.cli.overview import overview  # noqa: PLC0415 - as above
+    from proxy.cli.status_lines import status_lines  # noqa: PLC0415 - as above
 
     try:
         view = _view(where)
     except NoAnswerError as error:
         return failed(str(error))
-    for line in [json.dumps(view)] if as_json else overview(view, sys.stdout.encoding):
+    for line in [json.dumps(view)] if as_json else status_lines(view, sys.stdout.encoding):
         click.echo(line)
     return Exit.FINE if view["ready"] else Exit.FAILED
 

@@ -14,10 +14,10 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from proxy.config.catalogue import PREFIXES
+from proxy.config.declared_settings import PREFIXES
 from proxy.config.files import KEYS, UnusableFileError, UnusablePairError, pair_in_text, plain_text
 from proxy.credentials.model import MANAGER_INTERVAL, Credentials, CredentialSourceError
-from proxy.process.orphans import own_children
+from proxy.process.child_reaper import own_children
 from proxy.secret import Secret
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class _Ended:
 class Command:
     """A command that writes JSON, or TOML, with username and password to stdout."""
 
-    settle: Final = 0.0
+    confirm_after: Final = 0.0
 
     def __init__(
         self,

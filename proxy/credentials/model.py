@@ -32,7 +32,7 @@ class Source(Protocol):
         ...
 
     @property
-    def settle(self) -> float:
+    def confirm_after(self) -> float:
         """Seconds after which a change is read once more, as it may have been seen half-way; 0 when it cannot be."""
         ...
 

@@ -34,7 +34,7 @@ class _Held(NamedTuple):
 class Vault:
     """One secret, and the login that it takes."""
 
-    settle: Final = 0.0
+    confirm_after: Final = 0.0
 
     def __init__(self, config: VaultSource, clock: Clock, interval: float | None = None) -> None:
         self.interval: float | None = MANAGER_INTERVAL if interval is None else interval

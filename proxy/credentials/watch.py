@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from proxy.credentials.model import CredentialSourceError
-from proxy.process.traceback_places import where
+from proxy.process.error_location import where
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,7 +102,7 @@ class Watch:
 
     async def _look(self) -> None:
         try:
-            loaded = await self._settled()
+            loaded = await self._stable_read()
         except CredentialSourceError as error:
             self._failed(str(error))
             return
@@ -116,14 +116,14 @@ class Watch:
         elif failures:
             self._report(Recovered())
 
-    async def _settled(self) -> Credentials:
+    async def _stable_read(self) -> Credentials:
         """Read until a change has stood still for a while."""
         loaded = await self._source.load()
-        if self._held is None or self._source.settle == 0:
+        if self._held is None or self._source.confirm_after == 0:
             return loaded
         before = self._held
         while loaded not in (self._held, before):
-            await self._clock.wait(asyncio.Event(), self._source.settle)
+            await self._clock.wait(asyncio.Event(), self._source.confirm_after)
             before, loaded = loaded, await self._source.load()
         return loaded
 

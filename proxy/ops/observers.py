@@ -9,17 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from proxy.config.catalogue import effective
+from proxy.config.declared_settings import effective
 from proxy.ops.admin.history import History
 from proxy.ops.logs.audit import open_audit
 from proxy.ops.logs.events import Events
 from proxy.ops.metrics.metrics import OBSERVERS
 from proxy.ops.risks import risks
 from proxy.ops.tracing.exporter import open_traces
-from proxy.process.traceback_places import where
+from proxy.process.error_location import where
 from proxy.relay.request.request_line import WrongProtocol
 from proxy.relay.server.tls import Refusal
-from proxy.tokens.keeper import Fetched
+from proxy.tokens.keeper import TokenFetched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from proxy.ops.metrics.metrics import Metrics
     from proxy.ops.tracing.exporter import Traces
     from proxy.relay.record import Record
-    from proxy.tokens.keeper import Disputed
+    from proxy.tokens.keeper import TokenDisputed
     from proxy.tokens.lifecycle import State
     from proxy.upstream.model import ConnectResult
 
@@ -41,14 +41,14 @@ METRICS, LOG, HISTORY, AUDIT, TRACES = OBSERVERS[:5]
 
 
 @dataclass(frozen=True, slots=True)
-class Lookout:
+class Observers:
     """All that look on.
 
     Attributes:
         audit: None when nobody asked for one.
         traces: the same.
         wall: gives seconds since the Unix epoch.
-        observers: what is told of each request that is over, each with the name by which its failures are counted.
+        call_observers: what is told of each request that is over, each with the name by which its failures are counted.
     """
 
     log: Log
@@ -58,7 +58,7 @@ class Lookout:
     audit: Audit | None
     traces: Traces | None
     wall: Callable[[], float]
-    observers: tuple[tuple[str, Callable[[Record, float], None]], ...] = field(init=False)
+    call_observers: tuple[tuple[str, Callable[[Record, float], None]], ...] = field(init=False)
 
     def __post_init__(self) -> None:
         observers: list[tuple[str, Callable[[Record, float], None]]] = [
@@ -71,20 +71,20 @@ class Lookout:
             observers.append((AUDIT, lambda record, _: audit.observe(record)))
         if self.traces is not None:
             observers.append((TRACES, self.traces.observe))
-        object.__setattr__(self, "observers", tuple(observers))  # frozen from here on
+        object.__setattr__(self, "call_observers", tuple(observers))  # frozen from here on
 
     def observe(self, record: Record) -> None:
         """Take note of a request that is over."""
         at = self.wall()
-        for name, look in self.observers:
+        for name, look in self.call_observers:
             try:
                 look(record, at)
             except Exception as error:  # noqa: BLE001 - who looks on must not fail what it looks on
                 self.failed(name, error)
 
-    def reported(self, report: Fetched | Disputed, state: State) -> None:
+    def reported(self, report: TokenFetched | TokenDisputed, state: State) -> None:
         """Take note of what the keeper did, and of the state in which that left the token."""
-        if isinstance(report, Fetched):
+        if isinstance(report, TokenFetched):
             self._tell(METRICS, lambda: self.metrics.fetched(report))
             self._tell(LOG, lambda: self.events.fetched(report))
             self._tell(HISTORY, lambda: self.history.fetched(report, self.wall()))
@@ -163,7 +163,7 @@ class Lookout:
             self.log.logger.error("audit.cut", seconds=seconds)
 
 
-def open_lookout(settings: Settings, log: Log, metrics: Metrics, wall: Callable[[], float]) -> Lookout:
+def open_observers(settings: Settings, log: Log, metrics: Metrics, wall: Callable[[], float]) -> Observers:
     """Open what the settings ask for; blocks while files are opened.
 
     Raises:
@@ -175,4 +175,4 @@ def open_lookout(settings: Settings, log: Log, metrics: Metrics, wall: Callable[
     place = settings.audit_log
     audit = None if place is None else open_audit(place, settings.audit_key_file, log)
     traces = open_traces(settings, log, metrics.version)
-    return Lookout(log, metrics, Events(log), History(), audit, traces, wall)
+    return Observers(log, metrics, Events(log), History(), audit, traces, wall)

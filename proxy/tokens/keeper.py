@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, assert_never
 
 from proxy.errors import CredentialsRejectedError, LockedError, NotSentError, TokenRefusedError, TokenUnavailableError
+from proxy.tokens.events import TokenDisputed, TokenFetched
 from proxy.tokens.lifecycle import Dispute, Lifecycle, State
 from proxy.tokens.renewal import Renewal, TokenEndpoints
-from proxy.tokens.reports import Disputed, Fetched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from proxy.credentials.model import Credentials
     from proxy.tokens.model import AccessToken
 
-__all__ = ["Disputed", "Fetched", "Keeper", "TokenEndpoints"]
+__all__ = ["Keeper", "TokenDisputed", "TokenEndpoints", "TokenFetched"]
 
 LEAST_RETRY_AFTER: Final = 1.0  # seconds; the Retry-After field counts whole ones
 LOCKED_RETRY_AFTER: Final = 30.0  # seconds; people unlock, and not at once
@@ -46,7 +46,7 @@ class Keeper:
         credentials: Credentials,
         clock: Clock,
         chance: Callable[[], float],
-        report: Callable[[Fetched | Disputed], None],
+        report: Callable[[TokenFetched | TokenDisputed], None],
         token_wait: float,
         fetch_timeout: float,
     ) -> None:
@@ -74,7 +74,7 @@ class Keeper:
     @property
     def rejected(self) -> bool:
         """Whether the newest credentials that were tried were refused; a session may work on with older ones."""
-        return self._lifecycle.accounts.rejected
+        return self._lifecycle.credentials.rejected
 
     @property
     def locked(self) -> bool:
@@ -163,7 +163,7 @@ class Keeper:
 
         Those in use already change nothing, refused or not: only other ones are worth a login before its time.
         """
-        self._lifecycle.accounts.offer(credentials)
+        self._lifecycle.credentials.offer(credentials)
         self._renewal.wake()
 
     def lock(self) -> None:
@@ -183,7 +183,7 @@ class Keeper:
     def _disputed(self, generation: int, code: str | None) -> Dispute:
         verdict = self._lifecycle.disputed(generation, self._clock.now(), code)
         renewing = verdict in {Dispute.STALE, Dispute.RENEWING}
-        self._report(Disputed(generation, renewing, lagging=verdict is Dispute.LAGGING))
+        self._report(TokenDisputed(generation, renewing, lagging=verdict is Dispute.LAGGING))
         self._renewal.wake()
         return verdict
 

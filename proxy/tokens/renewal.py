@@ -9,10 +9,10 @@ import asyncio
 import math
 from typing import TYPE_CHECKING, Final, Protocol, assert_never
 
+from proxy.tokens.events import TokenFetched
 from proxy.tokens.issuer import FetchFailedError, FetchResult, unforeseen
 from proxy.tokens.lifecycle import Fetch, Lifecycle, LogIn, Refresh, Wait
 from proxy.tokens.model import Grant
-from proxy.tokens.reports import Fetched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,7 @@ class Renewal:
         lifecycle: Lifecycle,
         clock: Clock,
         chance: Callable[[], float],
-        report: Callable[[Fetched], None],
+        report: Callable[[TokenFetched], None],
     ) -> None:
         self.lifecycle = lifecycle
         self._issuer = issuer
@@ -92,7 +92,7 @@ class Renewal:
         replaced = None if held is None or access is None or access.generation == held.generation else held
         retry_in = self.next_fetch(now) - now
         self._report(
-            Fetched(
+            TokenFetched(
                 grant=Grant.PASSWORD if isinstance(step, LogIn) else Grant.REFRESH,
                 result=result,
                 seconds=now - started,

@@ -19,7 +19,7 @@ from proxy.upstream.transport import Wire
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from proxy.upstream.channel import Channel
+    from proxy.upstream.connecting.channel import Channel
     from proxy.upstream.model import Exchange, Limits
 
 

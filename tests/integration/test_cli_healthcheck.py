@@ -12,7 +12,7 @@ from aiohttp import web
 
 from proxy.cli import readiness
 from proxy.cli.admin_client import DEFAULT, VARIABLE, AddressError, admin_address
-from proxy.config.catalogue import SETTINGS
+from proxy.config.declared_settings import SETTINGS
 from tests.support.processes import ran
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.cli.check.findings import Finding, Report, Result
 from proxy.cli.exits import Exit
-from proxy.cli.loading import POLICY_FILE, usable_settings
+from proxy.cli.usable_settings import POLICY_FILE, usable_settings
 from proxy.clock import SystemClock
 from proxy.config import SettingsError
-from proxy.config.catalogue import effective
+from proxy.config.declared_settings import effective
 from proxy.credentials.sources import CredentialSourceError, open_source
 from proxy.policy.file import read_policy
 from proxy.policy.lint import lint

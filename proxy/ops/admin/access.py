@@ -31,7 +31,7 @@ class AdminKeyError(Exception):
     """An order without the admin key, or with a wrong one."""
 
 
-class Guard:
+class AdminAccess:
     """The rules of one admin listener.
 
     Args:

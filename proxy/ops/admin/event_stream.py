@@ -27,7 +27,7 @@ _HEADERS: Final = {
 }
 
 
-class Live:
+class EventStream:
     """The streams of all open pages; `ending` ends them."""
 
     def __init__(self, status: Status, clock: Clock) -> None:

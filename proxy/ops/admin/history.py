@@ -16,7 +16,7 @@ from proxy.errors import Outcome
 
 if TYPE_CHECKING:
     from proxy.relay.record import Record
-    from proxy.tokens.keeper import Fetched
+    from proxy.tokens.keeper import TokenFetched
 
 CALLS: Final = 50
 FETCHES: Final = 20
@@ -114,7 +114,7 @@ class History:
             current.errors += 1
         current.latencies[bisect_left(EDGES, record.total_seconds)] += 1
 
-    def fetched(self, report: Fetched, at: float) -> None:
+    def fetched(self, report: TokenFetched, at: float) -> None:
         """Take note of a token fetch that ended `at` seconds since the epoch."""
         seen = SeenFetch(at, report.grant.value, report.result.value, round(report.seconds * 1000, 1), report.reason)
         self.fetches.append(seen)

@@ -12,9 +12,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from proxy.api.operations import OPERATIONS, OTHER
-from proxy.ops.admin.keys import read_key
-from proxy.ops.logs.audit_limit import Strangers
-from proxy.ops.logs.background_writer import AppendedFile, AuditLine, Spool
+from proxy.ops.admin.key_file import read_key
+from proxy.ops.logs.audit_limit import UnknownCallerLimit
+from proxy.ops.logs.background_writer import AppendedFile, AuditLine, BackgroundWriter
 from proxy.ops.logs.log import json_line, stamped
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Audit:
     Args:
         write: takes a finished line; must not block.
         key: of the hashes; None leaves external ids out.
-        spool: what has to be written at the end, None for a stream that is somebody else's.
+        writer: what has to be written at the end, None for a stream that is somebody else's.
         lost: tells how many lines were never written.
     """
 
@@ -48,14 +48,14 @@ class Audit:
         self,
         write: Callable[[str], object],
         key: bytes | None,
-        spool: Spool | None = None,
+        writer: BackgroundWriter | None = None,
         lost: Callable[[], int] = lambda: 0,
     ) -> None:
         self._write = write
         self._key = key
-        self._spool = spool
+        self._writer = writer
         self._lost = lost
-        self._strangers = Strangers()
+        self._unknown_callers = UnknownCallerLimit()
 
     @property
     def lost(self) -> int:
@@ -72,9 +72,9 @@ class Audit:
         if record.operation not in _WITH_EFFECTS:
             return
         now = record.started + record.total_seconds
-        if self._strangers.is_due(now):
+        if self._unknown_callers.is_due(now):
             self._sum_up()
-        if not self._strangers.is_told(record, now):
+        if not self._unknown_callers.is_told(record, now):
             return
         facts = stamped(
             "info",
@@ -95,12 +95,12 @@ class Audit:
 
     def close(self, seconds: float) -> bool:
         """Write what waits, for at most so many seconds; tell whether that was all."""
-        if self._strangers.untold:
+        if self._unknown_callers.untold:
             self._sum_up()
-        return self._spool is None or self._spool.close(seconds)
+        return self._writer is None or self._writer.close(seconds)
 
     def _sum_up(self) -> None:
-        self._write(json_line(stamped("warning", SUMMED, calls=self._strangers.tell())))
+        self._write(json_line(stamped("warning", SUMMED, calls=self._unknown_callers.tell())))
 
 
 def open_audit(place: Path | str, key_file: Path | None, log: Log) -> Audit:
@@ -123,8 +123,10 @@ def open_audit(place: Path | str, key_file: Path | None, log: Log) -> Audit:
     except OSError as error:
         message = f"PROXY_AUDIT_LOG={place}: {error.strerror}; name a file in a folder that this process may write to"
         raise AuditError(message) from None
-    spool = Spool(file.write, note=lambda count: json_line(stamped("warning", "audit.lines_dropped", lines=count)))
-    return Audit(lambda line: spool.write(log.known.redacted(line)), key, spool, lambda: spool.lost)
+    writer = BackgroundWriter(
+        file.write, note=lambda count: json_line(stamped("warning", "audit.lines_dropped", lines=count))
+    )
+    return Audit(lambda line: writer.write(log.known.redacted(line)), key, writer, lambda: writer.lost)
 
 
 def fingerprint(key: bytes, external_id: str) -> str:

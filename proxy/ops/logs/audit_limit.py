@@ -17,7 +17,7 @@ TOLD: Final = 20  # such calls that have a line of their own
 WINDOW: Final = 60.0  # seconds in which that many do
 
 
-class Strangers:
+class UnknownCallerLimit:
     """Says which refused calls of unrecognised callers have a line of their own, and counts the others.
 
     Attributes:

@@ -44,7 +44,7 @@ class CutError(OSError):
         self.written = written
 
 
-class Spool:
+class BackgroundWriter:
     """Takes lines at once, and has them written in the order in which they came.
 
     The writing thread is woken once for many lines: each time that it runs, the event loop waits for it.

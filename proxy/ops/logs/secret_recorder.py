@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from proxy.tokens.model import Issued
 
 
-class Witness:
+class SecretRecordingIssuer:
     """Token endpoints whose secrets are noted; stands between keeper and issuer.
 
     Args:

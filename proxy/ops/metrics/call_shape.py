@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from proxy.relay.record import Record
 
-Alike = tuple[str, str, str, int, str, str, int, str]
+CallShape = tuple[str, str, str, int, str, str, int, str]
 # Sorts of calls at most. A sidecar sees dozens; an origin that makes up statuses must not fill the memory.
 KEPT: Final = 1024
 
 
-def alike(record: Record) -> Alike:
+def call_shape(record: Record) -> CallShape:
     """Return what is the same for calls that are alike; all of it comes from closed sets, or is a small number."""
     return (
         record.caller,

@@ -36,7 +36,7 @@ class Exposition:
         return b"".join((*pieces, process.removesuffix(_END), ending)), content_type
 
 
-class _Only:
+class _OneMetric:
     """A registry as far as an encoder looks at one, with one metric in it."""
 
     def __init__(self, family: Metric) -> None:
@@ -47,4 +47,4 @@ class _Only:
 
 
 def _only(family: Metric) -> CollectorRegistry:
-    return cast("CollectorRegistry", _Only(family))
+    return cast("CollectorRegistry", _OneMetric(family))

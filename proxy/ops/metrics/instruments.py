@@ -12,14 +12,14 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram, disable_creat
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from proxy.ops.metrics.series import Counts, Tallies
+from proxy.ops.metrics.series import FastCounter, FastHistogram
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from prometheus_client import Metric
 
-    from proxy.ops.metrics.series import Count
+    from proxy.ops.metrics.series import CounterSeries
 
 NAMESPACE: Final = "localpayment_proxy"
 LABELS: Final = {
@@ -71,14 +71,14 @@ class Instruments:
         self.registry = CollectorRegistry()
         self.declared: list[Declared] = []
 
-    def counter(self, name: str, text: str, *labels: str) -> Counts:
+    def counter(self, name: str, text: str, *labels: str) -> FastCounter:
         """Declare a counter that the event loop alone counts; its name gets `_total` at the end."""
         self._declare(f"{name}_total", "counter", labels, text)
-        made = Counts(f"{NAMESPACE}_{name}", text, labels)
+        made = FastCounter(f"{NAMESPACE}_{name}", text, labels)
         self.registry.register(made)
         return made
 
-    def count(self, name: str, text: str) -> Count:
+    def count(self, name: str, text: str) -> CounterSeries:
         """Declare a counter without labels."""
         return self.counter(name, text).labels()
 
@@ -97,10 +97,10 @@ class Instruments:
         self._declare(name, "histogram", labels, text)
         return Histogram(name, text, labels, namespace=NAMESPACE, buckets=buckets, registry=self.registry)
 
-    def tallies(self, name: str, text: str, buckets: Sequence[float], *labels: str) -> Tallies:
+    def fast_histogram(self, name: str, text: str, buckets: Sequence[float], *labels: str) -> FastHistogram:
         """Declare a histogram that the event loop alone observes."""
         self._declare(name, "histogram", labels, text)
-        made = Tallies(f"{NAMESPACE}_{name}", text, buckets, labels)
+        made = FastHistogram(f"{NAMESPACE}_{name}", text, buckets, labels)
         self.registry.register(made)
         return made
 

@@ -80,24 +80,24 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Ends:
+class SpanEndpoints:
     """What all spans of a sidecar share: where callers arrive, and where calls go."""
 
     server: Mapping[str, str | int]
     client: Mapping[str, str | int]
 
 
-def ends_of(settings: Settings) -> Ends:
+def span_endpoints(settings: Settings) -> SpanEndpoints:
     """Return what the settings say of both ends; a Unix socket has no address but a path."""
     server: Attributes = {SCHEME: "http" if settings.tls_cert_file is None else "https"}
     if isinstance(settings.listen, TcpAddress):
         server |= {ADDRESS: settings.listen.host, **({PORT: settings.listen.port} if settings.listen.port else {})}
     origin = settings.origin
     client: Attributes = {SCHEME: "https" if origin.tls else "http", ADDRESS: origin.host, PORT: origin.port}
-    return Ends(server, client)
+    return SpanEndpoints(server, client)
 
 
-def spans(record: Record, wall: float, ends: Ends) -> Iterator[Span]:
+def spans(record: Record, wall: float, ends: SpanEndpoints) -> Iterator[Span]:
     """Yield the spans of a call that is over; none when it has no lineage.
 
     Args:
@@ -131,7 +131,7 @@ def spans(record: Record, wall: float, ends: Ends) -> Iterator[Span]:
     yield from _attempts(record, lineage, began, ends)
 
 
-def _attempts(record: Record, lineage: Lineage, began: int, ends: Ends) -> Iterator[Span]:
+def _attempts(record: Record, lineage: Lineage, began: int, ends: SpanEndpoints) -> Iterator[Span]:
     over = record.started + record.total_seconds
     for number, attempt in enumerate(lineage.attempts[: record.attempts]):
         status, failure = _met(record, number)

@@ -37,7 +37,7 @@ class BindError(Exception):
     """An address cannot be listened on; the text says which, why and what to do."""
 
 
-class Listening:
+class ListenerSocket:
     """An address that is ours inside the `async with` block, and the server that stands there.
 
     Args:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final
 from aiohappyeyeballs import start_connection
 
 from proxy.http1.timeouts import timeout_at
-from proxy.process.descriptors import scarce
-from proxy.upstream.handshake import Handshake
+from proxy.process.file_descriptors import scarce
+from proxy.upstream.connecting.handshake import Handshake
+from proxy.upstream.connecting.tunnel import Tunnel, connect_request
 from proxy.upstream.model import ConnectError, ConnectResult
-from proxy.upstream.tunnel import Tunnel, connect_request
 
 if TYPE_CHECKING:
     import ssl

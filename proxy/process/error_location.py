@@ -28,7 +28,7 @@ def trail(trace: TracebackType | None) -> str:
     return " < ".join(list(_innermost_first(trace))[:_FRAMES])
 
 
-def tell_places_only() -> None:
+def hide_exception_texts() -> None:
     """Let Python say type and place of what nobody caught, in any thread, and nothing that an exception says."""
 
     def in_thread(args: threading.ExceptHookArgs) -> None:

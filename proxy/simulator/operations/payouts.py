@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from proxy.simulator.answer import Answer, RefusalError, detailed, invalid, rejected, said
 from proxy.simulator.call import is_date, moment
 from proxy.simulator.ledger import Flow, Ledger, State, Transaction, converted, digits
-from proxy.simulator.payins import currency_in, transaction_of
+from proxy.simulator.operations.payins import currency_in, transaction_of
 
 if TYPE_CHECKING:
     from proxy.simulator.call import Call

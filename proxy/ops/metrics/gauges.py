@@ -12,21 +12,21 @@ if TYPE_CHECKING:
     from proxy.hardening import Hardening
     from proxy.ops.admin.health import Health
     from proxy.ops.metrics.instruments import Instruments
-    from proxy.ops.observers import Lookout
+    from proxy.ops.observers import Observers
     from proxy.relay.concurrency import Gate
     from proxy.tokens.keeper import Keeper
     from proxy.upstream.pool import Pool
 
 
 @dataclass(frozen=True, slots=True)
-class Readings:
+class SidecarState:
     """What there is to look at."""
 
     gate: Gate
     pool: Pool
     keeper: Keeper
     health: Health
-    lookout: Lookout
+    observers: Observers
     hardening: Hardening
 
     def is_in(self, state: State) -> float:
@@ -35,12 +35,12 @@ class Readings:
 
     def moment(self, remaining: float | None) -> float:
         """Turn seconds that remain into seconds since the epoch; 0 for None."""
-        return 0.0 if remaining is None else self.lookout.wall() + remaining
+        return 0.0 if remaining is None else self.observers.wall() + remaining
 
 
-def declare_readings(make: Instruments, readings: Readings) -> None:
+def declare_gauges(make: Instruments, readings: SidecarState) -> None:
     """Declare what is read at each scrape."""
-    keeper, pool, health, lookout = readings.keeper, readings.pool, readings.health, readings.lookout
+    keeper, pool, health, observers = readings.keeper, readings.pool, readings.health, readings.observers
     hardening = make.gauge(
         "hardening_info", "What the process gave up before it listened.", "files", "dumps", "privileges"
     )
@@ -74,14 +74,14 @@ def declare_readings(make: Instruments, readings: Readings) -> None:
     make.gauge("draining_since_timestamp_seconds", "When draining began; 0 before.").set_function(
         lambda: health.draining_since or 0.0
     )
-    make.counted("log_lines_dropped", "Log lines lost because nobody read them in time.", lambda: lookout.log.lost)
+    make.counted("log_lines_dropped", "Log lines lost because nobody read them in time.", lambda: observers.log.lost)
     make.counted(
         "audit_lines_dropped",
         "Audit lines that could not be written.",
-        lambda: 0 if lookout.audit is None else lookout.audit.lost,
+        lambda: 0 if observers.audit is None else observers.audit.lost,
     )
     make.counted(
         "traces_dropped",
         "Calls whose spans could not be exported.",
-        lambda: 0 if lookout.traces is None else lookout.traces.lost,
+        lambda: 0 if observers.traces is None else observers.traces.lost,
     )

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
+class TokenFetched:
     """A fetch ended.
 
     Attributes:
@@ -40,7 +40,7 @@ class Fetched:
 
 
 @dataclass(frozen=True, slots=True)
-class Disputed:
+class TokenDisputed:
     """The API refused a token.
 
     Attributes:

@@ -17,19 +17,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, assert_never
 
-from proxy.app import KeeperDiedError, Sidecar
+from proxy.app import BackgroundTaskDiedError, Sidecar
 from proxy.config import load_settings
-from proxy.config.catalogue import CONFIG_FILE
+from proxy.config.declared_settings import CONFIG_FILE
 from proxy.credentials.model import CredentialSourceError
 from proxy.hardening import forget, harden
-from proxy.listening.listening import BindError
-from proxy.ops.admin.keys import KeyFileError
+from proxy.listening.listener_socket import BindError
+from proxy.ops.admin.key_file import KeyFileError
 from proxy.ops.logs.audit import AuditError
 from proxy.ops.logs.log import open_log
 from proxy.ops.tracing.exporter import TracingError
 from proxy.policy.file import PolicyFileError
-from proxy.process.early_signals import STOP_SIGNALS, reload_asked
-from proxy.process.traceback_places import trail, where
+from proxy.process.error_location import trail, where
+from proxy.process.startup import STOP_SIGNALS, reload_asked
 from proxy.relay.server.listener import MOST_LEAVING
 from proxy.relay.server.tls import CertificateError
 
@@ -126,7 +126,7 @@ def most_connections(allowed: int, asked: int) -> int:
 
 
 async def _serve(sidecar: Sidecar) -> int:
-    told = _Told(sidecar)
+    told = _SignalHandler(sidecar)
     try:
         async with sidecar:
             told.start_has_ended()
@@ -134,7 +134,7 @@ async def _serve(sidecar: Sidecar) -> int:
             gc.freeze()  # what the start has made lives as long as the process; the collector need not look at it again
             await sidecar.run()
             clean = await sidecar.drain()
-    except KeeperDiedError as error:
+    except BackgroundTaskDiedError as error:
         cause = type(error.__cause__).__qualname__
         sidecar.logger.critical("token.loop_died", exception=cause)
         return EXIT_FAILED
@@ -146,7 +146,7 @@ async def _serve(sidecar: Sidecar) -> int:
     return EXIT_FINE if clean else EXIT_FAILED
 
 
-class _Told:
+class _SignalHandler:
     """What signals tell the sidecar that the current task runs; a stop before it is ready ends its start."""
 
     def __init__(self, sidecar: Sidecar) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from proxy.simulator.answer import Answer, RefusalError, coded, denied, said
 from proxy.simulator.ledger import Ledger, Record, internal_id
-from proxy.simulator.payins import currency_in, listed
+from proxy.simulator.operations.payins import currency_in, listed
 
 if TYPE_CHECKING:
     from proxy.simulator.call import Call

@@ -38,7 +38,7 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class DemoClient:
     """The running pair, and how to speak with it.
 
     Attributes:

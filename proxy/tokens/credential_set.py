@@ -18,7 +18,7 @@ LOGIN_FLOOR: Final = 60.0  # seconds from a login that failed to the next; DESIG
 LOGIN_FLOOR_CAP: Final = 900.0  # what it doubles to as long as logins are refused
 
 
-class Account:
+class CredentialState:
     """Credentials, and when they may be tried again.
 
     Attributes:
@@ -54,7 +54,7 @@ class Account:
         self._setbacks = 0
 
 
-class Accounts:
+class CredentialSet:
     """The account in use, and perhaps one that is offered in its place.
 
     Attributes:
@@ -65,8 +65,8 @@ class Accounts:
     """
 
     def __init__(self, credentials: Credentials) -> None:
-        self.held = Account(credentials)
-        self.offered: Account | None = None
+        self.held = CredentialState(credentials)
+        self.offered: CredentialState | None = None
 
     @property
     def rejected(self) -> bool:
@@ -78,19 +78,19 @@ class Accounts:
         if credentials == self.held.credentials:
             self.offered = None
         elif self.offered is None or credentials != self.offered.credentials:
-            self.offered = Account(credentials)
+            self.offered = CredentialState(credentials)
 
-    def of(self, credentials: Credentials) -> Account | None:
+    def of(self, credentials: Credentials) -> CredentialState | None:
         """Return the account of these very credentials; None when others have replaced them."""
         return next((it for it in (self.held, self.offered) if it is not None and it.credentials is credentials), None)
 
-    def granted(self, account: Account) -> None:
+    def granted(self, account: CredentialState) -> None:
         """Note that a login brought a session; an offered account takes the place of the one held."""
         account.granted()
         if account is self.offered:
             self.held, self.offered = account, None
 
-    def refused(self, account: Account, now: float) -> None:
+    def refused(self, account: CredentialState, now: float) -> None:
         """Note a 401; when the account held is refused, the one offered is all there is, and takes its place."""
         account.refused(now)
         if self.offered is not None and self.held.rejected:
@@ -106,6 +106,6 @@ class Accounts:
             return math.inf
         return self.offered.until if self.is_bound(self.offered, alive=alive) else -math.inf
 
-    def is_bound(self, account: Account, *, alive: bool) -> bool:
+    def is_bound(self, account: CredentialState, *, alive: bool) -> bool:
         """Whether the floor holds: after a 401, or while there is another way to a token than this login."""
         return account.rejected or alive or (account is self.offered and not self.held.rejected)

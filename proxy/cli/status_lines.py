@@ -19,7 +19,7 @@ _MEANS: Final = {"sandbox": ("Sandbox: play money", "green"), "production": ("Pr
 _UNITS: Final = (("h", 3600), ("min", 60), ("s", 1))
 
 
-def overview(view: View, encoding: str) -> Iterator[str]:
+def status_lines(view: View, encoding: str) -> Iterator[str]:
     """Return the lines, styled; `encoding` is the terminal's."""
     title, colour = _MEANS[view["environment"]]
     state = click.style("ready", fg="green") if view["ready"] else click.style(f"not ready: {view['reason']}", fg="red")

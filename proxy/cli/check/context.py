@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Journey:
+class CheckContext:
     """Settings, and what the steps so far have won.
 
     Attributes:

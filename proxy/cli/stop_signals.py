@@ -6,7 +6,7 @@ import asyncio
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from proxy.process.early_signals import STOP_SIGNALS
+from proxy.process.startup import STOP_SIGNALS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from proxy.ops.admin.access import Guard, admin_hosts
-from proxy.ops.admin.event_stream import Live
-from proxy.ops.admin.listener import Admin
+from proxy.ops.admin.access import AdminAccess, admin_hosts
+from proxy.ops.admin.event_stream import EventStream
+from proxy.ops.admin.listener import AdminApplication
 from proxy.policy.authorizer import Authority
 from proxy.policy.file import read_policy
 from proxy.policy.rules import DEFAULT
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from proxy.clock import Clock
     from proxy.config import Settings
     from proxy.credentials.model import Credentials
-    from proxy.ops.admin.listener import Orders
+    from proxy.ops.admin.listener import AdminCommands
     from proxy.ops.admin.status import Status
-    from proxy.ops.observers import Lookout
+    from proxy.ops.observers import Observers
     from proxy.policy.rules import Policy
     from proxy.relay.attempts import Sender
     from proxy.relay.concurrency import Gate
     from proxy.secret import Secret
-    from proxy.tokens.keeper import Disputed, Fetched, TokenEndpoints
+    from proxy.tokens.keeper import TokenDisputed, TokenEndpoints, TokenFetched
     from proxy.upstream.model import ConnectResult
 
 
@@ -70,7 +70,7 @@ def token_keeper(
     issuer: TokenEndpoints,
     credentials: Credentials,
     clock: Clock,
-    report: Callable[[Fetched | Disputed], None],
+    report: Callable[[TokenFetched | TokenDisputed], None],
 ) -> Keeper:
     """Return the keeper of the account's tokens."""
     return Keeper(
@@ -84,13 +84,13 @@ def token_keeper(
     )
 
 
-def policy_of(settings: Settings) -> Policy:
+def load_policy(settings: Settings) -> Policy:
     """Return the policy that the settings name; blocks, and raises PolicyFileError when it has a mistake."""
     return DEFAULT if settings.policy_file is None else read_policy(settings.policy_file).policy
 
 
 def relay_for(  # noqa: PLR0913 - what a relay is made of
-    settings: Settings, policy: Policy, *, sender: Sender, gate: Gate, clock: Clock, lookout: Lookout
+    settings: Settings, policy: Policy, *, sender: Sender, gate: Gate, clock: Clock, observers: Observers
 ) -> Relay:
     """Return the data plane."""
     means = Means(
@@ -101,11 +101,11 @@ def relay_for(  # noqa: PLR0913 - what a relay is made of
         now=clock.now,
         wall=clock.wall,
         bits=random.getrandbits,
-        observe=lookout.observe,
-        failed=lookout.events.failed,
-        wrong_protocol=lookout.wrong_protocol,
-        fingerprint=lookout.fingerprint,
-        traced=lookout.traces is not None,
+        observe=observers.observe,
+        failed=observers.events.failed,
+        wrong_protocol=observers.wrong_protocol,
+        fingerprint=observers.fingerprint,
+        traced=observers.traces is not None,
     )
     return Relay(means)
 
@@ -115,16 +115,18 @@ def data_listener(settings: Settings, relay: Relay, connections: int) -> Listene
     return Listener(relay, header_timeout=settings.header_timeout, max_connections=connections)
 
 
-def admin_runner(status: Status, orders: Orders, clock: Clock, key: Secret | None, closing: float) -> web.AppRunner:
-    """Return what serves operators; orders must carry the key, if there is one."""
+def admin_runner(
+    status: Status, commands: AdminCommands, clock: Clock, key: Secret | None, closing: float
+) -> web.AppRunner:
+    """Return what serves operators; commands must carry the key, if there is one."""
     settings, readings = status.settings, status.readings
-    admin = Admin(
+    admin = AdminApplication(
         health=readings.health,
-        metrics=readings.lookout.metrics,
+        metrics=readings.observers.metrics,
         status=status,
-        live=Live(status, clock),
-        guard=Guard(admin_hosts(settings.admin_listen, settings.allowed_hosts), key),
-        orders=orders,
-        logger=readings.lookout.log.logger,
+        events=EventStream(status, clock),
+        access=AdminAccess(admin_hosts(settings.admin_listen, settings.allowed_hosts), key),
+        commands=commands,
+        logger=readings.observers.log.logger,
     )
     return web.AppRunner(admin.application(), access_log=None, shutdown_timeout=closing)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from proxy.simulator.answer import Answer, RefusalError, detailed, invalid, said
 from proxy.simulator.call import CENT, timestamp
 from proxy.simulator.ledger import RATES, Ledger, digits
-from proxy.simulator.payins import currency_in
+from proxy.simulator.operations.payins import currency_in
 
 if TYPE_CHECKING:
     from proxy.simulator.call import Call

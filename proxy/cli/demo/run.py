@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 
 from proxy.app import Sidecar
-from proxy.cli.demo.stage import Stage
-from proxy.cli.demo.walk import BALANCE, FIRST_LIFETIME, STEPS, walk
+from proxy.cli.demo.client import DemoClient
+from proxy.cli.demo.steps import BALANCE, FIRST_LIFETIME, STEPS, walk
 from proxy.cli.exits import Exit
-from proxy.cli.stopping import stop_requested
+from proxy.cli.stop_signals import stop_requested
 from proxy.config import TcpAddress, load_settings
 from proxy.secret import Secret
 from proxy.simulator.server import Simulator, SimulatorOptions
@@ -55,14 +55,14 @@ async def show(
                 admin_listen or TcpAddress(HOST, free_port(8081)),
             )
             async with Sidecar(settings) as sidecar:
-                stage = Stage(simulator, sidecar.url, sidecar.admin_url, client, tell)
-                _introduce(stage)
-                wrong = await _unless(stop, walk(stage))
+                demo = DemoClient(simulator, sidecar.url, sidecar.admin_url, client, tell)
+                _introduce(demo)
+                wrong = await _unless(stop, walk(demo))
                 if wrong is None:
                     return Exit.FAILED
                 tell(f"\n{len(STEPS) - wrong} of {len(STEPS)} steps went as they must.")
                 if not once:
-                    _invite(stage)
+                    _invite(demo)
                     await stop.wait()
     return Exit.FAILED if wrong else Exit.FINE
 
@@ -103,14 +103,14 @@ def free_port(port: int) -> int:
         return 0
 
 
-def _introduce(stage: Stage) -> None:
-    stage.tell(f"Simulated Localpayment  {stage.simulator.url}  (control: {stage.simulator.control_url})")
-    stage.tell(f"Sidecar                 {stage.origin}  (admin: {stage.admin})")
+def _introduce(demo: DemoClient) -> None:
+    demo.tell(f"Simulated Localpayment  {demo.simulator.url}  (control: {demo.simulator.control_url})")
+    demo.tell(f"Sidecar                 {demo.origin}  (admin: {demo.admin})")
 
 
-def _invite(stage: Stage) -> None:
-    stage.tell("\nBoth stay up; end them with Ctrl-C. To try:")
-    stage.tell(f"  curl -s {stage.origin}{BALANCE}")
-    stage.tell(f"  curl -s {stage.admin}/metrics")
-    stage.tell(f"  curl -s {stage.simulator.control_url}/          # commands that let Localpayment misbehave")
-    stage.tell(f"  curl -s {stage.simulator.control_url}/log       # the calls that Localpayment saw")
+def _invite(demo: DemoClient) -> None:
+    demo.tell("\nBoth stay up; end them with Ctrl-C. To try:")
+    demo.tell(f"  curl -s {demo.origin}{BALANCE}")
+    demo.tell(f"  curl -s {demo.admin}/metrics")
+    demo.tell(f"  curl -s {demo.simulator.control_url}/          # commands that let Localpayment misbehave")
+    demo.tell(f"  curl -s {demo.simulator.control_url}/log       # the calls that Localpayment saw")

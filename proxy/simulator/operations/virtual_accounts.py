@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from proxy.simulator.answer import Answer, RefusalError, coded, denied, invalid, said
 from proxy.simulator.ledger import Ledger, Record, digits, internal_id
-from proxy.simulator.payins import currency_in
+from proxy.simulator.operations.payins import currency_in
 
 if TYPE_CHECKING:
     from proxy.simulator.call import Call

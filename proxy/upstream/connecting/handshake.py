@@ -9,7 +9,7 @@ import asyncio
 import ssl
 from typing import TYPE_CHECKING, cast
 
-from proxy.upstream.channel import Channel
+from proxy.upstream.connecting.channel import Channel
 from proxy.upstream.model import ConnectError, ConnectResult
 
 if TYPE_CHECKING:
