@@ -1,4 +1,4 @@
-"""argv and environ → exit code; the same for `localpayment-proxy` and `python -m proxy`."""
+"""Runs the command that the arguments name; the same for `localpayment-proxy` and `python -m proxy`."""
 
 from __future__ import annotations
 

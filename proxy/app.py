@@ -1,7 +1,7 @@
-"""What is the sidecar made of, and in which order does it start and stop? The only file that knows every other.
+"""Puts the sidecar together, starts it and stops it. The only module that knows all others.
 
-Starting: listeners first, then the token, so that a wrong password is an answer and not a crash. Stopping: readiness
-first, then the listeners, then the calls in flight; the token is kept fresh until the last of them has ended.
+It starts the listeners first, then the token: a wrong password is an answer, not a crash. It stops readiness first,
+then the listeners, then the calls in flight. The token is kept fresh until the last call has ended.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What does the process give up before it listens? Core dumps, new privileges, files, and secrets in its environment.
+"""Gives up what the process does not need: core dumps, new privileges, files, secrets in its environment.
 
-Best effort: an older kernel, or a container that forbids to ask, keeps no sidecar from starting, and what was not given
-up is told. Nothing here may claim more than the kernel has confirmed.
+Best effort: on an older kernel, or in a container that forbids it, the sidecar starts all the same and says what was
+not given up. Nothing here may claim more than the kernel has confirmed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Runs the sidecar as a process: signals in, exit code out.
 
-The first SIGTERM or SIGINT drains, or ends a start that is under way; a second one ends the process at once, and says
-what it cut. SIGHUP reloads. What nobody foresaw ends the process too, and its text is told nowhere: it may quote what
+The first SIGTERM or SIGINT drains, or ends a start that is under way. A second one ends the process at once and logs
+what it cut. SIGHUP reloads. An unforeseen exception ends the process; its text is never logged, as it may quote what
 was sent.
 """
 

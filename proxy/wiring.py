@@ -1,4 +1,4 @@
-"""How is each part of the sidecar made from the settings? Nothing is started here."""
+"""Makes the parts of the sidecar from the settings. It starts nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which commands are there, and what may they be told? Each imports what it needs when it runs.
+"""Declares the commands and their options. Each command imports what it needs when it runs.
 
 `healthcheck` and `--help` must stay fast: nothing here imports aiohttp or the proxy itself at the top.
 """

@@ -1,6 +1,6 @@
-"""Which exit code says what?
+"""Declares the exit codes.
 
-Public interface: scripts, init systems and the container's health check decide by it.
+Public interface: scripts, init systems and the container's health check decide by them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which operations are there, and which one is a request? The catalogue, printed; nothing is asked of anybody."""
+"""Prints the catalogue of operations, or the operation that a request means. It sends nothing."""
 
 from __future__ import annotations
 

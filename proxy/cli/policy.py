@@ -1,6 +1,6 @@
-"""What would the policy say, and how does a key get into it? Nothing here asks a running sidecar.
+"""Explains what a policy decides, and makes the hash of a key for it. It asks no running sidecar.
 
-A key is read or made, hashed, and never printed.
+A key is never printed.
 """
 
 from __future__ import annotations

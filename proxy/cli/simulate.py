@@ -1,6 +1,6 @@
-"""How does the simulated Localpayment run as a process of its own?
+"""Runs the simulated Localpayment as a process of its own.
 
-It prints its addresses and what points `serve` at it; never a password, invented or not.
+It prints its addresses and how to point `serve` at it; never a password, invented or not.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Shows the running sidecar's status in a terminal, once or again and again."""
+"""Shows the running sidecar's status in a terminal, once or repeatedly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a sidecar's status read in a terminal? Pure: the admin listener's JSON and the time make lines."""
+"""Turns the admin listener's status into lines for a terminal. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tells a command when SIGTERM, or SIGINT, which is Ctrl-C, asks it to end."""
+"""Turns SIGTERM and SIGINT (Ctrl-C) into an event that a command waits for."""
 
 from __future__ import annotations
 

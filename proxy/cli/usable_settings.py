@@ -1,4 +1,4 @@
-"""Says whether the settings can be used: all that `serve` would refuse before it listens, found without listening."""
+"""Loads the settings and tries the files they name: finds without listening what `serve` would refuse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which credentials does AWS Secrets Manager hold? botocore asks, in a thread; the extra `aws` installs it.
+"""Reads the credentials from AWS Secrets Manager, with botocore in a thread; the extra `aws` installs it.
 
 botocore is imported when a secret of AWS is configured, and only then. It logs answers, secrets included, at debug:
 that is switched off here.

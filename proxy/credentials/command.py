@@ -1,4 +1,4 @@
-"""Runs a command that says the credentials: without a shell, bounded in time and output, without our own settings.
+"""Runs a command that prints the credentials: no shell, none of our own settings, bounded time and output.
 
 It must leave no process behind, and nothing that it writes may reach a log unredacted.
 """

@@ -1,4 +1,4 @@
-"""What do mounted files say, and who else can read them?
+"""Reads the credentials from mounted files, and warns when other users can read them.
 
 Both files are read as one: a new username never goes with an old password.
 """

@@ -1,4 +1,4 @@
-"""What does one Localpayment account log in with, and what is a place that tells?"""
+"""Declares the credentials of a Localpayment account, and the interface of a source of them."""
 
 from __future__ import annotations
 

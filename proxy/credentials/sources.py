@@ -1,4 +1,4 @@
-"""Which source does a setting mean? From its configuration to something that can be read, and read again."""
+"""Makes the configured source of the credentials."""
 
 from __future__ import annotations
 

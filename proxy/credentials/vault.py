@@ -1,4 +1,4 @@
-"""Which credentials does Vault, or OpenBao, hold? A secret of its KV engine, version 2.
+"""Reads the credentials from Vault or OpenBao: a secret of its KV engine, version 2.
 
 A login's token is used again until two thirds of its life are over: a login each time would leave thousands behind.
 """

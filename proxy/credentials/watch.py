@@ -1,4 +1,4 @@
-"""Reads a source again and again, and tells what came of it: one loop; a broken read keeps what is held.
+"""Reads the source of the credentials again and again, and reports changes. A failed read keeps what is held.
 
 It never reports credentials that it saw half-way, and no error may end it.
 """

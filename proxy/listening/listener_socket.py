@@ -1,4 +1,7 @@
-"""Where does a listener stand? A bound socket, made so that nobody else gets in and nobody else is thrown out."""
+"""Binds a listener's socket, and serves connections on it.
+
+A Unix socket's file must never be open to other users, nor be taken from a process that still listens on it.
+"""
 
 from __future__ import annotations
 

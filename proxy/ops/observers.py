@@ -1,7 +1,7 @@
-"""Tells all that look on what happens: metrics, log, history, audit stream and traces, each in its own words.
+"""Passes what happens to the observers: metrics, log, history, audit stream and traces.
 
-Nothing here may raise or block: it is called while calls are relayed and tokens fetched. One of them that fails is
-counted and told by its type, and keeps nothing from the others.
+It must never raise or block: it is called while calls are relayed and tokens fetched. An observer that fails is counted
+and logged by its exception's type; the others are told all the same.
 """
 
 from __future__ import annotations

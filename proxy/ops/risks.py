@@ -1,4 +1,4 @@
-"""Which options in force weaken the sidecar? Each is a warning at the start and a metric; none is refused here."""
+"""Lists the options in force that weaken the sidecar. Each is a warning at the start and a metric; none is refused."""
 
 from __future__ import annotations
 

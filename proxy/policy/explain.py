@@ -1,6 +1,6 @@
-"""Which line of a policy decides about an operation of a caller, and how? For people who ask, never for a call.
+"""Explains which line of a policy decides about an operation of a caller. For people, never for a call.
 
-Pure, over the decision that a call would get: it must never judge on its own.
+Pure. It explains the decision that a call would get, and must never decide on its own.
 """
 
 from __future__ import annotations

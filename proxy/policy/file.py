@@ -1,4 +1,4 @@
-"""What does a policy file say? TOML text → Policy, or every mistake in it at once, each with its line and its fix.
+"""Reads a policy file: TOML text → Policy, or every mistake in it at once, each with its line and its fix.
 
 No message may quote a key or its hash, nor anything a caller sends.
 """

@@ -1,4 +1,4 @@
-"""What in a policy that can be used is probably not what its author meant?
+"""Finds what in a valid policy is probably not what its author meant.
 
 Pure. Findings are advice: none of them stops the sidecar.
 """

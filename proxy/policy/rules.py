@@ -1,6 +1,6 @@
-"""May this caller do this operation?
+"""Decides whether a caller may do an operation.
 
-Pure, and computed beforehand for every caller and operation. Mode `report` lets pass what `enforce` would refuse, but
+Pure, and computed in advance for every caller and operation. Mode `report` lets pass what `enforce` would refuse, but
 never more than no policy at all lets pass: the release by date range stays refused unless it is named.
 """
 

@@ -1,6 +1,6 @@
-"""Reaps the processes that PID 1 inherits: what a command started and left, or what was run in the container.
+"""Reaps orphaned processes when the sidecar is PID 1 of a container.
 
-It must never take the end of a child away from the code that started it, so it does nothing while there may be one.
+It must never reap a child that other code waits for, so it pauses while such code runs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where in the source did something fail? Told in the place of an exception's text, which may quote what was sent."""
+"""Names where in the source an exception was raised; logged instead of its text, which may quote what was sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tells whether the process is short of file descriptors: the last few are kept for what must go on.
+"""Tells whether the process is short of file descriptors; the last few are reserved.
 
 Probes, files that are read anew and calls of the token endpoints may take the last ones; callers' connections, and
 connections made for their calls, may not.

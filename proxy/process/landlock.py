@@ -1,7 +1,7 @@
-"""Which files may this process still reach? Landlock, by its three system calls; what is given up never comes back.
+"""Confines the process to some files with Landlock, for good.
 
-It must never be asked once a second thread runs: the kernel takes rights from the one that asks, and from those that
-it starts later.
+It must never be called once a second thread runs: the kernel takes rights from the calling thread and those it starts
+later, from no other.
 """
 
 from __future__ import annotations

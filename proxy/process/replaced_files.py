@@ -1,4 +1,4 @@
-"""Tells in which folders a file that is replaced while the process runs will stand.
+"""Names the folders that must stay readable so that a replaced file can be read again.
 
 It must never name a folder that holds what belongs to others, such as / or /run, unless the file itself stands there.
 """

@@ -1,4 +1,4 @@
-"""Prepares the process before the rest is imported: its first three descriptors, and signals that come early.
+"""Prepares the process before the rest is imported: opens its first three descriptors and handles early signals.
 
 It must import nothing that takes long: until it has run, a signal to stop is lost when this process is PID 1, for which
 the kernel has no default action.

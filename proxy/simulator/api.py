@@ -1,6 +1,6 @@
-"""How is one call to the data port answered, or made to fail?
+"""Answers calls to the data port, or makes them fail.
 
-Read `ApiPort.answer` downwards. What a call means and what it does is decided elsewhere; here is where sockets are cut.
+Read `ApiPort.answer` downwards. What a call means and does is decided elsewhere; here sockets are cut.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Which operation of Localpayment is called, and who answers it?
+"""Maps methods and paths to the functions that answer them.
 
-One table. It shares nothing with the sidecar's own: an error in either shows as a difference between the two.
+It shares nothing with the sidecar's own catalogue: an error in either shows as a difference between the two.
 """
 
 from __future__ import annotations

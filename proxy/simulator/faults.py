@@ -1,6 +1,6 @@
-"""What goes wrong next, for whom, and how often?
+"""Decides which calls fail, how and how often.
 
-Only decides; the sockets are cut elsewhere.
+It only decides; sockets are cut elsewhere.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How does the simulated Localpayment come up on real sockets, and go down again?
+"""Starts and stops the simulated Localpayment on real sockets.
 
 It never listens beyond loopback: whoever reaches it can log in, and command it.
 """

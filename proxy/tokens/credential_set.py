@@ -1,7 +1,6 @@
-"""Which credentials may log in, and from when on? Those in use, and newer ones that have yet to prove themselves.
+"""Decides which credentials may log in and when: those in use, and newer ones that have not logged in yet.
 
-Pure. Credentials that turn out bad must never displace a session that works, and none may be tried fast: accounts can
-lock.
+Pure. Credentials that turn out bad must never displace a session that works. None may be tried fast: accounts can lock.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What does the keeper tell of its work? Facts for logs and metrics; no token, no credential, no answer's text."""
+"""Declares what the keeper reports to logs and metrics; no token, no credential, no text of an answer."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Gives callers the token: they look, or wait for news within a bound; the loop that renews it is not theirs.
+"""Gives callers the access token at once, or after a bounded wait for the renewal loop.
 
-No caller's cancellation may touch a fetch, and none may hang because the loop died. When it dies the process must.
+A caller's cancellation must never touch a fetch, and no caller may hang because the loop died: the process ends then.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What does the lifecycle tell its keeper to do, and what does it say of itself? Values only."""
+"""Declares the steps that the lifecycle asks for, and the states that it reports. Values only."""
 
 from __future__ import annotations
 

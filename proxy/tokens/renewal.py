@@ -1,4 +1,4 @@
-"""Fetches the tokens: one loop that does what the lifecycle says, tells what came of it and wakes who waits.
+"""Runs the renewal loop: fetches tokens as the lifecycle says, reports results and wakes the waiting callers.
 
 It must never run two fetches at once, nor fetch on behalf of a caller: callers come and go, and are cancelled.
 """

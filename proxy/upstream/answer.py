@@ -1,4 +1,4 @@
-"""What did the origin answer? The head at once, the body as it arrives.
+"""Gives the origin's answer: the head at once, the body as it arrives.
 
 An answer that was cut never looks complete: its body ends with an exception.
 """

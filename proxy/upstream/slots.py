@@ -1,4 +1,4 @@
-"""Is there a place for one more connection? So many at once, first come, first served."""
+"""Limits the connections that are open at once; first come, first served."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does Localpayment accept the account, and lets it read? Login, token, clock, one read call.
+"""Checks that Localpayment accepts the account and lets it read: login, token, clock, one read call.
 
 Tells a wrong password (401 at the login) from an IP that is not allow-listed or a permission that is missing (403).
 No answer's body is ever quoted.

@@ -1,4 +1,4 @@
-"""What does one live check carry from step to step?"""
+"""Holds what one live check carries from step to step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Would calls reach Localpayment from here, with these credentials? Steps in order, each timed.
+"""Checks that calls reach Localpayment from here with these credentials, in timed steps.
 
 One login, never repeated: how many failed ones lock an account is not documented.
 """

@@ -1,4 +1,4 @@
-"""Is there a way to Localpayment? Name, TCP, egress proxy, TLS: one step each, as a call would go.
+"""Checks the way to Localpayment as a call would go: name, TCP, egress proxy, TLS, one step each.
 
 Only the CONNECT line and the egress proxy's own credentials are ever sent here.
 """

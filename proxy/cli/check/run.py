@@ -1,4 +1,4 @@
-"""Are the settings right, can the credentials be read, and with `live`: can Localpayment be reached with them?"""
+"""Checks the settings and the source of the credentials, and with `live` the way to Localpayment."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""How does the demo call the sidecar, and look behind the scenes? Real HTTP to real ports; every call is told.
+"""Calls the demo's sidecar, its admin listener and the simulator over HTTP, and prints every call.
 
-Nothing told here is a credential or a token: bodies are the demo's own, answers are those of invented payments.
+It prints no credential and no token: bodies are the demo's own, answers are those of invented payments.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""How does the demo run? A simulated Localpayment and a sidecar in one process, a walk through some calls, then to try.
+"""Runs the demo: a simulated Localpayment and a sidecar in one process, some calls, then both stay up to try.
 
-It reads nothing of the environment: no real credential is ever used here.
+It reads no environment variable: no real credential is ever used here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which calls does the demo make, and what must be true of each? Steps of one story, in their order."""
+"""Lists the demo's steps in order: the calls it makes, and what must be true of each."""
 
 from __future__ import annotations
 

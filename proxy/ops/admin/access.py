@@ -1,8 +1,7 @@
-"""May this request have an answer of the admin listener? Pure, over its method, path and raw fields.
+"""Decides whether the admin listener serves a request. Pure, over its method, path and raw fields.
 
-Machines may read probes and metrics under any Host: kubelet and Prometheus call by address. Whatever a browser sends,
-what tells of payments, and every order must name an accepted host; orders come from no page, and with the key if there
-is one.
+Probes and metrics may be read under any Host: kubelet and Prometheus call by address. Requests of browsers, the status
+page and commands must name an accepted host. A command must never come from a page, nor without the key if one is set.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How does an open status page learn what changed? Server-sent events: each second the sections that are new.
+"""Sends open status pages the sections that changed, each second, as server-sent events.
 
 It must never hold up the end of the process, nor let many open pages cost much.
 """

@@ -1,4 +1,4 @@
-"""Answers the probes: alive, started, ready. Pure state; readiness flips before anything else when it shuts down."""
+"""Answers the liveness, startup and readiness probes. Readiness ends first when the sidecar shuts down."""
 
 from __future__ import annotations
 

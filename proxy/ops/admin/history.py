@@ -1,4 +1,4 @@
-"""What happened lately? Fixed numbers of calls and fetches, and fifteen minutes in slices; for the status page.
+"""Keeps the last calls and token fetches, and fifteen minutes of counts, for the status page.
 
 It must never hold what identifies a payment or a caller's request: operation, status, outcome and time are all.
 """

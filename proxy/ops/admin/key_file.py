@@ -1,4 +1,4 @@
-"""What does a key file hold? A text that nobody guesses, read once at the start."""
+"""Reads a key from a file, and refuses one that could be guessed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does the admin listener answer? Probes, metrics and status by GET, orders by POST; nothing goes upstream."""
+"""Serves the admin listener: probes, metrics and status by GET, commands by POST. Nothing goes upstream."""
 
 from __future__ import annotations
 

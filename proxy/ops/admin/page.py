@@ -1,6 +1,6 @@
-"""What does the status page show? Sections, each on its own, so that a browser is sent only those that changed.
+"""Builds the status page in sections, so that a browser is sent only those that changed.
 
-One page without assets of others, for eyes, screen readers and telephones; its script swaps sections and counts down.
+It loads nothing from other hosts. Its script swaps sections and counts down.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How is the sidecar, in one value? What `/status` shows, as JSON says it; the page and the terminal are made of it.
+"""Collects what `/status` shows in one JSON value; the page and the terminal are made from it.
 
 It must never hold a secret, or what identifies a payment or a caller's request.
 """

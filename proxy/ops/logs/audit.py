@@ -1,7 +1,6 @@
-"""Writes who did what that had effects, and how it ended: one line a call, for those who must answer for the money.
+"""Writes one audit line for each call with effects: who did what, and how it ended.
 
-It must never hold an external id in clear: ids are keyed hashes, so that whoever has the key can find a payment's
-calls, and nobody else can even guess one.
+It must never write an external id in clear. Ids are keyed hashes: whoever has the key can find a payment's calls.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Bounds what callers that were never recognised can write into the audit stream. Pure: time is an argument.
+"""Limits the audit lines of callers that are not recognised. Pure: time is an argument.
 
 It must never drop a call that was sent to Localpayment, nor one of a caller that the policy knows.
 """

@@ -1,4 +1,4 @@
-"""Which facts are told of calls, tokens and credentials? One event each; a relayed call is exactly one line."""
+"""Logs calls, token fetches and changes of credentials; a relayed call is exactly one line."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Makes a line of a fact: one JSON object a line on stdout, or text for people; never a header, body or path.
+"""Writes the log to stdout, as JSON or as text for people; never a header, body or path.
 
-What other libraries log passes here too, without its text: aiohttp's and asyncio's may quote what was sent.
+It also takes what other libraries log, without its text: aiohttp's and asyncio's may quote what was sent.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Notes every secret that passes the token endpoints, so that no line of the log may hold it.
+"""Records every secret that passes the token endpoints, so that the log can mask it.
 
-It only looks on: it must never keep an answer back, change one, or fail a fetch.
+It must never hold back or change an answer, nor fail a fetch.
 """
 
 from __future__ import annotations

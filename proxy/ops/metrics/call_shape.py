@@ -1,6 +1,6 @@
-"""Which calls are alike? Those that are counted in the same series, and whose lines in the log differ in numbers only.
+"""Names the shape of a call: calls of one shape share their series, and their log lines differ in numbers only.
 
-What has to be found out or put together for a call is kept for the next one that is like it.
+What is looked up or formatted for one call is cached for the next of its shape.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How are metrics written out without keeping calls waiting? One family after the other, and calls in between."""
+"""Writes the metrics for a scrape one family at a time, so that calls run in between."""
 
 from __future__ import annotations
 

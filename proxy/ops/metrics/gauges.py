@@ -1,4 +1,4 @@
-"""What is looked at when Prometheus asks, not counted before? What calls, connections and the token are doing now."""
+"""Declares the gauges that are read at each scrape: calls, connections and token as they are now."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is a metric declared? Once, with its help text and its labels, so that page and registry cannot differ.
+"""Declares metrics, each once with help text and labels, so that reference page and registry cannot differ.
 
 Every label takes its values from a closed set, named in LABELS.
 """

@@ -1,4 +1,4 @@
-"""What does Prometheus read? Every metric is declared here or in `readings`, its labels taken from closed sets.
+"""Counts calls, token fetches and refusals for Prometheus. Every metric is declared here or in `gauges`.
 
 No caller and no answer can make up a series. What an alert counts is there from the start, as 0: Prometheus sees no
 increase in a series that begins with 1.

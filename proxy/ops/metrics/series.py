@@ -1,4 +1,4 @@
-"""How does one thread count fast? prometheus_client's counter takes a lock for each call, its histogram three.
+"""Counts without locks, on one thread. prometheus_client's counter takes a lock for each call, its histogram three.
 
 Only the event loop counts and only the event loop collects, so that no lock is needed; what is exposed is the same.
 """

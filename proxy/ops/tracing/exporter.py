@@ -1,7 +1,7 @@
-"""How do spans get out without a call ever waiting for it? A bounded queue of calls, and a thread that exports.
+"""Exports spans in a thread, from a bounded queue: no call ever waits for it.
 
-A collector that is slow or gone costs traces, never time; what was lost is counted. Nothing here imports
-OpenTelemetry: that happens when PROXY_OTEL_ENDPOINT asks for it, and only then.
+A collector that is slow or gone costs traces, never time; lost calls are counted. OpenTelemetry is imported only when
+PROXY_OTEL_ENDPOINT is set.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What do spans say of a call? Pure: a record that is over → the call as it was served, and as it was sent.
+"""Makes the spans of a finished call: one as it was served, one for each time that it was sent. Pure.
 
 It must never hold a path, a query, a header, an id or a body: names and values come from closed sets and the settings.
 Names of attributes are those of OpenTelemetry's semantic conventions for HTTP, 1.23 and later, as far as they are

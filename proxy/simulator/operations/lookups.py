@@ -1,4 +1,4 @@
-"""What can be asked without moving money? Validations, lists, quotes, card tokens, documents, images."""
+"""Answers the operations that move no money: validations, lists, quotes, card tokens, documents, images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is money collected, and what became of it? Payins, their later fate, transactions, balances."""
+"""Answers the operations on payins, transactions and balances."""
 
 from __future__ import annotations
 

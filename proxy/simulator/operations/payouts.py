@@ -1,4 +1,4 @@
-"""How does money leave or change place? Payouts, wires, transfers, exchange, billing orders."""
+"""Answers the operations on payouts, wires, transfers, exchange and billing orders."""
 
 from __future__ import annotations
 

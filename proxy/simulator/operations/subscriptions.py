@@ -1,4 +1,4 @@
-"""What is collected again and again? Subscriptions and the plans they follow."""
+"""Answers the operations on subscriptions and plans."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""On which accounts do payers send money? Virtual accounts, their batches and aliases."""
+"""Answers the operations on virtual accounts, their batches and aliases."""
 
 from __future__ import annotations
 

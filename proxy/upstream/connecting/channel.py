@@ -1,7 +1,7 @@
-"""Makes TLS records of a call's bytes, and an answer's bytes of records. OpenSSL does it, in memory.
+"""Encrypts and decrypts one TLS connection in memory, with OpenSSL.
 
-No I/O: whoever holds the socket moves the records. So it is known at every moment what the socket has taken of a call,
-and whether the origin has said that it will send no more.
+No I/O: the holder of the socket moves the records. So it is always known how much of a call the socket has taken, and
+whether the origin has ended the connection.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How does a TCP connection become a TLS connection? It is handed to its protocol in the moment that it has.
+"""Performs the TLS handshake, then hands over the connection.
 
 It must never hand over a connection whose certificate is not the origin's.
 """
