@@ -52,7 +52,7 @@ CLOSING: Final = 1.0  # seconds for what is left once every call has ended, or w
 
 
 class BackgroundTaskDiedError(RuntimeError):
-    """A loop ended, which it never may: the process must end too, so that it is started anew."""
+    """A background loop ended, which it never may: the process must end too, and be restarted."""
 
 
 class Sidecar:
@@ -122,7 +122,7 @@ class Sidecar:
         return self._admin.url
 
     async def run(self) -> None:
-        """Wait for the order to stop.
+        """Wait until the process is told to stop.
 
         Raises:
             BackgroundTaskDiedError: the renewal of the token has ended, the credentials watch, or another loop.
@@ -198,7 +198,7 @@ class Sidecar:
         self.reload = self._reloading(issuer)
         started, rules = self._clock.wall(), self.relay.authority
         status = Status(settings, VERSION, started, readings, source.describe, lambda: rules.policy)
-        await self._admin.serve(admin_runner(status, self._orders(), self._clock, key, CLOSING))
+        await self._admin.serve(admin_runner(status, self._commands(), self._clock, key, CLOSING))
         self._listener = data_listener(settings, self.relay, self._most_connections)
         await self._data.serve(web.ServerRunner(self._listener, shutdown_timeout=CLOSING), to_callers)
         self._loops = [
@@ -206,11 +206,11 @@ class Sidecar:
             self._task(self._watch.run(), "credentials watch"),
         ]
         if child_reaper.inherits():
-            self._loops.append(self._task(child_reaper.reap_for_ever(), "reaper of orphans"))
+            self._loops.append(self._task(child_reaper.reap_forever(), "child reaper"))
         facts = {"version": VERSION, "data": self.url, "admin": self.admin_url, "hardening": str(self._hardening)}
         self.observers.started(settings, source, **facts)
 
-    def _orders(self) -> AdminCommands:
+    def _commands(self) -> AdminCommands:
         return AdminCommands(
             reload=self.reload,
             lock=self._lock,

@@ -45,7 +45,7 @@ EXIT_FAILED: Final = 1
 UNUSABLE: Final = (AuditError, CertificateError, CredentialSourceError, KeyFileError, PolicyFileError, TracingError)
 OTHER_FILES: Final = 64  # listeners, logs, files that are read anew, connections to the token endpoints
 LEAVING: Final = 1.0  # seconds for threads to end, once all that the sidecar is made of has ended
-FLUSHING: Final = 1.0  # seconds for the last lines of the log; whoever reads it may be gone
+FLUSHING: Final = 1.0  # seconds for the last lines of the log; its reader may be gone
 
 
 def serve(settings: Settings, environ: MutableMapping[str, str] | None = None) -> int:
@@ -98,7 +98,7 @@ def loop_factory(name: Literal["uvloop", "asyncio"]) -> Callable[[], asyncio.Abs
     """Return what makes the event loop of this name."""
     match name:
         case "uvloop":
-            import uvloop  # noqa: PLC0415 - whoever asks for asyncio has no other loop in memory
+            import uvloop  # noqa: PLC0415 - with asyncio no other loop is in memory
 
             return uvloop.new_event_loop
         case "asyncio":

@@ -13,10 +13,9 @@ import click
 
 from proxy import VERSION
 from proxy.cli import admin_commands, option_types
-from proxy.cli.exits import Exit
+from proxy.cli.exits import Exit, admin_listener, failed, report_readiness
 from proxy.cli.operations import operations
 from proxy.cli.policy import policy
-from proxy.cli.result import admin, failed, told
 from proxy.cli.status import status
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ EXIT_CODES = (
 
 
 def exit_code(arguments: Sequence[str]) -> int:
-    """Carry out a command; its own mistakes in words on stderr."""
+    """Run a command and return its exit code; wrong usage is explained on stderr."""
     try:
         return int(commands.main(arguments, prog_name=NAME, standalone_mode=False) or 0)
     except click.ClickException as error:
@@ -61,8 +60,8 @@ for command in (status, *admin_commands.COMMANDS, operations, policy):
 def serve() -> Exit:
     """Run the sidecar until SIGTERM or Ctrl-C.
 
-    It is told everything by environment variables; LOCALPAYMENT_ENVIRONMENT, LOCALPAYMENT_USERNAME and
-    LOCALPAYMENT_PASSWORD are the least. `localpayment-proxy check` says whether they are right.
+    It is configured by environment variables; LOCALPAYMENT_ENVIRONMENT, LOCALPAYMENT_USERNAME and
+    LOCALPAYMENT_PASSWORD are required. `localpayment-proxy check` says whether they are right.
     """
     from proxy.cli.usable_settings import usable_settings  # noqa: PLC0415 - as below
     from proxy.config import SettingsError  # noqa: PLC0415 - as below
@@ -94,12 +93,12 @@ def serve() -> Exit:
 @click.option(
     "--admin-listen", type=option_types.loopback_address, help="Its admin listener.  [default: 127.0.0.1:8081 if free]"
 )
-@click.option("--once", is_flag=True, help="End after the walk, with exit code 1 if a step went wrong.")
+@click.option("--once", is_flag=True, help="End after the last step, with exit code 1 if a step went wrong.")
 def demo(*, listen: TcpAddress | None, admin_listen: TcpAddress | None, once: bool) -> Exit:
     """See it work: a simulated Localpayment and a sidecar in one go.
 
-    Walks through a few calls, shows each as the curl command that you would type, and says what happened behind the
-    scenes; then both stay up for you to try. Needs no account, no settings and no network.
+    Makes a few calls, shows each as a curl command, and explains what the sidecar did. Then both stay up for you to
+    try. It needs no account, no settings and no network.
     """
     import asyncio  # noqa: PLC0415 - as below
 
@@ -136,8 +135,8 @@ def demo(*, listen: TcpAddress | None, admin_listen: TcpAddress | None, once: bo
 def simulator(*, log_calls: bool, username: str | None, password: str | None, **options: object) -> Exit:
     """Run a local Localpayment to develop and test against.
 
-    It keeps payments in memory and forgets them at its end. A second port takes commands that let it misbehave: delays,
-    errors, cut connections, revoked tokens. Never give it a real credential.
+    It keeps payments in memory until it ends. A second port takes commands that let it misbehave: delays, errors, cut
+    connections, revoked tokens. Never give it a real credential.
     """
     import asyncio  # noqa: PLC0415 - as below
 
@@ -167,7 +166,7 @@ def simulator(*, log_calls: bool, username: str | None, password: str | None, **
 
 
 @commands.command(short_help="Say whether settings, credentials and network are right.")
-@click.option("--live", is_flag=True, help="Also go the way of a call: DNS, TCP, TLS, one login, one read call.")
+@click.option("--live", is_flag=True, help="Also try what a call needs: DNS, TCP, TLS, one login, one read call.")
 @click.option(
     "--country", type=option_types.country, default="ARG", show_default=True, help="What the read call asks about."
 )
@@ -195,9 +194,9 @@ def healthcheck() -> Exit:
 
     The address is PROXY_ADMIN_LISTEN, as for `serve`.
     """
-    from proxy.cli.readiness import readiness  # noqa: PLC0415 - http.client
+    from proxy.cli.admin_client import readiness  # noqa: PLC0415 - http.client
 
-    return told(readiness(admin()))
+    return report_readiness(readiness(admin_listener()))
 
 
 @commands.command(short_help="Wait until the running sidecar is ready.")
@@ -206,6 +205,6 @@ def healthcheck() -> Exit:
 )
 def wait(timeout: float) -> Exit:
     """Wait until the sidecar of this machine is ready; exit code 0 if it became so."""
-    from proxy.cli.readiness import wait_until_ready  # noqa: PLC0415 - http.client
+    from proxy.cli.admin_client import wait_until_ready  # noqa: PLC0415 - http.client
 
-    return told(wait_until_ready(admin(), timeout))
+    return report_readiness(wait_until_ready(admin_listener(), timeout))

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from proxy.cli.exits import Exit
-from proxy.cli.result import failed
+from proxy.cli.exits import Exit, failed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

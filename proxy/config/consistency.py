@@ -1,4 +1,4 @@
-"""Judges settings that are right alone and may be wrong together. Pure, over what could be read.
+"""Checks settings against each other: those that are right alone and wrong together. Pure.
 
 A rule is silent when one of its settings is reported already: one mistake, one line.
 """
@@ -52,7 +52,7 @@ def _origin_problems(environment: Environment | None, origin: Origin | None) -> 
 
 
 def _remote_problems(variable: str, address: Listen, allow_remote: bool) -> Iterator[Problem]:  # noqa: FBT001 - a setting's value
-    """Whether others than this machine could connect, and nobody said that they may."""
+    """Whether other machines could connect without PROXY_ALLOW_REMOTE."""
     if isinstance(address, TcpAddress) and not address.is_loopback and not allow_remote:
         text = (
             f"is reachable from other machines: write 127.0.0.1:{address.port}, or set PROXY_ALLOW_REMOTE=true "
@@ -85,7 +85,7 @@ def _audit_problems(log: object | None, key: Path | None) -> Iterator[Problem]:
 
 
 def _tracing_problems(collector: Collector | None, headers: Path | None) -> Iterator[Problem]:
-    """Whether the header fields for the collector go somewhere, and to nobody else."""
+    """Whether the header fields for the collector are sent, and never in clear."""
     if headers is None:
         return
     if collector is None:

@@ -126,7 +126,7 @@ class Vault:
 
 
 async def _value(place: Secret | Path) -> Secret:
-    """Return what is given, or read the file anew: whoever keeps it fresh may have."""
+    """Return the given secret, or read its file again, as it may have changed."""
     if isinstance(place, Secret):
         return place
     try:

@@ -41,7 +41,7 @@ class ReloadFailed:
 
     Attributes:
         reason: why, and what to do; fit for a log.
-        failures: how often in a row. Told for 1, 2, 4, 8 … and whenever the reason is another one.
+        failures: how often in a row. Reported for 1, 2, 4, 8 … and whenever the reason changes.
     """
 
     reason: str
@@ -52,13 +52,13 @@ Event = Reloaded | Recovered | ReloadFailed
 
 
 class Watch:
-    """Reads a source again and again.
+    """The loop that reads a source again and again.
 
     Args:
         source: what is watched.
         held: the credentials in use, or None when there are none yet.
         clock: the time.
-        report: told of every event; must not raise or block.
+        report: called with every event; must not raise or block.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Watch:
         self._reason = ""
 
     def look(self) -> None:
-        """Have the source read now, whatever its interval: somebody says that it changed."""
+        """Read the source now, whatever its interval."""
         self._wake.set()
 
     async def run(self) -> None:

@@ -41,7 +41,7 @@ class Identity:
         uids, gids: numeric ids of a Unix socket's peer.
         sans: `DNS:name` or `URI:uri`, compared whole.
         keys: SHA-256 digests of keys, all valid at once, so that one can be replaced by the next.
-        anyone: whether whoever is nobody else is this caller.
+        anyone: whether any caller that matches no other is this one.
     """
 
     uids: frozenset[int] = frozenset()

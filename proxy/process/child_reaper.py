@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-INTERVAL: Final = 2.0  # seconds; an ended process that nobody has reaped costs a process number, and nothing else
+INTERVAL: Final = 2.0  # seconds; a process that has ended and is not reaped costs a process number, and nothing else
 _INIT: Final = 1  # the process to which the kernel gives those whose parent has ended
 
 _lock: Final = threading.Lock()
@@ -23,7 +23,7 @@ _starters: Final[set[object]] = set()
 
 @contextmanager
 def own_children() -> Iterator[None]:
-    """Keep the reaper off while the block starts processes and waits for them; from any thread."""
+    """Pause the reaper while the block starts processes and waits for them; from any thread."""
     starter = object()
     with _lock:
         _starters.add(starter)
@@ -39,7 +39,7 @@ def inherits() -> bool:
     return os.getpid() == _INIT
 
 
-async def reap_for_ever() -> None:
+async def reap_forever() -> None:
     """Reap every few seconds."""
     while True:
         reap()

@@ -29,7 +29,7 @@ def trail(trace: TracebackType | None) -> str:
 
 
 def hide_exception_texts() -> None:
-    """Let Python say type and place of what nobody caught, in any thread, and nothing that an exception says."""
+    """Print type and location of uncaught exceptions, in any thread, and never their text."""
 
     def in_thread(args: threading.ExceptHookArgs) -> None:
         _say(args.exc_type, args.exc_traceback)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
-# What these do until they are told to stop is all done before they are ready: to stop them then is no failure.
+# These commands run until they are stopped, so a stop before they are ready is no failure.
 _ENDLESS: Final = ("serve", "simulator")
 _SIGNALLED: Final = 128  # plus the signal's number: the exit code that shells give to what a signal has ended
 
@@ -27,7 +27,7 @@ def prepare(arguments: Sequence[str]) -> None:
     """Make the process ready for the command that the arguments name."""
     open_standard_descriptors()
     _take_signals(arguments[0] if arguments else "")
-    # Whoever started this process may have had them wait for the handlers, as the image does.
+    # The parent may have blocked them until the handlers stand, as the image does.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
 

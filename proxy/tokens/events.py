@@ -46,7 +46,7 @@ class TokenDisputed:
     Attributes:
         generation: the token's.
         renewing: whether a newer one is held or will be fetched.
-        lagging: whether it is waited out instead: the token is so new that whoever refused it may be behind.
+        lagging: whether the token is so new that the node that refused it may not know it yet; it is tried again.
     """
 
     generation: int

@@ -2,7 +2,7 @@
 
     refresh --(401)--> log in --(401)--> rejected: keep what is held, log in again after 60 s, doubling to 15 min
        |                 |
-       +--(anything else)+--> retry with full jitter, for ever
+       +--(anything else)+--> retry with full jitter, without end
 
 It must never drop a token that is still good because a fetch failed, and never hand one out past its end; nor past its
 stop point as long as a newer one can be had.
@@ -27,7 +27,7 @@ __all__ = ["Dispute", "Fetch", "Lifecycle", "LogIn", "Refresh", "State", "Step",
 
 
 class Lifecycle:
-    """One account's tokens and the ladder that renews them.
+    """One account's tokens, and the steps that renew them.
 
     Ask `next_step`, do it, tell what happened: `granted`, `failed` or `refused`. One fetch at a time.
 

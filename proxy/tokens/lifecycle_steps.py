@@ -35,7 +35,7 @@ class LogIn:
 
     Attributes:
         offered: whether the credentials are new and have to prove themselves; those before them stay in use until then.
-        session: what the answer belongs to; one to a step of an earlier session is nobody's.
+        session: what the answer belongs to; an answer to a step of an earlier session is dropped.
     """
 
     credentials: Credentials

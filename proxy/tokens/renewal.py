@@ -61,7 +61,7 @@ class Renewal:
         self._news = asyncio.Event()
 
     async def run(self) -> None:
-        """Renew for ever; ends only by cancellation."""
+        """Renew until cancelled."""
         while True:
             self._wake.clear()
             now = self._clock.now()

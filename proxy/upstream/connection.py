@@ -62,7 +62,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def fit(self) -> bool:
-        """Whether nothing has ended it, and nothing that nobody asked for has come: not here, and not to the kernel."""
+        """Whether it is alive, and no unasked byte has come: neither here nor to the kernel."""
         return self.alive and self._wire.settled and self._wire.quiet()
 
     def abort(self) -> None:
@@ -142,7 +142,7 @@ class Connection(asyncio.Protocol):
             turn.progress = Progress.ALL
 
     def _note_sent(self, turn: Turn) -> None:
-        """Choose what is waited for next: the socket, the answer, or (without a timer) the body's producer."""
+        """Set the timer for what is waited for next: the socket or the answer; none for the body's producer."""
         self._note_progress(turn)
         if turn.progress is Progress.ALL:
             self._deadline.set(self._limits.response_timeout)
@@ -178,7 +178,7 @@ class Connection(asyncio.Protocol):
         """Take bytes of an answer; without a call they spoil the connection."""
         turn = self._turn
         if turn is None:
-            self.abort()  # nobody asked: whatever it is, it is not the next call's answer
+            self.abort()  # unasked: it is not the next call's answer
             return
         if turn.exchange.first_byte_seconds is None:
             turn.exchange.first_byte_seconds = self._now() - turn.exchange.started
@@ -193,7 +193,7 @@ class Connection(asyncio.Protocol):
             self._store(turn)
 
     def _store(self, turn: Turn) -> None:
-        """Read on while the one who takes the answer keeps up."""
+        """Read on while the reader of the answer keeps up."""
         if turn.held > self._limits.buffer:
             turn.paused = True
             self._wire.transport.pause_reading()

@@ -39,7 +39,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class DemoClient:
-    """The running pair, and how to speak with it.
+    """The running simulator and sidecar, and how to call them.
 
     Attributes:
         origin: where the sidecar takes calls.
@@ -81,8 +81,8 @@ class DemoClient:
             self.tell(f"  HTTP {answer.status} {answer.reason}")
             self.tell(f"  {(await answer.text()).strip()}")
 
-    async def order(self, path: str, body: Mapping[str, object]) -> None:
-        """Tell the simulator to do something."""
+    async def command(self, path: str, body: Mapping[str, object]) -> None:
+        """Send the simulator a command."""
         for line in curl(self.simulator.control_url + path, body):
             self.tell(line)
         async with self.client.post(self.simulator.control_url + path, json=body) as answer:
@@ -125,7 +125,7 @@ class DemoClient:
 
 
 def promise(found: object, expected: object, what: str) -> None:
-    """Hold the demo to its word.
+    """Check what the demo promises.
 
     Raises:
         WrongError: it is not as it must be.

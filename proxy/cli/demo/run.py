@@ -95,7 +95,7 @@ def _settings(origin: str, password: str, listen: TcpAddress, admin_listen: TcpA
 
 
 def free_port(port: int) -> int:
-    """Return the port if nobody listens there on the loopback address, else 0, which is any."""
+    """Return the port if it is free on the loopback address, else 0, which is any."""
     try:
         with socket.create_server((HOST, port)):
             return port

@@ -38,7 +38,7 @@ async def balance(demo: DemoClient) -> None:
 
 async def payin(demo: DemoClient) -> None:
     """Collect a payment."""
-    reply = await demo.call("/api/payin", order("demo-1"))
+    reply = await demo.call("/api/payin", card_payment("demo-1"))
     _completed(reply, 201)
 
 
@@ -50,7 +50,7 @@ async def status(demo: DemoClient) -> None:
 
 async def duplicate(demo: DemoClient) -> None:
     """Send the same payment again: Localpayment rejects a repeated externalId."""
-    reply = await demo.call("/api/payin", order("demo-1"))
+    reply = await demo.call("/api/payin", card_payment("demo-1"))
     promise(reply.status, 400, "the status")
     promise(reply.content["status"]["code"], "500", "the business code")
     promise(demo.simulator.executions("create_payin", "demo-1"), 1, "the number of payments made")
@@ -60,8 +60,8 @@ async def duplicate(demo: DemoClient) -> None:
 async def revoked(demo: DemoClient) -> None:
     """Let Localpayment revoke the token, and pay all the same."""
     before = await demo.generation()
-    await demo.order("/tokens/revoke", {"kind": "access"})
-    reply = await demo.call("/api/payin", order("demo-2"))
+    await demo.command("/tokens/revoke", {"kind": "access"})
+    reply = await demo.call("/api/payin", card_payment("demo-2"))
     _completed(reply, 201)
     promise(demo.simulator.executions("create_payin", "demo-2"), 1, "the number of payments made")
     promise(await demo.count("resends_total") > 0, True, "that the call was sent again")
@@ -89,9 +89,9 @@ async def rotation(demo: DemoClient) -> None:
 
 
 async def lost_answer(demo: DemoClient) -> None:
-    """Lose an answer: the payment was made, and nobody can know yet."""
-    await demo.order("/faults", {"operation": "create_payin", "kind": "drop_after_read", "times": 1})
-    reply = await demo.call("/api/payin", order("demo-3"))
+    """Lose an answer: the payment was made, and its outcome is not known yet."""
+    await demo.command("/faults", {"operation": "create_payin", "kind": "drop_after_read", "times": 1})
+    reply = await demo.call("/api/payin", card_payment("demo-3"))
     promise(reply.status, 502, "the status")
     promise(reply.content["outcome"], "unknown", "the outcome")
     promise(demo.simulator.attempts("create_payin", "demo-3"), 1, "the number of times that it was sent")
@@ -101,7 +101,7 @@ async def lost_answer(demo: DemoClient) -> None:
 
 async def token_endpoint(demo: DemoClient) -> None:
     """Ask for a token through the sidecar: refused."""
-    reply = await demo.call("/api/token/", {"username": "anybody", "password": "anything"})
+    reply = await demo.call("/api/token/", {"username": "anyone", "password": "anything"})
     promise(reply.status, 403, "the status")
     promise(reply.content["code"], "operation_forbidden", "the code")
 
@@ -135,7 +135,7 @@ async def walk(demo: DemoClient) -> int:
     return wrong
 
 
-def order(external_id: str) -> dict[str, object]:
+def card_payment(external_id: str) -> dict[str, object]:
     """Return the body of a card payment in dollars."""
     method = {"type": "CreditCard", "code": "1001"}
     return {"externalId": external_id, "country": "ARG", "currency": "USD", "amount": AMOUNT, "paymentMethod": method}

@@ -27,7 +27,7 @@ _STATUS: Final = "/status"
 
 
 class AdminKeyError(Exception):
-    """An order without the admin key, or with a wrong one."""
+    """A command without the admin key, or with a wrong one."""
 
 
 class AdminAccess:
@@ -35,7 +35,7 @@ class AdminAccess:
 
     Args:
         hosts: accepted hosts, as `check_host` takes them.
-        key: what orders must carry, or None.
+        key: what commands must carry, or None.
     """
 
     def __init__(self, hosts: frozenset[str], key: Secret | None) -> None:
@@ -47,7 +47,7 @@ class AdminAccess:
 
         Raises:
             BadRequestError, HostForbiddenError, BrowserForbiddenError: as on the data listener.
-            AdminKeyError: an order carries no key, or a wrong one.
+            AdminKeyError: a command carries no key, or a wrong one.
         """
         found = [(name.lower(), value) for name, value in fields]
         hosts = [value for name, value in found if name == b"host"]

@@ -43,6 +43,6 @@ def read_key(path: Path, setting: str) -> Secret:
 
 
 def admin_key(settings: Settings) -> Secret | None:
-    """Read the key that orders must carry; None when none is asked for. Blocks, and raises as `read_key` does."""
+    """Read the key that commands must carry; None when none is asked for. Blocks, and raises as `read_key` does."""
     path = settings.admin_key_file
     return None if path is None else read_key(path, "PROXY_ADMIN_KEY_FILE")

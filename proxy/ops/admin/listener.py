@@ -47,7 +47,7 @@ _SAFE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class AdminCommands:
-    """What an operator may have done; all but `reload` return at once.
+    """The commands of an operator; all but `reload` return at once.
 
     Attributes:
         reload: reads anew what can be changed while running; returns what became of each part, as text and whether the
@@ -148,7 +148,7 @@ class AdminApplication:
         except RelayError as error:
             return web.Response(status=error.status, text=f"{error.title}. {error.detail}\n")
         except AdminKeyError:
-            text = "This order needs the admin key: send it as `Authorization: Bearer KEY`.\n"
+            text = "This command needs the admin key: send it as `Authorization: Bearer KEY`.\n"
             return web.Response(status=401, text=text, headers={"WWW-Authenticate": "Bearer"})
         return await handler(request)
 

@@ -156,7 +156,7 @@ def _policy(policy: View) -> Markup:
         (caller["name"], caller["mode"], caller["operations"], ", ".join(caller["pays_out"]) or "nothing")
         for caller in policy["callers"]
     ]
-    file = policy["file"] or "No file: whoever reaches the listener may do everything but release payouts by date."
+    file = policy["file"] or "No file: every caller may do everything but release payouts by date."
     headings = ("Caller", "Mode", "Operations", "Pays out by")
     return joined((element("h2", "Policy"), element("p", file), table("In force", headings, rows, "No caller at all.")))
 

@@ -39,7 +39,7 @@ class Audit:
     Args:
         write: takes a finished line; must not block.
         key: of the hashes; None leaves external ids out.
-        writer: what has to be written at the end, None for a stream that is somebody else's.
+        writer: the writer that is flushed on close; None for lines that go to the log.
         lost: tells how many lines were never written.
     """
 
@@ -63,7 +63,7 @@ class Audit:
 
     @property
     def fingerprint(self) -> Callable[[str], str] | None:
-        """What makes an external id unreadable; None without a key."""
+        """The keyed hash of external ids; None without a key."""
         return None if self._key is None else partial(fingerprint, self._key)
 
     def observe(self, record: Record) -> None:
@@ -93,7 +93,7 @@ class Audit:
         self._write(json_line(facts))
 
     def close(self, seconds: float) -> bool:
-        """Write what waits, for at most so many seconds; tell whether that was all."""
+        """Write what waits, for at most so many seconds; return whether that was all."""
         if self._unknown_callers.untold:
             self._sum_up()
         return self._writer is None or self._writer.close(seconds)

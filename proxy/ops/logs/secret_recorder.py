@@ -50,5 +50,5 @@ class SecretRecordingIssuer:
     def _note(self, take: Callable[..., None], *secrets: Secret | None) -> None:
         try:
             take(*secrets)
-        except Exception as error:  # noqa: BLE001 - who only looks on must not fail a fetch
+        except Exception as error:  # noqa: BLE001 - a recorder must not fail a fetch
             self._failed("witness", error)

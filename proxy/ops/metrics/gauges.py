@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SidecarState:
-    """What there is to look at."""
+    """The parts of a running sidecar that gauges and the status page read."""
 
     gate: Gate
     pool: Pool
@@ -74,7 +74,7 @@ def declare_gauges(make: Instruments, readings: SidecarState) -> None:
     make.gauge("draining_since_timestamp_seconds", "When draining began; 0 before.").set_function(
         lambda: health.draining_since or 0.0
     )
-    make.counted("log_lines_dropped", "Log lines lost because nobody read them in time.", lambda: observers.log.lost)
+    make.counted("log_lines_dropped", "Log lines lost because they were not read in time.", lambda: observers.log.lost)
     make.counted(
         "audit_lines_dropped",
         "Audit lines that could not be written.",

@@ -31,8 +31,8 @@ LABELS: Final = {
     "outcome": "`answered`, `rejected`, `not_sent`, `unknown`, `aborted`, `orphaned`",
     "code": "a code of [errors.md](errors.md)",
     "reason": "`token`, `same_token`, `disconnected`, `connect`",
-    "caller": "name in the policy, `anyone` without one, `unknown` for who is not in it, empty when nobody looked, "
-    "`other` from the 64th on",
+    "caller": "name in the policy, `anyone` without one, `unknown` for a caller not in it, "
+    "empty when refused before that, `other` from the 64th on",
     "cause": "`no_certificate`, `untrusted`, `other`",
     "listener": "`data` for callers, `admin` for probes and operators",
     "verdict": "`unknown_caller`, `not_allowed`, `denied`, `over_rate`",
@@ -44,7 +44,7 @@ LABELS: Final = {
     "what only it knows",
     "dumps": "`true` when no core is dumped and no process of the same user may look in, `false`",
     "privileges": "`true` when no program can bring new ones, `false`",
-    "observer": "`metrics`, `log`, `history`, `audit`, `traces`, `witness`: who noted the secrets of a token fetch",
+    "observer": "`metrics`, `log`, `history`, `audit`, `traces`, `witness` for the recorder of secrets",
     "version": "of the sidecar",
     "environment": "`sandbox`, `production`",
     "python": "version of the interpreter",

@@ -50,7 +50,7 @@ _UNSETTLED: Final = frozenset((Outcome.UNKNOWN, Outcome.ABORTED, Outcome.ORPHANE
 
 
 class Role(StrEnum):
-    """Whose side of a call a span tells."""
+    """The side of a call that a span describes."""
 
     SERVER = "server"
     CLIENT = "client"
@@ -62,7 +62,7 @@ class Span:
 
     Attributes:
         trace_id, span_id, parent_id: hex digits; no parent at the head of a trace.
-        remote: whether the parent is a span of somebody else's.
+        remote: whether the parent is a span of another process.
         started, ended: nanoseconds since the Unix epoch.
         failed: whether its status is an error.
     """

@@ -22,8 +22,8 @@ class Channel:
 
     Attributes:
         ended: whether the origin has said that it sends no more (close_notify).
-        midway: whether a part of a record has come, which nobody can read yet.
-        broken: whether something came that the origin did not send so; nothing is opened any more.
+        midway: whether a record has come in part, which cannot be read yet.
+        broken: whether a record was tampered with; nothing is opened any more.
     """
 
     __slots__ = ("_begun", "_incoming", "_left", "_object", "_outgoing", "broken", "ended", "midway")

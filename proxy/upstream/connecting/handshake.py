@@ -59,7 +59,7 @@ class Handshake(asyncio.Protocol):
             self.ended.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        """Fail: the origin, or whoever is in its place, has hung up."""
+        """Fail: the connection has ended."""
         self._fail(f"the connection ended during the TLS handshake with {self._host}")
 
     def _fail(self, detail: str) -> None:
