@@ -1,4 +1,4 @@
-"""What did the origin answer? The head at once, the body as it arrives.
+"""Gives the origin's answer: the head at once, the body as it arrives.
 
 An answer that was cut never looks complete: its body ends with an exception.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Answer:
-    """Close it, or leave its `async with`, whatever happens.
+    """The origin's answer to one call; always close it, or leave its `async with`.
 
     Attributes:
         status: as sent, 200 to 999.
@@ -88,7 +88,7 @@ class Answer:
         return piece
 
     def close(self) -> None:
-        """Be done with it. The connection of an answer that came completely is free already; any other is aborted."""
+        """Give the answer up. A complete one has freed its connection already; any other connection is aborted."""
         self._closed = True
         self._exchange.pieces.clear()
         self._connection.fail(self._exchange, FaultKind.DISCONNECTED, "the answer was given up before its end")
@@ -102,7 +102,7 @@ class Answer:
         self.close()
 
     def __del__(self) -> None:
-        """Hold no connection for an answer that nobody can read any more."""
+        """Release the connection of an answer that was dropped unread."""
         if not self._exchange.over:
             self.close()
             warnings.warn("an upstream answer was dropped without being closed", ResourceWarning, stacklevel=2)

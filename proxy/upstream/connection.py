@@ -19,7 +19,7 @@ from proxy.upstream.transport import UpstreamTransport
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from proxy.upstream.channel import Channel
+    from proxy.upstream.connecting.channel import Channel
     from proxy.upstream.model import Limits, Timings
 
 
@@ -62,7 +62,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def fit(self) -> bool:
-        """Whether nothing has ended it, and nothing that nobody asked for has come: not here, and not to the kernel."""
+        """Whether it is alive, and no unasked byte has come: neither here nor to the kernel."""
         return self.alive and self._wire.settled and self._wire.quiet()
 
     def abort(self) -> None:
@@ -142,7 +142,7 @@ class Connection(asyncio.Protocol):
             exchange.progress = Progress.ALL
 
     def _note_sent(self, exchange: Exchange) -> None:
-        """Choose what is waited for next: the socket, the answer, or (without a timer) the body's producer."""
+        """Set the timer for what is waited for next: the socket or the answer; none for the body's producer."""
         self._note_progress(exchange)
         if exchange.progress is Progress.ALL:
             self._deadline.set(self._limits.response_timeout)
@@ -178,7 +178,7 @@ class Connection(asyncio.Protocol):
         """Take bytes of an answer; without a call they spoil the connection."""
         exchange = self._exchange
         if exchange is None:
-            self.abort()  # nobody asked: whatever it is, it is not the next call's answer
+            self.abort()  # unasked: it is not the next call's answer
             return
         if exchange.timings.first_byte_seconds is None:
             exchange.timings.first_byte_seconds = self._now() - exchange.timings.started
@@ -193,7 +193,7 @@ class Connection(asyncio.Protocol):
             self._store(exchange)
 
     def _store(self, exchange: Exchange) -> None:
-        """Read on while the one who takes the answer keeps up."""
+        """Read on while the reader of the answer keeps up."""
         if exchange.held > self._limits.buffer:
             exchange.paused = True
             self._wire.transport.pause_reading()

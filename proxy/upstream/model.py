@@ -1,4 +1,4 @@
-"""What is a call, how far did it get, and what stopped it?
+"""Declares calls to the origin, how far they got, and what stopped them.
 
 Pure types. No call is ever sent from here, and no text that came over the wire is ever put into a fault.
 """

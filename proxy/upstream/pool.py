@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, assert_never
 
 from proxy.http1.timeouts import read_what_is_here, timeout_at
-from proxy.upstream.connect import Route, connect
+from proxy.upstream.connecting.connect import Route, connect
 from proxy.upstream.connection import Connection
 from proxy.upstream.model import ConnectError, ConnectResult, FaultKind, Progress, Stats, Timings, UpstreamFault
 from proxy.upstream.request import Request, converse
@@ -154,12 +154,12 @@ class Pool:
             connection = self._idle.pop()
             idle, left = now - connection.idle_since, connection.retires_at - now
             match fitness(idle, left, effects=effects, limits=self._limits):
-                case Fitness.RIDE if connection.fit:
+                case Fitness.USE if connection.fit:
                     return connection
-                case Fitness.LEAVE:
+                case Fitness.KEEP:
                     self._idle.append(connection)
                     return None
-                case Fitness.RIDE | Fitness.DROP:
+                case Fitness.USE | Fitness.CLOSE:
                     connection.abort()
                 case never:
                     assert_never(never)

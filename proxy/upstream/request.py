@@ -1,4 +1,4 @@
-"""How do a call's bytes get onto a connection, and who waits for the answer?
+"""Writes a request to a connection, and waits for the head of the answer.
 
 A request is written once, in order, and stops at the first sign of an answer or a fault; nothing here begins it again.
 """

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import asyncio
 
-    from proxy.upstream.channel import Channel
+    from proxy.upstream.connecting.channel import Channel
 
 
 class UpstreamTransport:

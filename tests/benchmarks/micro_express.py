@@ -11,7 +11,7 @@ import trustme
 from proxy.relay.request.admission import LOOPBACK_HOSTS
 from proxy.relay.request.plain_request import Reader
 from proxy.relay.response_head import answer_head
-from proxy.upstream.channel import Channel
+from proxy.upstream.connecting.channel import Channel
 from proxy.upstream.model import Limits
 from proxy.upstream.parser import AnswerParser
 from proxy.upstream.tls import tls_context

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Final, cast
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 
+from proxy.ops.metrics.gauges import declare_gauges
 from proxy.ops.metrics.instruments import LABELS
 from proxy.ops.metrics.metrics import Metrics
-from proxy.ops.metrics.readings import declare_readings
 
 if TYPE_CHECKING:
+    from proxy.ops.metrics.gauges import SidecarState
     from proxy.ops.metrics.instruments import Declared
-    from proxy.ops.metrics.readings import Readings
 
 _HEAD: Final = """\
 # Metrics
@@ -37,7 +37,7 @@ do about each alert.
 def reference() -> str:
     """Return the page, Markdown that ends with a newline."""
     metrics = Metrics("0", "sandbox")
-    declare_readings(metrics.instruments, cast("Readings", _Nobody()))
+    declare_gauges(metrics.instruments, cast("SidecarState", _Nobody()))
     used = sorted({label for metric in metrics.declared for label in metric.labels})
     return "\n".join(
         [

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from proxy.config.catalogue import SETTINGS
+from proxy.config.declared_settings import SETTINGS
 
 if TYPE_CHECKING:
     from proxy.config.setting import Setting

@@ -10,8 +10,8 @@ import pytest
 import uvloop
 
 from proxy.secret import Secret
+from proxy.upstream.connecting.tunnel import Tunnel
 from proxy.upstream.model import ConnectError, ConnectResult, FaultKind, Limits
-from proxy.upstream.tunnel import Tunnel
 from tests.integration.test_upstream_connect import free_port, refused_call
 from tests.integration.test_upstream_harness import (
     At,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from proxy.upstream.connect import connect
+from proxy.upstream.connecting.connect import connect
 from proxy.upstream.model import ConnectResult, FaultKind, Limits, Progress
 from tests.integration.test_upstream_connect import answer_names
 from tests.integration.test_upstream_harness import (

@@ -10,7 +10,7 @@ import pytest
 import trustme
 import uvloop
 
-from proxy.upstream.connect import Route, connect
+from proxy.upstream.connecting.connect import Route, connect
 from proxy.upstream.connection import Connection
 from proxy.upstream.model import ConnectResult, FaultKind, Limits, Timings
 from proxy.upstream.tls import tls_context
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
 
-    from proxy.upstream.channel import Channel
+    from proxy.upstream.connecting.channel import Channel
 
     Run = Callable[[Coroutine[Any, Any, None]], None]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from aiohttp import web
 
 from proxy.errors import OverloadedError
-from proxy.listening.listening import HANDSHAKE
+from proxy.listening.listener_socket import HANDSHAKE
 from proxy.relay.request.request_line import MOST_TARGET
 from proxy.relay.server.connection import READ_AHEAD, CallerConnection
 from proxy.relay.server.incoming_request import IncomingRequest
