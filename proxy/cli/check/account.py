@@ -44,9 +44,9 @@ FETCH_ADVICE: Final = {
 async def log_in(journey: Journey) -> str:
     """Exchange username and password for a token pair, once."""
     settings = journey.settings
+    issuer = Issuer(settings.origin, journey.clock, journey.tls, journey.egress)
     try:
-        async with Issuer(settings.origin, journey.clock, journey.tls, journey.egress) as issuer:
-            journey.issued = await issuer.log_in(journey.credentials, settings.token_timeout)
+        journey.issued = await issuer.log_in(journey.credentials, settings.token_timeout)
     except FetchFailedError as error:
         raise _login_failure(error, settings.environment) from None
     return "username and password accepted"
