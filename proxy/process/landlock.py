@@ -68,7 +68,7 @@ class _PathBeneath(ctypes.Structure):
     _fields_ = (("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32))
 
 
-_HINT: Final = ", or restart: PROXY_HARDENING allows only folders that were there at the start"
+_HINT: Final = ", or restart: the hardening (PROXY_HARDENING) allows only folders that were there at the start"
 _confined: Final[list[int]] = []
 
 

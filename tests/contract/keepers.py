@@ -85,21 +85,21 @@ async def keeping(peer: Peer, *, ahead: float = 0.0, chance: float = 0.0, ready:
     clock, reports, where = FakeClock(wall=time.time()), Reports(), urlsplit(peer.url)
     assert where.hostname is not None
     assert where.port is not None
-    async with Issuer(Origin(where.hostname, where.port, tls=False), clock, None, None) as issuer:
-        keeper = Keeper(
-            issuer=issuer,
-            credentials=credentials(peer),
-            clock=clock,
-            chance=lambda: chance,
-            report=reports,
-            token_wait=2.5,
-            fetch_timeout=5.0,
-        )
-        loop = asyncio.create_task(keeper.run())
-        try:
-            await reports.until(1)
-            assert keeper.ready is ready
-            yield Pair(keeper, peer, clock, reports, ahead, clock.now())
-        finally:
-            loop.cancel()
-            await asyncio.gather(loop, return_exceptions=True)
+    issuer = Issuer(Origin(where.hostname, where.port, tls=False), clock, None, None)
+    keeper = Keeper(
+        issuer=issuer,
+        credentials=credentials(peer),
+        clock=clock,
+        chance=lambda: chance,
+        report=reports,
+        token_wait=2.5,
+        fetch_timeout=5.0,
+    )
+    loop = asyncio.create_task(keeper.run())
+    try:
+        await reports.until(1)
+        assert keeper.ready is ready
+        yield Pair(keeper, peer, clock, reports, ahead, clock.now())
+    finally:
+        loop.cancel()
+        await asyncio.gather(loop, return_exceptions=True)

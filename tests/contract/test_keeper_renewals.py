@@ -146,26 +146,24 @@ async def test_in_real_time_tokens_of_five_seconds_never_show_a_caller_a_401(sim
     where, clock = urlsplit(peer.url), SystemClock()
     assert where.hostname is not None
     assert where.port is not None
-    async with Issuer(Origin(where.hostname, where.port, tls=False), clock, None, None) as issuer:
-        keeper = Keeper(
-            issuer=issuer,
-            credentials=credentials(peer),
-            clock=clock,
-            chance=lambda: 0.5,
-            report=Reports(),
-            token_wait=2.5,
-            fetch_timeout=5.0,
-        )
-        loop = asyncio.create_task(keeper.run())
-        statuses, until = [], time.monotonic() + 10
-        while time.monotonic() < until:
-            token = keeper.current() or await keeper.obtain()
-            statuses.append(
-                (await peer.wire.send("GET", "/api/accounts/1/balance", headers=bearer(token.header))).status
-            )
-            await asyncio.sleep(0.02)
-        loop.cancel()
-        await asyncio.gather(loop, return_exceptions=True)
+    issuer = Issuer(Origin(where.hostname, where.port, tls=False), clock, None, None)
+    keeper = Keeper(
+        issuer=issuer,
+        credentials=credentials(peer),
+        clock=clock,
+        chance=lambda: 0.5,
+        report=Reports(),
+        token_wait=2.5,
+        fetch_timeout=5.0,
+    )
+    loop = asyncio.create_task(keeper.run())
+    statuses, until = [], time.monotonic() + 10
+    while time.monotonic() < until:
+        token = keeper.current() or await keeper.obtain()
+        statuses.append((await peer.wire.send("GET", "/api/accounts/1/balance", headers=bearer(token.header))).status)
+        await asyncio.sleep(0.02)
+    loop.cancel()
+    await asyncio.gather(loop, return_exceptions=True)
     assert set(statuses) == {200}
     assert (await peer.counts()).logins >= 2
 

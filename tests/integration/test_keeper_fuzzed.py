@@ -124,7 +124,8 @@ async def test_fuzzed_answers_over_sockets_are_failures_told_in_words_of_ours_or
         await wire.request()
         await wire.send(on_the_wire(fuzzer.answer(clock.wall())))
 
-    async with origin(script) as served, asking(served, clock) as issuer:
+    async with origin(script) as served:
+        issuer = asking(served, clock)
         for _ in range(SERVED):
             try:
                 await issuer.log_in(CREDENTIALS, BOUND)

@@ -39,8 +39,7 @@ def asking(served: ScriptedOrigin, clock: FakeClock | None = None) -> Issuer:
 
 
 async def log_in(served: ScriptedOrigin, timeout: float = BOUND) -> Issued:  # noqa: ASYNC109 - handed on
-    async with asking(served) as issuer:
-        return await issuer.log_in(CREDENTIALS, timeout)
+    return await asking(served).log_in(CREDENTIALS, timeout)
 
 
 async def met(*pieces: bytes) -> Issued:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.cli.check.findings import Finding, Report, Result
 from proxy.cli.exits import Exit
+from proxy.cli.stop_signals import cancelled_by_sigterm
 from proxy.cli.usable_settings import POLICY_FILE, usable_settings
 from proxy.clock import SystemClock
 from proxy.config import SettingsError
@@ -40,7 +41,7 @@ def checked(environ: Mapping[str, str], *, live: bool, country: str) -> Report:
         found = [_wrong(step, str(problem)) for step, problem in zip(steps, error.problems, strict=True)]
         return Report([*found, Finding(SOURCE, Result.SKIPPED, f"not tried, because {steps[0]} failed")])
     fine = Finding(SETTINGS, Result.OK, f"{settings.environment} at {settings.origin}")
-    further = asyncio.run(_found(settings, live=live, country=country))
+    further = asyncio.run(cancelled_by_sigterm(_found(settings, live=live, country=country)))
     outdated = [Finding(SETTINGS, Result.OK, f"but {text}") for text in settings.warnings]
     return Report([fine, *outdated, *_policy(settings), *further], effective(settings))
 
