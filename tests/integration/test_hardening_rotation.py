@@ -172,7 +172,7 @@ def test_what_takes_the_place_of_a_file_is_read_and_nothing_else(layout: Layout,
     found = confined(named, audit, other, both)
     assert found["named"] == "new"
     assert found["audit"] is None
-    assert audit.read_text() == "new\nline", "what broke off without a newline is ended before the next line"
+    assert audit.read_text() == "new\nline", "a file that ends within a line is ended first"
     assert "may not be read" in str(found["other"])
     assert "PROXY_HARDENING" in str(found["other"]), "the reason may be another than the user's permissions"
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import trustme
 
+from proxy.config import EgressProxy, Origin
 from proxy.upstream.model import Body, ConnectResult, Limits, OutgoingRequest, UpstreamFault
 from proxy.upstream.pool import Pool
 from proxy.upstream.tls import tls_context
@@ -33,20 +34,16 @@ BOUND = 5.0  # seconds that nothing here may take; only a defect reaches it
 
 
 @dataclass(frozen=True)
-class At:
-    host: str
-    port: int
-    tls: bool = False
+class At(Origin):
+    """An origin, without TLS unless it is asked for."""
 
-    @property
-    def authority(self) -> str:
-        return f"{self.host}:{self.port}"
+    tls: bool = False
 
 
 @dataclass(frozen=True)
-class Egress:
-    host: str
-    port: int
+class Egress(EgressProxy):
+    """An egress proxy, without credentials unless they are given."""
+
     authorization: Secret | None = None
 
 

@@ -203,8 +203,7 @@ def _capture_crashes(logger: FilteringBoundLogger) -> None:
 
 
 def _stamped(_: WrappedLogger, level: str, facts: EventDict) -> EventDict:
-    event = facts.pop("event")
-    return {"time": moment(time.time()), "level": level, "event": event, **facts}
+    return stamped(level, facts.pop("event"), **facts)
 
 
 def _rendered(render: Callable[[EventDict], str], _: WrappedLogger, __: str, facts: EventDict) -> str:

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
+    from proxy.config import EgressProxy, Origin
     from proxy.upstream.connection import Connection
-    from proxy.upstream.model import EgressProxy, Limits, Origin, Timings
+    from proxy.upstream.model import Limits, Timings
 
 _NEXT_ADDRESS_AFTER: Final = 0.25  # seconds; the Connection Attempt Delay that RFC 8305 section 5 recommends
 
