@@ -1,4 +1,4 @@
-"""What does docs/reference/cli.md say? It is what `--help` says, of every command.
+"""Writes docs/reference/cli.md: what `--help` says, of every command.
 
 `python -m tests.generators.cli_page > docs/reference/cli.md`
 """

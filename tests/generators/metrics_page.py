@@ -1,4 +1,4 @@
-"""What does docs/metrics.md say? It is written from the registry, by hand never.
+"""Writes docs/metrics.md from the registry; it is never edited by hand.
 
 `python -m tests.generators.metrics_page > docs/metrics.md`
 """

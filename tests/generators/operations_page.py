@@ -1,4 +1,4 @@
-"""What does docs/reference/operations.md say? It is written from the catalogue, by hand never.
+"""Writes docs/reference/operations.md from the catalogue; it is never edited by hand.
 
 `python -m tests.generators.operations_page > docs/reference/operations.md`
 """

@@ -1,4 +1,4 @@
-"""What can be asked without moving money? Validations, lists, quotes, card tokens, documents, images."""
+"""Lists what can be asked without moving money: validations, lists, quotes, card tokens, documents, images."""
 
 from __future__ import annotations
 
