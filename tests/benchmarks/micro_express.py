@@ -1,4 +1,4 @@
-"""What do the pieces of the express way cost, without a socket? Run by `make bench-micro`."""
+"""Times the pieces of the express way, without a socket. Run by `make bench-micro`."""
 
 from __future__ import annotations
 

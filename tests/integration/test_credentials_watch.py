@@ -14,7 +14,7 @@ from proxy.credentials.model import Credentials, Source
 from proxy.credentials.sources import CredentialSourceError, open_source
 from proxy.credentials.watch import Recovered, Reloaded, ReloadFailed, Watch
 from proxy.secret import Secret
-from tests.integration.test_credentials_files import kubernetes_mount
+from tests.support.mounts import kubernetes_mount
 from tests.support.owned_clock import BOUND, OwnedClock
 from tests.support.vault_server import ROOT, vault_server
 

@@ -13,7 +13,7 @@ import pytest
 
 from proxy.secret import Secret
 from proxy.simulator.server import Simulator, SimulatorOptions
-from tests.integration.test_hardening import NAME, NEXT, WORD, needs_landlock, started, told
+from tests.support.hardened import NAME, NEXT, WORD, needs_landlock, started, told
 from tests.support.processes import BOUND, cleaned, running
 
 if TYPE_CHECKING:

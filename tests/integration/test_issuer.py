@@ -13,9 +13,9 @@ from proxy.secret import Secret
 from proxy.simulator.faults import Fault, Kind
 from proxy.simulator.server import Simulator, SimulatorOptions
 from proxy.tokens.issuer import FetchFailedError, FetchResult, Issuer
-from tests.integration.test_upstream_harness import Wire, origin
-from tests.integration.token_server import PAIR, answer, asking, met, signed
 from tests.support.fakes import BOUND, CREDENTIALS, WRONG, FakeClock
+from tests.support.scripted_origin import Wire, origin
+from tests.support.token_server import PAIR, answer, asking, met, signed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -12,11 +12,11 @@ from proxy.config import EgressProxy, Origin
 from proxy.secret import Secret
 from proxy.tokens.issuer import FetchFailedError, FetchResult, Issuer
 from proxy.upstream.tls import tls_context
-from tests.integration.test_upstream_connect import free_port
-from tests.integration.test_upstream_egress import OPENED, relay
-from tests.integration.test_upstream_harness import Wire, client_tls, origin, server_tls
-from tests.integration.token_server import PAIR, answer
+from tests.support.addresses import free_port
 from tests.support.fakes import BOUND, CREDENTIALS, FakeClock
+from tests.support.scripted_origin import OPENED, Wire, origin, server_tls, tunnel_to
+from tests.support.token_server import PAIR, answer
+from tests.support.upstream_pool import client_tls
 
 if TYPE_CHECKING:
     import ssl
@@ -108,7 +108,7 @@ async def test_through_an_egress_proxy_it_sees_its_own_credentials_and_nothing_o
         async def tunnel(wire: Wire) -> None:
             await wire.head()
             await wire.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            await relay(wire, served.at.port)
+            await tunnel_to(wire, served.at.port)
 
         async with origin(tunnel) as proxy:
             egress = EgressProxy("127.0.0.1", proxy.at.port, Secret(AUTHORIZATION))
@@ -129,7 +129,7 @@ async def test_a_tunnel_carries_a_login_whatever_its_answer_says_of_a_body(name:
         async def tunnel(wire: Wire) -> None:
             await wire.head()
             await wire.send(OPENED[name])
-            await relay(wire, served.at.port)
+            await tunnel_to(wire, served.at.port)
 
         async with origin(tunnel) as proxy:
             assert await log_in(served.at.port, egress=EgressProxy("127.0.0.1", proxy.at.port, None)) == 300.0

@@ -19,11 +19,11 @@ from proxy.ops.observers import Observers
 from proxy.tokens.answer_fields import http_date
 from proxy.tokens.issuer import FetchFailedError, FetchResult, read_body
 from proxy.tokens.lifecycle import State
-from tests.integration.keepers import running
-from tests.integration.test_upstream_harness import Wire, origin
-from tests.integration.token_server import answer, asking, failure, met
 from tests.support.fakes import BOUND, CREDENTIALS, FakeClock, ScriptedEndpoints, settle
 from tests.support.fuzzed_tokens import Fuzzer, HastyClock, good, jwt_of, on_the_wire
+from tests.support.running_keeper import running
+from tests.support.scripted_origin import Wire, origin
+from tests.support.token_server import answer, asking, failure, met
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from tests.support.origins import Answered, localpayment, request, said
 from tests.support.sidecars import settings_for, sidecar
 
 if TYPE_CHECKING:
-    from tests.integration.test_upstream_harness import Wire
+    from tests.support.scripted_origin import Wire
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CL = b"Content-Length: "

@@ -8,17 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 import uvloop
 
-from proxy.upstream.model import FaultKind, Limits, Progress
-from tests.integration.test_upstream_faults import break_off, paying, warmed
-from tests.integration.test_upstream_harness import (
-    HELLO,
-    Wire,
-    call,
-    fault_of,
-    origin,
-    pool_to,
-    server_tls,
-)
+from proxy.upstream.model import FaultKind, Progress
+from tests.support.scripted_origin import HELLO, Wire, break_off, origin, server_tls
+from tests.support.upstream_pool import ENDS, PAY, QUICK, call, fault_of, paying, pool_to, warmed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -26,19 +18,9 @@ if TYPE_CHECKING:
 
     Run = Callable[[Coroutine[Any, Any, None]], None]
 
-PAY = b"/pay"
-HUGE = 16 * 1024 * 1024  # bytes; more than both kernels' buffers on loopback
-QUICK = Limits(response_timeout=0.03, idle_timeout=0.03)
 RUNS = [pytest.param(asyncio.run, id="asyncio"), pytest.param(uvloop.run, id="uvloop")]
 
-BEFORE_THE_ANSWER = {"after the request": b"", "in the status line": b"HTTP/1.1 2", "in the headers": HELLO[:30]}
 IN_THE_BODY = {"length": HELLO[:-2], "chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel"}
-ENDS = {
-    "cut": FaultKind.DISCONNECTED,
-    "reset": FaultKind.DISCONNECTED,
-    "stall": FaultKind.TIMEOUT,
-    "garbage": FaultKind.MALFORMED,
-}
 
 
 @pytest.mark.parametrize("run", RUNS)

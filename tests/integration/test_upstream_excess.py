@@ -9,18 +9,8 @@ import pytest
 import uvloop
 
 from proxy.upstream.model import FaultKind, Progress
-from tests.integration.test_upstream_harness import (
-    HELLO,
-    Wire,
-    answering,
-    call,
-    fault_of,
-    get,
-    origin,
-    pool_to,
-    server_tls,
-    whole,
-)
+from tests.support.scripted_origin import HELLO, Wire, answering, origin, server_tls
+from tests.support.upstream_pool import call, fault_of, get, pool_to, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

@@ -8,69 +8,20 @@ from typing import TYPE_CHECKING
 import pytest
 import uvloop
 
-from proxy.upstream.model import FaultKind, Limits, OutgoingRequest, Progress, Stream, UpstreamFault
-from tests.integration.test_upstream_harness import (
-    HELLO,
-    Wire,
-    answering,
-    call,
-    fault_of,
-    get,
-    origin,
-    pool_to,
-    server_tls,
-    whole,
-)
+from proxy.upstream.model import FaultKind, Limits, Progress, Stream, UpstreamFault
+from tests.support.scripted_origin import HELLO, Wire, answering, break_off, origin, server_tls
+from tests.support.upstream_pool import ENDS, PAY, QUICK, call, fault_of, get, paying, pool_to, two, warmed, whole
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
     from typing import Any
 
-    from proxy.upstream.pool import Pool
-
     Run = Callable[[Coroutine[Any, Any, None]], None]
 
-PAY = b"/pay"
 HUGE = 16 * 1024 * 1024  # bytes; more than both kernels' buffers on loopback
-QUICK = Limits(response_timeout=0.03, idle_timeout=0.03)
 RUNS = [pytest.param(asyncio.run, id="asyncio"), pytest.param(uvloop.run, id="uvloop")]
 
 BEFORE_THE_ANSWER = {"after the request": b"", "in the status line": b"HTTP/1.1 2", "in the headers": HELLO[:30]}
-IN_THE_BODY = {"length": HELLO[:-2], "chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel"}
-ENDS = {
-    "cut": FaultKind.DISCONNECTED,
-    "reset": FaultKind.DISCONNECTED,
-    "stall": FaultKind.TIMEOUT,
-    "garbage": FaultKind.MALFORMED,
-}
-
-
-async def break_off(wire: Wire, how: str) -> None:
-    match how:
-        case "cut":
-            wire.writer.close()
-        case "reset":
-            wire.reset()
-        case "garbage":
-            await wire.send(b"\x00\x01\r\n\r\n")
-        case _:
-            pass
-    await wire.until_end()
-
-
-async def two(pieces: tuple[bytes, bytes] = (b"ab", b"cd")) -> AsyncIterator[bytes]:
-    for piece in pieces:
-        yield piece
-
-
-def paying(body: str) -> OutgoingRequest:
-    bodies = {"none": None, "held": b"abcd", "sized": Stream(4, two()), "chunked": Stream(None, two())}
-    return call(b"POST", bodies[body], effects=True, target=PAY)
-
-
-async def warmed(pool: Pool, *, reused: bool) -> None:
-    if reused:
-        await get(pool)
 
 
 @pytest.mark.parametrize("run", RUNS)

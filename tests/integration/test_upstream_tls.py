@@ -14,20 +14,8 @@ from proxy.upstream.connecting.connect import Route, connect
 from proxy.upstream.connection import Connection
 from proxy.upstream.model import ConnectResult, FaultKind, Limits, Timings
 from proxy.upstream.tls import tls_context
-from tests.integration.test_upstream_connect import refused_call
-from tests.integration.test_upstream_harness import (
-    BOUND,
-    At,
-    Wire,
-    answering,
-    call,
-    client_tls,
-    get,
-    origin,
-    pool_to,
-    server_tls,
-    whole,
-)
+from tests.support.scripted_origin import At, Wire, answering, authority, origin, server_tls
+from tests.support.upstream_pool import BOUND, call, client_tls, get, pool_to, refused_call, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -49,8 +37,6 @@ def test_tls_carries_the_name_and_http_1_1_and_is_measured(*, run: Run) -> None:
     context.set_alpn_protocols(["h2", "http/1.1"])
 
     async def scenario() -> None:
-        from tests.integration.test_upstream_harness import authority  # noqa: PLC0415 - read once the loop runs
-
         authority().issue_cert("localhost").configure_cert(context)
         async with origin(answering, tls=context) as served, pool_to(served.at) as pool:
             first = await pool.send(call())

@@ -16,22 +16,9 @@ import trustme
 import uvloop
 
 from proxy.upstream.model import ConnectResult, FaultKind, Limits, Stream
-from tests.integration.test_upstream_connect import free_port, refused_call
-from tests.integration.test_upstream_egress import relay
-from tests.integration.test_upstream_harness import (
-    HELLO,
-    At,
-    Egress,
-    Wire,
-    answering,
-    authority,
-    call,
-    fault_of,
-    get,
-    origin,
-    pool_to,
-    server_tls,
-)
+from tests.support.addresses import free_port
+from tests.support.scripted_origin import HELLO, At, Wire, answering, authority, origin, server_tls, tunnel_to
+from tests.support.upstream_pool import Egress, call, fault_of, get, pool_to, refused_call
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
@@ -94,7 +81,7 @@ def test_an_origin_that_is_not_ours_gets_no_byte_of_a_call(
             async def tunnel(wire: Wire) -> None:
                 await wire.head()
                 await wire.send(b"HTTP/1.1 200 OK\r\n\r\n")
-                await relay(wire, served.at.port)
+                await tunnel_to(wire, served.at.port)
 
             async with origin(tunnel) as proxy:
                 egress = Egress("localhost", proxy.at.port) if by_way else None
@@ -146,7 +133,8 @@ def test_an_upload_over_tls_to_an_origin_that_reads_slowly_is_whole_and_keeps_no
                 piece = bytes((number,)) * (MIB // 4)
                 digest.update(piece)
                 yield piece
-                most = max(most, next(iter(pool._open))._wire.backlog)
+                (connection,) = pool._open  # noqa: SLF001 - the memory that is held shows nowhere else
+                most = max(most, connection._wire.backlog)  # noqa: SLF001 - as above
 
         async def script(wire: Wire) -> None:
             await wire.head()

@@ -10,23 +10,14 @@ import pytest
 import uvloop
 
 from proxy.upstream.model import FaultKind, Progress
-from tests.integration.test_upstream_harness import (
-    HELLO,
-    Wire,
-    call,
-    fault_of,
-    get,
-    origin,
-    pool_to,
-    seen,
-    whole,
-)
+from tests.support.scripted_origin import HELLO, Wire, origin
 from tests.support.tls_server import VERSIONS, at, requested, shaken
+from tests.support.upstream_pool import call, fault_of, get, pool_to, seen, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from tests.integration.test_upstream_harness import ScriptedOrigin
+    from tests.support.scripted_origin import ScriptedOrigin
 
     Run = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -199,8 +190,8 @@ def test_a_connection_whose_farewell_came_with_an_answer_is_not_used_again(
         async with origin(script) as served, pool_to(at(served)) as pool:
             boarded: list[object] = []
             answer = asyncio.ensure_future(pool.send(PAY))
-            await seen(lambda: pool._open and next(iter(pool._open))._exchange)
-            exchange = next(iter(pool._open))._exchange
+            await seen(lambda: pool._open and next(iter(pool._open))._exchange)  # noqa: SLF001 - the moment between two callbacks shows in the exchange alone
+            exchange = next(iter(pool._open))._exchange  # noqa: SLF001 - the moment between two callbacks shows in the exchange alone
             assert exchange is not None
             wake = exchange.wake
             exchange.watcher = lambda: boarded.append(pool.acquire(effects=True)) if exchange.over else None

@@ -10,19 +10,9 @@ import pytest
 import uvloop
 
 from proxy.upstream.model import FaultKind, Progress
-from tests.integration.test_upstream_harness import (
-    HELLO,
-    Wire,
-    answering,
-    call,
-    fault_of,
-    get,
-    origin,
-    pool_to,
-    seen,
-    server_tls,
-)
+from tests.support.scripted_origin import HELLO, Wire, answering, origin, server_tls
 from tests.support.tls_server import VERSIONS, at, requested, shaken
+from tests.support.upstream_pool import ONE, call, fault_of, get, pool_to, seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -81,15 +71,14 @@ def test_an_answer_nobody_asked_for_that_comes_in_parts_is_nobodys(
 @runs
 def test_a_call_that_tls_takes_no_more_is_lost_and_its_connection_with_it(*, run: Run) -> None:
     async def scenario() -> None:
-        async with origin(answering, tls=server_tls()) as served, pool_to(served.at) as pool:
+        async with origin(answering, tls=server_tls()) as served, pool_to(served.at, limits=ONE) as pool:
             assert await get(pool) == b"hello"
-            channel = pool._idle[0]._wire._channel
+            channel = pool._idle[0]._wire._channel  # noqa: SLF001 - OpenSSL is brought to refuse by nothing that comes over a socket
             assert channel is not None
             with pytest.raises(ssl.SSLWantReadError):
-                channel._object.unwrap()  # from here on OpenSSL refuses to write
+                channel._object.unwrap()  # noqa: SLF001 - as above; from here on OpenSSL refuses to write
             fault = await fault_of(pool.send(PAY))
             assert (fault.kind, fault.progress) == (FaultKind.DISCONNECTED, Progress.SOME)
-            assert pool._taken == 0
             await seen(lambda: pool.stats().open == 0)
             assert await get(pool, PAY) == b"hello"
             assert served.requests[0].count(b"POST ") == 0

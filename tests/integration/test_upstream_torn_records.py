@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import uvloop
 
-from tests.integration.test_upstream_harness import HELLO, SCRIPT, At, get, pool_to, server_tls
+from tests.support.scripted_origin import HELLO, SCRIPT, At, server_tls
+from tests.support.upstream_pool import get, pool_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

@@ -1,3 +1,5 @@
+"""Whatever is observed: our histograms and counters are exposed as the library's are."""
+
 from __future__ import annotations
 
 from hypothesis import given

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.tokens.lifecycle import LogIn, Refresh
-from tests.unit.lifecycle_bench import DAY, START, Bench
+from tests.support.lifecycle_bench import DAY, START, Bench
 
 EARLY = 0.8 * DAY  # with chance 0
 

@@ -1,3 +1,5 @@
+"""Lines are written in order by a thread; a slow or missing reader costs lines, and never time."""
+
 from __future__ import annotations
 
 import os

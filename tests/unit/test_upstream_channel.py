@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.upstream.connecting.channel import Channel
-from tests.integration.test_upstream_harness import client_tls
 from tests.support.tls_server import VERSIONS, Server, server_context
+from tests.support.upstream_pool import client_tls
 
 versions = pytest.mark.parametrize("version", VERSIONS.values(), ids=VERSIONS)
 VERSION = st.sampled_from(list(VERSIONS.values()))
