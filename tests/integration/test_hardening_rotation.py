@@ -190,7 +190,7 @@ async def test_a_sidecar_takes_the_next_password_in_every_layout(layout: Layout,
             LOCALPAYMENT_CREDENTIALS_INTERVAL="100ms",
         )
         async with running("serve", settings=settings) as sidecar:
-            assert (await started(sidecar))["sandbox"].startswith("files confined")
+            assert (await started(sidecar))["hardening"].startswith("files confined")
             change(tmp_path)
             named.write_text(NEXT)
             await sidecar.says("credentials.changed")
