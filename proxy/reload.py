@@ -30,7 +30,7 @@ RELOADABLE: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One thing that was read anew.
+    """One part of a reload.
 
     Attributes:
         name: what it is.
@@ -46,7 +46,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Uses:
-    """Where what was read goes.
+    """Where reloaded values go.
 
     Attributes:
         level: takes the log level.
@@ -64,7 +64,7 @@ class Uses:
 
 
 class Reload:
-    """Reads anew what can be changed.
+    """Reloads what can change while the sidecar runs.
 
     Args:
         settings: those that the process started with, some of which stay in force until it ends.
@@ -83,7 +83,7 @@ class Reload:
         self._one_at_a_time = asyncio.Lock()
 
     async def __call__(self) -> tuple[Part, ...]:
-        """Read everything anew once; returns what became of each part."""
+        """Reload everything once; return the result of each part."""
         async with self._one_at_a_time:
             settings, parts = await self._fresh_settings()
             self._uses.level(settings.log_level)

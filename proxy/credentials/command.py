@@ -179,7 +179,7 @@ def said(out: bytes) -> tuple[str, ...]:
 
 
 def shown_errors(errors: bytes, secrets: Iterable[str] = ()) -> str:
-    """Return the last line of stderr, short, and without any word that could be a secret, or is one of these."""
+    """Return the last line of stderr, shortened, with these secrets and words that may be secrets masked."""
     lines = errors.decode(errors="replace").strip().splitlines()
     line = _printable(lines[-1]) if lines else ""
     line = _MIXED.sub(MASK, _LONG.sub(MASK, _TOLD.sub(rf"\1{MASK}", line)))

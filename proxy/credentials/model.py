@@ -37,7 +37,7 @@ class Source(ABC):
 
     @abstractmethod
     async def load(self) -> Credentials:
-        """Read it anew.
+        """Read it again.
 
         Raises:
             CredentialSourceError: it cannot be read, or does not hold both.

@@ -52,12 +52,12 @@ def open_standard_descriptors() -> None:
 
 
 def reload_asked() -> bool:
-    """Tell whether SIGHUP came before the event loop took signals."""
+    """Return whether SIGHUP came before the event loop took signals."""
     return bool(_reloads_asked)
 
 
 def _end_in_order(_number: int, _frame: FrameType | None) -> None:
-    """End at once; an exception could be lost in whatever the signal interrupts, and there is nothing to undo."""
+    """End at once; an exception could be lost in the interrupted code, and there is nothing to undo."""
     os._exit(0)
 
 

@@ -105,7 +105,7 @@ async def test_callers_see_no_error_while_a_usable_token_could_exist(*, rotate: 
         password=Secret(PASSWORD),
         access_lifetime=LIFETIME,
         rotate=rotate,
-        heard=trouble.heard,
+        on_call=trouble.heard,
     )
     errors: list[tuple[float, int, bytes]] = []
     async with Simulator(options) as simulator:

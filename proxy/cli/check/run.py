@@ -26,8 +26,8 @@ POLICY: Final = "policy"
 SOURCE: Final = "secret source"
 
 
-def checked(environ: Mapping[str, str], *, live: bool, country: str) -> Report:
-    """Check everything; what one failure makes impossible is not tried.
+def run_checks(environ: Mapping[str, str], *, live: bool, country: str) -> Report:
+    """Run all checks; a check that needs a failed one is skipped.
 
     Args:
         environ: environment variables.
@@ -47,7 +47,7 @@ def checked(environ: Mapping[str, str], *, live: bool, country: str) -> Report:
 
 
 def _policy(settings: Settings) -> Iterator[Finding]:
-    """Tell what the policy says, and what in it is probably not meant."""
+    """Summarise the policy, and point out what in it is probably not meant."""
     if settings.policy_file is None:
         return
     file = read_policy(settings.policy_file)
@@ -76,5 +76,5 @@ async def _found(settings: Settings, *, live: bool, country: str) -> Sequence[Fi
 
 
 def _wrong(step: str, text: str) -> Finding:
-    """Return a failure whose text says already what to do."""
+    """Return a failure whose text already says what to do."""
     return Finding(step, Result.FAILED, text, exit_code=Exit.BAD_CONFIGURATION)

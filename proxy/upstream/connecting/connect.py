@@ -72,7 +72,7 @@ async def _reach(route: Route, protocol: asyncio.Protocol) -> asyncio.Transport:
 
 
 async def _dial(host: str, port: int, factory: Callable[[], asyncio.Protocol]) -> asyncio.Transport:
-    """Resolve the name anew and race its addresses."""
+    """Resolve the name and race its addresses."""
     loop = asyncio.get_running_loop()
     try:
         addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
