@@ -34,9 +34,11 @@ ON_BOTH = (
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     name = item.path.stem
+    both = {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
+    if item.get_closest_marker("both_loops") or name in ON_BOTH:
+        return both
     if name.startswith(("test_relay", "test_express")) and name not in ON_ASYNCIO:
-        both = {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
-        return both if name in ON_BOTH else {"uvloop": uvloop.new_event_loop}
+        return {"uvloop": uvloop.new_event_loop}
     return {"asyncio": asyncio.new_event_loop}
 
 
