@@ -21,7 +21,7 @@ from proxy.relay.request.admission import LOOPBACK_HOSTS, admit
 from proxy.relay.request.framing import HTTP_1_1, Framing, request_framing
 from proxy.relay.request.headers import headers_to_upstream
 from proxy.relay.response_fields import headers_to_caller
-from proxy.relay.trace_context import request_id, trace_id
+from proxy.relay.request.trace_context import request_id, trace_id
 from tests.benchmarks.samples import ANSWER, AUTHORIZATION, BALANCE, CARD, REFUND, REQUEST, REQUEST_ID
 
 if TYPE_CHECKING:

@@ -24,7 +24,9 @@ FIELDS = [field for field in REQUEST if field[0] not in (b"Host", b"Connection",
 
 
 def test_a_request_head_is_written(benchmark: Benchmark) -> None:
-    call = OutgoingRequest(b"GET", BALANCE, [*FIELDS, (b"Authorization", AUTHORIZATION)], None, effects=False)
+    call = OutgoingRequest(
+        b"GET", BALANCE, header_lines([*FIELDS, (b"Authorization", AUTHORIZATION)]), None, effects=False
+    )
     assert benchmark(request_head, call, b"api.example.com").endswith(b"\r\n\r\n")
 
 

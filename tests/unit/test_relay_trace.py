@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from proxy.relay.trace_context import request_id, trace_id, uuid7
+from proxy.relay.request.trace_context import request_id, trace_id, uuid7
 
 TRACE = b"4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = b"00f067aa0ba902b7"

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.http1.framing import Ending, Framing, MalformedAnswerError, answer_framing
 from proxy.upstream.model import Body, BodyLengthError, Limits, OutgoingRequest, Stream
-from proxy.upstream.request import BodyFramer, request_head
+from proxy.upstream.request import BodyFramer, header_lines, opening
 from proxy.upstream.reuse import Fitness, fitness, lifetime
 
 if TYPE_CHECKING:
@@ -26,11 +26,11 @@ def call(
     headers: tuple[tuple[bytes, bytes], ...] = (),
     body: Body = None,
 ) -> OutgoingRequest:
-    return OutgoingRequest(method, target, headers, body, effects=False)
+    return OutgoingRequest(method, target, header_lines(headers), body, effects=False)
 
 
 def test_a_head_is_the_request_line_then_host_then_the_fields_in_order() -> None:
-    head = request_head(call(b"POST", b"/a%2Fb/?q=1", ((b"X-B", b"1"), (b"x-a", b""), (b"X-B", b"2"))), b"api.test:81")
+    head = opening(call(b"POST", b"/a%2Fb/?q=1", ((b"X-B", b"1"), (b"x-a", b""), (b"X-B", b"2"))), b"api.test:81")
     assert head == b"POST /a%2Fb/?q=1 HTTP/1.1\r\nHost: api.test:81\r\nX-B: 1\r\nx-a: \r\nX-B: 2\r\n\r\n"
 
 
@@ -46,7 +46,7 @@ def test_a_head_is_the_request_line_then_host_then_the_fields_in_order() -> None
     ],
 )
 def test_a_body_is_framed_in_exactly_one_way(body: Body, field: bytes) -> None:
-    assert request_head(call(body=body), b"h") == b"GET /a HTTP/1.1\r\nHost: h\r\n" + field + b"\r\n"
+    assert opening(call(body=body), b"h") == b"GET /a HTTP/1.1\r\nHost: h\r\n" + field + b"\r\n"
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_body_is_framed_in_exactly_one_way(body: Body, field: bytes) -> None:
 )
 def test_a_call_that_would_not_be_one_unambiguous_request_is_refused(wrong: OutgoingRequest) -> None:
     with pytest.raises(ValueError, match=r"method|header field"):
-        request_head(wrong, b"h")
+        opening(wrong, b"h")
 
 
 def test_a_chunked_body_carries_each_chunk_and_ends_with_the_last_chunk() -> None:
