@@ -102,6 +102,7 @@ def relay_for(  # noqa: PLR0913 - what a relay is made of
     """Return the data plane."""
     parts = RelayParts(
         settings=settings,
+        refusals=attempts.refusals,
         concurrency=concurrency,
         heads=ResponseHeads(settings.origin),
         authorizer=Authorizer(clock.now, policy),

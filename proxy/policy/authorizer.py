@@ -95,7 +95,7 @@ class Authorizer:
             if refusal is not None:
                 raise refusal
             reported = _REPORTED[decision.verdict].value
-        late = "" if caller is None else self.count(caller)
+        late = "" if caller is None or caller.rate is None else self.count(caller)
         return decision, reported or late
 
     def count(self, caller: Caller) -> str:

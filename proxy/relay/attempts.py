@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from proxy.relay.call import Call
     from proxy.tokens.model import AccessToken
     from proxy.upstream.answer import Answer
-    from proxy.upstream.connection import Connection
     from proxy.upstream.pool import Pool
 
 
@@ -98,23 +97,30 @@ class Attempts:
             return None
         return self._tokens.current() or await self._tokens.obtain()
 
-    def at_once(self, call: Call) -> tuple[Connection, AccessToken] | None:
-        """Return a warm connection for a call and the token to inject, or None if either must be waited for."""
-        if call.own_authorization is not None or isinstance(call.content, Stream):
-            return None
+    def send_at_once(self, call: Call) -> bool:
+        """Write a call whose body is held, if nothing has to be waited for; else return False and do nothing.
+
+        Whatever must be awaited before the first byte of a call with effects makes it one that has to wait, here.
+
+        Raises:
+            CallerGoneError: nobody waits, so nothing was begun.
+        """
         token = self._tokens.current()
-        connection = None if token is None else self._pool.acquire(effects=not call.repeatable)
-        return None if token is None or connection is None else (connection, token)
-
-    def not_sent(self, connection: Connection) -> None:
-        """Give back a connection that carried nothing."""
-        self._pool.release(connection)
-
-    def opening(self, call: Call, token: AccessToken) -> bytes:
-        """Return all bytes of an attempt whose body is held, and count the attempt."""
-        call.attempt(token)
-        method, lines = call.request.method.encode("ascii"), _lines(call, token.header)
-        return compose(method, call.target, self._pool.authority, lines, call.content)
+        if token is None or call.own_authorization is not None:
+            return False
+        upstream = self._pool.acquire(effects=not call.repeatable)
+        if upstream is None:
+            return False
+        try:
+            call.attempt(token)
+            lines = _lines(call, token.header)
+            data = compose(call.request.method.encode("ascii"), call.target, self._pool.authority, lines, call.content)
+            call.sending()
+        except BaseException:
+            self._pool.release(upstream)
+            raise
+        call.start(upstream, data)
+        return True
 
     async def send(self, call: Call, token: AccessToken | None) -> tuple[Answer, list[bytes]]:
         """Return the answer to pass on, and what was read of its body already.
@@ -224,7 +230,7 @@ def _lines(call: Call, authorization: bytes | None) -> bytes:
         lines = without_lines(lines, record.lineage.replaced)
         traceparent = record.lineage.outgoing()
     own_id = None if request.fields.request_id is not None else record.request_id.encode("ascii")
-    return request_lines(lines, own_id, traceparent, authorization, http_1_1=request.http_1_1)
+    return request_lines(lines, own_id, traceparent, authorization, request.http_1_1)
 
 
 def unknown(fault: UpstreamFault) -> RelayError:

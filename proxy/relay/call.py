@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from proxy.policy.rules import Decision
     from proxy.relay.parts import RelayParts
     from proxy.relay.record import Record
+    from proxy.relay.request.framing import Framing
     from proxy.relay.request.plain_request import PlainRequest
     from proxy.relay.server.body import CallerBody
     from proxy.relay.server.connection import CallerConnection
@@ -49,14 +50,20 @@ _WHOLE_AT_ONCE: Final = frozenset((Ending.LENGTH, Ending.HEAD))
 
 
 class Carrier(Protocol):
-    """What a call asks of the relay that began it."""
+    """What a call asks of the relay that began it.
+
+    Attributes:
+        shedding: whether each answer is its connection's last.
+    """
+
+    shedding: bool
 
     async def carry(self, call: Call) -> None:
         """See a call to its end that has to wait."""
         ...
 
     def succeeded(self, call: Call) -> None:
-        """Note a call whose answer was passed on at once."""
+        """Note a call whose answer was passed on at once, while there are doubts about tokens."""
         ...
 
 
@@ -82,7 +89,7 @@ class Call:
         own_authorization: the caller's own credential, which goes in place of ours; None for ours.
         effects: whether it may change something at Localpayment; so it is as long as nothing is known of it.
         repeatable: whether Localpayment may see the call twice: a GET or HEAD of a read operation.
-        waits: whether the caller sends the body only after a 100.
+        framing: how the body comes, when it has to be waited for.
         placed: whether it holds a place among the calls in flight.
         gone: whether the caller's connection has ended.
         sent: whether a byte of the call may have been sent, in any attempt.
@@ -91,8 +98,9 @@ class Call:
 
     __slots__ = (
         "_before", "_carrier", "_exchange", "_owed", "_parts", "_task", "_upstream", "_writer", "body", "connection",
-        "content", "decision", "effects", "gone", "kept", "lines", "match", "own_authorization", "placed", "record",
-        "repeatable", "request", "sent", "source", "target", "token", "waits",
+        "content", "decision", "effects", "framing",
+        "gone", "kept", "lines", "match", "own_authorization", "placed", "record",
+        "repeatable", "request", "sent", "source", "target", "token",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0913, PLR0917 - what a call is made of, each named once
@@ -110,8 +118,8 @@ class Call:
         self.record = record
         self.source = source
         self._carrier = carrier
-        self.target = request.target
-        self.lines = request.fields.lines
+        self.target: bytes
+        self.lines: bytes
         self.match: Match | None = None
         self.decision: Decision
         self.body: CallerBody | None = None
@@ -119,14 +127,15 @@ class Call:
         self.token: AccessToken | None = None
         self.own_authorization: bytes | None = None
         self.effects = True
-        self.repeatable = False
-        self.waits = False
+        self.repeatable: bool
+        self.framing: Framing
         self.placed = False
         self.gone = False
         self.sent = False
         self.kept = False
-        self._owed = request.owed
-        self._before = 0.0
+        if source is not None:
+            self._owed = request.owed
+            self._before = 0.0
         self._writer: ResponseWriter | None = None
         self._task: asyncio.Task[None] | None = None
         self._upstream: Connection
@@ -149,7 +158,7 @@ class Call:
 
     def feed(self, data: bytes) -> bytes:
         """Take what of these bytes belongs to the body; return the rest."""
-        if not self._owed or self.source is None:
+        if self.source is None or not self._owed:
             return data
         piece, rest = data[: self._owed], data[self._owed :]
         self._owed -= len(piece)
@@ -233,63 +242,68 @@ class Call:
 
     def answer_came(self) -> None:
         """Pass the answer on if it is here whole, and nothing has to be waited for or looked into."""
-        last = self.request.last or self.connection.shedding
+        exchange, last = self._exchange, self.request.last or self._carrier.shedding
+        if exchange is None or not exchange.over:
+            self.hand_over()
+            return
         try:
-            answer = self._whole_answer(last=last)
+            answer = self._whole_answer(exchange, last)
         except Exception as error:  # noqa: BLE001 - a defect must not leave the caller without an answer
             self._parts.failed(error)
             answer = None
         transport = self.connection.transport
-        if answer is None or transport is None or transport.is_closing() or self.connection.unsent:
+        if answer is None or transport is None or transport.is_closing() or transport.get_write_buffer_size():
             self.hand_over()
             return
         transport.write(answer)
         if transport.is_closing():  # the write found nobody there
             self.hand_over()
         else:
-            self._passed_on(last=last)
+            self._passed_on(exchange, last)
 
-    def _whole_answer(self, *, last: bool) -> bytes | None:
-        """Return what the caller gets; None if that is not here yet, or must be looked into."""
-        exchange, token = self._exchange, self.token
-        if exchange is None or token is None or exchange.fault is not None or not exchange.over:
+    def _whole_answer(self, exchange: Exchange, last: bool) -> bytes | None:  # noqa: FBT001 - called for each call
+        """Return what the caller gets; None if that must be waited for, or looked into."""
+        head, token, pieces = exchange.parser.head, self.token, exchange.pieces
+        if head is None or token is None or exchange.fault is not None:
             return None
-        head, pieces = exchange.parser.head, exchange.pieces
-        if head is None or head.status in _LOOKED_INTO or head.framing.ending not in _WHOLE_AT_ONCE or len(pieces) > 1:
+        if len(pieces) > 1 or head.status in _LOOKED_INTO or head.framing.ending not in _WHOLE_AT_ONCE:
             return None
-        secret = token.header.partition(b" ")[2]
-        heads = self._parts.heads
+        secret, parts = token.header.partition(b" ")[2], self._parts
+        heads = parts.heads
         if head not in heads.known and any(secret in value for _, value in head.headers):
             return None
-        timing = self.timing(exchange.timings) if self._parts.settings.server_timing else None
-        composed = heads.compose(head, self.record.request_id, timing=timing) + (CLOSES if last else KEEPS)
-        answer = composed + pieces[0] if pieces else composed
+        timing = self.timing(exchange.timings) if parts.settings.server_timing else None
+        answer = heads.compose(head, self.record.request_id, timing) + (CLOSES if last else KEEPS)
+        if pieces:
+            answer += pieces[0]
         return None if len(answer) > LOOKED_AT or secret in answer else answer
 
-    def _passed_on(self, *, last: bool) -> None:
-        exchange, record = self._exchange, self.record
-        if exchange is None or exchange.parser.head is None:
-            raise AssertionError
+    def _passed_on(self, exchange: Exchange, last: bool) -> None:  # noqa: FBT001 - as above
         exchange.watcher = None  # which holds this call, so that only the collector would free the two
-        self.answered(exchange.parser.head.status)
+        record, head = self.record, exchange.parser.head
+        record.status, record.outcome = 0 if head is None else head.status, Outcome.ANSWERED
         self.spent(exchange.timings)
         if exchange.pieces:
             record.response_bytes = len(exchange.pieces[0])
-        self._carrier.succeeded(self)
+        if self._parts.refusals.doubts:
+            self._carrier.succeeded(self)
         self.finish(last=last)
 
     def spent(self, timings: Timings) -> None:
         """Note the time that an attempt took, once it has ended; not that in which it waited for the caller's body."""
-        waited = 0.0 if self.body is None else self.body.waited
-        self.record.upstream_seconds += max((timings.total_seconds or 0.0) - (waited - self._before), 0.0)
-        self._before = waited
+        spent = timings.total_seconds or 0.0
+        if self.body is not None:
+            waited, before = self.body.waited, self._before
+            spent, self._before = max(spent - (waited - before), 0.0), waited
+        self.record.upstream_seconds += spent
         if self.record.lineage is not None:
             self.record.lineage.over()
 
     def timing(self, timings: Timings) -> bytes:
         """Return what a Server-Timing field tells of the time until an answer began (W3C Server Timing section 2)."""
         waited = 0.0 if self.body is None else self.body.waited
-        provider = self.record.upstream_seconds + (timings.first_byte_seconds or 0.0) - (waited - self._before)
+        meanwhile = 0.0 if self.body is None else waited - self._before
+        provider = self.record.upstream_seconds + (timings.first_byte_seconds or 0.0) - meanwhile
         own = self._parts.now() - self.record.started - provider - waited
         return b"own;dur=%.1f, localpayment;dur=%.1f" % (max(own, 0.0) * 1000, max(provider, 0.0) * 1000)
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from proxy.policy.authorizer import Authorizer
     from proxy.relay.concurrency import ConcurrencyLimit
     from proxy.relay.record import Record
+    from proxy.relay.refused_paths import Refusals
     from proxy.relay.request.request_line import WrongProtocol
     from proxy.relay.response_head import ResponseHeads
 
@@ -25,6 +26,7 @@ class RelayParts:
 
     Attributes:
         settings: limits and waits.
+        refusals: what paths have refused lately.
         concurrency: places for calls in flight.
         heads: composes the heads of answers.
         authorizer: who may call what; `authorizer.enforce` puts another policy in force.
@@ -39,6 +41,7 @@ class RelayParts:
     """
 
     settings: Settings
+    refusals: Refusals
     concurrency: ConcurrencyLimit
     heads: ResponseHeads
     authorizer: Authorizer

@@ -33,7 +33,7 @@ from proxy.relay.request.request_line import WrongProtocolError
 from proxy.relay.request.trace_context import RANDOM_BITS, trace_id, uuid7
 from proxy.relay.server.body import CallerBody, CallerGoneError, body_in_pieces
 from proxy.relay.token_echo import Echo
-from proxy.upstream.model import UpstreamFault
+from proxy.upstream.model import Stream, UpstreamFault
 
 if TYPE_CHECKING:
     from aiohttp.streams import StreamReader
@@ -102,7 +102,7 @@ class Relay:
                 return True
             if source is None:
                 self._look_into_body(call)
-                if self._send_at_once(call):
+                if self._attempts.send_at_once(call):
                     return True
         except Exception as error:  # noqa: BLE001 - `_end` tells them apart
             self._end(call, error)
@@ -164,11 +164,14 @@ class Relay:
 
     def _judge(self, call: Call) -> bool:
         """Let a call pass and give it a place; False if it was answered here, or raise its refusal."""
-        parts, request, record, connection = self._parts, call.request, call.record, call.connection
-        method, told = request.method, request.fields.told
+        parts, request, record, source = self._parts, call.request, call.record, call.source
+        fields, method, connection = request.fields, request.method, call.connection
+        told = fields.told
         caller = parts.authorizer.recognise(connection.peer, told.get(KEY_HEADER, ()))
         record.caller = UNKNOWN if caller is None else caller.name
-        framing = None if call.source is None else self._framing(call)
+        if source is not None:  # else the reader has judged it
+            call.framing = self._framing(call)
+        call.lines = fields.lines
         call.target = self._entrance.admit(method, request.target, told, http_1_1=request.http_1_1)
         call.match = match = read_target(call.target, method)
         operation = match.operation
@@ -178,21 +181,20 @@ class Relay:
         call.decision, record.policy = parts.authorizer.admit(caller, operation)
         if method == "OPTIONS" and not self._may_go_on(call):
             return False
-        if request.fields.watched:
+        if fields.watched:
             check_crossing(told)
         if call.decision.own_authorization:
             call.own_authorization = own_authorization(told)
         if operation.moves_money:
             record.mesh_attempt = attempt_number(told)
-        if call.source is not None and framing is not None:
-            call.waits = framing.waits
-            call.body = self._body(call.source, framing.length)
+        if source is not None:
+            call.body = self._body(source, call.framing.length)
         if connection.late:
             raise draining()
         parts.concurrency.enter(effects=effects)
         call.placed = True
-        if call.content is not None:
-            record.request_bytes = len(request.body or b"")
+        if source is None and request.body is not None:
+            record.request_bytes = len(request.body)
         return True
 
     def _framing(self, call: Call) -> Framing:
@@ -233,27 +235,8 @@ class Relay:
             raise BadRequestError(_METHOD_DETAIL)
         if call.decision.by_id_only:
             check_release(call.decision, pairs_of(call.request.fields.told, CONTENT), call.target, content)
-        if call.match is not None:
+        if call.match is not None and self._parts.fingerprint is not None:
             call.record.subject = self._parts.subject(call.match, content)
-
-    def _send_at_once(self, call: Call) -> bool:
-        """Write a call if nothing has to be waited for; False, and nothing is done, if something has.
-
-        Whatever must be awaited before the first byte of a call with effects makes it one that has to wait, here.
-        """
-        attempts = self._attempts
-        found = attempts.at_once(call)
-        if found is None:
-            return False
-        upstream, token = found
-        try:
-            data = attempts.opening(call, token)
-            call.sending()
-        except BaseException:
-            attempts.not_sent(upstream)
-            raise
-        call.start(upstream, data)
-        return True
 
     async def carry(self, call: Call) -> None:
         """See a call to its end, or to where nothing has to be waited for but the answer."""
@@ -268,9 +251,8 @@ class Relay:
         self._end(call, failure)
 
     def succeeded(self, call: Call) -> None:
-        """Note a call whose answer was passed on at once."""
-        if self._attempts.refusals.doubts:
-            self._attempts.succeeded(call, call.record.status)
+        """Note a call whose answer was passed on at once, while there are doubts about tokens."""
+        self._attempts.succeeded(call, call.record.status)
 
     async def _go_on(self, call: Call) -> bool:
         """Wait for what is missing, send the call, and pass the answer on; True if only the answer is missing."""
@@ -281,17 +263,17 @@ class Relay:
         token = await attempts.token(call)
         if body is not None:
             if not body.arrived:
-                if call.waits:
+                if call.framing.waits:
                     call.writer.invite()
                 call.content = await body.take()
                 token = await attempts.token(call)
             else:
                 call.content = await body.take()
             self._look_into_body(call)
-        if not call.kept and not call.gone:
+        if not (call.kept or call.gone or isinstance(call.content, Stream)):
             task = asyncio.current_task()
             call.carried_by(None)
-            if self._send_at_once(call):
+            if self._attempts.send_at_once(call):
                 return True
             call.carried_by(task)
         await self._exchange(call, token)

@@ -40,7 +40,7 @@ class ResponseHeads:
         self._origin = origin
         self.known: dict[Head, tuple[bytes, bool]] = {}
 
-    def compose(self, head: Head, request_id: str, *, timing: bytes | None = None) -> bytes:
+    def compose(self, head: Head, request_id: str, timing: bytes | None = None) -> bytes:
         """Return an answer's head up to what `ending` adds.
 
         Args:

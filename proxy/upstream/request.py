@@ -46,16 +46,14 @@ def opening(call: OutgoingRequest, authority: bytes) -> bytes:
 
 def compose(method: bytes, target: bytes, authority: bytes, lines: bytes, body: Body) -> bytes:
     """Return a request's bytes from parts that were judged: the head, and the body if it is at hand whole."""
-    framing = b"\r\n"
-    match body:
-        case None:
-            pass
-        case bytes():
-            framing = b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
-        case Stream() if body.length is None:
-            framing = b"Transfer-Encoding: chunked\r\n\r\n"
-        case Stream():
-            framing = b"Content-Length: %d\r\n\r\n" % (body.length or 0)
+    if body is None:
+        framing = b"\r\n"
+    elif isinstance(body, bytes):
+        framing = b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+    elif body.length is None:
+        framing = b"Transfer-Encoding: chunked\r\n\r\n"
+    else:
+        framing = b"Content-Length: %d\r\n\r\n" % body.length
     return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b" % (method, target, authority, lines, framing)
 
 

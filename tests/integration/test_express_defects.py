@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from proxy.relay import attempts as sending
 from proxy.relay.response_head import ResponseHeads
 from proxy.upstream.connection import Connection
 from tests.support.fakes import settle
@@ -28,7 +29,7 @@ def failed_once(relay: Running) -> bool:
     return line["exception"] == "LookupError" and "test_express_defects:" in line["where"]
 
 
-@pytest.mark.parametrize("where", ["_judge", "_look_into_body", "_send_at_once"])
+@pytest.mark.parametrize("where", ["_judge", "_look_into_body"])
 async def test_before_a_byte_was_sent_the_call_is_refused_and_nothing_goes_out(where: str) -> None:
     async with in_front_of(greeting) as (there, relay, rides, caller):
         setattr(relay_of(relay), where, fails)
@@ -43,7 +44,7 @@ async def test_before_a_byte_was_sent_the_call_is_refused_and_nothing_goes_out(w
 
 async def test_in_composing_a_call_gives_its_connection_back(monkeypatch: pytest.MonkeyPatch) -> None:
     async with in_front_of(greeting) as (there, relay, _rides, caller):
-        monkeypatch.setattr(relay_of(relay)._attempts, "opening", fails)
+        monkeypatch.setattr(sending, "compose", fails)
         await caller.send(ask("POST", PAY, body=ORDER))
         assert (await caller.one()).problem["code"] == "internal_error"
         await until(lambda: at_rest(relay))

@@ -6,7 +6,6 @@ import asyncio
 import gzip
 import re
 import uuid
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -181,7 +180,7 @@ async def test_a_read_over_a_stale_connection_is_sent_again_and_a_caller_sees_no
 
 async def test_a_defect_of_our_own_is_told_and_promises_nothing() -> None:
     class Broken:
-        def at_once(self, _call: object) -> None:
+        def send_at_once(self, _call: object) -> None:
             message = "hush-hush"
             raise ZeroDivisionError(message)
 

@@ -61,8 +61,9 @@ class Sent:
         self.taken: list[Call] = []
         self.refused = 0
         self.handed_over: list[Call] = []
-        self._send, self._exchange = relay._send_at_once, relay._exchange
-        relay._send_at_once = self.send_at_once  # type: ignore[method-assign]  # a test looks on
+        attempts = relay._attempts
+        self._send, self._exchange = attempts.send_at_once, relay._exchange
+        attempts.send_at_once = self.send_at_once  # type: ignore[method-assign]  # a test looks on
         relay._exchange = self.exchange  # type: ignore[method-assign]  # as above
 
     def send_at_once(self, call: Call) -> bool:
@@ -114,7 +115,7 @@ async def in_front_of(
 
 def wait_always(relay: Running) -> None:
     """Let the server's parser read every request, and a task carry every call."""
-    relay.sidecar.relay._reader.read = lambda _: None  # type: ignore[method-assign]  # it understands nothing
+    relay.sidecar.relay._reader.read = lambda _: None  # type: ignore[method-assign, assignment]  # it understands nothing
 
 
 def at_rest(relay: Running) -> bool:

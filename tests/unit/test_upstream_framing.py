@@ -46,7 +46,8 @@ def test_a_head_is_the_request_line_then_host_then_the_fields_in_order() -> None
     ],
 )
 def test_a_body_is_framed_in_exactly_one_way(body: Body, field: bytes) -> None:
-    assert opening(call(body=body), b"h") == b"GET /a HTTP/1.1\r\nHost: h\r\n" + field + b"\r\n"
+    held = body if isinstance(body, bytes) else b""
+    assert opening(call(body=body), b"h") == b"GET /a HTTP/1.1\r\nHost: h\r\n" + field + b"\r\n" + held
 
 
 @pytest.mark.parametrize(
@@ -62,23 +63,33 @@ def test_a_body_is_framed_in_exactly_one_way(body: Body, field: bytes) -> None:
         call(target=b"/a\r\nX: y"),
         call(target=b"/a\x00"),
         call(target=b"/a\x7f"),
-        call(headers=((b"", b"v"),)),
-        call(headers=((b"a b", b"v"),)),
-        call(headers=((b"a:", b"v"),)),
-        call(headers=((b"a\n", b"v"),)),
-        call(headers=((b"a", b"v\r\nEvil: 1"),)),
-        call(headers=((b"a", b"v\n"),)),
-        call(headers=((b"a", b"\x00"),)),
-        call(headers=((b"HOST", b"other"),)),
-        call(headers=((b"Content-length", b"1"),)),
-        call(headers=((b"transfer-encoding", b"chunked"),)),
-        call(headers=((b"Connection", b"close"),)),
-        call(headers=((b"Upgrade", b"h2c"),)),
     ],
 )
 def test_a_call_that_would_not_be_one_unambiguous_request_is_refused(wrong: OutgoingRequest) -> None:
-    with pytest.raises(ValueError, match=r"method|header field"):
+    with pytest.raises(ValueError, match="method"):
         opening(wrong, b"h")
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        (b"", b"v"),
+        (b"a b", b"v"),
+        (b"a:", b"v"),
+        (b"a\n", b"v"),
+        (b"a", b"v\r\nEvil: 1"),
+        (b"a", b"v\n"),
+        (b"a", b"\x00"),
+        (b"HOST", b"other"),
+        (b"Content-length", b"1"),
+        (b"transfer-encoding", b"chunked"),
+        (b"Connection", b"close"),
+        (b"Upgrade", b"h2c"),
+    ],
+)
+def test_a_field_that_is_none_or_is_the_pools_makes_no_line(field: tuple[bytes, bytes]) -> None:
+    with pytest.raises(ValueError, match="header field"):
+        header_lines([field])
 
 
 def test_a_chunked_body_carries_each_chunk_and_ends_with_the_last_chunk() -> None:

@@ -44,7 +44,6 @@ MOST_FIELDS: Final = 64
 _CLOSE: Final = b"close"
 # With most values of these, or any, a request is for the parser.
 _NOT_ANY: Final = frozenset((CODING, CONNECTION, LENGTH, OLD_WEBSOCKET, b"expect", b"upgrade"))
-_KEEPS: Final = frozenset(((b"keep-alive",), (b"Keep-Alive",)))
 _USUAL: Final = frozenset((b"keep-alive", _CLOSE))
 
 
@@ -103,10 +102,8 @@ class Reader:
         owed = declared - len(data) + begin
         if owed < 0 or declared > self._most_body:
             return None
-        options = told.get(CONNECTION)
-        last = options is not None and options not in _KEEPS and options[0].lower() == _CLOSE
         body = None if length is None else data[begin:]
-        return PlainRequest(begun[1].decode("ascii"), begun[2], HTTP_1_1, fields, last, body, owed)
+        return PlainRequest(begun[1].decode("ascii"), begun[2], HTTP_1_1, fields, fields.last, body, owed)
 
     def parsed(
         self, method: str, target: bytes, version: tuple[int, int], headers: Sequence[Field], *, last: bool
@@ -122,12 +119,11 @@ class Reader:
             return None
         read = list(map(self._known.get, texts))
         comes_again = all(read)
-        if not comes_again:
-            for at, line in enumerate(read):
-                if line is None:
-                    read[at] = self._read_line(texts[at])
-                    if read[at] is None:
-                        return None
+        while not all(read):
+            at = read.index(None)
+            read[at] = line = self._read_line(texts[at])
+            if line is None:
+                return None
         fields = gather(cast("list[Read]", read))
         if fields.repeated or HOST not in fields.told:
             return None

@@ -5,7 +5,8 @@ Pure. It must never let a field cross that stays here, and never lose the value 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from proxy.http1.framing import field_value, is_token
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
 
 # Values of the fields that decide something, in order, by name in lower case.
 Told = Mapping[bytes, tuple[bytes, ...]]
-# Of one field: its name as it is asked for; its line as it goes to Localpayment, None if it does not; its value, None
-# if it decides nothing.
-Read = tuple[bytes, bytes | None, tuple[bytes, ...] | None]
+# Of one field: its name as it is asked for; its line as it goes to Localpayment, with its end, empty if it does not;
+# its name and value, None if it decides nothing.
+Read = tuple[bytes, bytes, tuple[bytes, tuple[bytes, ...]] | None]
 
 HOST: Final = b"host"
 LENGTH: Final = b"content-length"
@@ -74,7 +75,10 @@ _STAYS: Final = HOP_BY_HOP | {
     b"x-proxy-key",
 }  # fmt: skip
 _STAY_PREFIXES: Final = (b"proxy-", b"x-forwarded-")
-USUAL_CONNECTION: Final = frozenset(((b"keep-alive",), (b"close",), (b"Keep-Alive",)))
+# What Connection mostly holds, and whether the connection ends then.
+_LAST: Final[Mapping[tuple[bytes, ...], bool]] = {(b"keep-alive",): False, (b"Keep-Alive",): False, (b"close",): True}
+_LINE: Final[Callable[[Read], bytes]] = itemgetter(1)
+_PAIR: Final[Callable[[Read], tuple[bytes, tuple[bytes, ...]] | None]] = itemgetter(2)
 _LINE_END: Final = b"\r\n"
 
 
@@ -87,6 +91,7 @@ class RequestFields(NamedTuple):
         request_id: the caller's X-Request-Id, if it sent exactly one that is usable; only such a one crosses.
         repeated: whether one is there again that may be there once, or that says what becomes of the connection.
         watched: whether one may forbid that the others cross.
+        last: whether Connection says that the connection ends with the request.
         clear: whether each is a field of HTTP in exactly one reading.
     """
 
@@ -95,6 +100,7 @@ class RequestFields(NamedTuple):
     request_id: bytes | None = None
     repeated: bool = False
     watched: bool = True
+    last: bool = False
     clear: bool = True
 
 
@@ -106,42 +112,48 @@ def read_field(name: bytes, value: bytes, required: bytes | None = None) -> Read
         value: as sent, without white space around it.
         required: name in lower case of the field that lets a request in; it stays here.
     """
-    asked = name.lower()
-    folded = name.translate(FOLD) if b"_" in asked else asked
+    asked = folded = name.lower()
     if asked == required:
-        return asked, None, (value,)
-    if folded in _EITHER_WAY:
-        asked = folded
-    crosses = folded not in _STAYS and not folded.startswith(_STAY_PREFIXES)
-    return asked, name + b": " + value if crosses else None, (value,) if asked in _DECISIVE else None
+        return asked, b"", (asked, (value,))
+    if b"_" in asked:
+        folded = name.translate(FOLD)
+        if folded in _EITHER_WAY:
+            asked = folded
+    stays = folded in _STAYS or folded.startswith(_STAY_PREFIXES)
+    line = b"" if stays else b"%b: %b\r\n" % (name, value)
+    return asked, line, (asked, (value,)) if asked in _DECISIVE else None
 
 
-def gather(read: Iterable[Read]) -> RequestFields:
+def gather(read: Sequence[Read]) -> RequestFields:
     """Return what all fields of a request come to."""
-    sent: list[bytes] = []
-    told: dict[bytes, tuple[bytes, ...]] = {}
-    repeated = False
-    for name, line, value in read:
-        if line is not None:
-            sent.append(line)
-        if value is not None:
-            if name in told:
-                value = told[name] + value  # noqa: PLW2901 - all values of the field
-                repeated = repeated or name in ONCE or name == CONNECTION
-            told[name] = value
-    options = told.get(CONNECTION)
+    lines = b"".join(map(_LINE, read))
+    pairs = list(filter(None, map(_PAIR, read)))
+    told = dict(pairs)
+    repeated = len(told) != len(pairs)
+    if repeated:
+        told, repeated = _with_all_values(pairs)
     watched = not _WATCHED.isdisjoint(told)
-    if options is not None and options not in USUAL_CONNECTION:
-        watched = True
+    options, ids = told.get(CONNECTION), told.get(REQUEST_ID)
+    last = False if options is None else _LAST.get(options)
+    if last is None and options is not None:
         named = set[bytes]().union(*map(connection_options, options))
+        last, watched = b"close" in named, True
         if not named <= USUAL_OPTIONS:
-            sent = _without(sent, named)
-    ids = told.get(REQUEST_ID)
-    request_id = None if ids is None or len(ids) > 1 or not is_request_id(ids[0]) else ids[0]
-    if ids is not None and request_id is None:
-        sent = _without(sent, {REQUEST_ID})
-    sent.append(b"")
-    return RequestFields(_LINE_END.join(sent), told, request_id, repeated, watched)
+            lines = without_lines(lines, named)
+    request_id = None
+    if ids is not None:
+        request_id = ids[0] if len(ids) == 1 and is_request_id(ids[0]) else None
+        if request_id is None:
+            lines = without_lines(lines, {REQUEST_ID})
+    return RequestFields(lines, told, request_id, repeated, watched, bool(last))
+
+
+def _with_all_values(pairs: Sequence[tuple[bytes, tuple[bytes, ...]]]) -> tuple[dict[bytes, tuple[bytes, ...]], bool]:
+    """Return all values of each field, and whether one is there again that may be there only once."""
+    told: dict[bytes, tuple[bytes, ...]] = {}
+    for name, value in pairs:
+        told[name] = told.get(name, ()) + value
+    return told, any(len(values) > 1 and (name in ONCE or name == CONNECTION) for name, values in told.items())
 
 
 def read_fields(headers: Iterable[Field], required: bytes | None = None) -> RequestFields:
@@ -153,15 +165,12 @@ def read_fields(headers: Iterable[Field], required: bytes | None = None) -> Requ
     return RequestFields(b"", fields.told, clear=False)
 
 
-def without_lines(lines: bytes, names: frozenset[bytes]) -> bytes:
+def without_lines(lines: bytes, names: Collection[bytes]) -> bytes:
     """Return the lines of all other fields."""
-    return _LINE_END.join(_without(lines.split(_LINE_END), names))
+    kept = [line for line in lines.split(_LINE_END) if line.partition(b":")[0].translate(FOLD) not in names]
+    return _LINE_END.join(kept)
 
 
 def pairs_of(told: Told, names: Iterable[bytes]) -> list[Field]:
     """Return the values of some fields, each with its field's name."""
     return [(name, value) for name in names for value in told.get(name, ())]
-
-
-def _without(lines: list[bytes], names: Iterable[bytes]) -> list[bytes]:
-    return [line for line in lines if line.partition(b":")[0].translate(FOLD) not in names]
