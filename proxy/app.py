@@ -93,7 +93,7 @@ class Sidecar:
         self.log = log or open_log(settings.log_level, settings.log_format)
         self.logger = self.log.logger
         self.metrics = Metrics(VERSION, settings.environment.value)
-        self.gate = ConcurrencyLimit(settings.max_in_flight)
+        self.concurrency = ConcurrencyLimit(settings.max_in_flight)
         self.stopping = asyncio.Event()
         self._clock = clock or SystemClock()
         self._exits = contextlib.AsyncExitStack()
@@ -148,14 +148,14 @@ class Sidecar:
         try:
             async with asyncio.timeout(self.settings.drain_timeout):
                 await self._listener.empty.wait()  # a request that began before may still come whole
-                await self.gate.empty.wait()
+                await self.concurrency.empty.wait()
         except TimeoutError:
-            if not self.gate.in_flight:
+            if not self.concurrency.in_flight:
                 return True
-            self.logger.error("drain.timed_out", in_flight=self.gate.in_flight)  # noqa: TRY400 - a fact, not a defect
+            self.logger.error("drain.timed_out", in_flight=self.concurrency.in_flight)  # noqa: TRY400 - a fact, not a defect
             return False
         finally:
-            self.gate.close()
+            self.concurrency.close()
         return True
 
     def make_unready(self) -> None:
@@ -163,7 +163,7 @@ class Sidecar:
         self.relay.shedding = True
         if not self.health.draining:
             self.health.draining_since = self._clock.wall()
-            self.logger.info("drain.started", in_flight=self.gate.in_flight)
+            self.logger.info("drain.started", in_flight=self.concurrency.in_flight)
 
     async def _start(self) -> None:
         settings = self.settings
@@ -187,16 +187,21 @@ class Sidecar:
         endpoints = SecretRecordingIssuer(issuer, self.log.known, self.observers.failed)
         self.keeper = token_keeper(settings, endpoints, credentials, self._clock, self._reported)
         self.health = Health(self.keeper)
-        readings = SidecarState(self.gate, self.pool, self.keeper, self.health, self.observers, self._hardening)
+        readings = SidecarState(self.concurrency, self.pool, self.keeper, self.health, self.observers, self._hardening)
         declare_gauges(self.metrics.instruments, readings)
         self.metrics.credentials_loaded.set(self._clock.wall())
         self._watch = Watch(source, held=credentials, clock=self._clock, report=self._looked)
-        sender = Attempts(self.pool, self.keeper, self._clock.now)
+        attempts = Attempts(self.pool, self.keeper, self._clock.now)
         self.relay = relay_for(
-            settings, policy, sender=sender, gate=self.gate, clock=self._clock, observers=self.observers
+            settings,
+            policy,
+            attempts=attempts,
+            concurrency=self.concurrency,
+            clock=self._clock,
+            observers=self.observers,
         )
         self.reload = self._reloading(issuer)
-        started, rules = self._clock.wall(), self.relay.authority
+        started, rules = self._clock.wall(), self.relay.authorizer
         status = Status(settings, VERSION, started, readings, source.describe, lambda: rules.policy)
         await self._admin.serve(admin_runner(status, self._commands(), self._clock, key, CLOSING))
         self._listener = data_listener(settings, self.relay, self._most_connections)
@@ -234,7 +239,7 @@ class Sidecar:
 
         uses = Uses(
             level=level,
-            policy=self.relay.authority.enforce,
+            policy=self.relay.authorizer.enforce,
             trust=trust if self.settings.origin.tls else None,
             credentials=self._watch.look,
             certificates=None if self.settings.tls_cert_file is None else certificates,

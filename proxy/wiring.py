@@ -15,6 +15,7 @@ from proxy.policy.file import read_policy
 from proxy.policy.rules import DEFAULT
 from proxy.relay.parts import RelayParts
 from proxy.relay.relay import Relay
+from proxy.relay.response_head import ResponseHeads
 from proxy.relay.server.listener import Listener
 from proxy.tokens.keeper import Keeper
 from proxy.upstream.model import Limits
@@ -90,14 +91,21 @@ def load_policy(settings: Settings) -> Policy:
 
 
 def relay_for(  # noqa: PLR0913 - what a relay is made of
-    settings: Settings, policy: Policy, *, sender: Attempts, gate: ConcurrencyLimit, clock: Clock, observers: Observers
+    settings: Settings,
+    policy: Policy,
+    *,
+    attempts: Attempts,
+    concurrency: ConcurrencyLimit,
+    clock: Clock,
+    observers: Observers,
 ) -> Relay:
     """Return the data plane."""
-    means = RelayParts(
+    parts = RelayParts(
         settings=settings,
-        sender=sender,
-        gate=gate,
-        authority=Authorizer(clock.now, policy),
+        refusals=attempts.refusals,
+        concurrency=concurrency,
+        heads=ResponseHeads(settings.origin),
+        authorizer=Authorizer(clock.now, policy),
         now=clock.now,
         wall=clock.wall,
         bits=random.getrandbits,
@@ -107,7 +115,7 @@ def relay_for(  # noqa: PLR0913 - what a relay is made of
         fingerprint=observers.fingerprint,
         traced=observers.traces is not None,
     )
-    return Relay(means)
+    return Relay(parts, attempts)
 
 
 def data_listener(settings: Settings, relay: Relay, connections: int) -> Listener:

@@ -1,4 +1,4 @@
-"""May this call pass? The policy in force, asked once for each call, and how many calls each caller has left.
+"""Decides whether a call may pass: the policy in force, asked once for each call, and how many each caller has left.
 
 It must never hold a caller's key, and a swap of the policy must never give a caller its used-up calls back.
 """
@@ -8,13 +8,12 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from proxy.policy.identity import presented_keys
 from proxy.policy.payout_release import releases_by_date
 from proxy.policy.rate_limit import Bucket
 from proxy.policy.rules import DEFAULT, Verdict, rate_refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from proxy.api.operations import Operation
     from proxy.policy.identity import Peer
@@ -65,14 +64,14 @@ class Authorizer:
                 self._buckets[caller.name] = kept if kept is not None and same else Bucket(caller.rate, now)
         self._policy = policy
 
-    def recognise(self, peer: Peer, headers: Iterable[tuple[bytes, bytes]]) -> Caller | None:
+    def recognise(self, peer: Peer, keys: Sequence[bytes]) -> Caller | None:
         """Tell who calls, None for nobody the policy knows.
 
         Args:
             peer: what the connection says.
-            headers: raw fields of the request.
+            keys: values of all X-Proxy-Key fields.
         """
-        return self._policy.caller(peer, presented_keys(headers))
+        return self._policy.caller(peer, keys)
 
     def admit(self, caller: Caller | None, operation: Operation) -> tuple[Decision, str]:
         """Judge a call and count it against its caller's rate.
@@ -90,11 +89,13 @@ class Authorizer:
             OverloadedError: the caller has no call left now; nothing was sent.
         """
         decision = self._policy.decide(caller, operation)
-        refusal = decision.refusal()
-        if refusal is not None:
-            raise refusal
-        reported = "" if decision.verdict is Verdict.ALLOWED else _REPORTED[decision.verdict].value
-        late = "" if caller is None else self.count(caller)
+        reported = ""
+        if decision.verdict is not Verdict.ALLOWED:
+            refusal = decision.refusal()
+            if refusal is not None:
+                raise refusal
+            reported = _REPORTED[decision.verdict].value
+        late = "" if caller is None or caller.rate is None else self.count(caller)
         return decision, reported or late
 
     def count(self, caller: Caller) -> str:

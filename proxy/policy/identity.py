@@ -73,12 +73,6 @@ def san(text: str) -> str:
     return f"DNS:{value.lower()}" if kind == "DNS" else text
 
 
-def presented_keys(headers: Iterable[tuple[bytes, bytes]]) -> list[bytes]:
-    """Return the values of all X-Proxy-Key fields."""
-    size = len(KEY_HEADER)
-    return [value for name, value in headers if len(name) == size and name.lower() == KEY_HEADER]
-
-
 def digest(key: bytes) -> bytes | None:
     """Return the SHA-256 of a key, or None if the key is too short to be one."""
     return hashlib.sha256(key).digest() if len(key) >= MIN_KEY_LENGTH else None

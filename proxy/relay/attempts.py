@@ -16,22 +16,20 @@ from proxy.errors import RelayError, UpstreamDisconnectedError
 from proxy.relay.auth_refusal import read_refusal
 from proxy.relay.record import Resend
 from proxy.relay.refused_paths import Refusals, path_of
-from proxy.relay.request.headers import headers_to_upstream
+from proxy.relay.request.headers import request_lines
+from proxy.relay.request.request_fields import without_lines
 from proxy.relay.retry_rules import UNKNOWN, after_fault, not_processed
 from proxy.upstream.model import OutgoingRequest, Progress, Stream, UpstreamFault, held
+from proxy.upstream.request import compose
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from proxy.api.operations import Match
     from proxy.errors import NotSentError
     from proxy.relay.auth_refusal import Refusal
-    from proxy.relay.call import Passage
-    from proxy.relay.record import Record
+    from proxy.relay.call import Call
     from proxy.tokens.model import AccessToken
     from proxy.upstream.answer import Answer
-    from proxy.upstream.connection import Connection
-    from proxy.upstream.model import Body
     from proxy.upstream.pool import Pool
 
 
@@ -93,56 +91,63 @@ class Attempts:
         self._tokens = tokens
         self._now = now
 
-    async def token(self, passage: Passage) -> AccessToken | None:
+    async def token(self, call: Call) -> AccessToken | None:
         """Return the token to inject now, None when the caller's own goes in its place, or raise a NotSentError."""
-        if passage.own_authorization is not None and not self._tokens.locked:
+        if call.own_authorization is not None and not self._tokens.locked:
             return None
         return self._tokens.current() or await self._tokens.obtain()
 
-    def at_once(self, *, effects: bool) -> tuple[Connection, AccessToken] | None:
-        """Return a warm connection and the token to inject, or None if either must be waited for."""
+    def send_at_once(self, call: Call) -> bool:
+        """Write a call whose body is held, if nothing has to be waited for; else return False and do nothing.
+
+        Whatever must be awaited before the first byte of a call with effects makes it one that has to wait, here.
+
+        Raises:
+            CallerGoneError: nobody waits, so nothing was begun.
+        """
         token = self._tokens.current()
-        connection = None if token is None else self._pool.acquire(effects=effects)
-        return None if token is None or connection is None else (connection, token)
+        if token is None or call.own_authorization is not None:
+            return False
+        upstream = self._pool.acquire(effects=not call.repeatable)
+        if upstream is None:
+            return False
+        try:
+            call.attempt(token)
+            lines = _lines(call, token.header)
+            data = compose(call.request.method.encode("ascii"), call.target, self._pool.authority, lines, call.content)
+            call.sending()
+        except BaseException:
+            self._pool.release(upstream)
+            raise
+        call.start(upstream, data)
+        return True
 
-    def not_sent(self, connection: Connection) -> None:
-        """Give back a connection that carried nothing."""
-        self._pool.release(connection)
-
-    async def send(
-        self,
-        passage: Passage,
-        body: Body,
-        token: AccessToken | None,
-        begun: Callable[[], Awaitable[Answer]] | None = None,
-    ) -> tuple[Answer, list[bytes]]:
+    async def send(self, call: Call, token: AccessToken | None) -> tuple[Answer, list[bytes]]:
         """Return the answer to pass on, and what was read of its body already.
 
         Args:
-            passage: the request.
-            body: the caller's.
-            token: to inject, None for none.
-            begun: gives the answer to a first attempt that was sent already.
+            call: whose first attempt may have been sent already.
+            token: to inject, or injected, None for none.
 
         Raises:
             RelayError: there is none, or one that was cut before anything of it was passed on.
         """
-        record, held = passage.record, not isinstance(body, Stream)
+        record, held, begun = call.record, not isinstance(call.content, Stream), call.begun
         while True:
-            send, begun = begun or self._attempt(passage, body, token), None
-            answer = await self._once(passage, send, held=held)
+            send, begun = begun or self._attempt(call, token), None
+            answer = await self._once(call, send, held=held)
             if answer is None:
                 continue
             if token is None or answer.status not in _REFUSING:
                 if token is not None and self.refusals.doubts:
-                    self.succeeded(passage.match, passage.arrival.target, token, record, answer.status)
+                    self.succeeded(call, answer.status)
                 return answer, []
-            passage.answered(answer.status)
+            call.answered(answer.status)
             try:
-                refusal = await read_refusal(answer, _about(passage))
-                follows = await self._after(refusal, passage, token, held=held)
+                refusal = await read_refusal(answer, _about(call))
+                follows = await self._after(refusal, call, token, held=held)
             except UpstreamFault as fault:
-                passage.spent(fault.timings)
+                call.spent(fault.timings)
                 raise unknown(fault) from fault
             except BaseException:
                 answer.close()
@@ -150,81 +155,82 @@ class Attempts:
             if follows is None:
                 return answer, refusal.pieces
             answer.close()
-            passage.spent(answer.timings)
+            call.spent(answer.timings)
             if isinstance(follows, RelayError):
                 raise follows
             record.resends.append(_reason(token, follows))
             token = follows
 
-    def succeeded(self, match: Match | None, target: bytes, token: AccessToken, record: Record, status: int) -> None:
+    def succeeded(self, call: Call, status: int) -> None:
         """Note an answer that may show that a token is good; only worth it while there are doubts."""
-        if not _SUCCESSFUL[0] <= status < _SUCCESSFUL[1]:
+        token = call.token
+        if token is None or not _SUCCESSFUL[0] <= status < _SUCCESSFUL[1]:
             return
-        if self.refusals.accepted(path_of(match, target), token.generation, record.started):
+        if self.refusals.accepted(path_of(call.match, call.target), token.generation, call.record.started):
             self._tokens.accepted(token.generation)
 
     async def _after(
-        self, refusal: Refusal, passage: Passage, token: AccessToken, *, held: bool
+        self, refusal: Refusal, call: Call, token: AccessToken, *, held: bool
     ) -> AccessToken | RelayError | None:
         """Return the token to send the call with once more, what the caller gets in place of the answer, or None."""
-        path, resends = path_of(passage.match, passage.arrival.target), passage.record.resends
+        path, resends = path_of(call.match, call.target), call.record.resends
         if not refusal.of_token or self.refusals.is_own(path, token.generation, self._now()):
             return None
-        if refusal.proven and held and not passage.gone and Resend.TOKEN not in resends:
+        if refusal.proven and held and not call.gone and Resend.TOKEN not in resends:
             again = await self._tokens.replacement(token.generation, refusal.code)
             if again is not None and _reason(token, again) not in resends:
                 return again
         else:
             self._tokens.dispute(token.generation, refusal.code)
         self.refusals.refused(path, token.generation, self._now())
-        if not refusal.proven or passage.gone:
+        if not refusal.proven or call.gone:
             return None
         error = self._tokens.refused(token.generation)
         return error if not_processed(resends) else UpstreamDisconnectedError(_READ_BEFORE)
 
-    def _attempt(self, passage: Passage, body: Body, token: AccessToken | None) -> Callable[[], Awaitable[Answer]]:
-        call = _call(passage, body, token)
-        passage.attempt(token)
-        return partial(self._pool.send, call)
+    def _attempt(self, call: Call, token: AccessToken | None) -> Callable[[], Awaitable[Answer]]:
+        call.attempt(token)
+        outgoing = OutgoingRequest(
+            method=call.request.method.encode("ascii"),
+            target=call.target,
+            lines=_lines(call, call.own_authorization if token is None else token.header),
+            body=call.content,
+            effects=not call.repeatable,
+            sending=call.sending,
+        )
+        return partial(self._pool.send, outgoing)
 
-    async def _once(self, passage: Passage, send: Callable[[], Awaitable[Answer]], *, held: bool) -> Answer | None:
+    async def _once(self, call: Call, send: Callable[[], Awaitable[Answer]], *, held: bool) -> Answer | None:
         """Make an attempt; return None when another must follow."""
-        record = passage.record
+        record = call.record
         try:
             return await send()
         except UpstreamFault as fault:
-            passage.spent(fault.timings)
-            verdict = after_fault(fault, repeatable=passage.repeatable, held=held, resends=record.resends)
+            call.spent(fault.timings)
+            verdict = after_fault(fault, repeatable=call.repeatable, held=held, resends=record.resends)
             if isinstance(verdict, Resend):
                 record.resends.append(verdict)
                 return None
-            raise verdict(_said(fault, before=passage.sent)) from fault
+            raise verdict(_said(fault, before=call.sent)) from fault
 
 
-def _about(passage: Passage) -> str | None:
-    return None if passage.match is None else external_id(passage.match, held(passage.content))
+def _about(call: Call) -> str | None:
+    return None if call.match is None else external_id(call.match, held(call.content))
 
 
 def _reason(token: AccessToken, again: AccessToken) -> Resend:
     return Resend.SAME_TOKEN if again.generation == token.generation else Resend.TOKEN
 
 
-def _call(passage: Passage, body: Body, token: AccessToken | None) -> OutgoingRequest:
-    arrival, record = passage.arrival, passage.record
-    headers = headers_to_upstream(
-        arrival.headers,
-        authorization=passage.own_authorization if token is None else token.header,
-        request_id=record.request_id.encode("ascii"),
-        version=b"1.1" if arrival.http_1_1 else b"1.0",
-    )
-    return OutgoingRequest(
-        method=arrival.method.encode("ascii"),
-        target=arrival.target,
-        headers=headers if record.lineage is None else record.lineage.outgoing(headers),
-        body=body,
-        effects=not passage.repeatable,
-        sending=passage.sending,
-    )
+def _lines(call: Call, authorization: bytes | None) -> bytes:
+    """Return the fields of an attempt."""
+    request, record, lines = call.request, call.record, call.lines
+    traceparent: bytes | None = None
+    if record.lineage is not None:
+        lines = without_lines(lines, record.lineage.replaced)
+        traceparent = record.lineage.outgoing()
+    own_id = None if request.fields.request_id is not None else record.request_id.encode("ascii")
+    return request_lines(lines, own_id, traceparent, authorization, request.http_1_1)
 
 
 def unknown(fault: UpstreamFault) -> RelayError:

@@ -1,7 +1,8 @@
-"""Where is one request on its way, and what becomes of it when the caller goes away?
+"""Holds one call: what was asked, how far it has got, and what becomes of it when its caller goes away.
 
 A read is cancelled with its caller; a call with effects is finished once its first byte was sent, and its outcome
-recorded. Before that byte, nothing is begun for nobody.
+recorded. Before that byte, nothing is begun for nobody; from it on, the call is never begun anew. While nothing has to
+be waited for but the answer, no task carries the call: `answer_came` passes it on in the turn in which it is here.
 """
 
 from __future__ import annotations
@@ -9,96 +10,192 @@ from __future__ import annotations
 import asyncio
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from proxy.api.status_check import check_path_of
 from proxy.errors import Outcome
-from proxy.relay.problem import options_head, problem, problem_body, problem_head
+from proxy.http1.framing import Ending
+from proxy.relay.problem import options_head, own_answer
+from proxy.relay.response_head import CLOSES, KEEPS
 from proxy.relay.server.body import CallerGoneError
-from proxy.upstream.model import held
+from proxy.relay.server.response import ResponseWriter
+from proxy.relay.token_echo import LOOKED_AT
+from proxy.upstream.model import FaultKind, Timings, held
+from proxy.upstream.request import answered
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from aiohttp.streams import StreamReader
+
     from proxy.api.operations import Match
     from proxy.errors import RelayError
+    from proxy.policy.rules import Decision
+    from proxy.relay.parts import RelayParts
     from proxy.relay.record import Record
+    from proxy.relay.request.framing import Framing
+    from proxy.relay.request.plain_request import PlainRequest
     from proxy.relay.server.body import CallerBody
-    from proxy.relay.server.incoming_request import IncomingRequest
-    from proxy.relay.server.response import ResponseWriter
+    from proxy.relay.server.connection import CallerConnection
     from proxy.tokens.model import AccessToken
-    from proxy.upstream.model import Body, Timings
+    from proxy.upstream.answer import Answer
+    from proxy.upstream.connection import Connection
+    from proxy.upstream.exchange import Exchange
+    from proxy.upstream.model import Body
 
-_SAFE: Final = frozenset(("GET", "HEAD"))
+SAFE: Final = frozenset(("GET", "HEAD"))
+# A 401 or 403 may be about our token, which must be looked into.
+_LOOKED_INTO: Final = frozenset((HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN))
+_WHOLE_AT_ONCE: Final = frozenset((Ending.LENGTH, Ending.HEAD))
 
 
-class Passage:
-    """One request, its record and its reply; made in the task that carries it.
-
-    Args:
-        arrival: the request.
-        record: what will be said of it.
-        reply: its answer.
-        read_ids: whether an id in the request's body may stand in the check path of an unknown outcome.
+class Carrier(Protocol):
+    """What a call asks of the relay that began it.
 
     Attributes:
+        shedding: whether each answer is its connection's last.
+    """
+
+    shedding: bool
+
+    async def carry(self, call: Call) -> None:
+        """See a call to its end that has to wait."""
+        ...
+
+    def succeeded(self, call: Call) -> None:
+        """Note a call whose answer was passed on at once, while there are doubts about tokens."""
+        ...
+
+
+class Call:
+    """One call.
+
+    Args:
+        parts: what all calls share.
+        connection: the caller's.
+        request: as it was read.
+        record: what will be said of it.
+        source: the body as it comes; None when all of it came with the head.
+        carrier: the relay that began it.
+
+    Attributes:
+        target: in origin-form.
+        lines: the fields that cross, each with its end.
         match: what the target means, once it was read.
-        body: the caller's, once it was accepted.
+        decision: the policy's, once it was asked.
+        body: the caller's, when it has to be waited for, or may not be held.
         content: what of the body is held, or streams, once it was taken.
         token: ours, which the last attempt carried; None before the first, and when the caller's own went.
         own_authorization: the caller's own credential, which goes in place of ours; None for ours.
+        effects: whether it may change something at Localpayment; so it is as long as nothing is known of it.
+        repeatable: whether Localpayment may see the call twice: a GET or HEAD of a read operation.
+        framing: how the body comes, when it has to be waited for.
+        placed: whether it holds a place among the calls in flight.
         gone: whether the caller's connection has ended.
         sent: whether a byte of the call may have been sent, in any attempt.
+        kept: whether the task that carries it must see it to its end.
     """
 
     __slots__ = (
-        "_before",
-        "_read_ids",
-        "_task",
-        "arrival",
-        "body",
-        "content",
-        "gone",
-        "match",
-        "own_authorization",
-        "record",
-        "reply",
-        "sent",
-        "token",
-    )
+        "_before", "_carrier", "_exchange", "_owed", "_parts", "_task", "_upstream", "_writer", "body", "connection",
+        "content", "decision", "effects", "framing",
+        "gone", "kept", "lines", "match", "own_authorization", "placed", "record",
+        "repeatable", "request", "sent", "source", "target", "token",
+    )  # fmt: skip
 
-    def __init__(
-        self, arrival: IncomingRequest, record: Record, reply: ResponseWriter, *, read_ids: bool = False
+    def __init__(  # noqa: PLR0913, PLR0917 - what a call is made of, each named once
+        self,
+        parts: RelayParts,
+        connection: CallerConnection,
+        request: PlainRequest,
+        record: Record,
+        source: StreamReader | None,
+        carrier: Carrier,
     ) -> None:
-        self.arrival = arrival
+        self._parts = parts
+        self.connection = connection
+        self.request = request
         self.record = record
-        self.reply = reply
+        self.source = source
+        self._carrier = carrier
+        self.target: bytes
+        self.lines: bytes
         self.match: Match | None = None
+        self.decision: Decision
         self.body: CallerBody | None = None
-        self.content: Body = None
-        self.own_authorization: bytes | None = None
+        self.content: Body = request.body
         self.token: AccessToken | None = None
+        self.own_authorization: bytes | None = None
+        self.effects = True
+        self.repeatable: bool
+        self.framing: Framing
+        self.placed = False
         self.gone = False
         self.sent = False
-        self._read_ids = read_ids
-        self._before = 0.0
-        self._task = asyncio.current_task()
+        self.kept = False
+        if source is not None:
+            self._owed = request.owed
+            self._before = 0.0
+        self._writer: ResponseWriter | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._upstream: Connection
+        self._exchange: Exchange | None = None
 
     @property
-    def effects(self) -> bool:
-        """Whether the call may change something at Localpayment; so it is as long as nothing is known of it."""
-        return self.match is None or self.match.operation.has_effects
+    def writer(self) -> ResponseWriter:
+        """Writes the answer."""
+        if self._writer is None:
+            self._writer = ResponseWriter(
+                self.connection,
+                self.request,
+                self.source,
+                stall=self._parts.settings.idle_timeout,
+                now=self._parts.now,
+            )
+        return self._writer
 
-    @property
-    def repeatable(self) -> bool:
-        """Whether Localpayment may see the call twice: a GET or HEAD of a read operation."""
-        return not self.effects and self.arrival.method in _SAFE
+    # What the caller's connection tells
 
-    # On its way
+    def feed(self, data: bytes) -> bytes:
+        """Take what of these bytes belongs to the body; return the rest."""
+        if self.source is None or not self._owed:
+            return data
+        piece, rest = data[: self._owed], data[self._owed :]
+        self._owed -= len(piece)
+        self.source.feed_data(piece)
+        if not self._owed:
+            self.source.feed_eof()
+        return rest
 
     def caller_left(self) -> None:
         """Note that nobody waits any more; cancels what would only be an answer to nobody."""
         self.gone = True
-        if self._task is not None and not (self.effects and self.sent):
+        if self._task is None:
+            self.hand_over()  # whose first step comes back here: a task cannot be cancelled before it
+        elif not (self.effects and self.sent):
             self._task.cancel()
+
+    async def end(self, seconds: float | None) -> None:
+        """Let it end by itself for so many seconds, then cut it."""
+        self.kept = True
+        task = self.hand_over()
+        await asyncio.wait((task,), timeout=seconds)
+        task.cancel()
+        await asyncio.wait((task,))
+
+    # On its way
+
+    def carried_by(self, task: asyncio.Task[None] | None) -> None:
+        """Note which task carries it now; None for none."""
+        self._task = task
+
+    def hand_over(self) -> asyncio.Task[None]:
+        """Let a task carry it, for something has to be waited for."""
+        if self._task is None:
+            if self._exchange is not None:
+                self._exchange.watcher = None
+            self._task = asyncio.get_running_loop().create_task(self._carrier.carry(self))
+        return self._task
 
     def attempt(self, token: AccessToken | None) -> None:
         """Count an attempt to send with a token of ours, or None of them.
@@ -119,22 +216,95 @@ class Passage:
             CallerGoneError: nobody waits for a call with effects, as the kernel is asked to say: while nothing is read
                 from a caller, its end goes unseen.
         """
-        if self.effects and self.arrival.connection.gone:
+        if self.effects and self.connection.gone:
             raise CallerGoneError
         self.sent = True
-        self._before = self._waited
+        if self.body is not None:
+            self._before = self.body.waited
+
+    def start(self, upstream: Connection, data: bytes) -> None:
+        """Send it whole on a warm connection; whatever fails from here on, it is not begun anew."""
+        self._upstream = upstream
+        started = self.record.started if self.body is None else self._parts.now()
+        self._exchange = exchange = upstream.begin(self.request.method.encode("ascii"), Timings(started))
+        exchange.watcher = self.answer_came
+        try:
+            upstream.write(exchange, data, last=True)
+        except Exception as error:  # noqa: BLE001 - a defect must not leave the caller without an answer
+            self._parts.failed(error)
+            upstream.fail(exchange, FaultKind.DISCONNECTED, "the call could not be written whole")
+
+    @property
+    def begun(self) -> Callable[[], Awaitable[Answer]] | None:
+        """What gives the answer to the attempt that `start` made, or raises what stopped it; None without one."""
+        exchange = self._exchange
+        return None if exchange is None else lambda: answered(self._upstream, exchange)
+
+    def answer_came(self) -> None:
+        """Pass the answer on if it is here whole, and nothing has to be waited for or looked into."""
+        exchange, last = self._exchange, self.request.last or self._carrier.shedding
+        if exchange is None or not exchange.over:
+            self.hand_over()
+            return
+        try:
+            answer = self._whole_answer(exchange, last)
+        except Exception as error:  # noqa: BLE001 - a defect must not leave the caller without an answer
+            self._parts.failed(error)
+            answer = None
+        transport = self.connection.transport
+        if answer is None or transport is None or transport.is_closing() or transport.get_write_buffer_size():
+            self.hand_over()
+            return
+        transport.write(answer)
+        if transport.is_closing():  # the write found nobody there
+            self.hand_over()
+        else:
+            self._passed_on(exchange, last)
+
+    def _whole_answer(self, exchange: Exchange, last: bool) -> bytes | None:  # noqa: FBT001 - called for each call
+        """Return what the caller gets; None if that must be waited for, or looked into."""
+        head, token, pieces = exchange.parser.head, self.token, exchange.pieces
+        if head is None or token is None or exchange.fault is not None:
+            return None
+        if len(pieces) > 1 or head.status in _LOOKED_INTO or head.framing.ending not in _WHOLE_AT_ONCE:
+            return None
+        secret, parts = token.header.partition(b" ")[2], self._parts
+        heads = parts.heads
+        if head not in heads.known and any(secret in value for _, value in head.headers):
+            return None
+        timing = self.timing(exchange.timings) if parts.settings.server_timing else None
+        answer = heads.compose(head, self.record.request_id, timing) + (CLOSES if last else KEEPS)
+        if pieces:
+            answer += pieces[0]
+        return None if len(answer) > LOOKED_AT or secret in answer else answer
+
+    def _passed_on(self, exchange: Exchange, last: bool) -> None:  # noqa: FBT001 - as above
+        exchange.watcher = None  # which holds this call, so that only the collector would free the two
+        record, head = self.record, exchange.parser.head
+        record.status, record.outcome = 0 if head is None else head.status, Outcome.ANSWERED
+        self.spent(exchange.timings)
+        if exchange.pieces:
+            record.response_bytes = len(exchange.pieces[0])
+        if self._parts.refusals.doubts:
+            self._carrier.succeeded(self)
+        self.finish(last=last)
 
     def spent(self, timings: Timings) -> None:
         """Note the time that an attempt took, once it has ended; not that in which it waited for the caller's body."""
-        self.record.upstream_seconds += max((timings.total_seconds or 0.0) - (self._waited - self._before), 0.0)
-        self._before = self._waited
+        spent = timings.total_seconds or 0.0
+        if self.body is not None:
+            waited, before = self.body.waited, self._before
+            spent, self._before = max(spent - (waited - before), 0.0), waited
+        self.record.upstream_seconds += spent
         if self.record.lineage is not None:
             self.record.lineage.over()
 
-    def timing(self, timings: Timings, now: float) -> bytes:
+    def timing(self, timings: Timings) -> bytes:
         """Return what a Server-Timing field tells of the time until an answer began (W3C Server Timing section 2)."""
-        provider = self.record.upstream_seconds + (timings.first_byte_seconds or 0.0) - (self._waited - self._before)
-        own = now - self.record.started - provider - self._waited
+        waited = 0.0 if self.body is None else self.body.waited
+        meanwhile = 0.0 if self.body is None else waited - self._before
+        provider = self.record.upstream_seconds + (timings.first_byte_seconds or 0.0) - meanwhile
+        own = self._parts.now() - self.record.started - provider - waited
         return b"own;dur=%.1f, localpayment;dur=%.1f" % (max(own, 0.0) * 1000, max(provider, 0.0) * 1000)
 
     def answered(self, status: int) -> None:
@@ -147,23 +317,23 @@ class Passage:
     def answer_options(self) -> None:
         """Answer an OPTIONS request as its last recipient; nothing is sent."""
         self.record.status = HTTPStatus.NO_CONTENT.value
-        date, close = formatdate(usegmt=True), self.reply.settle()
-        self.reply.whole(options_head(request_id=self.record.request_id, date=date, close=close), b"")
+        date, close = formatdate(usegmt=True), self.writer.settle()
+        self.writer.whole(options_head(request_id=self.record.request_id, date=date, close=close), b"")
 
     def refuse(self, error: RelayError) -> None:
         """Give an answer of our own; when another has begun already, end that visibly."""
-        record, reply = self.record, self.reply
+        record, writer = self.record, self.writer
         if self.sent and error.outcome is Outcome.REJECTED:
             error.outcome = Outcome.UNKNOWN
         record.code = error.code
-        if reply.begun:
+        if writer.begun:
             record.outcome = Outcome.ABORTED
-            reply.abort()
+            writer.abort()
             return
         record.outcome = error.outcome
         record.status = 0 if self.gone else error.status
-        reply.last = reply.last or not self.arrival.http_1_1
-        reply.whole(*own_answer(error, record, check=self._check(error), close=reply.settle()))
+        writer.last = writer.last or not self.request.http_1_1
+        writer.whole(*own_answer(error, record, check=self._check(error), close=writer.settle()))
 
     def lost(self) -> None:
         """Note what became of a call whose caller went away, or took no more of the answer."""
@@ -176,39 +346,43 @@ class Passage:
             record.outcome = Outcome.ORPHANED
         else:
             record.outcome = Outcome.UNKNOWN
-        self.reply.abort()
+        self.writer.abort()
 
     def interrupted(self) -> None:
         """Note what became of a call that the end of the sidecar itself cut short."""
-        if self.reply.begun:
+        if self.writer.begun:
             self.record.outcome = Outcome.ABORTED
         else:
             self.record.outcome = Outcome.UNKNOWN if self.sent else Outcome.NOT_SENT
             self.record.status = 0
-        self.reply.abort()
+        self.writer.abort()
 
-    def over(self, now: float) -> Record:
-        """Complete the record; `now` is the clock's reading."""
-        record, body = self.record, self.body
-        record.total_seconds = now - record.started
-        record.response_bytes = self.reply.sent
-        record.caller_seconds = self._waited + self.reply.waited
+    def finish(self, *, last: bool, linger: bool = False) -> None:
+        """Give the place back, complete the record and tell of it, and let the connection go on.
+
+        Args:
+            last: whether the connection ends with this call.
+            linger: whether the caller may still be sending, and needs time to read its answer.
+        """
+        parts, record, body, writer = self._parts, self.record, self.body, self._writer
+        record.total_seconds = parts.now() - record.started
         if body is not None:
             record.request_bytes = body.received
-        return record
-
-    @property
-    def _waited(self) -> float:
-        return 0.0 if self.body is None else self.body.waited
+            record.caller_seconds = body.waited
+        if writer is not None:
+            record.response_bytes = writer.sent
+            record.caller_seconds += writer.waited
+        if self.placed:
+            self.placed = False
+            parts.concurrency.leave(effects=self.effects)
+        try:
+            parts.observe(record)
+        except Exception as error:  # noqa: BLE001 - who looks on must not fail what it looks on
+            parts.failed(error)
+        finally:
+            self.connection.finish(last=last, linger=linger)
 
     def _check(self, error: RelayError) -> str | None:
         if self.match is None or not self.effects or error.outcome is not Outcome.UNKNOWN:
             return None
-        return check_path_of(self.match, held(self.content) if self._read_ids else None)
-
-
-def own_answer(error: RelayError, record: Record, *, check: str | None, close: bool) -> tuple[bytes, bytes]:
-    """Return head and body of an answer of our own."""
-    body = problem_body(problem(error, operation=record.operation, request_id=record.request_id, check=check))
-    date = formatdate(usegmt=True)
-    return problem_head(error, request_id=record.request_id, date=date, length=len(body), close=close), body
+        return check_path_of(self.match, held(self.content) if self._parts.settings.check_from_body else None)

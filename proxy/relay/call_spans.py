@@ -1,4 +1,4 @@
-"""Which spans does a call consist of, and which is whose child? Known only while traces are exported.
+"""Holds the spans that a call consists of, and which is whose child. Known only while traces are exported.
 
 Pure: time and chance are given. A call that its caller's traceparent does not sample has no lineage, and crosses as it
 came.
@@ -9,18 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from proxy.relay.trace_context import caller_span
+from proxy.relay.request.trace_context import caller_span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-    Field = tuple[bytes, bytes]
+    from proxy.relay.request.request_fields import Told
 
 # W3C Trace Context section 3.2.2.5, and of its level 2 the flag that the trace id is random.
 SAMPLED: Final = 0b01
 _RANDOM: Final = 0b10
 _TRACE_BITS: Final = 128
 _SPAN_BITS: Final = 64
+_PARENT: Final = frozenset((b"traceparent",))
+_PARENT_AND_STATE: Final = _PARENT | {b"tracestate"}
 
 
 @dataclass(slots=True)
@@ -60,16 +62,17 @@ class Lineage:
     now: Callable[[], float] = field(repr=False)
     attempts: list[Attempt] = field(default_factory=list)
 
-    def outgoing(self, fields: Iterable[Field]) -> list[Field]:
-        """Begin an attempt: return its fields, with a traceparent of its own in the place of the caller's."""
+    @property
+    def replaced(self) -> frozenset[bytes]:
+        """Fields of the caller's in whose place `outgoing` goes."""
+        # A trace that begins here has no state yet (section 4.3: what could not be read is not passed on).
+        return _PARENT if self.parent_id is not None else _PARENT_AND_STATE
+
+    def outgoing(self) -> bytes:
+        """Begin an attempt: return the value of its own traceparent."""
         attempt = Attempt(_hex(self.bits, _SPAN_BITS), self.now())
         self.attempts.append(attempt)
-        # A trace that begins here has no state yet (section 4.3: what could not be read is not passed on).
-        dropped = (b"traceparent",) if self.parent_id is not None else (b"traceparent", b"tracestate")
-        kept = [(name, value) for name, value in fields if name.lower() not in dropped]
-        value = f"00-{self.trace_id}-{attempt.span_id}-{self.flags:02x}"
-        kept.append((b"traceparent", value.encode("ascii")))
-        return kept
+        return f"00-{self.trace_id}-{attempt.span_id}-{self.flags:02x}".encode("ascii")
 
     def over(self) -> None:
         """Note that the attempt in progress has ended."""
@@ -77,15 +80,15 @@ class Lineage:
             self.attempts[-1].ended = self.now()
 
 
-def lineage(headers: Iterable[Field], bits: Callable[[int], int], now: Callable[[], float]) -> Lineage | None:
+def lineage(told: Told, bits: Callable[[int], int], now: Callable[[], float]) -> Lineage | None:
     """Return a call's place in its caller's trace, or at the head of a new one; None if the caller wants none told.
 
     Args:
-        headers: raw fields of the request.
+        told: values of the request's fields.
         bits: gives a number of so many random bits.
         now: gives the clock's reading, in seconds.
     """
-    parent = caller_span(headers)
+    parent = caller_span(told)
     if parent is None:
         return Lineage(_hex(bits, _TRACE_BITS), None, _hex(bits, _SPAN_BITS), SAMPLED | _RANDOM, bits, now)
     if not parent.flags & SAMPLED:

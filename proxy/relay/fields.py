@@ -12,8 +12,7 @@ Field = tuple[bytes, bytes]
 PSEUDONYM: Final = b"localpayment-proxy"
 
 FOLD: Final = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ_", b"abcdefghijklmnopqrstuvwxyz-")
-_VIA: Final = (b"Via", b"1.1 " + PSEUDONYM)
-VIA: Final = b": ".join(_VIA)  # the line that goes both ways
+VIA: Final = b"Via: 1.1 " + PSEUDONYM  # RFC 9110 section 7.6.3; the line that goes both ways
 # RFC 9110 section 7.6.1, with the Upgrade parameter of RFC 7540 section 3.2.1.
 HOP_BY_HOP: Final = frozenset(
     (b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"http2-settings")
@@ -41,8 +40,3 @@ def without_named(fields: list[Field], names: set[bytes]) -> list[Field]:
     if names <= USUAL_OPTIONS:
         return fields
     return [field for field in fields if field[0].translate(FOLD) not in names]
-
-
-def via_field(version: bytes) -> Field:
-    """Return the Via field (RFC 9110 section 7.6.3) for a message that came in this version of HTTP."""
-    return _VIA if version == b"1.1" else (b"Via", version + b" " + PSEUDONYM)

@@ -1,4 +1,4 @@
-"""What does the relay carry calls with? Everything that is shared by all of them."""
+"""Holds what all calls of one relay share."""
 
 from __future__ import annotations
 
@@ -13,21 +13,23 @@ if TYPE_CHECKING:
     from proxy.api.operations import Match
     from proxy.config import Settings
     from proxy.policy.authorizer import Authorizer
-    from proxy.relay.attempts import Attempts
     from proxy.relay.concurrency import ConcurrencyLimit
     from proxy.relay.record import Record
+    from proxy.relay.refused_paths import Refusals
     from proxy.relay.request.request_line import WrongProtocol
+    from proxy.relay.response_head import ResponseHeads
 
 
 @dataclass(frozen=True, slots=True)
 class RelayParts:
-    """What a relay is made of.
+    """What all calls of one relay share.
 
     Attributes:
         settings: limits and waits.
-        sender: the way to Localpayment.
-        gate: places for calls in flight.
-        authority: who may call what; `authority.enforce` puts another policy in force.
+        refusals: what paths have refused lately.
+        concurrency: places for calls in flight.
+        heads: composes the heads of answers.
+        authorizer: who may call what; `authorizer.enforce` puts another policy in force.
         now: seconds on a clock that only moves forward.
         wall: seconds since the Unix epoch.
         bits: gives a number of so many random bits.
@@ -39,9 +41,10 @@ class RelayParts:
     """
 
     settings: Settings
-    sender: Attempts
-    gate: ConcurrencyLimit
-    authority: Authorizer
+    refusals: Refusals
+    concurrency: ConcurrencyLimit
+    heads: ResponseHeads
+    authorizer: Authorizer
     now: Callable[[], float]
     wall: Callable[[], float]
     bits: Callable[[int], int]

@@ -1,4 +1,4 @@
-"""What do we answer ourselves, byte for byte?
+"""Composes the answers of our own, byte for byte.
 
 Pure. RFC 9457 problem details and an RFC 9209 Proxy-Status field; only the request id may come from the wire.
 """
@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import math
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from proxy.errors import RelayError
+    from proxy.relay.record import Record
 
 PRODUCT: Final = "localpayment-proxy"
 TYPE_PREFIX: Final = f"urn:{PRODUCT}:error:"
@@ -73,3 +75,10 @@ def options_head(*, request_id: str, date: str, close: bool) -> bytes:
 def problem_body(members: dict[str, object]) -> bytes:
     """Return the members as one line of JSON."""
     return json.dumps(members, ensure_ascii=False).encode() + b"\n"
+
+
+def own_answer(error: RelayError, record: Record, *, check: str | None, close: bool) -> tuple[bytes, bytes]:
+    """Return head and body of an answer of our own."""
+    body = problem_body(problem(error, operation=record.operation, request_id=record.request_id, check=check))
+    date = formatdate(usegmt=True)
+    return problem_head(error, request_id=record.request_id, date=date, length=len(body), close=close), body

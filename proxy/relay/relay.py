@@ -1,7 +1,8 @@
-"""What happens to one request, from its head to the last byte of its answer?
+"""Relays calls: judges each, sends it, passes the answer on, and ends it in exactly one record.
 
-Read `_carry` downwards. Each decision stands in a pure module; here they are carried out in order, and every request
-ends in exactly one record. What is ordinary in every way goes express; see there.
+Read `begin` downwards: a call whose body, token and connection are at hand is written at once; one that has to wait is
+carried on by a task from that point. Each decision stands in a pure module. Whatever fails after a call's first byte,
+it is never begun anew here.
 """
 
 from __future__ import annotations
@@ -13,35 +14,35 @@ from proxy.api.method_override import names_method
 from proxy.api.target import read_target
 from proxy.errors import BadRequestError, InternalError, RelayError
 from proxy.policy.authorizer import check_release
+from proxy.policy.identity import KEY_HEADER
 from proxy.policy.rules import UNKNOWN
 from proxy.relay.attempts import unknown
-from proxy.relay.call import Passage, own_answer
+from proxy.relay.call import SAFE, Call
 from proxy.relay.call_spans import lineage
 from proxy.relay.concurrency import draining
-from proxy.relay.express import Express
+from proxy.relay.problem import own_answer
 from proxy.relay.record import METHODS, OTHER_METHOD, Record
 from proxy.relay.request.entrance import Entrance
 from proxy.relay.request.framing import request_framing
-from proxy.relay.request.headers import own_authorization
+from proxy.relay.request.headers import check_crossing, own_authorization
 from proxy.relay.request.max_forwards import forwards_left, passed_on
 from proxy.relay.request.mesh_attempt import attempt_number
+from proxy.relay.request.plain_request import Reader
+from proxy.relay.request.request_fields import CONTENT, TRACEPARENT, pairs_of
 from proxy.relay.request.request_line import WrongProtocolError
-from proxy.relay.response_fields import headers_to_caller
-from proxy.relay.server.body import CallerBody, CallerGoneError
-from proxy.relay.server.incoming_request import HeldRequest
-from proxy.relay.server.response import ResponseWriter
+from proxy.relay.request.trace_context import RANDOM_BITS, trace_id, uuid7
+from proxy.relay.server.body import CallerBody, CallerGoneError, body_in_pieces
 from proxy.relay.token_echo import Echo
-from proxy.relay.trace_context import request_id, trace_id
-from proxy.upstream.model import UpstreamFault, held
+from proxy.upstream.model import Stream, UpstreamFault
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from aiohttp.streams import StreamReader
 
     from proxy.policy.authorizer import Authorizer
-    from proxy.policy.rules import Decision
+    from proxy.relay.attempts import Attempts
     from proxy.relay.parts import RelayParts
     from proxy.relay.request.framing import Framing
-    from proxy.relay.ride import Ride
+    from proxy.relay.request.plain_request import PlainRequest
     from proxy.relay.server.connection import CallerConnection
     from proxy.relay.server.incoming_request import IncomingRequest
     from proxy.relay.server.response import Written
@@ -52,201 +53,281 @@ if TYPE_CHECKING:
 _METHOD_DETAIL: Final = (
     "The body has a member or field `_method`, which would override the method; send the request with the method meant."
 )
+_UNCLEAR: Final = "The request cannot be read as HTTP/1.1 in exactly one way; nothing was sent."
 
 
 class Relay:
-    """The data plane; `means` is what it is made of.
+    """The data plane.
+
+    Args:
+        parts: what all its calls share.
+        attempts: the way to Localpayment.
 
     Attributes:
         shedding: whether each answer ends its caller's connection, so that callers look for a successor.
     """
 
-    def __init__(self, means: RelayParts) -> None:
-        self._means = means
-        self._settings = means.settings
-        self._entrance = Entrance(means.settings)
+    def __init__(self, parts: RelayParts, attempts: Attempts) -> None:
+        self._parts = parts
+        self._attempts = attempts
+        self._settings = settings = parts.settings
+        self._entrance = Entrance(settings)
+        required = self._entrance.required
+        most_body = min(settings.max_request_body, settings.replay_buffer)
+        self._reader = Reader(None if required is None else required[0], most_body=most_body)
         self.shedding = False
-        # Spans and Server-Timing tell of moments that the express way does not look at.
-        unseen = means.traced or means.settings.server_timing
-        self._express = None if unseen else Express(means, self._entrance, self.go_on)
 
     @property
-    def authority(self) -> Authorizer:
+    def authorizer(self) -> Authorizer:
         """Who may call what."""
-        return self._means.authority
+        return self._parts.authorizer
 
-    async def __call__(self, arrival: IncomingRequest) -> Written:
-        """Relay one request."""
-        passage = self._passage(arrival, self._record(arrival))
-        return await self._settle(passage, self._carry(passage))
+    # Where a call comes from
 
-    def express(self, connection: CallerConnection, data: bytes) -> Ride | None:
-        """Send the request that these bytes make, if it is ordinary; None means that nothing was done."""
-        return None if self._express is None or self.shedding else self._express.take(connection, data)
+    def begin(self, connection: CallerConnection, data: bytes) -> bool:
+        """Carry the request that these bytes begin with; False, and nothing is done, if the parser must read them."""
+        try:
+            request = self._reader.read(data)
+            if request is None:
+                return False
+            source = None if request.body is None or not request.owed else body_in_pieces(connection, request.body)
+            call = self._call(connection, request, source)
+        except Exception as error:  # noqa: BLE001 - a defect here is no reason not to carry the call
+            self._parts.failed(error)
+            return False
+        connection.begin(call)
+        try:
+            if not self._judge(call):
+                self._end(call)
+                return True
+            if source is None:
+                self._look_into_body(call)
+                if self._attempts.send_at_once(call):
+                    return True
+        except Exception as error:  # noqa: BLE001 - `_end` tells them apart
+            self._end(call, error)
+            return True
+        call.hand_over()
+        return True
 
-    async def go_on(self, ride: Ride) -> Written:
-        """Carry on with a request that was sent express, and with which something is not ordinary."""
-        passage = self._passage(HeldRequest(ride.request, ride.connection), ride.record)
-        passage.match, passage.content, passage.token, passage.sent = ride.match, ride.request.body, ride.token, True
-        return await self._settle(passage, self._rest(passage, ride))
+    async def __call__(self, incoming: IncomingRequest) -> Written:
+        """Relay one request that the server's parser has read."""
+        request = self._reader.parsed(
+            incoming.method, incoming.target, incoming.version, incoming.headers, last=incoming.should_close
+        )
+        call = self._call(incoming.connection, request, incoming.content)
+        call.kept = True
+        call.carried_by(asyncio.current_task())
+        incoming.connection.begin(call)
+        failure: BaseException | None = None
+        try:
+            if self._judge(call):
+                await self._go_on(call)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - `_end` tells them apart
+            failure = error
+        self._end(call, failure)
+        if isinstance(failure, asyncio.CancelledError) and not call.gone:
+            raise failure
+        return call.writer.finished
 
     def unreadable(self, connection: CallerConnection, error: RelayError) -> None:
         """Refuse what could not be read as a request; the connection ends with it."""
-        means = self._means
+        parts = self._parts
         if isinstance(error, WrongProtocolError):
-            means.wrong_protocol(error.came)
-        identity = request_id((), means.wall(), means.bits)
-        record = Record(identity, OTHER_METHOD, means.now(), status=error.status, code=error.code)
+            parts.wrong_protocol(error.came)
+        record = Record(self._new_id(), OTHER_METHOD, parts.now(), status=error.status, code=error.code)
         record.outcome = error.outcome
         head, body = own_answer(error, record, check=None, close=True)
         if connection.transport is not None and not connection.transport.is_closing():
             connection.transport.write(head + body)
-        means.observe(record)
+        parts.observe(record)
 
-    def _record(self, arrival: IncomingRequest) -> Record:
-        means = self._means
+    # What is done with it, in order
+
+    def _call(self, connection: CallerConnection, request: PlainRequest, source: StreamReader | None) -> Call:
+        parts, told, method = self._parts, request.fields.told, request.method
         record = Record(
-            request_id=request_id(arrival.headers, means.wall(), means.bits),
-            method=arrival.method if arrival.method in METHODS else OTHER_METHOD,
-            started=means.now(),
+            self._new_id() if request.fields.request_id is None else request.fields.request_id.decode("ascii"),
+            method if method in METHODS else OTHER_METHOD,
+            parts.now(),
         )
-        record.lineage = found = lineage(arrival.headers, means.bits, means.now) if means.traced else None
-        record.trace_id = trace_id(arrival.headers) if found is None else found.trace_id
-        return record
+        if parts.traced:
+            record.lineage = lineage(told, parts.bits, parts.now)
+        if record.lineage is not None:
+            record.trace_id = record.lineage.trace_id
+        elif TRACEPARENT in told:
+            record.trace_id = trace_id(told)
+        return Call(parts, connection, request, record, source, self)
 
-    def _passage(self, arrival: IncomingRequest, record: Record) -> Passage:
-        reply = ResponseWriter(arrival, stall=self._settings.idle_timeout, now=self._means.now)
-        return Passage(arrival, record, reply, read_ids=self._settings.check_from_body)
+    def _new_id(self) -> str:
+        return uuid7(int(self._parts.wall() * 1000), self._parts.bits(RANDOM_BITS))
 
-    async def _settle(self, passage: Passage, work: Coroutine[object, object, None]) -> Written:
-        """Do the work; it ends in exactly one record, and in an answer unless nobody is there."""
-        connection, reply = passage.arrival.connection, passage.reply
-        connection.begin(passage.caller_left)
-        try:
-            await work
-        except RelayError as error:
-            passage.refuse(error)
-        except CallerGoneError:
-            passage.lost()
-        except asyncio.CancelledError:
-            if not passage.gone:
-                passage.interrupted()
-                raise
-            passage.lost()
-        except Exception as error:  # noqa: BLE001 - a defect must not leave the caller without an answer
-            self._means.failed(error)
-            passage.refuse(InternalError("The sidecar failed on this call; its log has the reason."))
-        finally:
-            connection.finish(last=reply.last)
-            self._means.observe(passage.over(self._means.now()))
-        return reply.finished
-
-    async def _carry(self, passage: Passage) -> None:
-        arrival, settings, record, means = passage.arrival, self._settings, passage.record, self._means
-        caller = means.authority.recognise(arrival.connection.peer, arrival.headers)
+    def _judge(self, call: Call) -> bool:
+        """Let a call pass and give it a place; False if it was answered here, or raise its refusal."""
+        parts, request, record, source = self._parts, call.request, call.record, call.source
+        fields, method, connection = request.fields, request.method, call.connection
+        told = fields.told
+        caller = parts.authorizer.recognise(connection.peer, told.get(KEY_HEADER, ()))
         record.caller = UNKNOWN if caller is None else caller.name
-        framing = _framing(passage)  # before any other refusal, after which the connection would go on
-        arrival.target, arrival.headers = self._entrance.admit(
-            arrival.method, arrival.target, arrival.headers, http_1_1=arrival.http_1_1
-        )
-        passage.match = match = read_target(arrival.target, arrival.method)
-        record.operation = match.operation.name
-        decision, record.policy = means.authority.admit(caller, match.operation)
-        left = forwards_left(arrival.method, arrival.headers)
+        if source is not None:  # else the reader has judged it
+            call.framing = self._framing(call)
+        call.lines = fields.lines
+        call.target = self._entrance.admit(method, request.target, told, http_1_1=request.http_1_1)
+        call.match = match = read_target(call.target, method)
+        operation = match.operation
+        call.effects = effects = operation.has_effects
+        call.repeatable = not effects and method in SAFE
+        record.operation = operation.name
+        call.decision, record.policy = parts.authorizer.admit(caller, operation)
+        if method == "OPTIONS" and not self._may_go_on(call):
+            return False
+        if fields.watched:
+            check_crossing(told)
+        if call.decision.own_authorization:
+            call.own_authorization = own_authorization(told)
+        if operation.moves_money:
+            record.mesh_attempt = attempt_number(told)
+        if source is not None:
+            call.body = self._body(source, call.framing.length)
+        if connection.late:
+            raise draining()
+        parts.concurrency.enter(effects=effects)
+        call.placed = True
+        if source is None and request.body is not None:
+            record.request_bytes = len(request.body)
+        return True
+
+    def _framing(self, call: Call) -> Framing:
+        """Judge the framing of a request whose body comes from the parser, or in pieces."""
+        try:
+            if not call.request.fields.clear:
+                raise BadRequestError(_UNCLEAR)
+            return request_framing(call.request.version, call.request.fields.told)
+        except RelayError:
+            call.writer.last = True  # where such a request ends is for nobody to say
+            raise
+
+    def _may_go_on(self, call: Call) -> bool:
+        """Count an OPTIONS request down; False if it was answered here, as its last recipient."""
+        left = forwards_left(call.request.method, call.request.fields.told)
         if left == 0:
-            passage.answer_options()
-            return
+            call.answer_options()
+            return False
         if left is not None:
-            arrival.headers = passed_on(arrival.headers, left)
-        if decision.own_authorization:
-            passage.own_authorization = own_authorization(arrival.headers)
-        if match.operation.moves_money:
-            record.mesh_attempt = attempt_number(arrival.headers)
-        passage.body = body = CallerBody(
-            arrival,
-            length=framing.length,
+            call.lines = passed_on(call.lines, left)
+        return True
+
+    def _body(self, source: StreamReader, length: int | None) -> CallerBody:
+        settings = self._settings
+        return CallerBody(
+            source,
+            length=length,
             limit=settings.max_request_body,
             hold=settings.replay_buffer,
             stall=settings.idle_timeout,
-            now=means.now,
+            now=self._parts.now,
         )
-        effects = match.operation.has_effects
-        if arrival.connection.late:
-            raise draining()
-        means.gate.enter(effects=effects)
-        try:
-            await self._relay(passage, body, framing, decision)
-        finally:
-            means.gate.leave(effects=effects)
 
-    async def _relay(self, passage: Passage, body: CallerBody, framing: Framing, decision: Decision) -> None:
-        token = await self._means.sender.token(passage)
-        if body.arrived:
-            passage.content = await body.take()
-        else:
-            if framing.waits:
-                passage.reply.invite()
-            passage.content = await body.take()
-            token = await self._means.sender.token(passage)
-        if isinstance(passage.content, bytes) and names_method(passage.content):
+    def _look_into_body(self, call: Call) -> None:
+        """Judge what could not be judged without the body."""
+        content = call.content if isinstance(call.content, bytes) else None
+        if content is not None and names_method(content):
             raise BadRequestError(_METHOD_DETAIL)
-        if decision.by_id_only:
-            check_release(decision, passage.arrival.headers, passage.arrival.target, held(passage.content))
-        if passage.match is not None:
-            passage.record.subject = self._means.subject(passage.match, held(passage.content))
-        await self._exchange(passage, token)
+        if call.decision.by_id_only:
+            check_release(call.decision, pairs_of(call.request.fields.told, CONTENT), call.target, content)
+        if call.match is not None and self._parts.fingerprint is not None:
+            call.record.subject = self._parts.subject(call.match, content)
 
-    async def _rest(self, passage: Passage, ride: Ride) -> None:
+    async def carry(self, call: Call) -> None:
+        """See a call to its end, or to where nothing has to be waited for but the answer."""
+        failure: BaseException | None = None
         try:
-            await self._exchange(passage, ride.token, ride.answer)
-        finally:
-            self._means.gate.leave(effects=passage.effects)
+            if call.gone:
+                call.caller_left()
+            if await self._go_on(call):
+                return
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - `_end` tells them apart
+            failure = error
+        self._end(call, failure)
 
-    async def _exchange(
-        self, passage: Passage, token: AccessToken | None, begun: Callable[[], Awaitable[Answer]] | None = None
-    ) -> None:
+    def succeeded(self, call: Call) -> None:
+        """Note a call whose answer was passed on at once, while there are doubts about tokens."""
+        self._attempts.succeeded(call, call.record.status)
+
+    async def _go_on(self, call: Call) -> bool:
+        """Wait for what is missing, send the call, and pass the answer on; True if only the answer is missing."""
+        if call.begun is not None:
+            await self._exchange(call, call.token)
+            return False
+        attempts, body = self._attempts, call.body
+        token = await attempts.token(call)
+        if body is not None:
+            if not body.arrived:
+                if call.framing.waits:
+                    call.writer.invite()
+                call.content = await body.take()
+                token = await attempts.token(call)
+            else:
+                call.content = await body.take()
+            self._look_into_body(call)
+        if not (call.kept or call.gone or isinstance(call.content, Stream)):
+            task = asyncio.current_task()
+            call.carried_by(None)
+            if self._attempts.send_at_once(call):
+                return True
+            call.carried_by(task)
+        await self._exchange(call, token)
+        return False
+
+    async def _exchange(self, call: Call, token: AccessToken | None) -> None:
         """Send the request, unless its first attempt was begun already, and pass the answer on."""
-        answer, pieces = await self._means.sender.send(passage, passage.content, token, begun)
+        answer, pieces = await self._attempts.send(call, token)
         try:
             async with answer:
-                await self._pass_on(passage, answer, pieces)
+                await self._pass_on(call, answer, pieces)
         except UpstreamFault as fault:
             raise unknown(fault) from fault
         finally:
-            passage.spent(answer.timings)
+            call.spent(answer.timings)
 
-    async def _pass_on(self, passage: Passage, answer: Answer, pieces: list[bytes]) -> None:
-        reply, record = passage.reply, passage.record
-        passage.answered(answer.status)
-        token = None if passage.token is None else passage.token.header.partition(b" ")[2]
-        echo = Echo(token, masked=self._settings.redact_echoes)
+    async def _pass_on(self, call: Call, answer: Answer, pieces: list[bytes]) -> None:
+        writer, record, settings = call.writer, call.record, self._settings
+        call.answered(answer.status)
+        token = None if call.token is None else call.token.header.partition(b" ")[2]
+        echo = Echo(token, masked=settings.redact_echoes)
         try:
-            fields = headers_to_caller(
-                echo.headers(answer.headers),
-                origin=self._settings.origin,
-                request_id=record.request_id.encode("ascii"),
-            )
-            if self._settings.server_timing:
-                fields.append((b"Server-Timing", passage.timing(answer.timings, self._means.now())))
-            reply.begin(answer.status, answer.reason, fields, body=answer.has_body, length=answer.length)
+            timing = call.timing(answer.timings) if settings.server_timing else None
+            composed = self._parts.heads.compose(echo.head(answer.head), record.request_id, timing=timing)
+            writer.begin(composed, body=answer.has_body, length=answer.length)
             for piece in pieces:
-                await reply.write(echo.piece(piece), complete=answer.complete)
+                await writer.write(echo.piece(piece), complete=answer.complete)
             while answer.has_body:
                 if answer.waiting:
-                    reply.flush()
+                    writer.flush()
                 piece = await answer.read()
                 if not piece:
                     break
-                await reply.write(echo.piece(piece), complete=answer.complete)
-            await reply.write(echo.rest(), complete=True)
-            reply.end()
+                await writer.write(echo.piece(piece), complete=answer.complete)
+            await writer.write(echo.rest(), complete=True)
+            writer.end()
         finally:
             record.echoed = echo.found
 
-
-def _framing(passage: Passage) -> Framing:
-    arrival, reply = passage.arrival, passage.reply
-    last, reply.last = reply.last, True  # where a request ends that is refused for its framing is for nobody to say
-    framing = request_framing(arrival.version, arrival.headers)
-    reply.last = last
-    return framing
+    def _end(self, call: Call, failure: BaseException | None = None) -> None:
+        """End a call: one answer unless nobody is there, one record."""
+        match failure:
+            case None:
+                pass
+            case RelayError():
+                call.refuse(failure)
+            case CallerGoneError():
+                call.lost()
+            case asyncio.CancelledError():
+                if call.gone:
+                    call.lost()
+                else:
+                    call.interrupted()
+            case _:
+                self._parts.failed(failure)
+                call.refuse(InternalError("The sidecar failed on this call; its log has the reason."))
+        call.finish(last=call.writer.last, linger=call.writer.lingers)

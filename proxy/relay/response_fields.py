@@ -14,12 +14,10 @@ from proxy.relay.fields import (
     HOP_BY_HOP,
     MEANING,
     PSEUDONYM,
-    USUAL_OPTIONS,
     connection_options,
-    via_field,
     without_named,
 )
-from proxy.relay.location import REFERENCES, is_plain_path, reference_to_caller
+from proxy.relay.location import REFERENCES, reference_to_caller
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,20 +36,12 @@ _MEMBER: Final = re.compile(
 )
 
 
-def headers_to_caller(
-    headers: Iterable[Field],
-    *,
-    origin: Origin | None = None,
-    request_id: bytes | None = None,
-    version: bytes = b"1.1",
-) -> list[Field]:
-    """Return the fields that go to the caller; Content-Length stays as it was, other framing does not.
+def headers_to_caller(headers: Iterable[Field], *, origin: Origin | None = None) -> list[Field]:
+    """Return the fields that cross to the caller; Content-Length stays as it was, other framing does not.
 
     Args:
         headers: Localpayment's, raw.
         origin: Localpayment's; references to it come to lead to the sidecar. None leaves them.
-        request_id: sent as X-Request-Id unless Localpayment sent one.
-        version: of HTTP, as Localpayment speaks it.
     """
     kept: list[Field] = []
     options: set[bytes] = set()
@@ -60,9 +50,6 @@ def headers_to_caller(
         if name in _DROPPED_FROM_ANSWERS:
             if name == b"connection":
                 options |= connection_options(field[1])
-        elif name == b"x-request-id":
-            request_id = None
-            kept.append(field)
         elif name in REFERENCES and origin is not None:
             kept.append((field[0], reference_to_caller(field[1], origin)))
         elif name.startswith(b"proxy-"):
@@ -71,27 +58,7 @@ def headers_to_caller(
                 kept.append(field if value == field[1] else (field[0], value))
         else:
             kept.append(field)
-    kept = without_named(kept, options - _MEANING_OF_ANSWERS)
-    if request_id is not None:
-        kept.append((b"X-Request-Id", request_id))
-    kept.append(via_field(version))
-    return kept
-
-
-def answer_crosses(name: bytes, value: bytes) -> bool | None:
-    """Tell of a field of an answer, by its name in lower case, whether it goes to the caller.
-
-    None when other fields decide that, or it is passed on changed.
-    """
-    if (
-        b"_" in name
-        or name.startswith(b"proxy-")
-        or (name == b"connection" and not connection_options(value) <= USUAL_OPTIONS)
-    ):
-        return None
-    if name in REFERENCES and not is_plain_path(value):
-        return None
-    return name not in _DROPPED_FROM_ANSWERS
+    return without_named(kept, options - _MEANING_OF_ANSWERS)
 
 
 def _without_ours(value: bytes) -> bytes:

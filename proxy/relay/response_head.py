@@ -1,6 +1,6 @@
-"""Can this answer go to the caller as it stands? Then here is its head.
+"""Composes the heads of answers as they go to the caller, from those that Localpayment sent.
 
-Pure. It must never let another field cross than `headers` does: whatever is unusual is not ordinary.
+Pure. It must never let another field cross than `response_fields` does.
 """
 
 from __future__ import annotations
@@ -9,58 +9,70 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from proxy.http1.bounded_cache import keep
-from proxy.http1.framing import Ending
 from proxy.http1.header_cache import MOST
 from proxy.relay.fields import VIA
-from proxy.relay.response_fields import answer_crosses
+from proxy.relay.response_fields import headers_to_caller
 
 if TYPE_CHECKING:
+    from proxy.config import Origin
     from proxy.http1.framing import Head
 
-# A 401 or 403 may be about our token; a 204 loses its Content-Length.
-_UNUSUAL: Final = frozenset((HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NO_CONTENT))
-_ENDINGS: Final = frozenset((Ending.LENGTH, Ending.HEAD))
 _REQUEST_ID: Final = b"x-request-id"
-_END: Final = VIA + b"\r\n\r\n"
-_LAST_END: Final = VIA + b"\r\nConnection: close\r\n\r\n"
+_END: Final = VIA + b"\r\n"
+_WITHOUT_LENGTH: Final = frozenset((HTTPStatus.NO_CONTENT,))  # RFC 9110 section 8.6
+_CHUNKED: Final = b"Transfer-Encoding: chunked\r\n"
+_LAST: Final = b"Connection: close\r\n"
+_KEPT: Final = b"Connection: keep-alive\r\n"
 
-_known: dict[Head, tuple[bytes, bool]] = {}
 
-
-def answer_head(head: Head, request_id: str, *, secret: bytes | None = None, last: bool = False) -> bytes | None:
-    """Return an ordinary answer's head as it goes to the caller, or None for any other answer.
+class ResponseHeads:
+    """Composes the heads of all answers of one relay, and remembers those that come again.
 
     Args:
-        head: Localpayment's.
-        request_id: sent as X-Request-Id unless Localpayment sent one.
-        secret: what no field that stays here may hold, lest nobody hears of it; whoever passes the answer on looks for
-            it in the others.
-        last: whether the caller's connection ends with it.
+        origin: Localpayment's; references to it come to lead to the sidecar.
+
+    Attributes:
+        known: heads that hold nothing but what comes again and again, each with what goes on of it, and whether
+            X-Request-Id is among that.
     """
-    if head.status in _UNUSUAL or head.framing.ending not in _ENDINGS:
-        return None
-    read = _known.get(head) or _read(head, secret)
-    if read is None:
-        return None
-    crossing, theirs = read
-    own_id = b"" if theirs else b"X-Request-Id: %b\r\n" % request_id.encode("ascii")
-    return crossing + own_id + (_LAST_END if last else _END)
+
+    def __init__(self, origin: Origin) -> None:
+        self._origin = origin
+        self.known: dict[Head, tuple[bytes, bool]] = {}
+
+    def compose(self, head: Head, request_id: str, timing: bytes | None = None) -> bytes:
+        """Return an answer's head up to what `ending` adds.
+
+        Args:
+            head: Localpayment's.
+            request_id: sent as X-Request-Id unless Localpayment sent one.
+            timing: value of a Server-Timing field, None for none.
+        """
+        crossing, theirs = self.known.get(head) or self._read(head)
+        own_id = b"" if theirs else b"X-Request-Id: %b\r\n" % request_id.encode("ascii")
+        composed = crossing + own_id + _END
+        return composed if timing is None else b"%bServer-Timing: %b\r\n" % (composed, timing)
+
+    def _read(self, head: Head) -> tuple[bytes, bool]:
+        """Return status line and fields as they cross, and whether X-Request-Id is among them."""
+        lines = [b"HTTP/1.1 %d %b" % (head.status, head.reason)]
+        theirs = False
+        unwanted = b"content-length" if head.status in _WITHOUT_LENGTH else None
+        for name, value in headers_to_caller(head.headers, origin=self._origin):
+            folded = name.lower()
+            if folded != unwanted:
+                lines.append(name + b": " + value)
+            theirs = theirs or folded.replace(b"_", b"-") == _REQUEST_ID
+        lines.append(b"")
+        read = b"\r\n".join(lines), theirs
+        return keep(self.known, head, read, most=MOST) if head.comes_again else read
 
 
-def _read(head: Head, secret: bytes | None) -> tuple[bytes, bool] | None:
-    """Return status line and fields as they cross, and whether X-Request-Id is among them."""
-    lines = [b"HTTP/1.1 %d %b" % (head.status, head.reason)]
-    theirs = False
-    for name, value in head.headers:
-        folded = name.lower()
-        fate = answer_crosses(folded, value)
-        if fate is None:
-            return None
-        if fate:
-            lines.append(name + b": " + value)
-            theirs = theirs or folded == _REQUEST_ID
-        elif secret is not None and secret in value:
-            return None
-    lines.append(b"")
-    read = b"\r\n".join(lines), theirs
-    return keep(_known, head, read, most=MOST) if head.comes_again else read
+def ending(*, last: bool, chunked: bool = False, http_1_1: bool = True) -> bytes:
+    """Return what ends a head: how the body is framed, if not by its length, and what becomes of the connection."""
+    connection = _LAST if last else b"" if http_1_1 else _KEPT
+    return (_CHUNKED if chunked else b"") + connection + b"\r\n"
+
+
+KEEPS: Final = ending(last=False)
+CLOSES: Final = ending(last=True)

@@ -1,4 +1,4 @@
-"""Does an answer hold the very token that its call carried?
+"""Finds the very token that a call carried in the answer to it.
 
 Pure. A debug page or a header that mirrors the request gives callers what they must not have. It must never change the
 length of anything, nor keep back a byte that cannot be part of the token.
@@ -8,10 +8,13 @@ A body that is compressed, or that writes the token in another way, is not seen 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from proxy.http1.framing import Head
 
     Field = tuple[bytes, bytes]
 
@@ -46,6 +49,11 @@ class Echo:
             return fields
         self.found = "header"
         return [(name, value.replace(token, mask(token))) for name, value in fields] if self._masked else fields
+
+    def head(self, head: Head) -> Head:
+        """Look at an answer's head; return what goes on. One that holds the token is not to be remembered."""
+        fields = self.headers(head.headers)
+        return replace(head, headers=fields, comes_again=False) if self.found else head
 
     def piece(self, piece: bytes) -> bytes:
         """Look at the next piece of the body, across the border to the last; return what goes on now, perhaps nothing.

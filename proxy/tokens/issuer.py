@@ -38,10 +38,8 @@ DENIED_PAUSE: Final = (
     15.0  # seconds before the next try after a 4xx that a person has to cure, such as an IP not allow-listed
 )
 _FIELDS: Final = (
-    (b"Accept", b"application/json"),
-    (b"Accept-Encoding", b"identity"),
-    (b"User-Agent", b"localpayment-proxy"),
-    (b"Content-Type", b"application/json"),
+    b"Accept: application/json\r\nAccept-Encoding: identity\r\nUser-Agent: localpayment-proxy\r\n"
+    b"Content-Type: application/json\r\n"
 )
 _A_DAY: Final = 86_400.0  # seconds; a fetch is bounded as a whole, so no step of it has a bound that comes first
 _TOO_LATE: Final = "the token endpoint did not answer in time"

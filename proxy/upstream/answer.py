@@ -23,6 +23,7 @@ class Answer:
     """The origin's answer to one call; always close it, or leave its `async with`.
 
     Attributes:
+        head: all of the head, as it was read.
         status: as sent, 200 to 999.
         reason: the reason phrase, possibly empty.
         headers: raw, in order, without optional white space around the values.
@@ -32,6 +33,7 @@ class Answer:
     """
 
     def __init__(self, connection: Connection, exchange: Exchange, head: Head) -> None:
+        self.head = head
         self.status = head.status
         self.reason = head.reason
         self.headers = head.headers

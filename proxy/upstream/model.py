@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from proxy.http1.head_limits import MAX_FIELDS, MAX_HEAD
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable
 
 
 class Progress(Enum):
@@ -132,14 +132,16 @@ def _nothing() -> None:
 class OutgoingRequest:
     """One request, without Host and framing fields: the pool writes those itself.
 
-    `body` None sends no framing field; bytes are sent with Content-Length. `effects` says that the call may change
-    something at the origin, so that it must not ride a connection that has been idle for long. `sending` is called
-    right before the first byte is handed to a socket: until then, cancelling proves that nothing was sent.
+    `lines` are its header fields as they go, each with its end; `request.header_lines` makes them, and whoever makes
+    them otherwise answers for their grammar. `body` None sends no framing field; bytes are sent with Content-Length.
+    `effects` says that the call may change something at the origin, so that it must not ride a connection that has
+    been idle for long. `sending` is called right before the first byte is handed to a socket: until then, cancelling
+    proves that nothing was sent.
     """
 
     method: bytes
     target: bytes
-    headers: Sequence[tuple[bytes, bytes]]
+    lines: bytes
     body: Body
     effects: bool
     sending: Callable[[], None] = _nothing

@@ -41,6 +41,9 @@ class Pool:
         now: a clock that counts suspended time too, in seconds; ages of connections are taken from it.
         chance: gives numbers from 0 to 1, by which connections differ in how long they live.
         connected: told how each attempt to connect ended, except one whose caller gave up.
+
+    Attributes:
+        authority: value of the Host field of every call.
     """
 
     def __init__(  # noqa: PLR0913 - what one pool is made of, all but the origin by name
@@ -58,7 +61,7 @@ class Pool:
             message = "an https origin needs a TLS context, an http origin must have none"
             raise ValueError(message)
         self._loop = asyncio.get_running_loop()
-        self._authority = origin.authority.encode("ascii")
+        self.authority = origin.authority.encode("ascii")
         self._route = Route(origin, ssl_context, egress, limits, now)
         self._limits = limits
         self._now = now
@@ -81,7 +84,7 @@ class Pool:
             BodyLengthError: the streamed body does not have its declared length.
             Whatever the body's iterator or `sending` raises: unchanged, and the connection is gone.
         """
-        request = Request(call, self._authority)
+        request = Request(call, self.authority)
         opening = await request.piece()
         timings = Timings(self._now())
         connection = await self._take(timings, effects=call.effects)

@@ -1,4 +1,4 @@
-"""Writes a request to a connection, and waits for the head of the answer.
+"""Composes a request's bytes, writes them onto a connection, and waits for the answer.
 
 A request is written once, in order, and stops at the first sign of an answer or a fault; nothing here begins it again.
 """
@@ -14,35 +14,47 @@ from proxy.upstream.answer import Answer
 from proxy.upstream.model import BodyLengthError, FaultKind, Stream
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from proxy.upstream.connection import Connection
     from proxy.upstream.exchange import Exchange
-    from proxy.upstream.model import OutgoingRequest, Timings
+    from proxy.upstream.model import Body, OutgoingRequest, Timings
 
 
 _TARGET: Final = re.compile(rb"/[\x21-\x7e\x80-\xff]*").fullmatch  # origin-form; what it means is not ours to judge
 _OURS: Final = frozenset((b"host", b"content-length", b"transfer-encoding", b"connection", b"upgrade"))
 
 
-def request_head(call: OutgoingRequest, authority: bytes) -> bytes:
-    """Return the request line and fields, Host first; ValueError when they would not make one unambiguous request."""
-    if not is_token(call.method) or call.method == b"CONNECT" or not _TARGET(call.target):
-        message = "the method is not a token, or the target is not origin-form without white space and controls"
-        raise ValueError(message)
-    lines = [call.method + b" " + call.target + b" HTTP/1.1", b"Host: " + authority]
-    for name, value in call.headers:
+def header_lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Return fields as lines, each with its end; ValueError when one is no field, or is one that the pool writes."""
+    lines = bytearray()
+    for name, value in headers:
         if not is_token(name) or not field_value(value) or name.lower() in _OURS:
             message = "a header field is not valid HTTP, or is one that the pool writes itself"
             raise ValueError(message)
-        lines.append(name + b": " + value)
-    match call.body:
-        case bytes() as body:
-            lines.append(b"Content-Length: %d" % len(body))
-        case Stream(length=length):
-            lines.append(b"Transfer-Encoding: chunked" if length is None else b"Content-Length: %d" % length)
-        case None:
-            pass
-    lines.append(b"\r\n")
-    return b"\r\n".join(lines)
+        lines += b"%b: %b\r\n" % (name, value)
+    return bytes(lines)
+
+
+def opening(call: OutgoingRequest, authority: bytes) -> bytes:
+    """Return what is written first; ValueError when it would not begin one unambiguous request."""
+    if not is_token(call.method) or call.method == b"CONNECT" or not _TARGET(call.target):
+        message = "the method is not a token, or the target is not origin-form without white space and controls"
+        raise ValueError(message)
+    return compose(call.method, call.target, authority, call.lines, call.body)
+
+
+def compose(method: bytes, target: bytes, authority: bytes, lines: bytes, body: Body) -> bytes:
+    """Return a request's bytes from parts that were judged: the head, and the body if it is at hand whole."""
+    if body is None:
+        framing = b"\r\n"
+    elif isinstance(body, bytes):
+        framing = b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+    elif body.length is None:
+        framing = b"Transfer-Encoding: chunked\r\n\r\n"
+    else:
+        framing = b"Content-Length: %d\r\n\r\n" % body.length
+    return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b" % (method, target, authority, lines, framing)
 
 
 class BodyFramer:
@@ -87,14 +99,9 @@ class Request:
     def __init__(self, call: OutgoingRequest, authority: bytes) -> None:
         self.method = call.method
         self.ended = not isinstance(call.body, Stream)
-        self._head = request_head(call, authority)
-        match call.body:
-            case Stream(length, chunks):
-                self._framer, self._chunks = BodyFramer(length), chunks
-            case bytes() as body:
-                self._head += body
-            case None:
-                pass
+        self._head = opening(call, authority)
+        if isinstance(call.body, Stream):
+            self._framer, self._chunks = BodyFramer(call.body.length), call.body.chunks
 
     async def piece(self) -> bytes:
         """Return the next bytes to write, the head with the first of them; what the body's iterator raises passes."""

@@ -6,7 +6,7 @@ from typing import Final
 
 from proxy.errors import Outcome
 from proxy.relay.record import Record
-from proxy.relay.trace_context import OwnId
+from proxy.relay.request.trace_context import OwnId
 
 BALANCE: Final = b"/api/accounts/032.840.00000001/balance"
 REFUND: Final = b"/api/payin/order-2026-11-25-000017/refund"

@@ -22,6 +22,7 @@ from proxy.ops.tracing.otlp import Otlp
 from proxy.ops.tracing.spans import SpanEndpoints, spans
 from proxy.relay.call_spans import lineage
 from proxy.relay.record import Record
+from proxy.relay.request.request_fields import read_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -54,7 +55,7 @@ class Nowhere:
 
 
 def record(*, traced: bool) -> Record:
-    found = lineage(FIELDS, random.getrandbits, time.monotonic) if traced else None
+    found = lineage(read_fields(FIELDS).told, random.getrandbits, time.monotonic) if traced else None
     made = Record("r-1", "GET", time.monotonic(), operation="get_balance", status=200, outcome=Outcome.ANSWERED)
     made.attempts, made.lineage = 1, found
     return made
@@ -72,7 +73,7 @@ def on(traces: Traces) -> None:
     """Do what the event loop does for each call while traces are on."""
     made = record(traced=True)
     assert made.lineage is not None
-    made.lineage.outgoing(FIELDS)
+    made.lineage.outgoing()
     made.lineage.over()
     traces.observe(made, 1_800_000_000.0)
 
@@ -121,7 +122,7 @@ def cost() -> dict[str, float]:
     over = [record(traced=True) for _ in range(BATCH)]
     for made in over:
         assert made.lineage is not None
-        made.lineage.outgoing(FIELDS)
+        made.lineage.outgoing()
         made.lineage.over()
     nothing = microseconds(lambda: None)
     of_record = microseconds(lambda: record(traced=False)) - nothing

@@ -1,4 +1,4 @@
-"""A defect of ours on the express way costs its caller nothing, and leaves nothing behind but a line without text."""
+"""A defect of ours is told its caller honestly, and leaves nothing behind but a line without text."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from proxy.relay import ride as riding_module
+from proxy.relay import attempts as sending
+from proxy.relay.response_head import ResponseHeads
 from proxy.upstream.connection import Connection
 from tests.support.fakes import settle
 from tests.support.origins import greeting, until
-from tests.support.rides import ORDER, PAY, READ, Holding, ask, at_rest, express_of, in_front_of
+from tests.support.rides import ORDER, PAY, READ, Holding, ask, at_rest, in_front_of, relay_of
 
 if TYPE_CHECKING:
     from tests.support.sidecars import Running
@@ -28,27 +29,47 @@ def failed_once(relay: Running) -> bool:
     return line["exception"] == "LookupError" and "test_express_defects:" in line["where"]
 
 
-@pytest.mark.parametrize("where", ["_judged", "_record", "_outgoing"])
-async def test_before_a_byte_was_sent_the_handler_carries_the_call(where: str) -> None:
+@pytest.mark.parametrize("where", ["_judge", "_look_into_body"])
+async def test_before_a_byte_was_sent_the_call_is_refused_and_nothing_goes_out(where: str) -> None:
     async with in_front_of(greeting) as (there, relay, rides, caller):
-        setattr(express_of(relay), where, fails)
+        setattr(relay_of(relay), where, fails)
+        await caller.send(ask("POST", PAY, body=ORDER))
+        assert (await caller.one()).problem["code"] == "internal_error"
+        await until(lambda: at_rest(relay))
+        assert failed_once(relay)
+        assert CANARY not in relay.text_of_log
+        assert (rides.taken, there.calls) == ([], b"")
+        assert relay.sidecar.pool.stats().idle == 1
+
+
+async def test_in_composing_a_call_gives_its_connection_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with in_front_of(greeting) as (there, relay, _rides, caller):
+        monkeypatch.setattr(sending, "compose", fails)
+        await caller.send(ask("POST", PAY, body=ORDER))
+        assert (await caller.one()).problem["code"] == "internal_error"
+        await until(lambda: at_rest(relay))
+        assert (there.calls, relay.sidecar.pool.stats().idle) == (b"", 1)
+
+
+async def test_in_reading_a_request_the_servers_parser_reads_it() -> None:
+    async with in_front_of(greeting) as (there, relay, rides, caller):
+        relay_of(relay)._reader.read = fails  # type: ignore[method-assign]  # a defect
         await caller.send(ask("POST", PAY, body=ORDER))
         assert (await caller.one()).body == b"hello"
         await until(lambda: at_rest(relay))
         assert failed_once(relay)
-        assert CANARY not in relay.text_of_log
         assert (rides.taken, there.calls.count(b"POST ")) == ([], 1)
-        assert relay.sidecar.pool.stats().idle == 1
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_in_judging_the_answer_the_handler_passes_it_on(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+async def test_in_composing_an_answer_its_outcome_is_unknown_to_the_caller(
+    monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
     async with in_front_of(greeting) as (there, relay, rides, caller):
-        monkeypatch.setattr(riding_module, "answer_head", fails)
+        monkeypatch.setattr(ResponseHeads, "compose", fails)
         await caller.send(ask(method, READ if method == "GET" else PAY, body=None if method == "GET" else ORDER))
-        assert (await caller.one()).body == b"hello"
+        assert (await caller.one()).problem["outcome"] == "unknown"
         await until(lambda: at_rest(relay))
-        assert failed_once(relay)
         assert CANARY not in relay.text_of_log
         assert len(rides.handed_over) == 1
         assert there.calls.count(b"HTTP/1.1\r\n") == 1
@@ -58,16 +79,16 @@ async def test_in_judging_the_answer_the_handler_passes_it_on(monkeypatch: pytes
 async def test_after_it_the_connection_carries_on() -> None:
     held = Holding()
     async with in_front_of(held) as (there, relay, rides, caller):
-        judged = express_of(relay)._judged
-        express_of(relay)._judged = fails  # type: ignore[method-assign]  # a defect
+        judge = relay_of(relay)._judge
+        relay_of(relay)._judge = fails  # type: ignore[method-assign]  # a defect
         held.go.set()
         await caller.send(ask("GET", READ))
-        assert (await caller.one()).status == 200
-        express_of(relay)._judged = judged  # type: ignore[method-assign]  # mended
+        assert (await caller.one()).status == 500
+        relay_of(relay)._judge = judge  # type: ignore[method-assign]  # mended
         await settle()
         await caller.send(ask("GET", READ))
         assert (await caller.one()).status == 200
-        assert (len(rides.taken), there.calls.count(b"GET ")) == (1, 2)
+        assert (len(rides.taken), there.calls.count(b"GET ")) == (1, 1)
 
 
 async def test_in_writing_nothing_is_said_to_be_unsent(monkeypatch: pytest.MonkeyPatch) -> None:

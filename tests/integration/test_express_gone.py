@@ -84,7 +84,9 @@ async def test_an_answer_that_comes_while_the_callers_connection_is_closing_is_a
         await caller.send(ask("POST", PAY, body=ORDER))
         await held.begun.wait()
         (ride,) = rides.taken
-        changed, transport = ride._exchange.watcher, ride.connection.transport
+        exchange, transport = ride._exchange, ride.connection.transport
+        assert exchange is not None
+        changed = exchange.watcher
         assert changed is not None
         assert transport is not None
 
@@ -92,7 +94,7 @@ async def test_an_answer_that_comes_while_the_callers_connection_is_closing_is_a
             transport.abort()
             changed()
 
-        ride._exchange.watcher = closes_first
+        exchange.watcher = closes_first
         held.go.set()
         line = await the_line(relay)
         assert (line["outcome"], line["status"]) == ("orphaned", 200)

@@ -18,7 +18,7 @@ from tests.support.collector import collecting
 from tests.support.fakes import FakeClock, settle
 from tests.support.origins import calling, greeting, localpayment, until
 from tests.support.rides import ORDER, PAY, READ, Holding, ask, at_rest, in_front_of, riding
-from tests.support.sidecars import settings_for, sidecar
+from tests.support.sidecars import settings_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ READER = '[callers.reader]\nanyone = true\nallow = ["read_only"]\n'
 RATED = '[callers.job]\nanyone = true\nallow = ["read_only"]\nrate = "60/min"\nburst = 3\n'
 
 
-async def test_a_rate_counts_each_call_once_and_what_is_too_many_is_refused_by_the_handler(tmp_path: Path) -> None:
+async def test_a_rate_counts_each_call_once_and_what_is_too_many_is_refused(tmp_path: Path) -> None:
     clock = FakeClock(wall=time.time())
     async with localpayment(greeting) as there:
         where = settings_for(there.url, policy_file=policy(tmp_path, RATED))
@@ -37,7 +37,7 @@ async def test_a_rate_counts_each_call_once_and_what_is_too_many_is_refused_by_t
                 await caller.send(ask("GET", READ))
                 statuses.append((await caller.one()).status)
             assert statuses == [200, 200, 200, 503]
-            assert (len(rides.taken), rides.refused) == (3, 1)
+            assert (len(rides.taken), rides.refused) == (3, 0)
             refused = relay.calls[-1]
             assert (refused["outcome"], refused["code"], refused["caller"]) == ("not_sent", "overloaded", "job")
             await until(lambda: at_rest(relay))
@@ -47,13 +47,13 @@ async def test_a_rate_counts_each_call_once_and_what_is_too_many_is_refused_by_t
 
 async def test_a_full_gate_refuses_and_gives_the_connection_back() -> None:
     async with in_front_of(greeting, max_in_flight=2) as (there, relay, rides, caller):
-        relay.sidecar.gate.enter(effects=False)  # reads may take one of two
+        relay.sidecar.concurrency.enter(effects=False)  # reads may take one of two
         await caller.send(ask("GET", READ))
         assert (await caller.one()).problem["code"] == "overloaded"
         await caller.send(ask("POST", PAY, body=ORDER))
         assert (await caller.one()).status == 200
         assert len(rides.taken) == 1
-        relay.sidecar.gate.leave(effects=False)
+        relay.sidecar.concurrency.leave(effects=False)
         assert at_rest(relay)
         assert relay.sidecar.pool.stats().idle == 1
         assert there.calls.count(b"GET ") == 0
@@ -86,14 +86,14 @@ async def test_a_key_is_looked_at_each_time_and_never_reaches_localpayment(tmp_p
         assert good not in relay.text_of_log
 
 
-async def test_what_is_only_reported_is_reported_by_the_handler(tmp_path: Path) -> None:
+async def test_what_is_only_reported_is_reported(tmp_path: Path) -> None:
     path = policy(tmp_path, READER + 'mode = "report"\n')
     async with in_front_of(greeting, policy_file=path) as (_, relay, rides, caller):
         await caller.send(ask("POST", PAY, body=ORDER))
         assert (await caller.one()).status == 200
         await until(lambda: relay.calls)
         assert relay.calls[0]["policy"] == "not_allowed"
-        assert rides.taken == []
+        assert len(rides.taken) == 1
 
 
 async def test_a_rate_that_is_only_reported_is_reported_express(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ async def test_a_policy_that_changes_holds_for_the_next_call_of_a_connection() -
     async with in_front_of(greeting) as (there, relay, rides, caller):
         await caller.send(ask("POST", PAY, body=ORDER))
         assert (await caller.one()).status == 200
-        relay.sidecar.relay.authority.enforce(parse_policy(READER).policy)
+        relay.sidecar.relay.authorizer.enforce(parse_policy(READER).policy)
         await caller.send(ask("POST", PAY, body=ORDER))
         assert (await caller.one()).status == 403
         assert (len(rides.taken), there.calls.count(b"POST ")) == (1, 1)
@@ -123,12 +123,12 @@ async def test_a_call_that_is_under_way_when_the_policy_changes_is_finished() ->
         await held.begun.wait()
         await caller.send(ask("POST", PAY, body=ORDER))
         await settle()
-        relay.sidecar.relay.authority.enforce(parse_policy(READER).policy)
+        relay.sidecar.relay.authorizer.enforce(parse_policy(READER).policy)
         held.go.set()
         assert [(await caller.one()).status for _ in range(2)] == [200, 403]
 
 
-async def test_a_locked_sidecar_lets_nothing_go_express() -> None:
+async def test_a_locked_sidecar_sends_nothing() -> None:
     async with in_front_of(greeting) as (there, relay, rides, caller):
         relay.sidecar.keeper.lock()
         await caller.send(ask("POST", PAY, body=ORDER))
@@ -147,20 +147,36 @@ async def test_a_required_field_opens_the_way_and_never_reaches_localpayment(*, 
         assert len(relay.calls) == 1
 
 
-async def test_with_server_timing_nothing_goes_express() -> None:
-    async with localpayment(greeting) as there, sidecar(settings_for(there.url, server_timing=True)) as relay:
-        assert relay.sidecar.relay._express is None
-        async with calling(relay) as caller:
-            for _ in range(2):
-                await caller.send(ask("GET", READ))
-                assert "own;dur=" in (await caller.one()).headers["server-timing"]
+async def test_server_timing_makes_no_call_wait() -> None:
+    async with in_front_of(greeting, server_timing=True) as (_, _relay, rides, caller):
+        for _ in range(2):
+            await caller.send(ask("GET", READ))
+            assert "own;dur=" in (await caller.one()).headers["server-timing"]
+        assert (len(rides.taken), rides.handed_over) == (2, [])
 
 
-async def test_with_traces_nothing_goes_express() -> None:
-    async with collecting() as collector, localpayment(greeting) as there:
+async def test_traces_make_no_call_wait() -> None:
+    async with collecting() as collector:
         to = Endpoint(Origin("127.0.0.1", int(collector.url.rpartition(":")[2]), tls=False), "")
-        async with sidecar(settings_for(there.url, otel_endpoint=to)) as relay:
-            assert relay.sidecar.relay._express is None
+        async with in_front_of(greeting, otel_endpoint=to) as (there, _relay, rides, caller):
+            await caller.send(ask("GET", READ, "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"))
+            assert (await caller.one()).status == 200
+            assert (len(rides.taken), rides.handed_over) == (1, [])
+            assert there.calls.count(b"traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-") == 1
+            assert b"00f067aa0ba902b7" not in there.calls
+
+
+async def test_a_body_in_pieces_waits_for_its_pieces_alone() -> None:
+    async with in_front_of(greeting) as (there, relay, rides, caller):
+        payout = ask("POST", PAY, body=ORDER)
+        for piece in (payout[:-9], payout[-9:-5], payout[-5:] + ask("GET", READ)):
+            assert there.calls == b""
+            await caller.send(piece)
+            await settle()
+        assert [(await caller.one()).status for _ in range(2)] == [200, 200]
+        assert (len(rides.taken), rides.handed_over) == (2, [])
+        assert there.calls.count(ORDER) == 1
+        await until(lambda: at_rest(relay))
 
 
 async def test_the_audit_stream_has_the_hash_of_its_payment(tmp_path: Path) -> None:
@@ -185,7 +201,7 @@ async def test_the_audit_stream_has_the_hash_of_its_payment(tmp_path: Path) -> N
         assert "order-1" not in json.dumps(lines)
 
 
-async def test_where_a_callers_own_credential_may_go_nothing_goes_express(tmp_path: Path) -> None:
+async def test_a_callers_own_credential_goes_in_place_of_ours(tmp_path: Path) -> None:
     text = '[callers.shop]\nanyone = true\nallow = ["tokenize_card"]\nown_authorization = ["tokenize_card"]\n'
     async with in_front_of(greeting, policy_file=policy(tmp_path, text)) as (there, _relay, rides, caller):
         await caller.send(ask("POST", "/api/card", "Authorization: Bearer a-smart-fields-own", body=b"{}"))

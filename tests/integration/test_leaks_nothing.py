@@ -287,7 +287,7 @@ async def test_a_defect_of_ours_whose_text_quotes_a_call(
         message = f"{PASSWORD} {CARD} {TOKENS['access']}"
         raise RuntimeError(message)
 
-    monkeypatch.setattr(relay.sidecar.relay, "_relay", fails)
+    monkeypatch.setattr(relay.sidecar.relay, "_go_on", fails)
     await call(relay, sinks, "POST", "/api/payout", json=PERSON)
     assert relay.value("refusals_total", code="internal_error") == 1
     assert sinks.own_answers

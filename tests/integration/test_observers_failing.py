@@ -45,8 +45,8 @@ async def test_an_observer_that_fails_at_each_call_costs_none_and_frees_each_pla
     monkeypatch.setattr(OBSERVERS[observer], "observe", fails)
     async with sidecar(settings_for(localpayment.url)) as relay:
         await relayed(relay)
-        assert relay.sidecar.gate.in_flight == 0
-        assert relay.sidecar.gate.empty.is_set()
+        assert relay.sidecar.concurrency.in_flight == 0
+        assert relay.sidecar.concurrency.empty.is_set()
         assert relay.value("observer_failures_total", observer=observer) == 2 * CALLS
         told = relay.lines("observer.failed")
         assert [line["failures"] for line in told] == [1, 2, 4, 8]
@@ -68,10 +68,10 @@ async def test_an_observer_that_fails_at_each_fetch_costs_no_token(
 async def test_even_what_no_observer_contains_frees_a_place_once(localpayment: Simulator) -> None:
     async with sidecar(settings_for(localpayment.url)) as relay:
         await relayed(relay)
-        object.__setattr__(relay.sidecar.relay._means, "observe", fails)  # noqa: SLF001 - observers contain their own failures, so that one that does not is put in
+        object.__setattr__(relay.sidecar.relay._parts, "observe", fails)  # noqa: SLF001 - observers contain their own failures, so that one that does not is put in
         for _ in range(CALLS):
             await relay.get("/api/resources/payment-methods?country=ARG")
-        assert relay.sidecar.gate.in_flight == 0
+        assert relay.sidecar.concurrency.in_flight == 0
 
 
 async def test_a_line_that_cannot_be_made_is_told_by_type(localpayment: Simulator) -> None:

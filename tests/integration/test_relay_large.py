@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from proxy.relay.call import Passage
+from proxy.relay.call import Call
 from proxy.relay.server.connection import CallerConnection
 from proxy.relay.server.incoming_request import IncomingRequest
 from proxy.upstream.connection import Connection
@@ -179,7 +179,7 @@ async def visit(relay: Running, number: int) -> None:
 
 
 async def test_a_crowd_that_comes_and_goes_leaves_no_descriptor_no_task_and_no_object_behind() -> None:
-    kinds = (CallerConnection, IncomingRequest, Passage)
+    kinds = (CallerConnection, IncomingRequest, Call)
     async with localpayment(greeting) as there, sidecar(settings_for(there.url)) as relay:
         assert (await said(relay, request("GET", "/api/resources/banks"))).status == 200
         await asyncio.sleep(0.01)  # a turn or two of the loop, in which the first connection ends

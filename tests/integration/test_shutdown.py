@@ -135,7 +135,7 @@ async def test_a_connection_without_a_call_ends_although_others_have_one(*, used
 async def test_a_call_of_which_its_caller_still_owes_a_part_is_finished(call: bytes, sent: int) -> None:
     async with busy() as (relay, held), calling(relay) as slow:
         await slow.send(call[:sent])
-        await until(lambda: call is READ or relay.sidecar.gate.in_flight == 2)
+        await until(lambda: call is READ or relay.sidecar.concurrency.in_flight == 2)
         ending = asyncio.create_task(relay.sidecar.drain())
         await until(lambda: closed(relay))
         await slow.send(call[sent:])

@@ -11,7 +11,7 @@ import trustme
 
 from proxy.upstream.connecting.connect import Route, connect
 from proxy.upstream.connection import Connection
-from proxy.upstream.model import ConnectResult, FaultKind, Limits
+from proxy.upstream.model import ConnectResult, FaultKind, Limits, Timings
 from proxy.upstream.tls import tls_context
 from tests.support.scripted_origin import At, Wire, answering, authority, origin, server_tls
 from tests.support.upstream_pool import BOUND, call, client_tls, get, pool_to, refused_call, whole

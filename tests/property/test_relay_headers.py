@@ -7,15 +7,16 @@ from typing import Final
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.config import Origin
 from proxy.errors import BadRequestError
-from proxy.relay.request.headers import headers_to_upstream
 from proxy.relay.response_fields import headers_to_caller
-from proxy.upstream.model import OutgoingRequest
-from proxy.upstream.request import request_head
+from proxy.upstream.request import header_lines
+from tests.support.fields import to_upstream
 
 Fields = list[tuple[bytes, bytes]]
 
 OURS: Final = b"Bearer ours"
+ORIGIN: Final = Origin("api.localpayment.com", 443, tls=True)
 STAYS: Final = [
     "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "authorization",
     "proxy-authorization", "proxy-x", "forwarded", "x-forwarded-for", "x-forwarded-x", "x-real-ip", "cookie", "host",
@@ -64,7 +65,7 @@ def is_in_order(part: Fields, whole: Fields) -> bool:
 
 def sent(fields: Fields) -> Fields | None:
     try:
-        return headers_to_upstream(fields, authorization=OURS, request_id=b"made")
+        return to_upstream(fields, authorization=OURS, request_id=b"made")
     except BadRequestError:
         return None
 
@@ -82,7 +83,7 @@ def test_whatever_the_pool_accepts_holds_one_authorization_line(fields: Fields) 
     if out is None:
         return
     try:
-        head = request_head(OutgoingRequest(b"GET", b"/a", out, None, effects=False), b"api.test")
+        head = header_lines(out)
     except ValueError:
         return
     lines = [line.lower() for line in head.split(b"\r\n")]
@@ -119,7 +120,7 @@ def test_a_hold_never_loses_what_makes_it_one(fields: Fields) -> None:
 
 @given(FIELDS)
 def test_an_answer_crosses_without_what_is_not_for_the_caller(fields: Fields) -> None:
-    out = headers_to_caller(fields, request_id=b"made")
+    out = headers_to_caller(fields, origin=ORIGIN)
     kept = {folded(name) for name, _ in out} - {"proxy-status"}
     assert not kept & {
         "connection",
@@ -132,7 +133,6 @@ def test_an_answer_crosses_without_what_is_not_for_the_caller(fields: Fields) ->
         "authorization",
     }
     assert not [name for name in kept if name.startswith("proxy-")]
-    assert out[-1] == (b"Via", b"1.1 localpayment-proxy")
     lengths = [field for field in fields if folded(field[0]) == "content-length"]
     assert [field for field in out if folded(field[0]) == "content-length"] == lengths
 
@@ -165,6 +165,5 @@ def test_no_bytes_make_a_proxy_status_speak_in_our_name(value: bytes) -> None:
         value + b"localpayment-proxy" + value,
     ):
         for name, kept in headers_to_caller([(b"Proxy-Status", text)]):
-            assert name == b"Via" or not kept.strip().lower().startswith(
-                (b"localpayment-proxy;", b'"localpayment-proxy"')
-            )
+            assert name != b"Via"
+            assert not kept.strip().lower().startswith((b"localpayment-proxy;", b'"localpayment-proxy"'))

@@ -1,4 +1,4 @@
-"""Which calls are carried on both ways, to be compared? Ordinary ones, and each that is not for one reason."""
+"""Lists calls that are carried twice, to be compared: once as they come, and once made to wait."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def one(*lines: str, method: str = "GET", target: str = READ, body: bytes | None
 
 
 def answered(*pieces: bytes | Callable[[bytes], bytes] | None, over: bool = False, pay: bool = False) -> Case:
-    """An ordinary request with this answer; `over` says that the handler must carry on."""
+    """An ordinary request with this answer; `over` says that its answer must be waited for, or looked into."""
     sent = ask("POST", PAY, _ID, body=ORDER) if pay else ask("GET", READ, _ID)
     return Case((sent,), (pieces,), handed_over=int(over))
 
@@ -46,7 +46,7 @@ def masked(case: Case) -> Case:
 VIEW = answer("401 Unauthorized", "Content-Type: application/json", body=b'{"detail": "not for you"}')
 
 
-ORDINARY = {
+AT_ONCE = {
     "a read": one(),
     "a read without an id": Case((ask("GET", READ),), ((HELLO,),)),
     "a query and escapes": one(target="/api/resources/banks?country=AR&q=%2F%20"),
@@ -90,8 +90,8 @@ ORDINARY = {
 }
 
 HANDED_OVER = {
-    "204": answered(b"HTTP/1.1 204 No Content\r\n\r\n", over=True),
-    "204 with a length": answered(b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", over=True),
+    "204": answered(b"HTTP/1.1 204 No Content\r\n\r\n"),
+    "204 with a length": answered(b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n"),
     "chunks": answered(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n", over=True),
     "until the end": answered(b"HTTP/1.1 200 OK\r\n\r\nhello", None, over=True),
     "HTTP/1.0": answered(b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello", None),
@@ -106,18 +106,18 @@ HANDED_OVER = {
     "a token in a body": answered(echo_in_body, over=True),
     "a token in a header, masked": masked(answered(echo_in_header)),
     "a token in a body, masked": masked(answered(echo_in_body)),
-    "Proxy-Status": answered(answer("200 OK", "Proxy-Status: cache; hit, localpayment-proxy; error=x"), over=True),
-    "Connection that names a field": answered(answer("200 OK", "Connection: X-Hop", "X-Hop: 1"), over=True),
-    "a field with an underscore": answered(answer("200 OK", "X_Odd: 1"), over=True),
+    "Proxy-Status": answered(answer("200 OK", "Proxy-Status: cache; hit, localpayment-proxy; error=x")),
+    "Connection that names a field": answered(answer("200 OK", "Connection: X-Hop", "X-Hop: 1")),
+    "a field with an underscore": answered(answer("200 OK", "X_Odd: 1")),
     "a long answer": answered(answer("200 OK", body=b"x " * 35_000), over=True),
     "a lost connection, for a payout": answered(None, over=True, pay=True),
     "a cut answer": answered(HELLO[:-2], None, over=True, pay=True),
     "no HTTP": answered(b"no HTTP\r\n\r\n", None, over=True, pay=True),
 }
 
-NOT_EXPRESS = {
-    "HEAD": Case((ask("HEAD", READ, _ID),), ((HELLO[:-5],),), express=0),
-    "OPTIONS": one(method="OPTIONS", went=False),
+JUDGED = {
+    "HEAD": Case((ask("HEAD", READ, _ID),), ((HELLO[:-5],),)),
+    "OPTIONS": one(method="OPTIONS"),
     "another host": Case((ask("GET", READ, _ID, host="evil.example"),), (), express=0),
     "a token endpoint": Case((ask("POST", "/api/token/", _ID, body=b"{}"),), (), express=0),
     "a target with dots": Case((ask("GET", "/api/a/../token/", _ID),), (), express=0),
@@ -136,12 +136,12 @@ NOT_EXPRESS = {
         ((HELLO,),),
         express=0,
     ),
-    "a mesh's attempt": one("X-Envoy-Attempt-Count: 2", method="POST", target=PAY, body=ORDER, went=False),
-    "an id that is none": Case((ask("GET", READ, "X-Request-Id: a b"),), ((HELLO,),), express=0),
+    "a mesh's attempt": one("X-Envoy-Attempt-Count: 2", method="POST", target=PAY, body=ORDER),
+    "an id that is none": Case((ask("GET", READ, "X-Request-Id: a b"),), ((HELLO,),)),
     "a body that is not replayed": Case(
         (ask("POST", PAY, _ID, body=b"x" * 65),), ((HELLO,),), express=0, changes={"replay_buffer": 64}
     ),
-    "a body in two segments": Case((ask("POST", PAY, _ID, body=ORDER)[:-5], ORDER[-5:]), ((HELLO,),), express=0),
+    "a body in two segments": Case((ask("POST", PAY, _ID, body=ORDER)[:-5], ORDER[-5:]), ((HELLO,),)),
     "a head in two segments of a caller": Case((ask("GET", READ, _ID)[:-2], b"\r\n"), ((HELLO,),), express=0),
     "line ends before": Case((b"\r\n" + ask("GET", READ, _ID),), ((HELLO,),), express=0),
     "two in one segment": Case((ask("GET", READ, _ID) * 2,), ((HELLO,), (HELLO,)), express=0, calls=2),

@@ -1,4 +1,4 @@
-"""How do tests see which calls of a sidecar went express? They look on while it decides.
+"""Shows tests which calls of a sidecar did not have to wait, by looking on while it decides.
 
 What a call left behind is compared but for what no two calls share: tokens, times, ports, and ids that we made.
 """
@@ -20,11 +20,10 @@ if TYPE_CHECKING:
 
     from proxy.clock import Clock
     from proxy.config import Settings
-    from proxy.relay.express import Express
-    from proxy.relay.ride import Ride
-    from proxy.relay.server.connection import CallerConnection
+    from proxy.relay.call import Call
+    from proxy.relay.relay import Relay
     from proxy.relay.server.listener import Listener
-    from proxy.relay.server.response import Written
+    from proxy.tokens.model import AccessToken
     from tests.support.scripted_origin import Wire
 
 READ = "/api/resources/banks"
@@ -49,40 +48,40 @@ def ask(method: str, target: str, *lines: str, body: bytes | None = None, host: 
 LAST = ask("GET", READ, "X-Request-Id: the-last", "Connection: close")
 
 
-class Rides:
-    """The calls of a sidecar that went express.
+class Sent:
+    """The calls of a sidecar that were sent at once.
 
     Attributes:
         taken: each of them, oldest first.
-        refused: how often bytes were looked at and left to the handler.
-        handed_over: those that the handler carried on with.
+        refused: how often one had to wait before it was sent.
+        handed_over: those of which a task passed the answer on.
     """
 
-    def __init__(self, express: Express) -> None:
-        self.taken: list[Ride] = []
+    def __init__(self, relay: Relay) -> None:
+        self.taken: list[Call] = []
         self.refused = 0
-        self.handed_over: list[Ride] = []
-        self._take, self._go_on = express.take, express._go_on
-        express.take = self.take  # type: ignore[method-assign]  # a test looks on
-        express._go_on = self.go_on
+        self.handed_over: list[Call] = []
+        attempts = relay._attempts
+        self._send, self._exchange = attempts.send_at_once, relay._exchange
+        attempts.send_at_once = self.send_at_once  # type: ignore[method-assign]  # a test looks on
+        relay._exchange = self.exchange  # type: ignore[method-assign]  # as above
 
-    def take(self, connection: CallerConnection, data: bytes) -> Ride | None:
-        ride = self._take(connection, data)
-        if ride is None:
-            self.refused += 1
+    def send_at_once(self, call: Call) -> bool:
+        sent = self._send(call)
+        if sent:
+            self.taken.append(call)
         else:
-            self.taken.append(ride)
-        return ride
+            self.refused += 1
+        return sent
 
-    async def go_on(self, ride: Ride) -> Written:
-        self.handed_over.append(ride)
-        return await self._go_on(ride)
+    async def exchange(self, call: Call, token: AccessToken | None) -> None:
+        if call.begun is not None:
+            self.handed_over.append(call)
+        await self._exchange(call, token)
 
 
-def express_of(relay: Running) -> Express:
-    express = relay.sidecar.relay._express
-    assert express is not None
-    return express
+def relay_of(relay: Running) -> Relay:
+    return relay.sidecar.relay
 
 
 def listener_of(relay: Running) -> Listener:
@@ -94,17 +93,17 @@ def listener_of(relay: Running) -> Listener:
 
 
 @contextlib.asynccontextmanager
-async def riding(settings: Settings, clock: Clock | None = None) -> AsyncIterator[tuple[Running, Rides]]:
-    """Run a sidecar that has a warm connection, so that its first ordinary call goes express."""
+async def riding(settings: Settings, clock: Clock | None = None) -> AsyncIterator[tuple[Running, Sent]]:
+    """Run a sidecar that has a warm connection, so that its first call is sent at once."""
     async with sidecar(settings, clock=clock) as relay:
         await preheat(relay.sidecar.pool)
-        yield relay, Rides(express_of(relay))
+        yield relay, Sent(relay_of(relay))
 
 
 @contextlib.asynccontextmanager
 async def in_front_of(
     script: Callable[[Wire], Awaitable[None]], **changes: Any
-) -> AsyncIterator[tuple[Localpayment, Running, Rides, Caller]]:
+) -> AsyncIterator[tuple[Localpayment, Running, Sent, Caller]]:
     """An origin, a sidecar with a warm connection to it, and a caller."""
     async with (
         localpayment(script) as there,
@@ -114,10 +113,15 @@ async def in_front_of(
         yield there, relay, rides, caller
 
 
+def wait_always(relay: Running) -> None:
+    """Let the server's parser read every request, and a task carry every call."""
+    relay.sidecar.relay._reader.read = lambda _: None  # type: ignore[method-assign, assignment]  # it understands nothing
+
+
 def at_rest(relay: Running) -> bool:
     """Whether no call holds a place or a connection."""
-    gate, pool = relay.sidecar.gate, relay.sidecar.pool
-    return (gate.in_flight, gate._reads, pool.stats().active, pool._taken) == (0, 0, 0, 0)
+    limit, pool = relay.sidecar.concurrency, relay.sidecar.pool
+    return (limit.in_flight, limit._reads, pool.stats().active, pool._taken) == (0, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -127,8 +131,8 @@ class Case:
     Attributes:
         sent: None waits until all calls so far are over.
         answers: a callable gets the call's head; None ends the connection.
-        express: how many calls of `sent` go express.
-        handed_over: of them, how many the handler carries on with.
+        express: how many calls of `sent` are sent at once.
+        handed_over: of them, how many have a task pass their answer on.
         calls: how many calls `sent` makes.
         changes: settings.
     """
@@ -143,7 +147,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Left:
-    """What a case left behind, and how many calls of it went express."""
+    """What a case left behind, and how many calls of it were sent at once."""
 
     at_origin: list[bytes]
     at_caller: bytes
@@ -167,7 +171,7 @@ async def carry(case: Case, *, express: bool) -> Left:
 
     async with in_front_of(script, **case.changes) as (there, relay, rides, caller):
         if not express:
-            relay.sidecar.relay._express = None
+            wait_always(relay)
         done = 0
         for segment in case.sent:
             if segment is None:

@@ -92,7 +92,7 @@ async def pool_to(
 
 
 def call(method: bytes = b"GET", body: Body = None, *, effects: bool = False, target: bytes = b"/x") -> OutgoingRequest:
-    return OutgoingRequest(method, target, ((b"Accept", b"*/*"),), body, effects)
+    return OutgoingRequest(method, target, b"Accept: */*\r\n", body, effects)
 
 
 async def whole(answer: Answer) -> bytes:

@@ -20,7 +20,7 @@ from proxy.ops.logs.events import Events
 from proxy.ops.logs.log import _capture_crashes, open_log
 from proxy.process.error_location import where
 from proxy.relay.record import Record
-from proxy.relay.trace_context import uuid7
+from proxy.relay.request.trace_context import uuid7
 from proxy.secret import Secret
 from proxy.tokens.issuer import FetchResult
 from proxy.tokens.keeper import TokenDisputed, TokenFetched

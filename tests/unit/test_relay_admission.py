@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from proxy.errors import BadRequestError, BrowserForbiddenError, HostForbiddenError, MethodForbiddenError
-from proxy.relay.request.admission import admit, check_browser, check_host, check_method, default_hosts, origin_form
+from proxy.relay.request.admission import admit as admit_told
+from proxy.relay.request.admission import check_browser, check_host, check_method, default_hosts, origin_form
+from proxy.relay.request.request_fields import read_fields
 
 LOCAL = (b"Host", b"127.0.0.1:8080")
+
+
+def admit(method: str, headers: list[tuple[bytes, bytes]], hosts: frozenset[str] | None, **asked: Any) -> None:
+    admit_told(method, read_fields(headers).told, hosts, **asked)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY", "X-1"])

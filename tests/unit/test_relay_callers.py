@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from proxy.policy.identity import MIN_KEY_LENGTH, digest, holder, identities, presented_keys, san
+from proxy.policy.identity import MIN_KEY_LENGTH, digest, holder, identities, san
 
 LONG = b"k" * MIN_KEY_LENGTH
 
@@ -27,12 +27,6 @@ def test_a_key_too_short_to_be_random_belongs_to_nobody_even_if_its_hash_is_list
     assert holder(known(short), short) is None
     assert digest(short) is None
     assert digest(LONG) == hashlib.sha256(LONG).digest()
-
-
-def test_all_keys_of_a_request_are_seen() -> None:
-    headers = [(b"X-Proxy-Key", b"1"), (b"A", b"x"), (b"x-proxy-key", b"2"), (b"X-Proxy-Keys", b"3")]
-    assert presented_keys(headers) == [b"1", b"2"]
-    assert presented_keys([]) == []
 
 
 def test_a_certificates_names_of_hosts_and_uris_are_its_identities() -> None:

@@ -8,7 +8,8 @@ import re
 import pytest
 
 from proxy.relay.call_spans import Lineage, lineage
-from proxy.relay.trace_context import CallerSpan, caller_span
+from proxy.relay.request.request_fields import read_fields, without_lines
+from proxy.relay.request.trace_context import CallerSpan, caller_span
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = "00f067aa0ba902b7"
@@ -22,7 +23,7 @@ def traceparent(flags: str = "01") -> list[tuple[bytes, bytes]]:
 def place(headers: list[tuple[bytes, bytes]]) -> Lineage:
     """A lineage whose ids count from 1, and whose clock adds a second each time that it is read."""
     numbers, seconds = itertools.count(1), itertools.count(100)
-    found = lineage(headers, lambda _: next(numbers), lambda: float(next(seconds)))
+    found = lineage(read_fields(headers).told, lambda _: next(numbers), lambda: float(next(seconds)))
     assert found is not None
     return found
 
@@ -33,8 +34,8 @@ def test_a_sampled_caller_is_the_parent() -> None:
 
 
 def test_a_caller_that_wants_none_told_gets_none() -> None:
-    assert lineage(traceparent("00"), lambda _: 1, lambda: 0.0) is None
-    assert lineage(traceparent("fe"), lambda _: 1, lambda: 0.0) is None
+    assert lineage(read_fields(traceparent("00")).told, lambda _: 1, lambda: 0.0) is None
+    assert lineage(read_fields(traceparent("fe")).told, lambda _: 1, lambda: 0.0) is None
 
 
 def test_a_trace_without_a_caller_begins_here_and_is_sampled() -> None:
@@ -46,19 +47,15 @@ def test_a_trace_without_a_caller_begins_here_and_is_sampled() -> None:
 
 @pytest.mark.parametrize(("sent", "goes_on"), [("01", "01"), ("03", "03"), ("ff", "03"), ("05", "01")])
 def test_flags_that_are_not_known_do_not_go_on(sent: str, goes_on: str) -> None:
-    (field,) = place(traceparent(sent)).outgoing([])
-    assert field[1].decode().endswith(f"-{goes_on}")
+    assert place(traceparent(sent)).outgoing().decode().endswith(f"-{goes_on}")
 
 
 def test_each_attempt_is_a_span_of_its_own_in_the_place_of_the_callers() -> None:
     found = place(traceparent())
-    fields = [(b"A", b"1"), *traceparent(), (b"tracestate", b"vendor=1"), (b"B", b"2")]
-    first, second = found.outgoing(fields), found.outgoing(fields)
-    assert first[:-1] == second[:-1] == [(b"A", b"1"), (b"tracestate", b"vendor=1"), (b"B", b"2")]
+    assert found.replaced == {b"traceparent"}
     spans = []
-    for name, value in (first[-1], second[-1]):
+    for value in (found.outgoing(), found.outgoing()):
         read = TRACEPARENT.fullmatch(value)
-        assert name == b"traceparent"
         assert read is not None
         assert read[1].decode() == TRACE
         spans.append(read[2].decode())
@@ -67,25 +64,29 @@ def test_each_attempt_is_a_span_of_its_own_in_the_place_of_the_callers() -> None
 
 
 def test_the_state_of_a_trace_that_could_not_be_read_does_not_go_on() -> None:
-    fields = [(b"traceparent", b"nonsense"), (b"TraceState", b"vendor=1"), (b"A", b"1")]
-    assert [name for name, _ in place(fields).outgoing(fields)] == [b"A", b"traceparent"]
+    assert place([(b"traceparent", b"nonsense")]).replaced == {b"traceparent", b"tracestate"}
 
 
-def test_an_attempt_lasts_from_its_fields_to_its_end() -> None:
+def test_the_fields_in_whose_place_it_goes_are_left_out_however_they_are_spelled() -> None:
+    lines = b"TraceParent: x\r\nA: 1\r\nTRACE_STATE: b\r\ntracestate: c\r\nB: 2\r\n"
+    assert without_lines(lines, place([]).replaced) == b"A: 1\r\nTRACE_STATE: b\r\nB: 2\r\n"
+
+
+def test_an_attempt_lasts_from_its_field_to_its_end() -> None:
     found = place(traceparent())
     found.over()
-    found.outgoing([])
+    found.outgoing()
     found.over()
-    found.outgoing([])
+    found.outgoing()
     assert [(attempt.started, attempt.ended) for attempt in found.attempts] == [(100.0, 101.0), (102.0, None)]
 
 
 def test_no_id_is_all_zeros() -> None:
-    found = lineage([], lambda _: 0, lambda: 0.0)
+    found = lineage(read_fields([]).told, lambda _: 0, lambda: 0.0)
     assert found is not None
-    found.outgoing([])
+    found.outgoing()
     assert all(int(text, 16) for text in (found.trace_id, found.span_id, found.attempts[0].span_id))
 
 
 def test_a_span_of_the_caller_is_read_whole() -> None:
-    assert caller_span(traceparent("a5")) == CallerSpan(TRACE, PARENT, 0xA5)
+    assert caller_span(read_fields(traceparent("a5")).told) == CallerSpan(TRACE, PARENT, 0xA5)

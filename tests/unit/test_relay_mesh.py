@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.relay.request.mesh_attempt import attempt_number
+from proxy.relay.request.request_fields import read_fields
 
 NAME = b"x-envoy-attempt-count"
 
@@ -26,4 +27,4 @@ NAME = b"x-envoy-attempt-count"
     ],
 )
 def test_the_number_is_what_the_mesh_says_if_it_can_be_read(headers: list[tuple[bytes, bytes]], expected: int) -> None:
-    assert attempt_number(headers) == expected
+    assert attempt_number(read_fields(headers).told) == expected

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from proxy.errors import BadRequestError, ExpectationFailedError
 from proxy.relay.request.framing import HTTP_1_0, HTTP_1_1, Framing, declared_length, request_framing
+from proxy.relay.request.request_fields import read_fields
 
 Field = tuple[bytes, bytes]
 CHUNKED = (b"Transfer-Encoding", b"chunked")
@@ -28,7 +29,7 @@ CHUNKED = (b"Transfer-Encoding", b"chunked")
     ],
 )
 def test_a_request_with_one_reading_is_read_so(headers: list[Field], expected: Framing) -> None:
-    assert request_framing(HTTP_1_1, headers) == expected
+    assert request_framing(HTTP_1_1, read_fields(headers).told) == expected
 
 
 @pytest.mark.parametrize(
@@ -45,25 +46,27 @@ def test_a_request_with_one_reading_is_read_so(headers: list[Field], expected: F
 )
 def test_a_request_with_another_reading_is_refused(headers: list[Field]) -> None:
     with pytest.raises(BadRequestError):
-        request_framing(HTTP_1_1, headers)
+        request_framing(HTTP_1_1, read_fields(headers).told)
 
 
 @pytest.mark.parametrize("version", [(0, 9), (1, 2), (2, 0), (3, 0)])
 def test_other_versions_are_refused(version: tuple[int, int]) -> None:
     with pytest.raises(BadRequestError, match=r"HTTP/1\.1"):
-        request_framing(version, [])
+        request_framing(version, read_fields([]).told)
 
 
 @pytest.mark.parametrize("value", [b"", b"200-ok", b"100-continue, x", b"100"])
 def test_no_other_expectation_can_be_met(value: bytes) -> None:
     with pytest.raises(ExpectationFailedError):
-        request_framing(HTTP_1_1, [(b"expect", value)])
+        request_framing(HTTP_1_1, read_fields([(b"expect", value)]).told)
 
 
 def test_http_1_0_has_no_chunks_and_no_expectations() -> None:
     with pytest.raises(BadRequestError):
-        request_framing(HTTP_1_0, [CHUNKED])
-    assert request_framing(HTTP_1_0, [(b"Expect", b"200-ok"), (b"Content-Length", b"5")]) == Framing(5, waits=False)
+        request_framing(HTTP_1_0, read_fields([CHUNKED]).told)
+    assert request_framing(HTTP_1_0, read_fields([(b"Expect", b"200-ok"), (b"Content-Length", b"5")]).told) == Framing(
+        5, waits=False
+    )
 
 
 @given(st.binary(max_size=30))
@@ -71,7 +74,7 @@ def test_a_length_is_a_number_for_everybody_or_for_nobody(value: bytes) -> None:
     headers = [(b"Content-Length", value)]
     length = declared_length(headers)
     try:
-        assert request_framing(HTTP_1_1, headers).length == length
+        assert request_framing(HTTP_1_1, read_fields(headers).told).length == length
     except BadRequestError:
         assert length is None
     if length is not None:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from proxy.config import Origin
 from proxy.http1 import answer_head as heads
 from proxy.http1.bounded_cache import keep
 from proxy.http1.header_cache import HARMLESS, LONGEST, MOST, is_harmless
-from proxy.relay import response_head as ordinary_answer
 from proxy.relay.request.plain_request import Reader
-from proxy.relay.response_head import answer_head
+from proxy.relay.response_head import ResponseHeads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from proxy.http1.framing import Head
 
 CANARY = b"canary-8d1e"
+COMPOSED = ResponseHeads(Origin("api.localpayment.com", 443, tls=True))
 TELLING = (
     *(b"Authorization", b"Proxy-Authorization", b"Cookie", b"Set-Cookie", b"X-Proxy-Key", b"Idempotency-Key"),
     *(b"X-Request-Id", b"Traceparent", b"Tracestate", b"Baggage", b"X-Client-Code", b"X-Api-Key", b"Location", b"ETag"),
@@ -31,10 +32,10 @@ telling = pytest.mark.parametrize("name", TELLING)
 
 @pytest.fixture(autouse=True)
 def nothing_known() -> Iterator[None]:
-    for known in (heads._known, heads._known_heads, ordinary_answer._known):
+    for known in (heads._known, heads._known_heads, COMPOSED.known):
         known.clear()
     yield
-    for known in (heads._known, heads._known_heads, ordinary_answer._known):
+    for known in (heads._known, heads._known_heads, COMPOSED.known):
         known.clear()
 
 
@@ -46,12 +47,12 @@ def answered(*lines: bytes, status: bytes = b"HTTP/1.1 200 OK") -> Head:
     """Read an answer's head, and make the caller's of it, as for each call."""
     head = heads.plain_head(b"GET", b"\r\n".join((status, *lines, b"Content-Length: 0")), 128)
     assert head is not None
-    answer_head(head, "ours")
+    COMPOSED.compose(head, "ours")
     return head
 
 
 def known_of_answers() -> tuple[object, ...]:
-    return heads._known, heads._known_heads, [(head.headers, head.reason) for head in ordinary_answer._known]
+    return heads._known, heads._known_heads, [(head.headers, head.reason) for head in COMPOSED.known]
 
 
 def remembers(known: object) -> bool:
@@ -72,7 +73,7 @@ def remembers(known: object) -> bool:
 
 @telling
 def test_no_telling_line_of_a_request_is_remembered(name: bytes) -> None:
-    reader = Reader(frozenset(("localhost",)), (b"x-required", CANARY) if name == b"x-required" else None)
+    reader = Reader(b"x-required" if name == b"x-required" else None)
     assert reader.read(request(name + b": " + CANARY)) is not None
     assert not remembers((reader._known, reader._known_fields))
     assert b"Accept: */*" in reader._known
@@ -86,18 +87,18 @@ def test_no_telling_line_of_an_answer_is_remembered(name: bytes) -> None:
     assert not remembers(known_of_answers())
     assert not head.comes_again
     assert b"Server: nginx" in heads._known
-    assert (heads._known_heads, ordinary_answer._known) == ({}, {})
+    assert (heads._known_heads, COMPOSED.known) == ({}, {})
 
 
 @pytest.mark.parametrize("status", [b"HTTP/1.1 200 " + CANARY, b"HTTP/1.1 299 " + CANARY, b"HTTP/1.1 404 OK " + CANARY])
 def test_no_head_whose_words_an_origin_makes_up_is_remembered(status: bytes) -> None:
     assert answered(b"Server: nginx", status=status).reason.endswith(CANARY)
     assert not remembers(known_of_answers())
-    assert (heads._known_heads, ordinary_answer._known) == ({}, {})
+    assert (heads._known_heads, COMPOSED.known) == ({}, {})
 
 
 def test_a_head_of_harmless_lines_is_remembered_whole() -> None:
-    reader = Reader(frozenset(("localhost",)))
+    reader = Reader()
     block = b"Host: localhost\r\nAccept: */*"
     for _ in range(2):  # the first time its lines are new
         assert reader._known_fields == {}
@@ -106,17 +107,17 @@ def test_a_head_of_harmless_lines_is_remembered_whole() -> None:
     assert not remembers((reader._known, reader._known_fields))
     answered(b"Server: nginx")
     head = answered(b"Server: nginx")
-    assert list(ordinary_answer._known) == [head]
+    assert list(COMPOSED.known) == [head]
 
 
 def test_a_line_that_is_very_long_is_not_remembered_nor_any_head_with_it() -> None:
-    reader = Reader(None)
+    reader = Reader()
     exact = b"Accept: " + b"x" * (LONGEST - len(b"Accept: "))
     for line in (exact, exact + b"x", b"Accept: " + b"y" * 7000) * 2:
         assert reader.read(request(line)) is not None
         answered(b"Server" + line[6:])
     assert set(reader._known) == {exact, b"Accept: */*", b"Host: localhost"}
-    assert len(reader._known_fields) == len(heads._known_heads) == len(ordinary_answer._known) == 1
+    assert len(reader._known_fields) == len(heads._known_heads) == len(COMPOSED.known) == 1
     assert set(heads._known) == {b"Server" + exact[6:], b"Content-Length: 0"}
 
 
@@ -130,12 +131,12 @@ def test_what_is_remembered_is_bounded_and_forgotten_at_once_when_it_is_full() -
 
 
 def test_many_different_lines_and_heads_take_bounded_room() -> None:
-    reader = Reader(None)
+    reader = Reader()
     for number in range(MOST * 2 + 10):
         for _ in range(2):
             assert reader.read(request(b"User-Agent: client/%d" % number)) is not None
             answered(b"Age: %d" % number)
-        for known in (reader._known, reader._known_fields, heads._known, heads._known_heads, ordinary_answer._known):
+        for known in (reader._known, reader._known_fields, heads._known, heads._known_heads, COMPOSED.known):
             assert 0 < len(known) <= MOST
 
 

@@ -16,6 +16,7 @@ from proxy.config.units import duration_text
 from proxy.tokens.issuer import FetchFailedError, FetchResult, Issuer
 from proxy.upstream.model import FaultKind, Limits, OutgoingRequest, UpstreamFault
 from proxy.upstream.pool import Pool
+from proxy.upstream.request import header_lines
 
 if TYPE_CHECKING:
     from proxy.cli.check.context import CheckContext
@@ -83,10 +84,8 @@ async def read(context: CheckContext) -> str:
     settings = context.settings
     limits = Limits(settings.connect_timeout, settings.response_timeout, settings.idle_timeout)
     token = _issued(context).access.reveal().encode("ascii")
-    headers = ((b"Authorization", b"Bearer " + token), (b"Accept", b"application/json"))
-    call = OutgoingRequest(
-        b"GET", f"{READ_PATH}?country={context.country}".encode("ascii"), headers, None, effects=False
-    )
+    lines = header_lines(((b"Authorization", b"Bearer " + token), (b"Accept", b"application/json")))
+    call = OutgoingRequest(b"GET", f"{READ_PATH}?country={context.country}".encode("ascii"), lines, None, effects=False)
     pool = Pool(
         settings.origin,
         limits=limits,

@@ -62,7 +62,7 @@ class Status:
             "reason": ready.reason,
             "draining": readings.health.draining,
             "token": self._token(now),
-            "in_flight": {"now": readings.gate.in_flight, "limit": readings.gate.limit},
+            "in_flight": {"now": readings.concurrency.in_flight, "limit": readings.concurrency.limit},
             "connections": readings.pool.stats()._asdict(),
             "last_calls": [asdict(call) for call in reversed(history.calls)][:CALLS_SHOWN],
             "unsettled": {

@@ -13,7 +13,7 @@ from proxy.ops.logs.call_line import call_line, form
 from proxy.ops.logs.log import moment
 from proxy.ops.metrics.call_shape import KEPT, call_shape
 from proxy.process.error_location import where
-from proxy.relay.trace_context import OwnId
+from proxy.relay.request.trace_context import OwnId
 from proxy.tokens.issuer import FetchResult
 
 if TYPE_CHECKING:

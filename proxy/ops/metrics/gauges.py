@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class SidecarState:
     """The parts of a running sidecar that gauges and the status page read."""
 
-    gate: ConcurrencyLimit
+    concurrency: ConcurrencyLimit
     pool: Pool
     keeper: Keeper
     health: Health
@@ -46,9 +46,9 @@ def declare_gauges(make: Instruments, readings: SidecarState) -> None:
     )
     given_up = readings.hardening
     hardening.labels(given_up.files.value, str(given_up.dumps).lower(), str(given_up.privileges).lower()).set(1)
-    make.gauge("in_flight_requests", "Requests being relayed now.").set_function(lambda: readings.gate.in_flight)
+    make.gauge("in_flight_requests", "Requests being relayed now.").set_function(lambda: readings.concurrency.in_flight)
     make.gauge("in_flight_limit", "Requests that are relayed at once at most.").set_function(
-        lambda: readings.gate.limit
+        lambda: readings.concurrency.limit
     )
     connections = make.gauge("upstream_connections", "Connections to Localpayment.", "state")
     connections.labels("idle").set_function(lambda: pool.stats().idle)

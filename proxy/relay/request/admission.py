@@ -16,9 +16,12 @@ from proxy.errors import (
     HostForbiddenError,
     MethodForbiddenError,
 )
+from proxy.relay.request.request_fields import HOST, PAGE, pairs_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
+
+    from proxy.relay.request.request_fields import Told
 
     Field = tuple[bytes, bytes]
 
@@ -29,7 +32,7 @@ ANY_HOST: Final = frozenset(("*",))  # no host is written so
 _FORBIDDEN_METHODS: Final = frozenset(("CONNECT", "TRACE", "TRACK"))
 # RFC 3986 section 3.2.2 without userinfo: a name or an address, an IPv6 one in brackets, and a port.
 _HOST: Final = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[\w.\-]+)(?P<port>:[0-9]{1,5})?", re.ASCII).fullmatch
-_JUDGED: Final = frozenset((b"host", b"origin", b"sec-fetch-site", b"sec-fetch-mode"))
+_PAGE: Final = frozenset(PAGE)
 _PAGE_MODES: Final = frozenset((b"cors", b"no-cors"))
 # RFC 9112 section 3.2.2, as far as http and https go: scheme, authority, path and query.
 _ABSOLUTE: Final = re.compile(rb"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
@@ -37,7 +40,7 @@ _ABSOLUTE: Final = re.compile(rb"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?P<
 
 def admit(  # noqa: PLR0913 - what a listener may be told, each named at the call
     method: str,
-    headers: Iterable[Field],
+    told: Told,
     allowed_hosts: frozenset[str] | None,
     *,
     http_1_1: bool = True,
@@ -49,7 +52,7 @@ def admit(  # noqa: PLR0913 - what a listener may be told, each named at the cal
 
     Args:
         method: as sent.
-        headers: raw fields.
+        told: values of its fields.
         allowed_hosts: as for `check_host`.
         http_1_1: as for `check_host`.
         authority: of a target in absolute-form; it takes the place of what Host says, but not of the field.
@@ -57,17 +60,17 @@ def admit(  # noqa: PLR0913 - what a listener may be told, each named at the cal
         required: name in lower case and value of a field that must be there once; None asks for none.
     """
     check_method(method)
-    judged = [(name, value) for name, value in headers if name.lower() in _JUDGED]
-    hosts = [value for name, value in judged if name.lower() == b"host"]
+    hosts = told.get(HOST, ())
     if authority is None:
         check_host(hosts, allowed_hosts, http_1_1=http_1_1)
     else:
         check_host(hosts, ANY_HOST, http_1_1=http_1_1)
         check_host((authority,), allowed_hosts)
-    if len(judged) > len(hosts) and not browsers:
-        check_browser(judged)
-    if required is not None:
-        check_required(headers, required)
+    if not browsers and not _PAGE.isdisjoint(told):
+        check_browser(pairs_of(told, PAGE))
+    if required is not None and told.get(required[0]) != (required[1],):
+        detail = "Send the header field that PROXY_REQUIRED_HEADER names, once, with the value that stands there."
+        raise HeaderRequiredError(detail)
 
 
 def origin_form(method: str, target: bytes, scheme: bytes) -> tuple[bytes, bytes] | None:
@@ -142,13 +145,6 @@ def hosts_on_socket_file(allowed: frozenset[str] | None) -> frozenset[str]:
         allowed: of the setting, None without one.
     """
     return ANY_HOST if allowed is None else LOOPBACK_HOSTS | allowed
-
-
-def check_required(headers: Iterable[Field], required: Field) -> None:
-    """Raise HeaderRequiredError unless a field is there exactly once and with its value."""
-    if [value for name, value in headers if name.lower() == required[0]] != [required[1]]:
-        detail = "Send the header field that PROXY_REQUIRED_HEADER names, once, with the value that stands there."
-        raise HeaderRequiredError(detail)
 
 
 def check_browser(headers: Sequence[Field]) -> None:

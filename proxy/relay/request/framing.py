@@ -5,25 +5,28 @@ Pure. What two readers may understand in two ways is refused, never mended: what
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from proxy.errors import BadRequestError, ExpectationFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from proxy.relay.request.request_fields import Told
+
 HTTP_1_0: Final = (1, 0)
 HTTP_1_1: Final = (1, 1)
+_VERSIONS: Final = (HTTP_1_1, HTTP_1_0)
 
 _CONTENT_LENGTH: Final = b"content-length"
-_JUDGED: Final = frozenset((_CONTENT_LENGTH, b"transfer-encoding", b"expect", b"upgrade"))
-_JUDGED_LENGTHS: Final = frozenset(map(len, _JUDGED))
+_CODING: Final = b"transfer-encoding"
+_EXPECT: Final = b"expect"
+_UPGRADE: Final = b"upgrade"
+_JUDGED: Final = frozenset((_CONTENT_LENGTH, _CODING, _EXPECT, _UPGRADE))
 _MOST_DIGITS: Final = 18  # fits 63 bits, as in answers; leading zeros are digits too
 
 
-@dataclass(frozen=True, slots=True)
-class Framing:
+class Framing(NamedTuple):
     """How a request's body comes.
 
     Attributes:
@@ -35,41 +38,36 @@ class Framing:
     waits: bool
 
 
-def request_framing(version: tuple[int, int], headers: Iterable[tuple[bytes, bytes]]) -> Framing:
+_NO_BODY: Final = Framing(None, waits=False)
+
+
+def request_framing(version: tuple[int, int], told: Told) -> Framing:
     """Judge a request's framing.
 
     Args:
         version: of HTTP, as the request line says it.
-        headers: raw fields of a head that the server's parser accepted.
+        told: values of the fields of a head that a parser accepted.
 
     Raises:
         BadRequestError: another protocol, or a framing with more than one reading.
         ExpectationFailedError: the caller expects what nobody here can promise.
     """
-    if version not in (HTTP_1_0, HTTP_1_1):
+    if version not in _VERSIONS:
         detail = "The sidecar speaks HTTP/1.1 and HTTP/1.0; send the request as one of them."
         raise BadRequestError(detail)
-    length: int | None = None
-    coded = waits = False
-    for name, value in headers:
-        if len(name) not in _JUDGED_LENGTHS:
-            continue
-        match name.lower():
-            case b"content-length":
-                length = _length(value)
-            case b"transfer-encoding":
-                _check_coding(value, version)
-                coded = True
-            case b"expect":
-                waits = _waits(value, version)
-            case b"upgrade":
-                _check_upgrade(value)
-            case _:
-                pass
-    if coded and length is not None:
-        detail = "Content-Length stands beside Transfer-Encoding; send one of them."
+    if _JUDGED.isdisjoint(told):
+        return _NO_BODY
+    for value in told.get(_UPGRADE, ()):
+        _check_upgrade(value)
+    codings = told.get(_CODING, ())
+    for value in codings:
+        _check_coding(value, version)
+    lengths = [_length(value) for value in told.get(_CONTENT_LENGTH, ())]
+    if len(lengths) + len(codings) > 1:
+        detail = "Content-Length stands beside Transfer-Encoding, or one of them twice; send one of them."
         raise BadRequestError(detail)
-    return Framing(length, waits)
+    waits = _EXPECT in told and max(_waits(value, version) for value in told[_EXPECT])
+    return Framing(lengths[0] if lengths else None, waits)
 
 
 def _length(value: bytes) -> int:

@@ -1,4 +1,4 @@
-"""Decides which header fields of a request cross towards Localpayment. Pure.
+"""Composes the header fields of a request as they go to Localpayment. Pure.
 
 Order and bytes of what crosses stay as they are: `X-Capture: true` decides between a hold and a charge.
 It must never let a caller take our Authorization away, add a second, or change an operation after it was judged.
@@ -9,110 +9,64 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from proxy.errors import BadRequestError
-from proxy.relay.fields import (
-    FOLD,
-    HOP_BY_HOP,
-    MEANING,
-    PSEUDONYM,
-    connection_options,
-    via_field,
-    without_named,
-)
-from proxy.relay.trace_context import is_request_id
+from proxy.relay.fields import MEANING, PSEUDONYM, VIA, connection_options
+from proxy.relay.request.request_fields import CONNECTION, OVERRIDES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from proxy.relay.request.request_fields import Told
 
-    from proxy.relay.fields import Field
-
-_DROPPED_FROM_REQUESTS: Final = HOP_BY_HOP | {
-    # The credential, the host and the framing are ours to write; `Expect` was answered here.
-    b"authorization", b"host", b"content-length", b"expect",
-    # Who calls from where is no business of Localpayment's, and no claim of the caller's is passed on as ours.
-    b"forwarded", b"x-real-ip", b"cookie", b"cookie2",
-    # The caller's key to the policy.
-    b"x-proxy-key",
-}  # fmt: skip
-_DROPPED_REQUEST_PREFIXES: Final = (b"proxy-", b"x-forwarded-")
-# Some frameworks carry out the operation that these name instead of the one in the request line, which was judged.
-_OVERRIDES: Final = frozenset(
-    (
-        b"x-http-method-override", b"x-http-method", b"x-http-verb", b"x-method-override", b"x-original-method",
-        b"x-original-url", b"x-original-uri", b"x-rewrite-url", b"x-rewrite-uri", b"x-script-name",
-    )
-)  # fmt: skip
-_DECISIVE: Final = (HOP_BY_HOP - {b"connection"}) | _OVERRIDES | {b"via", b"expect"}
-_WATCHED: Final = _OVERRIDES | {b"via", b"x-request-id"}
+_VIA_OF_1_0: Final = VIA.replace(b"1.1", b"1.0")
 
 
-def headers_to_upstream(
-    headers: Iterable[Field], *, authorization: bytes | None, request_id: bytes, version: bytes = b"1.1"
-) -> list[Field]:
-    """Return the fields that go to Localpayment, without Host and framing.
-
-    Args:
-        headers: the caller's, raw.
-        authorization: value of the only Authorization that is sent; None sends none. The caller's is never passed on
-            as it is: see `own_authorization`.
-        request_id: sent as X-Request-Id unless the caller sent exactly one that is usable.
-        version: of HTTP, as the caller speaks it.
+def check_crossing(told: Told) -> None:
+    """Raise the refusal of fields that may not cross.
 
     Raises:
         BadRequestError: Connection names a field that changes the call's meaning; a field would override the method or
             path; or the request came through this sidecar already.
     """
-    kept: list[Field] = []
-    options: set[bytes] = set()
-    request_ids: list[Field] = []
-    for field in headers:
-        name = field[0].translate(FOLD)
-        if name in _DROPPED_FROM_REQUESTS:
-            if name == b"connection":
-                options |= connection_options(field[1])
-        elif name in _WATCHED:
-            _judge(name, field[1])
-            kept.append(field)
-            if name == b"x-request-id":
-                request_ids.append(field)
-        elif not name.startswith(_DROPPED_REQUEST_PREFIXES):
-            kept.append(field)
-    if options & MEANING:
+    options = told.get(CONNECTION)
+    if options is not None and any(connection_options(value) & MEANING for value in options):
         detail = "Connection names a header field that changes the call's meaning; remove it from Connection."
         raise BadRequestError(detail)
-    kept = without_named(kept, options)
-    if len(request_ids) != 1 or not is_request_id(request_ids[0][1]):
-        kept = [field for field in kept if field not in request_ids]
-        kept.append((b"X-Request-Id", request_id))
-    kept.append(via_field(version))
-    if authorization is not None:
-        kept.append((b"Authorization", authorization))
-    return kept
+    if not OVERRIDES.isdisjoint(told):
+        detail = "A header field would override the method or path; send the request with the method and path meant."
+        raise BadRequestError(detail)
+    if any(map(_names_us, told.get(b"via", ()))):
+        detail = "The request came through a sidecar already; LOCALPAYMENT_BASE_URL may be the sidecar's own."
+        raise BadRequestError(detail)
 
 
-def crosses(name: bytes) -> bool | None:
-    """Tell of a field of a request, by its name in lower case, whether it goes to Localpayment.
+def request_lines(
+    lines: bytes,
+    request_id: bytes | None,
+    traceparent: bytes | None,
+    authorization: bytes | None,
+    http_1_1: bool = True,  # noqa: FBT001, FBT002 - by name it would cost a tenth of a microsecond for each call
+) -> bytes:
+    """Return the fields that go to Localpayment, a line each with its end, without Host and framing.
 
-    None when its value, or other fields, decide that or the call itself. Connection does not cross; it says nothing
-    more as long as it is `keep-alive` or `close`. So does X-Request-Id as long as there is one that is usable.
+    Args:
+        lines: those of the caller's that cross.
+        request_id: sent as X-Request-Id; None when the caller's crosses.
+        traceparent: of this attempt, when it is a span of its own; `lines` has none then.
+        authorization: value of the only Authorization that is sent; None sends none. The caller's is never passed on
+            as it is: see `own_authorization`.
+        http_1_1: whether the caller speaks it, or HTTP/1.0.
     """
-    if name in _DECISIVE or b"_" in name:
-        return None
-    return name not in _DROPPED_FROM_REQUESTS and not name.startswith(_DROPPED_REQUEST_PREFIXES)
+    own_id = b"" if request_id is None else b"X-Request-Id: %b\r\n" % request_id
+    span = b"" if traceparent is None else b"traceparent: %b\r\n" % traceparent
+    credential = b"" if authorization is None else b"Authorization: %b\r\n" % authorization
+    return b"%b%b%b%b\r\n%b" % (lines, own_id, span, VIA if http_1_1 else _VIA_OF_1_0, credential)
 
 
-def own_authorization(headers: Iterable[Field]) -> bytes | None:
+def own_authorization(told: Told) -> bytes | None:
     """Return the caller's own Authorization, for operations that the policy lists; None unless there is exactly one."""
-    values = [value for name, value in headers if name.translate(FOLD) == b"authorization"]
+    values = told.get(b"authorization", ())
     return values[0] if len(values) == 1 else None
 
 
-def _judge(name: bytes, value: bytes) -> None:
-    if name in _OVERRIDES:
-        detail = "A header field would override the method or path; send the request with the method and path meant."
-        raise BadRequestError(detail)
-    if name == b"via":
-        for hop in value.split(b","):
-            words = hop.split()
-            if len(words) > 1 and words[1].lower().partition(b":")[0] == PSEUDONYM:
-                detail = "The request came through a sidecar already; LOCALPAYMENT_BASE_URL may be the sidecar's own."
-                raise BadRequestError(detail)
+def _names_us(via: bytes) -> bool:
+    """Whether one of the proxies that a request came through bears our name."""
+    words = [hop.split() for hop in via.split(b",")]
+    return any(len(hop) > 1 and hop[1].lower().partition(b":")[0] == PSEUDONYM for hop in words)

@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Final
 from proxy.errors import BadRequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    Field = tuple[bytes, bytes]
+    from proxy.relay.request.request_fields import Told
 
 _NAME: Final = b"max-forwards"
 _MOST: Final = 999  # what is sent on of any larger number
 
 
-def forwards_left(method: str, headers: Sequence[Field]) -> int | None:
+def forwards_left(method: str, told: Told) -> int | None:
     """Return how often a request may still be passed on, None when that is not limited.
 
     Raises:
@@ -26,7 +24,7 @@ def forwards_left(method: str, headers: Sequence[Field]) -> int | None:
     """
     if method != "OPTIONS":
         return None
-    values = [value for name, value in headers if name.lower() == _NAME]
+    values = told.get(_NAME, ())
     if not values:
         return None
     if len(values) != 1 or not values[0].isdigit():
@@ -36,7 +34,10 @@ def forwards_left(method: str, headers: Sequence[Field]) -> int | None:
     return _MOST + 1 if len(digits) > len(str(_MOST)) else int(digits or b"0")
 
 
-def passed_on(headers: Sequence[Field], left: int) -> tuple[Field, ...]:
-    """Return the fields as they go on, with one time less than what was left."""
-    value = b"%d" % (left - 1)
-    return tuple((name, value if name.lower() == _NAME else old) for name, old in headers)
+def passed_on(lines: bytes, left: int) -> bytes:
+    """Return the lines of fields as they go on, with one time less than what was left."""
+    counted = [
+        b"%b: %d" % (line[: len(_NAME)], left - 1) if line[: len(_NAME) + 1].lower() == _NAME + b":" else line
+        for line in lines.split(b"\r\n")
+    ]
+    return b"\r\n".join(counted)

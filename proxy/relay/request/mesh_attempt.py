@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from proxy.relay.request.request_fields import Told
 
 # Envoy, "HTTP header manipulation": the number of the attempt, the first being 1; set when
 # include_request_attempt_count is on, as in Istio.
@@ -16,11 +16,9 @@ _ATTEMPT: Final = b"x-envoy-attempt-count"
 _MOST_DIGITS: Final = 6
 
 
-def attempt_number(headers: Iterable[tuple[bytes, bytes]]) -> int:
+def attempt_number(told: Told) -> int:
     """Return which attempt this is by the mesh's own word, 1 when it says nothing that can be read."""
-    numbers = [
-        int(value)
-        for name, value in headers
-        if len(name) == len(_ATTEMPT) and name.lower() == _ATTEMPT and value.isdigit() and len(value) <= _MOST_DIGITS
-    ]
-    return max([1, *numbers])
+    values = told.get(_ATTEMPT)
+    if values is None:
+        return 1
+    return max([1, *(int(value) for value in values if value.isdigit() and len(value) <= _MOST_DIGITS)])

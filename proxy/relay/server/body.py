@@ -1,4 +1,4 @@
-"""How is the caller's body taken: held, so that it can be sent again, or streamed?
+"""Takes the caller's body: held, so that it can be sent again, or streamed.
 
 Memory per call is bounded by the replay buffer; a caller that stalls is cut.
 """
@@ -6,9 +6,10 @@ Memory per call is bounded by the replay buffer; a caller that stalls is cut.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web import RequestPayloadError
 
 from proxy.errors import BadRequestError, BodyTooLargeError, SlowRequestError
@@ -17,19 +18,30 @@ from proxy.upstream.model import Stream
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from proxy.relay.server.incoming_request import IncomingRequest
+    from aiohttp.base_protocol import BaseProtocol
+
     from proxy.upstream.model import Body
+
+
+_NEVER_FULL: Final = 1 << 62  # bytes; what may be held bounds such a body
 
 
 class CallerGoneError(Exception):
     """The caller's connection ended; nobody can be answered."""
 
 
+def body_in_pieces(connection: BaseProtocol, begun: bytes) -> StreamReader:
+    """Return what gives a body of which the beginning has come; the rest is fed to it, and held."""
+    source = StreamReader(connection, _NEVER_FULL, loop=asyncio.get_running_loop())
+    source.feed_data(begun)
+    return source
+
+
 class CallerBody:
     """The body of one request.
 
     Args:
-        arrival: the request.
+        source: where it comes from.
         length: its declared length, None without one.
         limit: bytes that a body may have.
         hold: bytes up to which it is held.
@@ -44,11 +56,11 @@ class CallerBody:
         waited: seconds spent on waiting for the caller.
     """
 
-    __slots__ = ("_arrival", "_hold", "_length", "_limit", "_now", "_stall", "received", "waited")
+    __slots__ = ("_hold", "_length", "_limit", "_now", "_source", "_stall", "received", "waited")
 
     def __init__(  # noqa: PLR0913 - a request, its length and four limits of ours, each named at the call
         self,
-        arrival: IncomingRequest,
+        source: StreamReader,
         *,
         length: int | None,
         limit: int,
@@ -56,7 +68,7 @@ class CallerBody:
         stall: float,
         now: Callable[[], float],
     ) -> None:
-        self._arrival = arrival
+        self._source = source
         self._length = length
         self._limit = limit
         self._hold = hold
@@ -70,7 +82,7 @@ class CallerBody:
     @property
     def arrived(self) -> bool:
         """Whether taking it will not wait for the caller."""
-        return not self._arrival.has_body or self._arrival.content.is_eof()
+        return self._source.is_eof()
 
     async def take(self) -> Body:
         """Return the whole body, or a stream of it when it is too large to hold or of unknown length and not small.
@@ -79,7 +91,7 @@ class CallerBody:
             BodyTooLargeError, SlowRequestError, BadRequestError: as for the stream's iterator.
             CallerGoneError: the caller's connection ended.
         """
-        if not self._arrival.has_body:
+        if self._source is EMPTY_PAYLOAD:
             return b"" if self._length == 0 else None
         if self._length is not None and self._length > self._hold:
             return Stream(self._length, self._rest(b""))
@@ -99,7 +111,7 @@ class CallerBody:
 
     async def _piece(self) -> bytes:
         """Return what has come, after a bounded wait for anything; b"" at the end."""
-        content = self._arrival.content
+        content = self._source
         try:
             if content.total_bytes == self.received and not content.is_eof():
                 piece = await self._next()
@@ -122,7 +134,7 @@ class CallerBody:
         started = self._now()
         try:
             async with asyncio.timeout(self._stall):
-                return await self._arrival.content.readany()
+                return await self._source.readany()
         finally:
             self.waited += self._now() - started
 

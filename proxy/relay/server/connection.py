@@ -1,4 +1,4 @@
-"""What happens on one caller's connection besides its requests: slow heads, unreadable bytes, its end.
+"""Serves one caller's connection: gives its bytes to the relay or the parser, bounds slow heads, and ends it.
 
 It must never answer with aiohttp's words, and never read on after bytes that it could not read.
 """
@@ -22,11 +22,9 @@ from proxy.relay.server.request_stream import RequestStream
 from proxy.relay.server.response import LingeringClose
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from proxy.errors import RelayError
     from proxy.relay.server.listener import Listener
-    from proxy.relay.server.ports import Ride
+    from proxy.relay.server.ports import Call
 
 # Seconds that what a caller still sends is thrown away after its answer, so that it gets to read the answer.
 LINGER: Final = 2.0
@@ -45,14 +43,14 @@ class CallerConnection(web.RequestHandler):
     """
 
     __slots__ = (
-        "_awaiting", "_behind", "_left", "_listener", "_lost", "_patience", "_reading", "_requests",
-        "_ride", "_socket", "deaf", "late", "peer",
+        "_awaiting", "_behind", "_call", "_listener", "_lost", "_patience", "_reading", "_requests", "_socket", "deaf",
+        "late", "peer",
     )  # fmt: skip
 
     def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop, options: dict[str, Any]) -> None:
         super().__init__(listener, loop=loop, **options)
         self._listener = listener
-        self._left: Callable[[], None] | None = None
+        self._call: Call | None = None
         self._awaiting = True
         self._socket: CallerSocket
         self.peer = Peer()
@@ -62,8 +60,7 @@ class CallerConnection(web.RequestHandler):
         parser = cast("Any", self._parser)  # which aiohttp has made
         self._requests = RequestStream(parser)
         self._parser = cast("Any", self._requests)
-        self._ride: Ride | None = None
-        self._behind = b""  # what came while a ride was under way
+        self._behind = b""  # what came behind a request that `begin` took
         self._lost = asyncio.Event()
         self._patience = Deadline(loop, self._ran_out)
 
@@ -89,43 +86,54 @@ class CallerConnection(web.RequestHandler):
         self._awaiting = self._reading = False
         self._patience.clear()
 
-    def begin(self, left: Callable[[], None]) -> None:
-        """Note that a call begins; `left` is called once, when the caller goes away during it."""
-        self._left = left
+    def begin(self, call: Call) -> None:
+        """Note that a call begins; it is told once when the caller goes away during it."""
+        self._call = call
+        self._patience.clear()
         if self.transport is None:
-            left()
+            call.caller_left()
 
-    def finish(self, *, last: bool) -> None:
-        """Note that the call is over, and whether it was the connection's last."""
-        self._left = None
-        self._awaiting = not last
-        if self.transport is not None:
-            self._wait()
+    def finish(self, *, last: bool, linger: bool) -> None:
+        """Note that the call is over.
 
-    def arrived(self, *, last: bool) -> None:
-        """Note that the request that went express is over, and whether it was the connection's last."""
-        self._ride = None
-        transport = self.transport
+        Args:
+            last: whether it was the connection's last.
+            linger: whether the caller needs time to read its answer.
+        """
+        self._call = None
+        parsed, transport = not self._awaiting, self.transport
+        if parsed:  # aiohttp's server sees to the rest
+            self._awaiting = not last
         if transport is None:
             return
-        if not last or self.unsent:
+        if parsed or not last or self.unsent:
             self._wait()
+        if parsed:
+            return
         if last:
-            self.deaf = True
-            self.close()
-            if self.shedding:  # the caller could not know, and may have sent more
-                self._listener.see_off(self)
-            else:
-                transport.close()
+            self._part(transport, linger=linger or self.shedding)  # while it sheds, the caller may have sent more
             return
         behind, self._behind = self._behind, b""
         if behind and not transport.is_closing():  # else nothing is begun for nobody
             transport.resume_reading()
             self.data_received(behind)
 
+    def _part(self, transport: asyncio.Transport, *, linger: bool) -> None:
+        self.deaf = True
+        self.close()
+        if linger:
+            self._listener.see_off(self)
+        else:
+            transport.close()
+
+    async def drained(self) -> None:
+        """Wait until the caller has taken enough of its answer."""
+        if self.transport is not None and self.writing_paused:
+            await self._drain_helper()
+
     def retire(self) -> None:
         """Carry no request but one that has begun, and wait no longer than the listener does now."""
-        begun = not self._awaiting or bool(self._messages) or self._reading or self.deaf or self._ride is not None
+        begun = not self._awaiting or bool(self._messages) or self._reading or self.deaf or self._call is not None
         if not begun and self.transport is not None:
             self._wait()
 
@@ -152,16 +160,14 @@ class CallerConnection(web.RequestHandler):
             self._listener.turn_away(self)
 
     def data_received(self, data: bytes) -> None:
-        """Let an ordinary request go express; give any other head its time; read nothing after the unreadable."""
+        """Let the relay begin a request that is here; give any other its time; read nothing after the unreadable."""
         if self.deaf:
             return
-        if self._ride is not None:
-            self._hold(data)
+        if self._awaiting and self._call is not None:
+            self._hold(self._call.feed(data))
             return
         if data and self._requests.between and self._awaiting and not self._messages:
-            self._ride = self._listener.relay.express(self, data)
-            if self._ride is not None:
-                self._patience.clear()
+            if self._listener.relay.begin(self, data):
                 return
             if not data.strip(_EMPTY_LINE):
                 return
@@ -176,7 +182,7 @@ class CallerConnection(web.RequestHandler):
             self._patience.set(self._listener.header_timeout)
 
     def _hold(self, data: bytes) -> None:
-        """Keep what comes behind a request that went express until that is over; read no more when it is much."""
+        """Keep what comes behind a request that `begin` took until its call is over; read no more when it is much."""
         self._behind += data
         if len(self._behind) > READ_AHEAD and self.transport is not None:
             self.transport.pause_reading()
@@ -192,7 +198,7 @@ class CallerConnection(web.RequestHandler):
 
     def eof_received(self) -> None:
         """Take the end of what the caller sends for its leaving, and cut the answer to a call that runs."""
-        if self._left is not None:
+        if self._call is not None:
             self.reset()
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -201,24 +207,22 @@ class CallerConnection(web.RequestHandler):
         self._lost.set()
         self._listener.leave()
         super().connection_lost(exc)
-        if self._left is not None:
-            self._left()
-        elif self._ride is not None:
-            self._ride.caller_left()
+        if self._call is not None:
+            self._call.caller_left()
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's signature
         """Let what is under way end by itself for so many seconds, then cut it."""
         if self._reading:
             self._listener.relay.unreadable(self, draining())
-        if self._ride is not None:
-            await self._ride.end(timeout)
+        if self._call is not None and self._awaiting:
+            await self._call.end(timeout)
         await super().shutdown(timeout)
         if self._socket.unsent:
             self._socket.reset()
 
     def force_close(self) -> None:
         """End the connection, and visibly so when that cuts the answer to a call."""
-        if self._left is not None:
+        if self._call is not None:
             self.reset()
         super().force_close()
 

@@ -1,4 +1,4 @@
-"""How do callers' connections reach the relay? aiohttp's low-level server, with its answers and its log replaced.
+"""Serves callers' connections by aiohttp's low-level server, with its answers and its log replaced.
 
 aiohttp's own error page and log line quote what a caller sent; neither is ever used.
 """
@@ -65,7 +65,7 @@ class Listener(web.Server):
             request_factory=cast("Any", IncomingRequest),
             auto_decompress=False,
             access_log=None,
-            keepalive_timeout=_NEVER,  # it does not see what goes express; the connection itself keeps this time
+            keepalive_timeout=_NEVER,  # it does not see what the relay begins; the connection itself keeps this time
             lingering_time=0.0,  # ours tells the caller at once that nothing follows
             max_line_size=MOST_TARGET,
             max_field_size=MOST_FIELD,

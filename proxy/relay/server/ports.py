@@ -13,11 +13,15 @@ if TYPE_CHECKING:
     from proxy.relay.server.response import Written
 
 
-class Ride(Protocol):
-    """A call that was sent in the turn of the loop in which its request came."""
+class Call(Protocol):
+    """A call that is under way on a connection."""
+
+    def feed(self, data: bytes) -> bytes:
+        """Take what of these bytes belongs to its request; return the rest."""
+        ...
 
     def caller_left(self) -> None:
-        """Take note that the caller's connection has ended."""
+        """Take note that the caller's connection has ended; told once."""
         ...
 
     async def end(self, seconds: float | None) -> None:
@@ -34,12 +38,12 @@ class Relay(Protocol):
 
     shedding: bool
 
-    def __call__(self, arrival: IncomingRequest) -> Awaitable[Written]:
-        """Relay one request; raises nothing."""
+    def begin(self, connection: CallerConnection, data: bytes) -> bool:
+        """Carry the request that these bytes begin with; False, and nothing is done, if the parser must read them."""
         ...
 
-    def express(self, connection: CallerConnection, data: bytes) -> Ride | None:
-        """Send the request that these bytes make, if it is ordinary; None means that nothing was done."""
+    def __call__(self, incoming: IncomingRequest) -> Awaitable[Written]:
+        """Relay one request that the parser has read; raises nothing."""
         ...
 
     def unreadable(self, connection: CallerConnection, error: RelayError) -> None:

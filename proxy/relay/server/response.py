@@ -1,4 +1,4 @@
-"""How does an answer get onto the caller's connection? Its bytes are written once, here, and are never re-read.
+"""Writes answers onto the caller's connection, each byte once.
 
 An answer that was cut is never ended cleanly: the connection is aborted, so that nobody takes a part for the whole.
 """
@@ -6,19 +6,21 @@ An answer that was cut is never ended cleanly: the connection is aborted, so tha
 from __future__ import annotations
 
 import asyncio
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from proxy.relay.response_head import ending
 from proxy.relay.server.body import CallerGoneError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable
 
     from aiohttp.abc import AbstractStreamWriter
+    from aiohttp.streams import StreamReader
 
-    from proxy.relay.server.incoming_request import IncomingRequest
+    from proxy.relay.request.plain_request import PlainRequest
+    from proxy.relay.server.connection import CallerConnection
 
 
 class Written(web.StreamResponse):
@@ -39,7 +41,6 @@ def _written(*, keep_alive: bool) -> Written:
 
 NEXT: Final = _written(keep_alive=True)
 LAST: Final = _written(keep_alive=False)
-_WITHOUT_LENGTH: Final = frozenset((HTTPStatus.NO_CONTENT,))  # RFC 9110 section 8.6
 
 
 class LingeringClose(Written):
@@ -60,7 +61,9 @@ class ResponseWriter:
     """One answer.
 
     Args:
-        arrival: the request that it answers.
+        connection: the caller's.
+        request: that it answers.
+        source: the request's body as it comes; None when all of it has come.
         stall: seconds in which the caller must take something of an answer that waits for it.
         now: a clock, in seconds.
 
@@ -71,26 +74,46 @@ class ResponseWriter:
         waited: seconds spent on a caller slower than Localpayment, once Localpayment's answer was complete.
     """
 
-    __slots__ = ("_arrival", "_chunked", "_head", "_now", "_stall", "begun", "last", "sent", "waited")
+    __slots__ = (
+        "_chunked", "_connection", "_head", "_now", "_request", "_source", "_stall", "begun", "last", "sent", "waited",
+    )  # fmt: skip
 
-    def __init__(self, arrival: IncomingRequest, *, stall: float, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        connection: CallerConnection,
+        request: PlainRequest,
+        source: StreamReader | None,
+        *,
+        stall: float,
+        now: Callable[[], float],
+    ) -> None:
         self.begun = False
         self.sent = 0
         self.last = False
         self.waited = 0.0
-        self._arrival = arrival
+        self._connection = connection
+        self._request = request
+        self._source = source
         self._stall = stall
         self._now = now
         self._head = b""
         self._chunked = False
 
     @property
+    def lingers(self) -> bool:
+        """Whether the caller may still be sending, so that it needs time to read this answer, which is the last."""
+        return self.begun and (not self._request_came or (self.last and self._connection.shedding))
+
+    @property
     def finished(self) -> Written:
         """What to return to aiohttp's server."""
-        arrival = self._arrival
-        if self.begun and (not arrival.content.is_eof() or (self.last and arrival.connection.shedding)):
-            return LingeringClose(arrival.connection.linger)
+        if self.lingers:
+            return LingeringClose(self._connection.linger)
         return LAST if self.last else NEXT
+
+    @property
+    def _request_came(self) -> bool:
+        return self._source is None or self._source.is_eof()
 
     def invite(self) -> None:
         """Ask for the body of a caller that waits to be asked (RFC 9110 section 10.1.1)."""
@@ -98,7 +121,7 @@ class ResponseWriter:
 
     def settle(self) -> bool:
         """Decide whether the connection ends with this answer; tell it."""
-        self.last = self.last or self._arrival.ends_connection or self._arrival.connection.shedding
+        self.last = self.last or self._request.last or not self._request_came or self._connection.shedding
         return self.last
 
     def whole(self, head: bytes, body: bytes) -> None:
@@ -109,42 +132,28 @@ class ResponseWriter:
             body: left out when the request was HEAD.
         """
         self._head = b""
-        transport = self._arrival.connection.transport
+        transport = self._connection.transport
         if transport is None or transport.is_closing():
             return
         self.begun = True
-        if self._arrival.method == "HEAD":
+        if self._request.method == "HEAD":
             transport.write(head)
         else:
             self.sent = len(body)
             transport.write(head + body)
 
-    def begin(
-        self, status: int, reason: bytes, headers: Iterable[tuple[bytes, bytes]], *, body: bool, length: int | None
-    ) -> None:
-        """Compose the head; it is written with the first piece, or by `flush`.
+    def begin(self, composed: bytes, *, body: bool, length: int | None) -> None:
+        """Take the head; it is written with the first piece, or by `flush`.
 
         Args:
-            status: as answered.
-            reason: as answered.
-            headers: what crosses, Content-Length included when the answer declared one.
+            composed: up to what says how the body is framed, and what becomes of the connection.
             body: whether bytes of a body may follow.
             length: the declared length.
         """
-        lines = [b"HTTP/1.1 %d %b" % (status, reason)]
-        drop = b"content-length" if status in _WITHOUT_LENGTH else None
-        lines.extend([name + b": " + value for name, value in headers if name.lower() != drop])
-        self._chunked = body and length is None and self._arrival.http_1_1
-        until_end = body and length is None and not self._chunked
-        if self._chunked:
-            lines.append(b"Transfer-Encoding: chunked")
-        self.last = self.last or until_end
-        if self.settle():
-            lines.append(b"Connection: close")
-        elif not self._arrival.http_1_1:
-            lines.append(b"Connection: keep-alive")
-        lines.append(b"\r\n")
-        self._head = b"\r\n".join(lines)
+        http_1_1 = self._request.http_1_1
+        self._chunked = body and length is None and http_1_1
+        self.last = self.last or (body and length is None and not self._chunked)
+        self._head = composed + ending(last=self.settle(), chunked=self._chunked, http_1_1=http_1_1)
 
     async def write(self, piece: bytes, *, complete: bool) -> None:
         """Write a piece of the body, and wait while the caller is slower than Localpayment.
@@ -161,7 +170,7 @@ class ResponseWriter:
         self.sent += len(piece)
         head, self._head = self._head, b""
         self._write(head + (b"%x\r\n%b\r\n" % (len(piece), piece) if self._chunked else piece))
-        if self._arrival.connection.writing_paused:
+        if self._connection.writing_paused:
             started = self._now()
             await self._drain()
             if complete:
@@ -183,26 +192,26 @@ class ResponseWriter:
     def abort(self) -> None:
         """End the caller's connection at once and visibly: many clients take what came before a clean end for all."""
         self.last = True
-        self._arrival.connection.reset()
+        self._connection.reset()
 
     def _write(self, data: bytes) -> None:
         self._hand_over(data)
         self.begun = True
 
     def _hand_over(self, data: bytes) -> None:
-        transport = self._arrival.connection.transport
+        transport = self._connection.transport
         if transport is None or transport.is_closing():
             raise CallerGoneError
         transport.write(data)
 
     async def _drain(self) -> None:
         """Wait for the caller as long as it takes something in each while."""
-        connection = self._arrival.connection
+        connection = self._connection
         left = connection.unsent
         while connection.writing_paused:
             try:
                 async with asyncio.timeout(self._stall):
-                    await self._arrival.writer.drain()
+                    await connection.drained()
             except TimeoutError as error:
                 before, left = left, connection.unsent
                 if left == before:

@@ -9,7 +9,9 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Mapping
+
+    Told = Mapping[bytes, tuple[bytes, ...]]
 
 _VISIBLE: Final = re.compile(rb"[!-~]{1,128}").fullmatch
 # W3C Trace Context section 3.2; version ff is forbidden, later versions may append fields.
@@ -57,30 +59,16 @@ def is_request_id(value: bytes) -> bool:
     return _VISIBLE(value) is not None
 
 
-def request_id(headers: Iterable[tuple[bytes, bytes]], unix_seconds: float, bits: Callable[[int], int]) -> str:
-    """Return the caller's X-Request-Id if it sent exactly one that is usable, else a new UUIDv7.
-
-    Args:
-        headers: raw fields of the request.
-        unix_seconds: the time for a new id.
-        bits: gives a number of so many random bits.
-    """
-    value = _only(headers, b"x-request-id")
-    if value is not None and is_request_id(value):
-        return value.decode("ascii")
-    return uuid7(int(unix_seconds * 1000), bits(RANDOM_BITS))
-
-
-def trace_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+def trace_id(told: Told) -> str | None:
     """Return the trace id of a valid W3C traceparent field, 32 hex digits, or None."""
-    span = caller_span(headers)
+    span = caller_span(told)
     return None if span is None else span.trace_id
 
 
-def caller_span(headers: Iterable[tuple[bytes, bytes]]) -> CallerSpan | None:
+def caller_span(told: Told) -> CallerSpan | None:
     """Return what the one valid W3C traceparent field says, or None."""
-    value = _only(headers, b"traceparent")
-    return None if value is None else span_of(value)
+    values = told.get(b"traceparent")
+    return span_of(values[0]) if values is not None and len(values) == 1 else None
 
 
 def span_of(traceparent: bytes) -> CallerSpan | None:
@@ -89,9 +77,3 @@ def span_of(traceparent: bytes) -> CallerSpan | None:
     if found is None or (found["version"] == b"00" and found["more"] is not None):
         return None
     return CallerSpan(found["trace"].decode("ascii"), found["span"].decode("ascii"), int(found["flags"], 16))
-
-
-def _only(headers: Iterable[tuple[bytes, bytes]], wanted: bytes) -> bytes | None:
-    size = len(wanted)
-    values = [value for name, value in headers if len(name) == size and name.lower().replace(b"_", b"-") == wanted]
-    return values[0] if len(values) == 1 else None
