@@ -282,12 +282,15 @@ class Call:
         exchange.watcher = None  # which holds this call, so that only the collector would free the two
         record, head = self.record, exchange.parser.head
         record.status, record.outcome = 0 if head is None else head.status, Outcome.ANSWERED
-        self.spent(exchange.timings)
+        if self.body is None and record.lineage is None:
+            record.upstream_seconds += exchange.timings.total_seconds or 0.0
+        else:
+            self.spent(exchange.timings)
         if exchange.pieces:
             record.response_bytes = len(exchange.pieces[0])
         if self._parts.refusals.doubts:
             self._carrier.succeeded(self)
-        self.finish(last=last)
+        self.finish(last)
 
     def spent(self, timings: Timings) -> None:
         """Note the time that an attempt took, once it has ended; not that in which it waited for the caller's body."""
@@ -357,7 +360,7 @@ class Call:
             self.record.status = 0
         self.writer.abort()
 
-    def finish(self, *, last: bool, linger: bool = False) -> None:
+    def finish(self, last: bool, linger: bool = False) -> None:  # noqa: FBT001, FBT002 - called for each call
         """Give the place back, complete the record and tell of it, and let the connection go on.
 
         Args:
@@ -380,7 +383,7 @@ class Call:
         except Exception as error:  # noqa: BLE001 - who looks on must not fail what it looks on
             parts.failed(error)
         finally:
-            self.connection.finish(last=last, linger=linger)
+            self.connection.finish(last, linger)
 
     def _check(self, error: RelayError) -> str | None:
         if self.match is None or not self.effects or error.outcome is not Outcome.UNKNOWN:

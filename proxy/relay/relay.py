@@ -26,7 +26,7 @@ from proxy.relay.request.entrance import Entrance
 from proxy.relay.request.framing import request_framing
 from proxy.relay.request.headers import check_crossing, own_authorization
 from proxy.relay.request.max_forwards import forwards_left, passed_on
-from proxy.relay.request.mesh_attempt import attempt_number
+from proxy.relay.request.mesh_attempt import MESH_ATTEMPT, attempt_number
 from proxy.relay.request.plain_request import Reader
 from proxy.relay.request.request_fields import CONTENT, TRACEPARENT, pairs_of
 from proxy.relay.request.request_line import WrongProtocolError
@@ -90,7 +90,7 @@ class Relay:
             request = self._reader.read(data)
             if request is None:
                 return False
-            source = None if request.body is None or not request.owed else body_in_pieces(connection, request.body)
+            source = body_in_pieces(connection, request.body or b"") if request.owed else None
             call = self._call(connection, request, source)
         except Exception as error:  # noqa: BLE001 - a defect here is no reason not to carry the call
             self._parts.failed(error)
@@ -135,7 +135,8 @@ class Relay:
         parts = self._parts
         if isinstance(error, WrongProtocolError):
             parts.wrong_protocol(error.came)
-        record = Record(self._new_id(), OTHER_METHOD, parts.now(), status=error.status, code=error.code)
+        identity = uuid7(int(parts.wall() * 1000), parts.bits(RANDOM_BITS))
+        record = Record(identity, OTHER_METHOD, parts.now(), status=error.status, code=error.code)
         record.outcome = error.outcome
         head, body = own_answer(error, record, check=None, close=True)
         if connection.transport is not None and not connection.transport.is_closing():
@@ -145,9 +146,10 @@ class Relay:
     # What is done with it, in order
 
     def _call(self, connection: CallerConnection, request: PlainRequest, source: StreamReader | None) -> Call:
-        parts, told, method = self._parts, request.fields.told, request.method
+        parts, method = self._parts, request.method
+        told, theirs = request.fields.told, request.fields.request_id
         record = Record(
-            self._new_id() if request.fields.request_id is None else request.fields.request_id.decode("ascii"),
+            uuid7(int(parts.wall() * 1000), parts.bits(RANDOM_BITS)) if theirs is None else theirs.decode("ascii"),
             method if method in METHODS else OTHER_METHOD,
             parts.now(),
         )
@@ -159,15 +161,12 @@ class Relay:
             record.trace_id = trace_id(told)
         return Call(parts, connection, request, record, source, self)
 
-    def _new_id(self) -> str:
-        return uuid7(int(self._parts.wall() * 1000), self._parts.bits(RANDOM_BITS))
-
     def _judge(self, call: Call) -> bool:
         """Let a call pass and give it a place; False if it was answered here, or raise its refusal."""
         parts, request, record, source = self._parts, call.request, call.record, call.source
         fields, method, connection = request.fields, request.method, call.connection
         told = fields.told
-        caller = parts.authorizer.recognise(connection.peer, told.get(KEY_HEADER, ()))
+        caller = parts.authorizer.policy.caller(connection.peer, told.get(KEY_HEADER, ()))
         record.caller = UNKNOWN if caller is None else caller.name
         if source is not None:  # else the reader has judged it
             call.framing = self._framing(call)
@@ -185,7 +184,7 @@ class Relay:
             check_crossing(told)
         if call.decision.own_authorization:
             call.own_authorization = own_authorization(told)
-        if operation.moves_money:
+        if MESH_ATTEMPT in told and operation.moves_money:
             record.mesh_attempt = attempt_number(told)
         if source is not None:
             call.body = self._body(source, call.framing.length)
@@ -330,4 +329,4 @@ class Relay:
             case _:
                 self._parts.failed(failure)
                 call.refuse(InternalError("The sidecar failed on this call; its log has the reason."))
-        call.finish(last=call.writer.last, linger=call.writer.lingers)
+        call.finish(call.writer.last, call.writer.lingers)

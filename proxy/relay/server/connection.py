@@ -93,7 +93,7 @@ class CallerConnection(web.RequestHandler):
         if self.transport is None:
             call.caller_left()
 
-    def finish(self, *, last: bool, linger: bool) -> None:
+    def finish(self, last: bool, linger: bool) -> None:  # noqa: FBT001 - called for each call
         """Note that the call is over.
 
         Args:
@@ -107,7 +107,8 @@ class CallerConnection(web.RequestHandler):
         if transport is None:
             return
         if parsed or not last or self.unsent:
-            self._wait()
+            self.late = self._listener.stopping
+            self._patience.set(self._listener.caller_idle)
         if parsed:
             return
         if last:
