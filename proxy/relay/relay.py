@@ -171,7 +171,7 @@ class Relay:
         if source is not None:  # else the reader has judged it
             call.framing = self._framing(call)
         call.lines = fields.lines
-        call.target = self._entrance.admit(method, request.target, told, http_1_1=request.http_1_1)
+        call.target = self._entrance.admit(method, request.target, told, request.http_1_1)
         call.match = match = read_target(call.target, method)
         operation = match.operation
         call.effects = effects = operation.has_effects
