@@ -33,7 +33,7 @@ from proxy.relay.request.request_line import WrongProtocolError
 from proxy.relay.request.trace_context import RANDOM_BITS, trace_id, uuid7
 from proxy.relay.server.body import CallerBody, CallerGoneError, body_in_pieces
 from proxy.relay.token_echo import Echo
-from proxy.upstream.model import Stream, UpstreamFault
+from proxy.upstream.model import UpstreamFault
 
 if TYPE_CHECKING:
     from aiohttp.streams import StreamReader
@@ -98,17 +98,32 @@ class Relay:
         connection.begin(call)
         try:
             if not self._judge(call):
-                self._end(call)
+                self.end(call)
                 return True
-            if source is None:
-                self._look_into_body(call)
-                if self._attempts.send_at_once(call):
-                    return True
-        except Exception as error:  # noqa: BLE001 - `_end` tells them apart
-            self._end(call, error)
+            if source is not None:
+                call.fed()
+                return True
+            self._look_into_body(call)
+            if self._attempts.send_at_once(call):
+                return True
+        except Exception as error:  # noqa: BLE001 - `end` tells them apart
+            self.end(call, error)
             return True
         call.hand_over()
         return True
+
+    def body_came(self, call: Call) -> None:
+        """Go on with a call that waited for nothing but its body."""
+        try:
+            if call.body is not None:
+                call.content = call.body.take_at_once()
+            self._look_into_body(call)
+            if self._attempts.send_at_once(call):
+                return
+        except Exception as error:  # noqa: BLE001 - `end` tells them apart
+            self.end(call, error)
+            return
+        call.hand_over()
 
     async def __call__(self, incoming: IncomingRequest) -> Written:
         """Relay one request that the server's parser has read."""
@@ -116,16 +131,15 @@ class Relay:
             incoming.method, incoming.target, incoming.version, incoming.headers, last=incoming.should_close
         )
         call = self._call(incoming.connection, request, incoming.content)
-        call.kept = True
         call.carried_by(asyncio.current_task())
         incoming.connection.begin(call)
         failure: BaseException | None = None
         try:
             if self._judge(call):
                 await self._go_on(call)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - `_end` tells them apart
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - `end` tells them apart
             failure = error
-        self._end(call, failure)
+        self.end(call, failure)
         if isinstance(failure, asyncio.CancelledError) and not call.gone:
             raise failure
         return call.writer.finished
@@ -238,26 +252,25 @@ class Relay:
             call.record.subject = self._parts.subject(call.match, content)
 
     async def carry(self, call: Call) -> None:
-        """See a call to its end, or to where nothing has to be waited for but the answer."""
+        """See a call to its end that has to wait."""
         failure: BaseException | None = None
         try:
             if call.gone:
                 call.caller_left()
-            if await self._go_on(call):
-                return
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - `_end` tells them apart
+            await self._go_on(call)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - `end` tells them apart
             failure = error
-        self._end(call, failure)
+        self.end(call, failure)
 
     def succeeded(self, call: Call) -> None:
         """Note a call whose answer was passed on at once, while there are doubts about tokens."""
         self._attempts.succeeded(call, call.record.status)
 
-    async def _go_on(self, call: Call) -> bool:
-        """Wait for what is missing, send the call, and pass the answer on; True if only the answer is missing."""
+    async def _go_on(self, call: Call) -> None:
+        """Wait for what is missing, send the call, and pass the answer on."""
         if call.begun is not None:
             await self._exchange(call, call.token)
-            return False
+            return
         attempts, body = self._attempts, call.body
         token = await attempts.token(call)
         if body is not None:
@@ -269,14 +282,7 @@ class Relay:
             else:
                 call.content = await body.take()
             self._look_into_body(call)
-        if not (call.kept or call.gone or isinstance(call.content, Stream)):
-            task = asyncio.current_task()
-            call.carried_by(None)
-            if self._attempts.send_at_once(call):
-                return True
-            call.carried_by(task)
         await self._exchange(call, token)
-        return False
 
     async def _exchange(self, call: Call, token: AccessToken | None) -> None:
         """Send the request, unless its first attempt was begun already, and pass the answer on."""
@@ -312,7 +318,7 @@ class Relay:
         finally:
             record.echoed = echo.found
 
-    def _end(self, call: Call, failure: BaseException | None = None) -> None:
+    def end(self, call: Call, failure: BaseException | None = None) -> None:
         """End a call: one answer unless nobody is there, one record."""
         match failure:
             case None:

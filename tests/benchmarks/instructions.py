@@ -1,7 +1,7 @@
 """Counts machine instructions for each relayed call, which no noise of the machine moves, for three kinds of calls.
 
-Run by `make bench-check`, and so by CI: fails when a call takes over 5 % more than the committed baseline says, or when one that is traced, or whose body comes
-in a second segment, takes over 1.3 times an ordinary one. Another
+Run by `make bench-check`, and so by CI: fails when a call takes over 5 % more than the committed baseline says, or when
+one that is traced, or whose body comes in a second segment, takes over 1.3 times an ordinary one. Another
 interpreter, OpenSSL or valgrind takes another number, so that each has its own baseline; without one, or where valgrind
 does not work, nothing is checked and that is said loudly.
 """
