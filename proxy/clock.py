@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Clock(Protocol):
@@ -35,15 +39,11 @@ class SystemClock:
     """CLOCK_BOOTTIME where the kernel has it: a laptop or VM that slept must not believe that its token did not age."""
 
     def __init__(self) -> None:
-        self._id = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-
-    def now(self) -> float:
-        """Seconds since boot, suspended time included."""
-        return time.clock_gettime(self._id)
-
-    def wall(self) -> float:
-        """Seconds since the Unix epoch."""
-        return time.time()
+        # Asked many times for each call, so that no function of ours stands before the system's.
+        self.now: Callable[[], float] = partial(
+            time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+        )
+        self.wall: Callable[[], float] = time.time
 
     async def wait(self, event: asyncio.Event, seconds: float) -> bool:
         """Wait on the event loop's timer, which may pause in suspend; callers bound `seconds` and look again."""

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 class Deadline:
     """A deadline that can be moved, on the event loop's clock."""
 
-    __slots__ = ("_at", "_expired", "_loop", "_timer")
+    __slots__ = ("_at", "_due", "_expired", "_loop", "_timer")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, expired: Callable[[], None]) -> None:
         self._loop = loop
         self._expired: Callable[[], None] | None = expired
         self._at: float | None = None
+        self._due = 0.0  # when the timer fires, if there is one
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -34,10 +35,10 @@ class Deadline:
     def set(self, seconds: float) -> None:
         """Set it to so many seconds from now."""
         self._at = at = self._loop.time() + seconds
-        if self._timer is None or self._timer.when() > at:
+        if self._timer is None or self._due > at:
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = self._loop.call_at(at, self._look)
+            self._timer, self._due = self._loop.call_at(at, self._look), at
 
     def clear(self) -> None:
         """Remove the deadline."""
@@ -64,7 +65,7 @@ class Deadline:
             return
         if self._loop.time() < self._at:
             if self._timer is None:
-                self._timer = self._loop.call_at(self._at, self._look)
+                self._timer, self._due = self._loop.call_at(self._at, self._look), self._at
         elif turns:
             self._loop.call_soon(self._judge, turns - 1)
         else:

@@ -13,10 +13,9 @@ from proxy.policy.rate_limit import Bucket
 from proxy.policy.rules import DEFAULT, Verdict, rate_refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from proxy.api.operations import Operation
-    from proxy.policy.identity import Peer
     from proxy.policy.rules import Caller, Decision, Policy
 
 
@@ -38,17 +37,15 @@ class Authorizer:
     Args:
         now: seconds on a clock that only moves forward.
         policy: in force from the start.
+
+    Attributes:
+        policy: in force; `enforce` replaces it.
     """
 
     def __init__(self, now: Callable[[], float], policy: Policy = DEFAULT) -> None:
         self._now = now
         self._buckets: dict[str, Bucket] = {}
         self.enforce(policy)
-
-    @property
-    def policy(self) -> Policy:
-        """The policy in force."""
-        return self._policy
 
     def enforce(self, policy: Policy) -> None:
         """Put another policy in force for every call from now on; calls that were admitted go on.
@@ -62,22 +59,13 @@ class Authorizer:
                 kept = before.get(caller.name)
                 same = kept is not None and kept.rate == caller.rate
                 self._buckets[caller.name] = kept if kept is not None and same else Bucket(caller.rate, now)
-        self._policy = policy
-
-    def recognise(self, peer: Peer, keys: Sequence[bytes]) -> Caller | None:
-        """Tell who calls, None for nobody the policy knows.
-
-        Args:
-            peer: what the connection says.
-            keys: values of all X-Proxy-Key fields.
-        """
-        return self._policy.caller(peer, keys)
+        self.policy = policy
 
     def admit(self, caller: Caller | None, operation: Operation) -> tuple[Decision, str]:
         """Judge a call and count it against its caller's rate.
 
         Args:
-            caller: as `recognise` told, in the same turn of the loop.
+            caller: as the policy told in the same turn of the loop.
             operation: what the call means.
 
         Returns:
@@ -88,7 +76,7 @@ class Authorizer:
             OperationForbiddenError: the caller may not do this.
             OverloadedError: the caller has no call left now; nothing was sent.
         """
-        decision = self._policy.decide(caller, operation)
+        decision = self.policy.decide(caller, operation)
         reported = ""
         if decision.verdict is not Verdict.ALLOWED:
             refusal = decision.refusal()

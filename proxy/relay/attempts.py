@@ -224,13 +224,13 @@ def _reason(token: AccessToken, again: AccessToken) -> Resend:
 
 def _lines(call: Call, authorization: bytes | None) -> bytes:
     """Return the fields of an attempt."""
-    request, record, lines = call.request, call.record, call.lines
+    record, lines = call.record, call.lines
     traceparent: bytes | None = None
     if record.lineage is not None:
         lines = without_lines(lines, record.lineage.replaced)
         traceparent = record.lineage.outgoing()
-    own_id = None if request.fields.request_id is not None else record.request_id.encode("ascii")
-    return request_lines(lines, own_id, traceparent, authorization, request.http_1_1)
+    own_id = None if call.request.fields.request_id is not None else record.request_id.encode("ascii")
+    return request_lines(lines, own_id, traceparent, authorization, call.request.http_1_1)
 
 
 def unknown(fault: UpstreamFault) -> RelayError:

@@ -62,6 +62,14 @@ class Carrier(Protocol):
         """See a call to its end that has to wait."""
         ...
 
+    def body_came(self, call: Call) -> None:
+        """Go on with a call that waited for nothing but its body."""
+        ...
+
+    def end(self, call: Call, failure: BaseException) -> None:
+        """End a call."""
+        ...
+
     def succeeded(self, call: Call) -> None:
         """Note a call whose answer was passed on at once, while there are doubts about tokens."""
         ...
@@ -93,13 +101,12 @@ class Call:
         placed: whether it holds a place among the calls in flight.
         gone: whether the caller's connection has ended.
         sent: whether a byte of the call may have been sent, in any attempt.
-        kept: whether the task that carries it must see it to its end.
     """
 
     __slots__ = (
         "_before", "_carrier", "_exchange", "_owed", "_parts", "_task", "_upstream", "_writer", "body", "connection",
         "content", "decision", "effects", "framing",
-        "gone", "kept", "lines", "match", "own_authorization", "placed", "record",
+        "gone", "lines", "match", "own_authorization", "placed", "record",
         "repeatable", "request", "sent", "source", "target", "token",
     )  # fmt: skip
 
@@ -132,7 +139,6 @@ class Call:
         self.placed = False
         self.gone = False
         self.sent = False
-        self.kept = False
         if source is not None:
             self._owed = request.owed
             self._before = 0.0
@@ -167,17 +173,32 @@ class Call:
             self.source.feed_eof()
         return rest
 
+    def fed(self) -> None:
+        """Go on if the body is here whole and nothing but it was waited for."""
+        if self._task is not None or self.sent or self.source is None:
+            return
+        if self._owed:
+            self.connection.expect_body(self._parts.settings.idle_timeout)
+        else:
+            self._carrier.body_came(self)
+
+    def stalled(self) -> None:
+        """End a call whose body does not come."""
+        if self._task is None and not self.sent and self.body is not None:
+            self._carrier.end(self, self.body.stalled())
+
     def caller_left(self) -> None:
         """Note that nobody waits any more; cancels what would only be an answer to nobody."""
         self.gone = True
-        if self._task is None:
+        if self._task is None and not self.sent:
+            self._carrier.end(self, CallerGoneError())
+        elif self._task is None:
             self.hand_over()  # whose first step comes back here: a task cannot be cancelled before it
         elif not (self.effects and self.sent):
             self._task.cancel()
 
     async def end(self, seconds: float | None) -> None:
         """Let it end by itself for so many seconds, then cut it."""
-        self.kept = True
         task = self.hand_over()
         await asyncio.wait((task,), timeout=seconds)
         task.cancel()
@@ -225,6 +246,8 @@ class Call:
     def start(self, upstream: Connection, data: bytes) -> None:
         """Send it whole on a warm connection; whatever fails from here on, it is not begun anew."""
         self._upstream = upstream
+        if self.body is not None:
+            self.connection.body_is_here()
         started = self.record.started if self.body is None else self._parts.now()
         self._exchange = exchange = upstream.begin(self.request.method.encode("ascii"), Timings(started))
         exchange.watcher = self.answer_came
@@ -282,12 +305,15 @@ class Call:
         exchange.watcher = None  # which holds this call, so that only the collector would free the two
         record, head = self.record, exchange.parser.head
         record.status, record.outcome = 0 if head is None else head.status, Outcome.ANSWERED
-        self.spent(exchange.timings)
+        if self.body is None and record.lineage is None:
+            record.upstream_seconds += exchange.timings.total_seconds or 0.0
+        else:
+            self.spent(exchange.timings)
         if exchange.pieces:
             record.response_bytes = len(exchange.pieces[0])
         if self._parts.refusals.doubts:
             self._carrier.succeeded(self)
-        self.finish(last=last)
+        self.finish(last)
 
     def spent(self, timings: Timings) -> None:
         """Note the time that an attempt took, once it has ended; not that in which it waited for the caller's body."""
@@ -357,7 +383,7 @@ class Call:
             self.record.status = 0
         self.writer.abort()
 
-    def finish(self, *, last: bool, linger: bool = False) -> None:
+    def finish(self, last: bool, linger: bool = False) -> None:  # noqa: FBT001, FBT002 - called for each call
         """Give the place back, complete the record and tell of it, and let the connection go on.
 
         Args:
@@ -380,7 +406,7 @@ class Call:
         except Exception as error:  # noqa: BLE001 - who looks on must not fail what it looks on
             parts.failed(error)
         finally:
-            self.connection.finish(last=last, linger=linger)
+            self.connection.finish(last, linger)
 
     def _check(self, error: RelayError) -> str | None:
         if self.match is None or not self.effects or error.outcome is not Outcome.UNKNOWN:

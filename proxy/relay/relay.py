@@ -26,14 +26,14 @@ from proxy.relay.request.entrance import Entrance
 from proxy.relay.request.framing import request_framing
 from proxy.relay.request.headers import check_crossing, own_authorization
 from proxy.relay.request.max_forwards import forwards_left, passed_on
-from proxy.relay.request.mesh_attempt import attempt_number
+from proxy.relay.request.mesh_attempt import MESH_ATTEMPT, attempt_number
 from proxy.relay.request.plain_request import Reader
 from proxy.relay.request.request_fields import CONTENT, TRACEPARENT, pairs_of
 from proxy.relay.request.request_line import WrongProtocolError
 from proxy.relay.request.trace_context import RANDOM_BITS, trace_id, uuid7
 from proxy.relay.server.body import CallerBody, CallerGoneError, body_in_pieces
 from proxy.relay.token_echo import Echo
-from proxy.upstream.model import Stream, UpstreamFault
+from proxy.upstream.model import UpstreamFault
 
 if TYPE_CHECKING:
     from aiohttp.streams import StreamReader
@@ -90,7 +90,7 @@ class Relay:
             request = self._reader.read(data)
             if request is None:
                 return False
-            source = None if request.body is None or not request.owed else body_in_pieces(connection, request.body)
+            source = body_in_pieces(connection, request.body or b"") if request.owed else None
             call = self._call(connection, request, source)
         except Exception as error:  # noqa: BLE001 - a defect here is no reason not to carry the call
             self._parts.failed(error)
@@ -98,17 +98,32 @@ class Relay:
         connection.begin(call)
         try:
             if not self._judge(call):
-                self._end(call)
+                self.end(call)
                 return True
-            if source is None:
-                self._look_into_body(call)
-                if self._attempts.send_at_once(call):
-                    return True
-        except Exception as error:  # noqa: BLE001 - `_end` tells them apart
-            self._end(call, error)
+            if source is not None:
+                call.fed()
+                return True
+            self._look_into_body(call)
+            if self._attempts.send_at_once(call):
+                return True
+        except Exception as error:  # noqa: BLE001 - `end` tells them apart
+            self.end(call, error)
             return True
         call.hand_over()
         return True
+
+    def body_came(self, call: Call) -> None:
+        """Go on with a call that waited for nothing but its body."""
+        try:
+            if call.body is not None:
+                call.content = call.body.take_at_once()
+            self._look_into_body(call)
+            if self._attempts.send_at_once(call):
+                return
+        except Exception as error:  # noqa: BLE001 - `end` tells them apart
+            self.end(call, error)
+            return
+        call.hand_over()
 
     async def __call__(self, incoming: IncomingRequest) -> Written:
         """Relay one request that the server's parser has read."""
@@ -116,16 +131,15 @@ class Relay:
             incoming.method, incoming.target, incoming.version, incoming.headers, last=incoming.should_close
         )
         call = self._call(incoming.connection, request, incoming.content)
-        call.kept = True
         call.carried_by(asyncio.current_task())
         incoming.connection.begin(call)
         failure: BaseException | None = None
         try:
             if self._judge(call):
                 await self._go_on(call)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - `_end` tells them apart
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - `end` tells them apart
             failure = error
-        self._end(call, failure)
+        self.end(call, failure)
         if isinstance(failure, asyncio.CancelledError) and not call.gone:
             raise failure
         return call.writer.finished
@@ -135,7 +149,8 @@ class Relay:
         parts = self._parts
         if isinstance(error, WrongProtocolError):
             parts.wrong_protocol(error.came)
-        record = Record(self._new_id(), OTHER_METHOD, parts.now(), status=error.status, code=error.code)
+        identity = uuid7(int(parts.wall() * 1000), parts.bits(RANDOM_BITS))
+        record = Record(identity, OTHER_METHOD, parts.now(), status=error.status, code=error.code)
         record.outcome = error.outcome
         head, body = own_answer(error, record, check=None, close=True)
         if connection.transport is not None and not connection.transport.is_closing():
@@ -145,9 +160,10 @@ class Relay:
     # What is done with it, in order
 
     def _call(self, connection: CallerConnection, request: PlainRequest, source: StreamReader | None) -> Call:
-        parts, told, method = self._parts, request.fields.told, request.method
+        parts, method = self._parts, request.method
+        told, theirs = request.fields.told, request.fields.request_id
         record = Record(
-            self._new_id() if request.fields.request_id is None else request.fields.request_id.decode("ascii"),
+            uuid7(int(parts.wall() * 1000), parts.bits(RANDOM_BITS)) if theirs is None else theirs.decode("ascii"),
             method if method in METHODS else OTHER_METHOD,
             parts.now(),
         )
@@ -159,20 +175,17 @@ class Relay:
             record.trace_id = trace_id(told)
         return Call(parts, connection, request, record, source, self)
 
-    def _new_id(self) -> str:
-        return uuid7(int(self._parts.wall() * 1000), self._parts.bits(RANDOM_BITS))
-
     def _judge(self, call: Call) -> bool:
         """Let a call pass and give it a place; False if it was answered here, or raise its refusal."""
         parts, request, record, source = self._parts, call.request, call.record, call.source
         fields, method, connection = request.fields, request.method, call.connection
         told = fields.told
-        caller = parts.authorizer.recognise(connection.peer, told.get(KEY_HEADER, ()))
+        caller = parts.authorizer.policy.caller(connection.peer, told.get(KEY_HEADER, ()))
         record.caller = UNKNOWN if caller is None else caller.name
         if source is not None:  # else the reader has judged it
             call.framing = self._framing(call)
         call.lines = fields.lines
-        call.target = self._entrance.admit(method, request.target, told, http_1_1=request.http_1_1)
+        call.target = self._entrance.admit(method, request.target, told, request.http_1_1)
         call.match = match = read_target(call.target, method)
         operation = match.operation
         call.effects = effects = operation.has_effects
@@ -185,7 +198,7 @@ class Relay:
             check_crossing(told)
         if call.decision.own_authorization:
             call.own_authorization = own_authorization(told)
-        if operation.moves_money:
+        if MESH_ATTEMPT in told and operation.moves_money:
             record.mesh_attempt = attempt_number(told)
         if source is not None:
             call.body = self._body(source, call.framing.length)
@@ -239,26 +252,25 @@ class Relay:
             call.record.subject = self._parts.subject(call.match, content)
 
     async def carry(self, call: Call) -> None:
-        """See a call to its end, or to where nothing has to be waited for but the answer."""
+        """See a call to its end that has to wait."""
         failure: BaseException | None = None
         try:
             if call.gone:
                 call.caller_left()
-            if await self._go_on(call):
-                return
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - `_end` tells them apart
+            await self._go_on(call)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - `end` tells them apart
             failure = error
-        self._end(call, failure)
+        self.end(call, failure)
 
     def succeeded(self, call: Call) -> None:
         """Note a call whose answer was passed on at once, while there are doubts about tokens."""
         self._attempts.succeeded(call, call.record.status)
 
-    async def _go_on(self, call: Call) -> bool:
-        """Wait for what is missing, send the call, and pass the answer on; True if only the answer is missing."""
+    async def _go_on(self, call: Call) -> None:
+        """Wait for what is missing, send the call, and pass the answer on."""
         if call.begun is not None:
             await self._exchange(call, call.token)
-            return False
+            return
         attempts, body = self._attempts, call.body
         token = await attempts.token(call)
         if body is not None:
@@ -270,14 +282,7 @@ class Relay:
             else:
                 call.content = await body.take()
             self._look_into_body(call)
-        if not (call.kept or call.gone or isinstance(call.content, Stream)):
-            task = asyncio.current_task()
-            call.carried_by(None)
-            if self._attempts.send_at_once(call):
-                return True
-            call.carried_by(task)
         await self._exchange(call, token)
-        return False
 
     async def _exchange(self, call: Call, token: AccessToken | None) -> None:
         """Send the request, unless its first attempt was begun already, and pass the answer on."""
@@ -313,7 +318,7 @@ class Relay:
         finally:
             record.echoed = echo.found
 
-    def _end(self, call: Call, failure: BaseException | None = None) -> None:
+    def end(self, call: Call, failure: BaseException | None = None) -> None:
         """End a call: one answer unless nobody is there, one record."""
         match failure:
             case None:
@@ -330,4 +335,4 @@ class Relay:
             case _:
                 self._parts.failed(failure)
                 call.refuse(InternalError("The sidecar failed on this call; its log has the reason."))
-        call.finish(last=call.writer.last, linger=call.writer.lingers)
+        call.finish(call.writer.last, call.writer.lingers)

@@ -63,7 +63,8 @@ class Connection(asyncio.Protocol):
     @property
     def fit(self) -> bool:
         """Whether it is alive, and no unasked byte has come: neither here nor to the kernel."""
-        return self.alive and self._wire.settled and self._wire.quiet()
+        wire = self._wire
+        return not (self._closed or wire.transport.is_closing()) and wire.settled and wire.quiet()
 
     def abort(self) -> None:
         """End the connection at once; what it carries ends with a fault when the loop reports the loss."""

@@ -1,6 +1,7 @@
-"""Counts the machine instructions of each relayed call, which no noise of the machine moves.
+"""Counts machine instructions for each relayed call, which no noise of the machine moves, for three kinds of calls.
 
-Run by `make bench-check`, and so by CI: fails when a call takes over 5 % more than the committed baseline says. Another
+Run by `make bench-check`, and so by CI: fails when a call takes over 5 % more than the committed baseline says, or when
+one that is traced, or whose body comes in a second segment, takes over 1.3 times an ordinary one. Another
 interpreter, OpenSSL or valgrind takes another number, so that each has its own baseline; without one, or where valgrind
 does not work, nothing is checked and that is said loudly.
 """
@@ -23,7 +24,7 @@ import click
 from tests.benchmarks.contenders import ROOT
 from tests.benchmarks.ground import Ground, GroundError
 from tests.benchmarks.tools import NGINX, SETARCH, TASKSET, VALGRIND, VGDB, MissingToolError, require
-from tests.benchmarks.workload import DONE, READY
+from tests.benchmarks.workload import DONE, KINDS, ORDINARY, READY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +33,7 @@ BASELINE: Final = Path(__file__).with_name("instructions.json")
 COUNTED_WITH: Final = (VALGRIND, VGDB, SETARCH, NGINX, TASKSET)
 CALLS: Final = 1000
 ALLOWED: Final = 0.05  # share of the baseline; repeated runs differ by 0.003
+MOST_APART: Final = 1.3  # times an ordinary call
 _COLLECTED: Final = re.compile(r"Collected\s*:\s*(\d+)").search
 _BOUND: Final = 300.0  # seconds that the counted process may take to end
 
@@ -57,21 +59,29 @@ def main(*, repeat: int, calls: int, update: bool) -> None:
         return
     try:
         with Ground() as ground:
-            found = [counted(ground, calls) / calls for _ in range(repeat)]
+            found = {kind: [counted(ground, calls, kind) / calls for _ in range(repeat)] for kind in KINDS}
     except CannotCountError as error:
         skip(str(error))
         return
     except (CountError, GroundError, OSError) as error:
         raise click.ClickException(str(error)) from error
-    now, who = median(found), interpreter()
-    click.echo(f"{now:,.0f} instructions for each call" + _spread(found))
     baselines: dict[str, float] = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
+    ordinary = median(found[ORDINARY])
+    for kind, counts in found.items():
+        now, who = median(counts), interpreter() if kind == ORDINARY else f"{interpreter()}, {kind}"
+        click.echo(f"{now:,.0f} instructions for each call, {kind}" + _spread(counts))
+        if update:
+            baselines[who] = round(now)
+            continue
+        judge(now, baselines.get(who), who)
+        if now > MOST_APART * ordinary:
+            message = (
+                f"A call that is {kind} takes {now / ordinary:.2f} times an ordinary one; {MOST_APART} is allowed."
+            )
+            raise click.ClickException(message)
     if update:
-        baselines[who] = round(now)
         BASELINE.write_text(json.dumps(baselines, indent=2, sort_keys=True) + "\n")
-        click.echo(f"This is the baseline of {who} now.")
-        return
-    judge(now, baselines.get(who), who)
+        click.echo(f"These are the baselines of {interpreter()} now.")
 
 
 def judge(now: float, before: float | None, who: str) -> None:
@@ -95,7 +105,7 @@ def skip(reason: str) -> None:
         click.echo("::warning title=NOT CHECKED::the cost of a call: " + reason.replace("\n", "%0A"))
 
 
-def counted(ground: Ground, calls: int) -> int:
+def counted(ground: Ground, calls: int, kind: str = ORDINARY) -> int:
     """Return the instructions of so many calls, of the whole process.
 
     Raises:
@@ -104,7 +114,7 @@ def counted(ground: Ground, calls: int) -> int:
     """
     command: Sequence[str] = [
         *(SETARCH.found(), "--addr-no-randomize", VALGRIND.found(), "--tool=callgrind", "--instr-atstart=no"),
-        *("--callgrind-out-file=/dev/null", sys.executable, "-P", "-m", "tests.benchmarks.workload", str(calls)),
+        *("--callgrind-out-file=/dev/null", sys.executable, "-P", "-m", "tests.benchmarks.workload", str(calls), kind),
     ]
     with subprocess.Popen(
         command,

@@ -114,5 +114,5 @@ def test_a_caller_is_recognised_and_its_call_judged(benchmark: Benchmark, peer: 
     held = read_fields(fields).told.get(KEY_HEADER, ())
     authority = Authorizer(time.monotonic, Policy(callers))
     pay = next(operation for operation in OPERATIONS if operation.name == "create_payout")
-    decision, reported = benchmark(lambda: authority.admit(authority.recognise(peer, held), pay))
+    decision, reported = benchmark(lambda: authority.admit(authority.policy.caller(peer, held), pay))
     assert (decision.verdict, reported) == (Verdict.ALLOWED, "")

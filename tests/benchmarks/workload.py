@@ -1,4 +1,4 @@
-"""One relayed call, all else taken away: a whole sidecar in this process, and one caller beside it.
+"""Relays calls of one kind with all else taken away: a whole sidecar in this process, and one caller beside it.
 
 It is run under an instruction counter, so that nothing may depend on the time it takes: the log is written at once
 and into nothing. The collector of garbage runs by itself, as ever.
@@ -37,6 +37,11 @@ POST: Final = b"".join(
         PAYIN,
     )
 )
+ORDINARY: Final = "ordinary"
+TRACED: Final = "traced"  # spans are kept for each call; what exports them is not counted
+SEGMENTS: Final = "in two segments"  # the body of a payment comes apart from its head
+KINDS: Final = (ORDINARY, TRACED, SEGMENTS)
+TURNS: Final = 4  # of the loop, in which the sidecar reads a head whose body is still to come
 READY: Final = "ready"
 DONE: Final = "done"
 WORDS: Final = (READY, DONE)
@@ -51,9 +56,14 @@ class Nowhere(io.StringIO):
 
 
 class Caller(asyncio.Protocol):
-    """Makes one call after another on one connection, reads and payments by turns."""
+    """Makes one call after another on one connection, reads and payments by turns.
 
-    def __init__(self) -> None:
+    Args:
+        kind: one of KINDS; in two segments, all are payments.
+    """
+
+    def __init__(self, kind: str = ORDINARY) -> None:
+        self._apart = kind == SEGMENTS
         self._done: asyncio.Future[None]
         self._left = 0
         self._transport: asyncio.Transport
@@ -85,17 +95,28 @@ class Caller(asyncio.Protocol):
             self._done.set_result(None)
 
     def _next(self) -> None:
-        self._transport.write(POST if self._left % 2 else GET)
+        if self._apart:
+            self._transport.write(POST[: -len(PAYIN)])
+            self._body_after(TURNS)
+        else:
+            self._transport.write(POST if self._left % 2 else GET)
+
+    def _body_after(self, turns: int) -> None:
+        if turns:
+            asyncio.get_running_loop().call_soon(self._body_after, turns - 1)
+        else:
+            self._transport.write(PAYIN)
 
 
-async def work(settings: Settings, calls: int) -> None:
+async def work(settings: Settings, calls: int, kind: str) -> None:
     """Relay so many calls between two words with the one who counts."""
     log = open_log(settings.log_level, "json", Nowhere())
     async with Sidecar(settings, log=log) as sidecar:
         await sidecar.keeper.obtain()
+        object.__setattr__(sidecar.relay._parts, "traced", kind == TRACED)
         where = urlsplit(sidecar.url)
         loop = asyncio.get_running_loop()
-        _, caller = await loop.create_connection(Caller, str(where.hostname), where.port or 0)
+        _, caller = await loop.create_connection(lambda: Caller(kind), str(where.hostname), where.port or 0)
         await caller.make(BEFORE)
         for word in WORDS:
             sys.stdout.write(word + "\n")
@@ -106,9 +127,9 @@ async def work(settings: Settings, calls: int) -> None:
 
 
 def main() -> None:
-    """Relay as many calls as the first argument says."""
+    """Relay as many calls as the first argument says, of the kind that the second says."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(work(load_settings(os.environ), int(sys.argv[1])))
+        runner.run(work(load_settings(os.environ), int(sys.argv[1]), sys.argv[2]))
 
 
 if __name__ == "__main__":

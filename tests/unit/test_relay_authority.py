@@ -32,14 +32,14 @@ class Clock:
 
 def asked(authority: Authorizer, operation: Any = READ) -> str:
     """Ask for a call of anybody; return what is only reported."""
-    return authority.admit(authority.recognise(Peer(), ()), operation)[1]
+    return authority.admit(authority.policy.caller(Peer(), ()), operation)[1]
 
 
 def test_the_policy_in_force_says_who_calls() -> None:
     authority = Authorizer(Clock())
     assert asked(authority, PAY) == ""
     authority.enforce(policy())
-    caller = authority.recognise(Peer(), ())
+    caller = authority.policy.caller(Peer(), ())
     assert caller is not None
     assert caller.name == authority.policy.callers[0].name == "job"
 

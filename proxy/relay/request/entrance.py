@@ -37,7 +37,7 @@ class Entrance:
         self._looked_at = frozenset(PAGE) if field is None else frozenset((HOST,))
         self._known: dict[tuple[bytes, ...] | None, None] = {}
 
-    def admit(self, method: str, target: bytes, told: Told, *, http_1_1: bool) -> bytes:
+    def admit(self, method: str, target: bytes, told: Told, http_1_1: bool) -> bytes:  # noqa: FBT001 - called for each call
         """Let a request pass; raises as `admission.admit` does.
 
         Returns:

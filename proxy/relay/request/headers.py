@@ -15,6 +15,7 @@ from proxy.relay.request.request_fields import CONNECTION, OVERRIDES
 if TYPE_CHECKING:
     from proxy.relay.request.request_fields import Told
 
+_LAST: Final = b"%b%b\r\nAuthorization: %b\r\n"
 _VIA_OF_1_0: Final = VIA.replace(b"1.1", b"1.0")
 
 
@@ -54,10 +55,12 @@ def request_lines(
             as it is: see `own_authorization`.
         http_1_1: whether the caller speaks it, or HTTP/1.0.
     """
-    own_id = b"" if request_id is None else b"X-Request-Id: %b\r\n" % request_id
-    span = b"" if traceparent is None else b"traceparent: %b\r\n" % traceparent
-    credential = b"" if authorization is None else b"Authorization: %b\r\n" % authorization
-    return b"%b%b%b%b\r\n%b" % (lines, own_id, span, VIA if http_1_1 else _VIA_OF_1_0, credential)
+    if request_id is not None:
+        lines += b"X-Request-Id: %b\r\n" % request_id
+    if traceparent is not None:
+        lines += b"traceparent: %b\r\n" % traceparent
+    via = VIA if http_1_1 else _VIA_OF_1_0
+    return b"%b%b\r\n" % (lines, via) if authorization is None else _LAST % (lines, via, authorization)
 
 
 def own_authorization(told: Told) -> bytes | None:

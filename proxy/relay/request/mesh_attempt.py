@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 # Envoy, "HTTP header manipulation": the number of the attempt, the first being 1; set when
 # include_request_attempt_count is on, as in Istio.
-_ATTEMPT: Final = b"x-envoy-attempt-count"
+MESH_ATTEMPT: Final = b"x-envoy-attempt-count"
 _MOST_DIGITS: Final = 6
 
 
 def attempt_number(told: Told) -> int:
     """Return which attempt this is by the mesh's own word, 1 when it says nothing that can be read."""
-    values = told.get(_ATTEMPT)
+    values = told.get(MESH_ATTEMPT)
     if values is None:
         return 1
     return max([1, *(int(value) for value in values if value.isdigit() and len(value) <= _MOST_DIGITS)])

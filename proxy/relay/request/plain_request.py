@@ -91,18 +91,20 @@ class Reader:
         line_end = data.find(_LINE_END, 0, end)
         if end < 0 or line_end < 0:
             return None
-        begun = _REQUEST_LINE(data[:line_end])
+        begun = _REQUEST_LINE(data, 0, line_end)
         block = data[line_end + len(_LINE_END) : end]
         fields = None if begun is None else self._known_fields.get(block) or self._read_fields(block)
         if begun is None or fields is None:
             return None
-        told = fields.told
-        length, begin = told.get(LENGTH), end + len(_HEAD_END)
-        declared = 0 if length is None else int(length[0])
-        owed = declared - len(data) + begin
-        if owed < 0 or declared > self._most_body:
+        length, body = fields.told.get(LENGTH), None
+        owed = end + len(_HEAD_END) - len(data)
+        if length is not None:
+            declared, body = int(length[0]), data[end + len(_HEAD_END) :]
+            owed += declared
+            if declared > self._most_body:
+                return None
+        if owed < 0:
             return None
-        body = None if length is None else data[begin:]
         return PlainRequest(begun[1].decode("ascii"), begun[2], HTTP_1_1, fields, fields.last, body, owed)
 
     def parsed(

@@ -61,8 +61,9 @@ def is_request_id(value: bytes) -> bool:
 
 def trace_id(told: Told) -> str | None:
     """Return the trace id of a valid W3C traceparent field, 32 hex digits, or None."""
-    span = caller_span(told)
-    return None if span is None else span.trace_id
+    values = told.get(b"traceparent")
+    found = _valid(values[0]) if values is not None and len(values) == 1 else None
+    return None if found is None else found["trace"].decode("ascii")
 
 
 def caller_span(told: Told) -> CallerSpan | None:
@@ -73,7 +74,14 @@ def caller_span(told: Told) -> CallerSpan | None:
 
 def span_of(traceparent: bytes) -> CallerSpan | None:
     """Return what the value of a W3C traceparent field says, or None if it is not valid."""
-    found = _TRACEPARENT(traceparent)
-    if found is None or (found["version"] == b"00" and found["more"] is not None):
+    found = _valid(traceparent)
+    if found is None:
         return None
     return CallerSpan(found["trace"].decode("ascii"), found["span"].decode("ascii"), int(found["flags"], 16))
+
+
+def _valid(traceparent: bytes) -> re.Match[bytes] | None:
+    found = _TRACEPARENT(traceparent)
+    if found is None or (found["more"] is not None and found["version"] == b"00"):
+        return None
+    return found

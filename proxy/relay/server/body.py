@@ -56,7 +56,7 @@ class CallerBody:
         waited: seconds spent on waiting for the caller.
     """
 
-    __slots__ = ("_hold", "_length", "_limit", "_now", "_source", "_stall", "received", "waited")
+    __slots__ = ("_hold", "_length", "_limit", "_now", "_since", "_source", "_stall", "_taken", "received", "waited")
 
     def __init__(  # noqa: PLR0913 - a request, its length and four limits of ours, each named at the call
         self,
@@ -76,6 +76,8 @@ class CallerBody:
         self._now = now
         self.received = 0
         self.waited = 0.0
+        self._since = now()
+        self._taken: bytes | None = None
         if length is not None and length > limit:
             raise self._too_large()
 
@@ -84,6 +86,18 @@ class CallerBody:
         """Whether taking it will not wait for the caller."""
         return self._source.is_eof()
 
+    def take_at_once(self) -> bytes:
+        """Return a body that has come whole, in pieces, without anyone having asked for it before."""
+        self.waited = self._now() - self._since
+        self._taken = self._source.read_nowait()
+        self.received = len(self._taken)
+        return self._taken
+
+    def stalled(self) -> SlowRequestError:
+        """Return what the caller gets when nobody has asked for the body, and no more of it comes."""
+        self.waited, self.received = self._now() - self._since, self._source.total_bytes
+        return self._too_slow()
+
     async def take(self) -> Body:
         """Return the whole body, or a stream of it when it is too large to hold or of unknown length and not small.
 
@@ -91,6 +105,8 @@ class CallerBody:
             BodyTooLargeError, SlowRequestError, BadRequestError: as for the stream's iterator.
             CallerGoneError: the caller's connection ended.
         """
+        if self._taken is not None:
+            return self._taken
         if self._source is EMPTY_PAYLOAD:
             return b"" if self._length == 0 else None
         if self._length is not None and self._length > self._hold:
@@ -118,8 +134,7 @@ class CallerBody:
             else:
                 piece = await content.readany()
         except TimeoutError as error:
-            detail = f"No byte of the request body came for {self._stall:g} s (PROXY_IDLE_TIMEOUT)."
-            raise SlowRequestError(detail) from error
+            raise self._too_slow() from error
         except (RequestPayloadError, HttpProcessingError) as error:
             detail = "The request body is not framed as its head declares; send it again from the start."
             raise BadRequestError(detail) from error
@@ -137,6 +152,9 @@ class CallerBody:
                 return await self._source.readany()
         finally:
             self.waited += self._now() - started
+
+    def _too_slow(self) -> SlowRequestError:
+        return SlowRequestError(f"No byte of the request body came for {self._stall:g} s (PROXY_IDLE_TIMEOUT).")
 
     def _too_large(self) -> BodyTooLargeError:
         return BodyTooLargeError(f"The request body is larger than {self._limit} bytes (PROXY_MAX_REQUEST_BODY).")

@@ -93,7 +93,15 @@ class CallerConnection(web.RequestHandler):
         if self.transport is None:
             call.caller_left()
 
-    def finish(self, *, last: bool, linger: bool) -> None:
+    def expect_body(self, seconds: float) -> None:
+        """Bound the time in which more of the call's body must come."""
+        self._patience.set(seconds)
+
+    def body_is_here(self) -> None:
+        """Bound the call's time no more."""
+        self._patience.clear()
+
+    def finish(self, last: bool, linger: bool) -> None:  # noqa: FBT001 - called for each call
         """Note that the call is over.
 
         Args:
@@ -107,7 +115,8 @@ class CallerConnection(web.RequestHandler):
         if transport is None:
             return
         if parsed or not last or self.unsent:
-            self._wait()
+            self.late = self._listener.stopping
+            self._patience.set(self._listener.caller_idle)
         if parsed:
             return
         if last:
@@ -164,7 +173,10 @@ class CallerConnection(web.RequestHandler):
         if self.deaf:
             return
         if self._awaiting and self._call is not None:
-            self._hold(self._call.feed(data))
+            if data:  # else a reader of the body has caught up
+                call = self._call
+                self._hold(call.feed(data))
+                call.fed()
             return
         if data and self._requests.between and self._awaiting and not self._messages:
             if self._listener.relay.begin(self, data):
@@ -270,6 +282,9 @@ class CallerConnection(web.RequestHandler):
         return LingeringClose(self.linger)
 
     def _ran_out(self) -> None:
+        if self._call is not None:
+            self._call.stalled()
+            return
         if not self._reading:
             self._waited()
             return

@@ -20,6 +20,14 @@ class Call(Protocol):
         """Take what of these bytes belongs to its request; return the rest."""
         ...
 
+    def fed(self) -> None:
+        """Go on if that was the last of its body."""
+        ...
+
+    def stalled(self) -> None:
+        """Take note that no more of its body has come in time."""
+        ...
+
     def caller_left(self) -> None:
         """Take note that the caller's connection has ended; told once."""
         ...
