@@ -6,6 +6,8 @@ import asyncio
 import time
 from typing import Protocol
 
+from proxy.http1.timeouts import timeout_at
+
 
 class Clock(Protocol):
     """A source of time and a way to wait on it."""
@@ -50,7 +52,7 @@ class SystemClock:
         if event.is_set() or seconds <= 0:
             return event.is_set()
         try:
-            async with asyncio.timeout(seconds):
+            async with timeout_at(asyncio.get_running_loop().time() + seconds):
                 await event.wait()
         except TimeoutError:
             return False

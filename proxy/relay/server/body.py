@@ -12,6 +12,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web import RequestPayloadError
 
 from proxy.errors import BadRequestError, BodyTooLargeError, SlowRequestError
+from proxy.http1.timeouts import timeout_at
 from proxy.upstream.model import Stream
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ class CallerBody:
     async def _next(self) -> bytes:
         started = self._now()
         try:
-            async with asyncio.timeout(self._stall):
+            async with timeout_at(asyncio.get_running_loop().time() + self._stall):
                 return await self._arrival.content.readany()
         finally:
             self.waited += self._now() - started

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from proxy.http1.timeouts import timeout_at
 from proxy.relay.server.body import CallerGoneError
 
 if TYPE_CHECKING:
@@ -201,7 +202,7 @@ class Reply:
         left = connection.unsent
         while connection.writing_paused:
             try:
-                async with asyncio.timeout(self._stall):
+                async with timeout_at(asyncio.get_running_loop().time() + self._stall):
                     await self._arrival.writer.drain()
             except TimeoutError as error:
                 before, left = left, connection.unsent
