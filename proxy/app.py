@@ -18,6 +18,7 @@ from proxy.clock import SystemClock
 from proxy.credentials.sources import open_source
 from proxy.credentials.watch import Reloaded, Watch
 from proxy.hardening import Hardening
+from proxy.http1.timeouts import timeout_at
 from proxy.listening.listener_socket import ListenerSocket
 from proxy.ops.admin.health import Health
 from proxy.ops.admin.key_file import admin_key
@@ -140,19 +141,20 @@ class Sidecar:
         """Become unready, take no new calls, finish those in flight.
 
         Returns:
-            Whether all of them ended in time.
+            Whether all of them ended in time, and callers have taken their answers.
         """
         self.make_unready()
         await asyncio.sleep(self.settings.drain_delay)
         await self._data.stop_accepting()
         try:
-            async with asyncio.timeout(self.settings.drain_timeout):
+            async with timeout_at(asyncio.get_running_loop().time() + self.settings.drain_timeout):
                 await self._listener.empty.wait()  # a request that began before may still come whole
                 await self.concurrency.empty.wait()
         except TimeoutError:
-            if not self.concurrency.in_flight:
+            in_flight, unread = self.concurrency.in_flight, self._listener.unread_answers
+            if not in_flight and not unread:
                 return True
-            self.logger.error("drain.timed_out", in_flight=self.concurrency.in_flight)  # noqa: TRY400 - a fact, not a defect
+            self.logger.error("drain.timed_out", in_flight=in_flight, unread_answers=unread)  # noqa: TRY400 - a fact, not a defect
             return False
         finally:
             self.concurrency.close()

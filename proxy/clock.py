@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+from proxy.http1.timeouts import timeout_at
+
 
 class Clock(Protocol):
     """A source of time and a way to wait on it."""
@@ -50,7 +52,7 @@ class SystemClock:
         if event.is_set() or seconds <= 0:
             return event.is_set()
         try:
-            async with asyncio.timeout(seconds):
+            async with timeout_at(asyncio.get_running_loop().time() + seconds):
                 await event.wait()
         except TimeoutError:
             return False

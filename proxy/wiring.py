@@ -120,7 +120,10 @@ def relay_for(  # noqa: PLR0913 - what a relay is made of
 
 def data_listener(settings: Settings, relay: Relay, connections: int) -> Listener:
     """Return what serves callers, on so many connections."""
-    return Listener(relay, header_timeout=settings.header_timeout, max_connections=connections)
+    listener = Listener(relay, header_timeout=settings.header_timeout, max_connections=connections)
+    if connections < settings.max_connections:
+        listener.limited_by = "the limit of open files (ulimit -n)"
+    return listener
 
 
 def admin_runner(

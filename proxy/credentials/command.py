@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from proxy.config.declared_settings import PREFIXES
 from proxy.config.files import KEYS, UnusableFileError, UnusablePairError, pair_in_text, plain_text
 from proxy.credentials.model import MANAGER_INTERVAL, Credentials, CredentialSourceError, Source
+from proxy.http1.timeouts import timeout_at
 from proxy.process.child_reaper import own_children
 from proxy.secret import Secret
 
@@ -101,7 +102,7 @@ class Command(Source):
                 await _ended(*await starting)
             raise
         try:
-            async with asyncio.timeout(self._limit):
+            async with timeout_at(asyncio.get_running_loop().time() + self._limit):
                 await output.finished.wait()
                 # Whatever it left running may hold the pipes, under uvloop even when its own are elsewhere.
                 _kill_group(transport.get_pid())

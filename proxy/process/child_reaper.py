@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ _INIT: Final = 1  # the process to which the kernel gives those whose parent has
 
 _lock: Final = threading.Lock()
 _starters: Final[set[object]] = set()
+_put_off: Final[set[object]] = set()  # holds something when a reaping was due while there were starters
 
 
 @contextmanager
@@ -32,6 +33,8 @@ def own_children() -> Iterator[None]:
     finally:
         with _lock:
             _starters.discard(starter)
+            if _put_off and not _starters:
+                _reap()
 
 
 def inherits() -> bool:
@@ -47,12 +50,15 @@ async def reap_forever() -> None:
 
 
 def reap() -> None:
-    """Let the kernel forget every child that has ended, unless one of them may be ours to wait for."""
+    """Let the kernel forget every child that has ended, as soon as none of them may be ours to wait for."""
     with _lock:
-        if _starters:
-            return
-        try:
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        except ChildProcessError:  # there is none at all
-            return
+        _put_off.update(_starters)
+        if not _starters:
+            _reap()
+
+
+def _reap() -> None:
+    _put_off.clear()
+    with suppress(ChildProcessError):  # there is none at all
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass

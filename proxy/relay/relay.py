@@ -97,20 +97,21 @@ class Relay:
             return False
         connection.begin(call)
         try:
-            if not self._judge(call):
-                self.end(call)
-                return True
-            if source is not None:
-                call.fed()
-                return True
-            self._look_into_body(call)
-            if self._attempts.send_at_once(call):
-                return True
+            self._begun(call, waits=source is not None)
         except Exception as error:  # noqa: BLE001 - `end` tells them apart
             self.end(call, error)
-            return True
-        call.hand_over()
         return True
+
+    def _begun(self, call: Call, *, waits: bool) -> None:
+        """Judge a call, and send it if nothing is waited for: not the rest of its body, a token or a connection."""
+        if not self._judge(call):
+            self.end(call)
+        elif waits:
+            call.fed()
+        else:
+            self._look_into_body(call)
+            if not self._attempts.send_at_once(call):
+                call.hand_over()
 
     def body_came(self, call: Call) -> None:
         """Go on with a call that waited for nothing but its body."""

@@ -6,6 +6,8 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +16,7 @@ import pytest
 from proxy.simulator.server import Simulator
 from tests.support.namespaces import needs_pid_namespace, starting
 from tests.support.origins import until
-from tests.support.processes import gone
+from tests.support.processes import BOUND, gone
 
 if TYPE_CHECKING:
     from tests.support.namespaces import Started
@@ -134,6 +136,24 @@ async def test_a_thread_that_waits_for_ever_does_not_keep_a_process_that_was_tol
     async with starting("serve", settings=settings, first=False) as process:
         await until(lambda: "wait_for_partner" in process.waits)
         assert (await process.stopped()).code == 0
+
+
+# A child that has ended is left while a command runs, and reaped as soon as that has ended.
+PUT_OFF = """
+import os
+from proxy.process.orphans import own_children, reap
+with own_children():
+    child = os.posix_spawn("/bin/true", ["true"], {})
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+    reap()
+    print(os.path.exists(f"/proc/{child}"))
+print(os.path.exists(f"/proc/{child}"))
+"""
+
+
+def test_a_reaping_that_met_a_command_is_made_up_for_at_its_end() -> None:
+    done = subprocess.run([sys.executable, "-c", PUT_OFF], capture_output=True, text=True, check=True, timeout=BOUND)
+    assert done.stdout.split() == ["True", "False"]
 
 
 @needs_pid_namespace

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
+    from proxy.relay.server.connection import CallerConnection
     from tests.support.scripted_origin import Wire
+    from tests.support.sidecars import Running
 
 GET = ask("GET", READ)
 DECLARED, SENT = 10_000, 3_009
@@ -177,6 +179,39 @@ async def test_an_answer_that_its_caller_has_not_taken_when_the_sidecar_ends_is_
             await settle()
         answer = await caller.rest()
         assert (answer.complete, answer.reset) == (False, True)
+
+
+async def test_a_stop_that_cuts_an_answer_which_its_caller_has_not_taken_is_not_clean() -> None:
+    """The call is over then: the last bytes of its answer wait for the kernel to take them."""
+    body = b"x" * 16 * 1024
+
+    async def script(wire: Wire) -> None:
+        while True:
+            await wire.request()
+            await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body), body)
+
+    async with (
+        localpayment(script) as there,
+        sidecar(settings_for(there.url, drain_timeout=0.1)) as relay,
+        calling(relay) as caller,
+    ):
+        caller.writer.transport.pause_reading()  # type: ignore[attr-defined]  # asyncio types it as write-only
+        (connection,) = await connected(relay)
+        while not connection.unsent:
+            calls = len(relay.calls)
+            await caller.send(GET)
+            await until(lambda over=calls + 1: len(relay.calls) == over)  # type: ignore[misc]  # bound at once
+        assert relay.sidecar.concurrency.in_flight == 0
+        assert not await relay.sidecar.drain()
+        (line,) = relay.lines("drain.timed_out")
+        assert (line["in_flight"], line["unread_answers"]) == (0, 1)
+
+
+async def connected(relay: Running) -> list[CallerConnection]:
+    """The callers' connections, once there is one."""
+    listener = relay.sidecar._listener
+    await until(lambda: listener.connections)
+    return [cast("CallerConnection", connection) for connection in listener.connections]
 
 
 async def test_a_caller_that_ends_its_sending_side_during_its_answer_is_reset() -> None:

@@ -188,6 +188,12 @@ async def test_a_connection_too_many_is_told_so_at_once_and_closed(there: Localp
         assert await until_taken(relay) == 200
 
 
+async def test_where_open_files_are_few_a_connection_too_many_is_told_so(there: Localpayment) -> None:
+    async with sidecar(settings_for(there.url), most_connections=1) as relay, calling(relay), calling(relay) as surplus:
+        answer = await surplus.rest()
+    assert "the limit of open files (ulimit -n) (1)" in str(answer.problem["detail"])
+
+
 async def until_taken(relay: Running) -> int:
     """Call again until a place is free: the sidecar learns of a caller's end by itself."""
     async with asyncio.timeout(BOUND):

@@ -141,11 +141,12 @@ async def sidecar(
     ready: bool = True,
     reread: Callable[[], Settings] | None = None,
     clock: Clock | None = None,
+    most_connections: int | None = None,
 ) -> AsyncIterator[Running]:
     """Run a sidecar inside the block, waiting first for its token if `ready`."""
     log = io.StringIO()
     opened = open_log(settings.log_level, settings.log_format, log)
-    made = Sidecar(settings, reread=reread, clock=clock, log=opened)
+    made = Sidecar(settings, reread=reread, clock=clock, log=opened, most_connections=most_connections)
     async with made as started, aiohttp.ClientSession() as session:
         running = Running(started, session, log)
         if ready:

@@ -51,7 +51,7 @@ class StandingLoop(asyncio.SelectorEventLoop):
         self._eyes.interrupted = True
 
 
-async def stand_still(arrives: Callable[[], None]) -> None:
+async def stand_still(arrives: Callable[[], object]) -> None:
     """Let something arrive while the process stands still."""
     loop = asyncio.get_running_loop()
     if isinstance(loop, StandingLoop):

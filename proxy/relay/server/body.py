@@ -13,6 +13,7 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web import RequestPayloadError
 
 from proxy.errors import BadRequestError, BodyTooLargeError, SlowRequestError
+from proxy.http1.timeouts import timeout_at
 from proxy.upstream.model import Stream
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ class CallerBody:
     async def _next(self) -> bytes:
         started = self._now()
         try:
-            async with asyncio.timeout(self._stall):
+            async with timeout_at(asyncio.get_running_loop().time() + self._stall):
                 return await self._source.readany()
         finally:
             self.waited += self._now() - started

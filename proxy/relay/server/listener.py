@@ -46,6 +46,7 @@ class Listener(web.Server):
         parting: the same, once the listener has stopped.
 
     Attributes:
+        limited_by: what to raise for more connections.
         leaving: connections whose callers are given time to read their last answer.
         stopping: whether no further request is carried.
         empty: set while there is no connection, and none in its handshake.
@@ -75,6 +76,7 @@ class Listener(web.Server):
         self.relay = relay
         self.header_timeout = header_timeout
         self.max_connections = max_connections
+        self.limited_by = "PROXY_MAX_CONNECTIONS"
         self.caller_idle = caller_idle
         self.parting = parting
         self.leaving = 0
@@ -84,6 +86,11 @@ class Listener(web.Server):
         self._connected = 0
         self._coming: dict[CallerConnection, asyncio.TimerHandle] = {}
         self._farewells: set[asyncio.Task[None]] = set()
+
+    @property
+    def unread_answers(self) -> int:
+        """Connections with bytes of an answer that the kernel has not taken; their end cuts it."""
+        return sum(cast("CallerConnection", connection).unsent > 0 for connection in self.connections)
 
     def enter(self, connection: CallerConnection) -> bool:
         """Count a connection; tell whether there is room for it. It leaves in either case."""
@@ -109,7 +116,7 @@ class Listener(web.Server):
     def turn_away(self, connection: CallerConnection) -> None:
         """Tell a connection for which there is no room so, and end it once its caller had time to read that."""
         most = self.max_connections
-        detail = f"The sidecar has as many connections as PROXY_MAX_CONNECTIONS ({most}) lets it; nothing was sent."
+        detail = f"The sidecar has as many connections as {self.limited_by} ({most}) lets it; nothing was sent."
         self.relay.unreadable(connection, OverloadedError(detail))
         if self.leaving >= MOST_LEAVING:
             connection.force_close()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from proxy.http1.timeouts import timeout_at
 from proxy.relay.response_head import ending
 from proxy.relay.server.body import CallerGoneError
 
@@ -210,7 +211,7 @@ class ResponseWriter:
         left = connection.unsent
         while connection.writing_paused:
             try:
-                async with asyncio.timeout(self._stall):
+                async with timeout_at(asyncio.get_running_loop().time() + self._stall):
                     await connection.drained()
             except TimeoutError as error:
                 before, left = left, connection.unsent
