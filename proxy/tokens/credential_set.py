@@ -83,15 +83,15 @@ class CredentialSet:
         """Return the state of these very credentials; None when others have replaced them."""
         return next((it for it in (self.held, self.offered) if it is not None and it.credentials is credentials), None)
 
-    def granted(self, account: CredentialState) -> None:
+    def granted(self, login: CredentialState) -> None:
         """Note a successful login; offered credentials replace those held."""
-        account.granted()
-        if account is self.offered:
-            self.held, self.offered = account, None
+        login.granted()
+        if login is self.offered:
+            self.held, self.offered = login, None
 
-    def refused(self, account: CredentialState, now: float) -> None:
+    def refused(self, login: CredentialState, now: float) -> None:
         """Note a 401; when those held are refused, the offered ones replace them."""
-        account.refused(now)
+        login.refused(now)
         if self.offered is not None and self.held.rejected:
             self.held, self.offered = self.offered, None
 
@@ -105,6 +105,6 @@ class CredentialSet:
             return math.inf
         return self.offered.until if self.must_wait(self.offered, alive=alive) else -math.inf
 
-    def must_wait(self, account: CredentialState, *, alive: bool) -> bool:
+    def must_wait(self, login: CredentialState, *, alive: bool) -> bool:
         """Whether the floor holds: after a 401, or while there is another way to a token than this login."""
-        return account.rejected or alive or (account is self.offered and not self.held.rejected)
+        return login.rejected or alive or (login is self.offered and not self.held.rejected)

@@ -33,7 +33,7 @@ class Lifecycle:
 
     Attributes:
         access: the access token held, in its time or not.
-        accounts: what may log in.
+        credentials: what may log in.
         locked: whether tokens are neither held nor fetched.
         disputes: what refusals by the API mean.
     """
@@ -89,7 +89,7 @@ class Lifecycle:
         if step.session != self._session:
             return False
         if isinstance(step, LogIn):
-            return self._account(step) is not None
+            return self._login(step) is not None
         return any(held is not None and held.value is step.token for held in (self._refresh, self._candidate))
 
     def granted(self, step: Fetch, issued: Issued, now: float, chance: float) -> bool:
@@ -106,14 +106,14 @@ class Lifecycle:
         """
         if not self.concerns(step):
             return False
-        account, on_trial = self._account(step), self._is_candidate(step)
-        token = access_token(issued, self._generation + 1, Grant.REFRESH if account is None else Grant.PASSWORD, chance)
+        login, on_trial = self._login(step), self._is_candidate(step)
+        token = access_token(issued, self._generation + 1, Grant.REFRESH if login is None else Grant.PASSWORD, chance)
         successor = None if issued.refresh is None else refresh_token(issued.refresh, issued, chance)
         progress = now < token.stop_at and (self.access is None or token.header != self.access.header)
         if not progress:
             self.failed(step, now, chance)
-        if account is not None:
-            return progress and self._logged_in(account, token, successor, now)
+        if login is not None:
+            return progress and self._logged_in(login, token, successor, now)
         if progress and on_trial:
             self.credentials.granted(self.credentials.held)
             self._refresh, self._candidate, self._login_wanted = self._candidate, None, False
@@ -130,11 +130,11 @@ class Lifecycle:
         """
         if not self.concerns(step):
             return
-        account = self._account(step)
-        if account is not None:
-            account.failed(now, retry_after)
+        login = self._login(step)
+        if login is not None:
+            login.failed(now, retry_after)
             # What the login endpoint asks for must not keep a living refresh token from being used.
-            retry_after = 0.0 if self.credentials.must_wait(account, alive=self._alive(now)) else retry_after
+            retry_after = 0.0 if self.credentials.must_wait(login, alive=self._alive(now)) else retry_after
         self._end_trial(step, now)
         self._backoff.failed(now, chance, self._left(now), retry_after)
 
@@ -142,9 +142,9 @@ class Lifecycle:
         """Note a definitive 401 from a token endpoint."""
         if not self.concerns(step):
             return
-        account = self._account(step)
-        if account is not None:
-            self.credentials.refused(account, now)
+        login = self._login(step)
+        if login is not None:
+            self.credentials.refused(login, now)
         elif not self._end_trial(step, now):
             self._refresh = None
 
@@ -196,17 +196,17 @@ class Lifecycle:
         self.locked = False
 
     def _logged_in(
-        self, account: CredentialState, token: AccessToken, successor: RefreshToken | None, now: float
+        self, login: CredentialState, token: AccessToken, successor: RefreshToken | None, now: float
     ) -> bool:
-        if account is self.credentials.held and self._healthy(now):
+        if login is self.credentials.held and self._healthy(now):
             # Nothing is at stake yet: the pair held stays until the new one has bought a token.
-            account.rejected = False
+            login.rejected = False
             self._backoff.ended()
             self._candidate = successor
             if successor is None:
-                account.postpone(now)
+                login.postpone(now)
             return successor is not None
-        self.credentials.granted(account)
+        self.credentials.granted(login)
         self._refresh = successor
         self._login_wanted = False
         self._adopt(token, now)
@@ -234,7 +234,7 @@ class Lifecycle:
     def _holds(self, generation: int) -> bool:
         return self.access is not None and self.access.generation == generation
 
-    def _account(self, step: Fetch) -> CredentialState | None:
+    def _login(self, step: Fetch) -> CredentialState | None:
         return self.credentials.of(step.credentials) if isinstance(step, LogIn) else None
 
     def _is_candidate(self, step: Fetch) -> bool:
