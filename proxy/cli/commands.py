@@ -14,6 +14,7 @@ import click
 from proxy import VERSION
 from proxy.cli import admin_commands
 from proxy.cli import option_types as kinds
+from proxy.cli import shipped
 from proxy.cli.exits import Exit
 from proxy.cli.operations import operations
 from proxy.cli.policy import policy
@@ -54,7 +55,7 @@ def commands() -> None:
     """
 
 
-for command in (status, *admin_commands.COMMANDS, operations, policy):
+for command in (status, *admin_commands.COMMANDS, *shipped.COMMANDS, operations, policy):
     commands.add_command(command)
 
 
