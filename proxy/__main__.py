@@ -1,11 +1,11 @@
-"""argv and environ → exit code; the same for `localpayment-proxy` and `python -m proxy`."""
+"""Runs the command that the arguments name; the same for `localpayment-proxy` and `python -m proxy`."""
 
 from __future__ import annotations
 
 import sys
 
 import proxy
-from proxy.process.early_signals import prepare
+from proxy.process.startup import prepare
 
 
 def main() -> int:
@@ -19,9 +19,9 @@ def main() -> int:
     prepare(sys.argv[1:])
 
     from proxy.cli.commands import exit_code  # noqa: PLC0415 - a signal that comes during this must find its handler
-    from proxy.process.traceback_places import tell_places_only  # noqa: PLC0415 - the same
+    from proxy.process.error_location import hide_exception_texts  # noqa: PLC0415 - the same
 
-    tell_places_only()
+    hide_exception_texts()
     return exit_code(sys.argv[1:])
 
 

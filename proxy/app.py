@@ -1,7 +1,7 @@
-"""What is the sidecar made of, and in which order does it start and stop? The only file that knows every other.
+"""Puts the sidecar together, starts it and stops it. The only module that knows all others.
 
-Starting: listeners first, then the token, so that a wrong password is an answer and not a crash. Stopping: readiness
-first, then the listeners, then the calls in flight; the token is kept fresh until the last of them has ended.
+It starts the listeners first, then the token: a wrong password is an answer, not a crash. It stops readiness first,
+then the listeners, then the calls in flight. The token is kept fresh until the last call has ended.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from proxy.clock import SystemClock
 from proxy.credentials.sources import open_source
 from proxy.credentials.watch import Reloaded, Watch
 from proxy.hardening import Hardening
-from proxy.listening.listening import Listening
+from proxy.listening.listener_socket import ListenerSocket
 from proxy.ops.admin.health import Health
-from proxy.ops.admin.keys import admin_key
-from proxy.ops.admin.listener import Orders
+from proxy.ops.admin.key_file import admin_key
+from proxy.ops.admin.listener import AdminCommands
 from proxy.ops.admin.status import Status
 from proxy.ops.logs.log import open_log
-from proxy.ops.logs.secret_recorder import Witness
+from proxy.ops.logs.secret_recorder import SecretRecordingIssuer
+from proxy.ops.metrics.gauges import SidecarState, declare_gauges
 from proxy.ops.metrics.metrics import Metrics
-from proxy.ops.metrics.readings import Readings, declare_readings
-from proxy.ops.observers import open_lookout
-from proxy.parts import admin_runner, data_listener, policy_of, relay_for, token_keeper, upstream_pool
-from proxy.process import orphans
-from proxy.relay.attempts import Sender
-from proxy.relay.concurrency import Gate
+from proxy.ops.observers import open_observers
+from proxy.process import child_reaper
+from proxy.relay.attempts import Attempts
+from proxy.relay.concurrency import ConcurrencyLimit
 from proxy.relay.server.tls import caller_tls
 from proxy.reload import Reload, Uses
 from proxy.tokens.issuer import Issuer
 from proxy.upstream.tls import tls_context
+from proxy.wiring import admin_runner, data_listener, load_policy, relay_for, token_keeper, upstream_pool
 
 if TYPE_CHECKING:
     import ssl
@@ -46,13 +46,13 @@ if TYPE_CHECKING:
     from proxy.config import Settings
     from proxy.credentials.watch import Event
     from proxy.ops.logs.log import Log
-    from proxy.tokens.keeper import Disputed, Fetched
+    from proxy.tokens.keeper import TokenDisputed, TokenFetched
 
 CLOSING: Final = 1.0  # seconds for what is left once every call has ended, or was given up
 
 
-class KeeperDiedError(RuntimeError):
-    """A loop ended, which it never may: the process must end too, so that it is started anew."""
+class BackgroundTaskDiedError(RuntimeError):
+    """A background loop ended, which it never may: the process must end too, and be restarted."""
 
 
 class Sidecar:
@@ -93,7 +93,7 @@ class Sidecar:
         self.log = log or open_log(settings.log_level, settings.log_format)
         self.logger = self.log.logger
         self.metrics = Metrics(VERSION, settings.environment.value)
-        self.gate = Gate(settings.max_in_flight)
+        self.gate = ConcurrencyLimit(settings.max_in_flight)
         self.stopping = asyncio.Event()
         self._clock = clock or SystemClock()
         self._exits = contextlib.AsyncExitStack()
@@ -122,10 +122,10 @@ class Sidecar:
         return self._admin.url
 
     async def run(self) -> None:
-        """Wait for the order to stop.
+        """Wait until the process is told to stop.
 
         Raises:
-            KeeperDiedError: the loop that renews the token has ended, that which watches the credentials, or another.
+            BackgroundTaskDiedError: the renewal of the token has ended, the credentials watch, or another loop.
         """
         stop = asyncio.create_task(self.stopping.wait())
         await asyncio.wait((stop, *self._loops), return_when=asyncio.FIRST_COMPLETED)
@@ -134,7 +134,7 @@ class Sidecar:
             if task.done():
                 error = None if task.cancelled() else task.exception()
                 message = f"the loop of the {task.get_name()} has ended"
-                raise KeeperDiedError(message) from error
+                raise BackgroundTaskDiedError(message) from error
 
     async def drain(self) -> bool:
         """Become unready, take no new calls, finish those in flight.
@@ -169,47 +169,49 @@ class Sidecar:
         settings = self.settings
         source = open_source(settings.credentials, settings.credentials_interval)
         credentials = await source.load()
-        policy = await asyncio.to_thread(policy_of, settings)
+        policy = await asyncio.to_thread(load_policy, settings)
         key = await asyncio.to_thread(admin_key, settings)
         self.log.known.keep(key)
-        self.lookout = await asyncio.to_thread(open_lookout, settings, self.log, self.metrics, self._clock.wall)
-        self._exits.push_async_callback(asyncio.to_thread, self.lookout.close, CLOSING)
+        self.observers = await asyncio.to_thread(open_observers, settings, self.log, self.metrics, self._clock.wall)
+        self._exits.push_async_callback(asyncio.to_thread, self.observers.close, CLOSING)
         tls = tls_context(settings.upstream_ca_file) if settings.origin.tls else None
-        to_callers = await asyncio.to_thread(caller_tls, settings, self.lookout.handshake_refused)
-        paused = self.lookout.accept_paused
-        data = Listening(settings.listen, "PROXY_LISTEN", reserve=True, paused=partial(paused, "data"))
+        to_callers = await asyncio.to_thread(caller_tls, settings, self.observers.handshake_refused)
+        paused = self.observers.accept_paused
+        data = ListenerSocket(settings.listen, "PROXY_LISTEN", reserve=True, paused=partial(paused, "data"))
         self._data = await self._exits.enter_async_context(data)
-        admin = Listening(settings.admin_listen, "PROXY_ADMIN_LISTEN", paused=partial(paused, "admin"))
+        admin = ListenerSocket(settings.admin_listen, "PROXY_ADMIN_LISTEN", paused=partial(paused, "admin"))
         self._admin = await self._exits.enter_async_context(admin)
-        self.pool = upstream_pool(settings, tls, now=self._clock.now, connected=self.lookout.connected)
+        self.pool = upstream_pool(settings, tls, now=self._clock.now, connected=self.observers.connected)
         self._exits.push_async_callback(self.pool.close)
         issuer = await self._exits.enter_async_context(Issuer(settings.origin, self._clock, tls, settings.egress_proxy))
-        endpoints = Witness(issuer, self.log.known, self.lookout.failed)
+        endpoints = SecretRecordingIssuer(issuer, self.log.known, self.observers.failed)
         self.keeper = token_keeper(settings, endpoints, credentials, self._clock, self._reported)
         self.health = Health(self.keeper)
-        readings = Readings(self.gate, self.pool, self.keeper, self.health, self.lookout, self._hardening)
-        declare_readings(self.metrics.instruments, readings)
+        readings = SidecarState(self.gate, self.pool, self.keeper, self.health, self.observers, self._hardening)
+        declare_gauges(self.metrics.instruments, readings)
         self.metrics.credentials_loaded.set(self._clock.wall())
         self._watch = Watch(source, held=credentials, clock=self._clock, report=self._looked)
-        sender = Sender(self.pool, self.keeper, self._clock.now)
-        self.relay = relay_for(settings, policy, sender=sender, gate=self.gate, clock=self._clock, lookout=self.lookout)
+        sender = Attempts(self.pool, self.keeper, self._clock.now)
+        self.relay = relay_for(
+            settings, policy, sender=sender, gate=self.gate, clock=self._clock, observers=self.observers
+        )
         self.reload = self._reloading(issuer)
         started, rules = self._clock.wall(), self.relay.authority
         status = Status(settings, VERSION, started, readings, source.describe, lambda: rules.policy)
-        await self._admin.serve(admin_runner(status, self._orders(), self._clock, key, CLOSING))
+        await self._admin.serve(admin_runner(status, self._commands(), self._clock, key, CLOSING))
         self._listener = data_listener(settings, self.relay, self._most_connections)
         await self._data.serve(web.ServerRunner(self._listener, shutdown_timeout=CLOSING), to_callers)
         self._loops = [
             self._task(self.keeper.run(), "token renewal"),
             self._task(self._watch.run(), "credentials watch"),
         ]
-        if orphans.inherits():
-            self._loops.append(self._task(orphans.reap_for_ever(), "reaper of orphans"))
+        if child_reaper.inherits():
+            self._loops.append(self._task(child_reaper.reap_forever(), "child reaper"))
         facts = {"version": VERSION, "data": self.url, "admin": self.admin_url, "hardening": str(self._hardening)}
-        self.lookout.started(settings, source, **facts)
+        self.observers.started(settings, source, **facts)
 
-    def _orders(self) -> Orders:
-        return Orders(
+    def _commands(self) -> AdminCommands:
+        return AdminCommands(
             reload=self.reload,
             lock=self._lock,
             unlock=self._unlock,
@@ -226,7 +228,7 @@ class Sidecar:
             self.log.threshold.level = name
 
         async def certificates() -> None:
-            fresh = await asyncio.to_thread(caller_tls, self.settings, self.lookout.handshake_refused)
+            fresh = await asyncio.to_thread(caller_tls, self.settings, self.observers.handshake_refused)
             if fresh is not None:
                 await self._data.trust(fresh)
 
@@ -258,10 +260,10 @@ class Sidecar:
         return task
 
     def _looked(self, event: Event) -> None:
-        self.lookout.looked(event)
+        self.observers.looked(event)
         if isinstance(event, Reloaded):
             self.metrics.credentials_loaded.set(self._clock.wall())
             self.keeper.replace_credentials(event.credentials)
 
-    def _reported(self, report: Fetched | Disputed) -> None:
-        self.lookout.reported(report, self.keeper.state)
+    def _reported(self, report: TokenFetched | TokenDisputed) -> None:
+        self.observers.reported(report, self.keeper.state)

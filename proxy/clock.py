@@ -1,4 +1,4 @@
-"""What time is it, and how does one wait? The only place that asks the system; everything else is given a Clock."""
+"""Tells the time and waits. The only module that asks the system for it; everything else is given a Clock."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What does the process give up before it listens? Core dumps, new privileges, files, and secrets in its environment.
+"""Gives up what the process does not need: core dumps, new privileges, files, secrets in its environment.
 
-Best effort: an older kernel, or a container that forbids to ask, keeps no sidecar from starting, and what was not given
-up is told. Nothing here may claim more than the kernel has confirmed.
+Best effort: on an older kernel, or in a container that forbids it, the sidecar starts all the same and says what was
+not given up. Nothing here may claim more than the kernel has confirmed.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from proxy.config import AwsSource, CommandSource, UnixAddress
-from proxy.config.catalogue import SECRETS
+from proxy.config.declared_settings import SECRETS
 from proxy.process import landlock
 from proxy.process.landlock import READ, Access, Rule
-from proxy.process.rotation import made_anew_in, replaced_in
+from proxy.process.replaced_files import made_anew_in, replaced_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping

@@ -1,7 +1,6 @@
-"""What can be changed while the sidecar runs? Log level, policy, certificates and credentials; else it takes a restart.
+"""Reloads what can change while the sidecar runs: log level, policy, certificates and credentials.
 
-A broken new value never takes the place of the one in use, and one that is broken does not keep the others from being
-taken.
+A broken new value must never replace the one in use, nor keep the other values from being taken.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What does Localpayment's API offer? Data alone: one row for an operation, as its public documentation prints it.
+"""Lists the operations of Localpayment's API, one row each, as its public documentation prints them.
 
 It decides nothing, and no row may be guessed: whatever is not listed here is taken for a call with effects.
 """

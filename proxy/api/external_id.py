@@ -1,4 +1,4 @@
-"""Which payment is a call about? The merchant's own id of it, from the path or the body.
+"""Reads the merchant's own id of a payment from a call's path or body.
 
 Pure. The id names a payment, so it goes nowhere but into a keyed hash.
 """

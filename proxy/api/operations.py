@@ -1,4 +1,4 @@
-"""Which of Localpayment's operations does a method and path mean?
+"""Finds the operation of Localpayment's that a method and path mean.
 
 Pure: one walk over the path's segments, whose cost does not grow with the catalogue.
 It must never take an unknown call for one without effects, and never decode what it was given.

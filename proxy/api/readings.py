@@ -1,4 +1,4 @@
-"""Lists every path that some server may make of a path that it is sent.
+"""Lists every path that a server may read a given path as.
 
 Pure. Servers decode, cut parameters, resolve dots, trim and fold in orders of their own, so every order is followed.
 It must never leave out a reading to save time: a path with too many of them is an error.

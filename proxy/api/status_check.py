@@ -1,4 +1,4 @@
-"""Which read tells what became of a call whose outcome is unknown?
+"""Names the read that tells what became of a call whose outcome is unknown.
 
 Pure. It must never name a read that may know nothing of the call: a wrong "not found" invites a second payment.
 """

@@ -1,4 +1,4 @@
-"""Tells which operation a request target means, and refuses a target that somebody on its way may read otherwise.
+"""Finds the operation that a request target means, and refuses a target that can be read in two ways.
 
 Pure. The target itself is forwarded byte for byte, so only what it means is returned, or a refusal raised.
 It must never let pass a target that another reader would take for a token endpoint, or for another operation.

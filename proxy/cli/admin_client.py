@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import ipaddress
 import socket
+import time
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 VARIABLE: Final = "PROXY_ADMIN_LISTEN"
 DEFAULT: Final = "127.0.0.1:8081"  # DESIGN section 4
 KEY_FILE: Final = "PROXY_ADMIN_KEY_FILE"
+PROBE_SECONDS: Final = 2.0  # one probe; the listener answers from memory, and orchestrators end a probe after 3 s
+PAUSE_SECONDS: Final = 1.0  # between two probes while waiting
+REASON_BYTES: Final = 200  # of the reason that /readyz gives
 
 
 class AddressError(ValueError):
@@ -132,6 +136,35 @@ def ask(  # noqa: PLR0913 - a request and its bounds, each named at the call
     except http.client.HTTPException:
         message = f"what answers at {admin} does not speak HTTP"
         raise NoAnswerError(message) from None
+
+
+def readiness(admin: Listen, seconds: float = PROBE_SECONDS) -> str | None:
+    """Ask `GET /readyz` once.
+
+    Returns:
+        None when the sidecar is ready, else why not.
+    """
+    try:
+        answer = ask(admin, "GET", "/readyz", seconds=seconds, most=REASON_BYTES, headers={"Accept": "text/plain"})
+    except NoAnswerError as error:
+        return str(error)
+    if answer.status == http.client.OK:
+        return None
+    lines = answer.body.decode("utf-8", "replace").splitlines()
+    said = " ".join("".join(filter(str.isprintable, line)) for line in lines)
+    return f"not ready: {admin}/readyz answered {answer.status} {said}".rstrip()
+
+
+def wait_until_ready(admin: Listen, seconds: float) -> str | None:
+    """Ask once a second for at most so many seconds; returns as `readiness` does."""
+    deadline = time.monotonic() + seconds
+    while True:
+        left = deadline - time.monotonic()
+        objection = readiness(admin, min(max(left, 0.1), PROBE_SECONDS))
+        left = deadline - time.monotonic()
+        if objection is None or left <= 0:
+            return objection
+        time.sleep(min(PAUSE_SECONDS, left))
 
 
 def _from_file(path: str | None) -> str | None:

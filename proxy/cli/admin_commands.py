@@ -1,4 +1,4 @@
-"""The commands that a person gives the running sidecar from a shell; each is one POST on its admin listener."""
+"""Gives the running sidecar commands from a shell; each is one POST to its admin listener."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from typing import Final
 
 import click
 
-from proxy.cli.exits import Exit
-from proxy.cli.result import admin, failed
+from proxy.cli.exits import Exit, admin_listener, failed
 
 ANSWER_SECONDS: Final = 15.0  # a reload reads files, and asks nothing on the network before it answers
 MOST_TEXT: Final = 64 * 1024  # bytes of an answer
 
 
-@click.command(short_help="Have the running sidecar read its settings anew.")
+@click.command(short_help="Have the running sidecar reload its settings.")
 def reload() -> Exit:
-    """Have the sidecar of this machine read anew what it can change while running, as SIGHUP does.
+    """Have the sidecar of this machine reload what can change while it runs, as SIGHUP does.
 
-    That is the credentials, the policy, the CA file and the log level. What is broken is told, and the old one stays.
+    That is the credentials, the policy, the CA file and the log level. A broken one is reported, and the old one stays.
     """
     return _commanded("reload")
 
@@ -67,7 +66,7 @@ def _commanded(name: str) -> Exit:
 
     try:
         key = admin_key(os.environ)
-        answer = ask(admin(), "POST", f"/-/{name}", seconds=ANSWER_SECONDS, most=MOST_TEXT, headers=key)
+        answer = ask(admin_listener(), "POST", f"/-/{name}", seconds=ANSWER_SECONDS, most=MOST_TEXT, headers=key)
     except UnreadableKeyError as error:
         return failed(str(error), Exit.BAD_CONFIGURATION)
     except AnswerTimeoutError as error:

@@ -1,4 +1,4 @@
-"""Which commands are there, and what may they be told? Each imports what it needs when it runs.
+"""Declares the commands and their options. Each command imports what it needs when it runs.
 
 `healthcheck` and `--help` must stay fast: nothing here imports aiohttp or the proxy itself at the top.
 """
@@ -12,13 +12,10 @@ from typing import TYPE_CHECKING
 import click
 
 from proxy import VERSION
-from proxy.cli import admin_commands
-from proxy.cli import option_types as kinds
-from proxy.cli import shipped
-from proxy.cli.exits import Exit
+from proxy.cli import admin_commands, option_types, shipped
+from proxy.cli.exits import Exit, admin_listener, failed, report_readiness
 from proxy.cli.operations import operations
 from proxy.cli.policy import policy
-from proxy.cli.result import admin, failed, told
 from proxy.cli.status import status
 
 if TYPE_CHECKING:
@@ -35,7 +32,7 @@ EXIT_CODES = (
 
 
 def exit_code(arguments: Sequence[str]) -> int:
-    """Carry out a command; its own mistakes in words on stderr."""
+    """Run a command and return its exit code; wrong usage is explained on stderr."""
     try:
         return int(commands.main(arguments, prog_name=NAME, standalone_mode=False) or 0)
     except click.ClickException as error:
@@ -63,10 +60,10 @@ for command in (status, *admin_commands.COMMANDS, *shipped.COMMANDS, operations,
 def serve() -> Exit:
     """Run the sidecar until SIGTERM or Ctrl-C.
 
-    It is told everything by environment variables; LOCALPAYMENT_ENVIRONMENT, LOCALPAYMENT_USERNAME and
-    LOCALPAYMENT_PASSWORD are the least. `localpayment-proxy check` says whether they are right.
+    It is configured by environment variables; LOCALPAYMENT_ENVIRONMENT, LOCALPAYMENT_USERNAME and
+    LOCALPAYMENT_PASSWORD are required. `localpayment-proxy check` says whether they are right.
     """
-    from proxy.cli.loading import usable_settings  # noqa: PLC0415 - as below
+    from proxy.cli.usable_settings import usable_settings  # noqa: PLC0415 - as below
     from proxy.config import SettingsError  # noqa: PLC0415 - as below
 
     try:
@@ -75,9 +72,9 @@ def serve() -> Exit:
         for problem in error.problems:
             click.echo(str(problem), err=True)
         return Exit.BAD_CONFIGURATION
-    from proxy.listening.listening import BindError  # noqa: PLC0415 - as below
-    from proxy.serving import UNUSABLE  # noqa: PLC0415 - as below
-    from proxy.serving import serve as run  # noqa: PLC0415 - the whole proxy
+    from proxy.listening.listener_socket import BindError  # noqa: PLC0415 - as below
+    from proxy.serve import UNUSABLE  # noqa: PLC0415 - as below
+    from proxy.serve import serve as run  # noqa: PLC0415 - the whole proxy
 
     try:
         return Exit(run(settings, os.environ))
@@ -89,22 +86,24 @@ def serve() -> Exit:
 
 @commands.command(short_help="See it work, without an account.")
 @click.option(
-    "--listen", type=kinds.loopback_address, help="Where the sidecar takes calls.  [default: 127.0.0.1:8080 if free]"
+    "--listen",
+    type=option_types.loopback_address,
+    help="Where the sidecar takes calls.  [default: 127.0.0.1:8080 if free]",
 )
 @click.option(
-    "--admin-listen", type=kinds.loopback_address, help="Its admin listener.  [default: 127.0.0.1:8081 if free]"
+    "--admin-listen", type=option_types.loopback_address, help="Its admin listener.  [default: 127.0.0.1:8081 if free]"
 )
-@click.option("--once", is_flag=True, help="End after the walk, with exit code 1 if a step went wrong.")
+@click.option("--once", is_flag=True, help="End after the last step, with exit code 1 if a step went wrong.")
 def demo(*, listen: TcpAddress | None, admin_listen: TcpAddress | None, once: bool) -> Exit:
     """See it work: a simulated Localpayment and a sidecar in one go.
 
-    Walks through a few calls, shows each as the curl command that you would type, and says what happened behind the
-    scenes; then both stay up for you to try. Needs no account, no settings and no network.
+    Makes a few calls, shows each as a curl command, and explains what the sidecar did. Then both stay up for you to
+    try. It needs no account, no settings and no network.
     """
     import asyncio  # noqa: PLC0415 - as below
 
-    from proxy.cli.demo.show import show  # noqa: PLC0415 - the whole proxy
-    from proxy.listening.listening import BindError  # noqa: PLC0415 - as above
+    from proxy.cli.demo.run import show  # noqa: PLC0415 - the whole proxy
+    from proxy.listening.listener_socket import BindError  # noqa: PLC0415 - as above
 
     try:
         return asyncio.run(show(listen, admin_listen, click.echo, once=once))
@@ -124,9 +123,11 @@ def demo(*, listen: TcpAddress | None, admin_listen: TcpAddress | None, once: bo
 )
 @click.option("--username", help="The only username that logs in.  [default: any]")
 @click.option("--password", help="The only password that logs in; an invented one.  [default: any]")
-@click.option("--access-lifetime", type=kinds.lifetime, default="5m", show_default=True, help="Life of access tokens.")
 @click.option(
-    "--refresh-lifetime", type=kinds.lifetime, default="24h", show_default=True, help="Life of refresh tokens."
+    "--access-lifetime", type=option_types.lifetime, default="5m", show_default=True, help="Life of access tokens."
+)
+@click.option(
+    "--refresh-lifetime", type=option_types.lifetime, default="24h", show_default=True, help="Life of refresh tokens."
 )
 @click.option("--rotate", is_flag=True, help="A refresh brings a new refresh token too.")
 @click.option("--blacklist/--no-blacklist", default=True, show_default=True, help="With --rotate, end the old one.")
@@ -134,8 +135,8 @@ def demo(*, listen: TcpAddress | None, admin_listen: TcpAddress | None, once: bo
 def simulator(*, log_calls: bool, username: str | None, password: str | None, **options: object) -> Exit:
     """Run a local Localpayment to develop and test against.
 
-    It keeps payments in memory and forgets them at its end. A second port takes commands that let it misbehave: delays,
-    errors, cut connections, revoked tokens. Never give it a real credential.
+    It keeps payments in memory until it ends. A second port takes commands that let it misbehave: delays, errors, cut
+    connections, revoked tokens. Never give it a real credential.
     """
     import asyncio  # noqa: PLC0415 - as below
 
@@ -165,8 +166,10 @@ def simulator(*, log_calls: bool, username: str | None, password: str | None, **
 
 
 @commands.command(short_help="Say whether settings, credentials and network are right.")
-@click.option("--live", is_flag=True, help="Also go the way of a call: DNS, TCP, TLS, one login, one read call.")
-@click.option("--country", type=kinds.country, default="ARG", show_default=True, help="What the read call asks about.")
+@click.option("--live", is_flag=True, help="Also try what a call needs: DNS, TCP, TLS, one login, one read call.")
+@click.option(
+    "--country", type=option_types.country, default="ARG", show_default=True, help="What the read call asks about."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def check(*, live: bool, country: str, as_json: bool) -> Exit:
     """Say whether the settings are right, and with --live whether Localpayment can be reached with them.
@@ -191,15 +194,17 @@ def healthcheck() -> Exit:
 
     The address is PROXY_ADMIN_LISTEN, as for `serve`.
     """
-    from proxy.cli.readiness import readiness  # noqa: PLC0415 - http.client
+    from proxy.cli.admin_client import readiness  # noqa: PLC0415 - http.client
 
-    return told(readiness(admin()))
+    return report_readiness(readiness(admin_listener()))
 
 
 @commands.command(short_help="Wait until the running sidecar is ready.")
-@click.option("--timeout", type=kinds.duration, default="30s", show_default=True, help="How long to wait at most.")
+@click.option(
+    "--timeout", type=option_types.duration, default="30s", show_default=True, help="How long to wait at most."
+)
 def wait(timeout: float) -> Exit:
     """Wait until the sidecar of this machine is ready; exit code 0 if it became so."""
-    from proxy.cli.readiness import wait_until_ready  # noqa: PLC0415 - http.client
+    from proxy.cli.admin_client import wait_until_ready  # noqa: PLC0415 - http.client
 
-    return told(wait_until_ready(admin(), timeout))
+    return report_readiness(wait_until_ready(admin_listener(), timeout))

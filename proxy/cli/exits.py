@@ -1,11 +1,18 @@
-"""Which exit code says what?
+"""Declares the exit codes, and ends a command with one of them.
 
-Public interface: scripts, init systems and the container's health check decide by it.
+The codes are public: scripts, init systems and the container's health check decide by them.
 """
 
 from __future__ import annotations
 
+import os
 from enum import IntEnum
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from proxy.config import Listen
 
 
 class Exit(IntEnum):
@@ -17,3 +24,26 @@ class Exit(IntEnum):
     UNAVAILABLE = 69
     NO_PERMISSION = 77
     BAD_CONFIGURATION = 78
+
+
+def admin_listener() -> Listen:
+    """Find the admin listener of this machine's sidecar, or end the command saying why not."""
+    from proxy.cli.admin_client import AddressError, admin_address  # noqa: PLC0415 - http.client
+
+    try:
+        return admin_address(os.environ)
+    except AddressError as error:
+        click.echo(str(error), err=True)
+    raise click.exceptions.Exit(Exit.BAD_CONFIGURATION)
+
+
+def report_readiness(objection: str | None) -> Exit:
+    """Print why the sidecar is not ready, or that it is."""
+    click.echo(objection or "ready", err=objection is not None)
+    return Exit.FINE if objection is None else Exit.FAILED
+
+
+def failed(text: str, code: Exit = Exit.FAILED) -> Exit:
+    """Say on stderr what went wrong."""
+    click.echo(text, err=True)
+    return code

@@ -1,4 +1,4 @@
-"""Which operations are there, and which one is a request? The catalogue, printed; nothing is asked of anybody."""
+"""Prints the catalogue of operations, or the operation that a request means. It sends nothing."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from proxy.cli.exits import Exit
-from proxy.cli.result import failed
+from proxy.cli.exits import Exit, failed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

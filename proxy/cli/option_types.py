@@ -1,4 +1,4 @@
-"""What may an option's value be? The settings' own readers, with refusals that click shows beside the option."""
+"""Reads option values with the settings' own parsers, and shows what they refuse beside the option."""
 
 from __future__ import annotations
 

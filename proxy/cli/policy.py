@@ -1,6 +1,6 @@
-"""What would the policy say, and how does a key get into it? Nothing here asks a running sidecar.
+"""Explains what a policy decides, and makes the hash of a key for it. It asks no running sidecar.
 
-A key is read or made, hashed, and never printed.
+A key is never printed.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from proxy.cli.exits import Exit
+from proxy.cli.exits import Exit, failed
 from proxy.cli.operations import matched, table
-from proxy.cli.result import failed
 
 if TYPE_CHECKING:
     from proxy.api.operations import Match
@@ -35,7 +34,7 @@ def policy() -> None:
 @policy.command(short_help="Say what a caller may do, and which line decides.")
 @click.argument("method")
 @click.argument("path")
-@click.option("--caller", help="A name in the policy.  [default: whoever is none of them]")
+@click.option("--caller", help="A name in the policy.  [default: one that matches none of them]")
 @click.option("--policy", "file", type=click.Path(path_type=Path), help=f"The policy file.  [default: {VARIABLE}]")
 def explain(method: str, path: str, caller: str | None, file: Path | None) -> Exit:
     """Say what becomes of a request of a caller, and which line of the policy decides.

@@ -12,8 +12,7 @@ from typing import Final
 import click
 
 import proxy
-from proxy.cli.exits import Exit
-from proxy.cli.result import failed
+from proxy.cli.exits import Exit, failed
 
 _PACKAGE: Final = Path(proxy.__file__).parent
 

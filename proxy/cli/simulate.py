@@ -1,13 +1,13 @@
-"""How does the simulated Localpayment run as a process of its own?
+"""Runs the simulated Localpayment as a process of its own.
 
-It prints its addresses and what points `serve` at it; never a password, invented or not.
+It prints its addresses and how to point `serve` at it; never a password, invented or not.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from proxy.cli.stopping import stop_requested
+from proxy.cli.stop_signals import stop_requested
 from proxy.simulator.server import Simulator
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Shows the running sidecar's status in a terminal, once or again and again."""
+"""Shows the running sidecar's status in a terminal, once or repeatedly."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from proxy.cli.exits import Exit
-from proxy.cli.result import admin, failed
+from proxy.cli.exits import Exit, admin_listener, failed
 
 if TYPE_CHECKING:
     from proxy.config import Listen
@@ -20,16 +19,16 @@ ANSWER_SECONDS: Final = 2.0  # the listener answers from memory
 MOST_STATUS: Final = 4 * 1024 * 1024  # bytes; a status has some ten thousand
 
 
-@click.command(short_help="Show how the running sidecar is.")
+@click.command(short_help="Show the state of the running sidecar.")
 @click.option("--watch", is_flag=True, help="Show it again every two seconds, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def status(*, watch: bool, as_json: bool) -> Exit:
-    """Show how the sidecar of this machine is: environment, token, calls, and what nobody knows the outcome of.
+    """Show the state of the sidecar of this machine: environment, token, calls, and unknown outcomes.
 
     Exit code 0 when it is ready, 1 when it is not or does not answer. The same as a page for a browser is at /status of
     the admin listener.
     """
-    where = admin()
+    where = admin_listener()
     if not watch:
         return _show(where, as_json=as_json)
     try:
@@ -43,13 +42,13 @@ def status(*, watch: bool, as_json: bool) -> Exit:
 
 def _show(where: Listen, *, as_json: bool) -> Exit:
     from proxy.cli.admin_client import NoAnswerError  # noqa: PLC0415 - http.client
-    from proxy.cli.overview import overview  # noqa: PLC0415 - as above
+    from proxy.cli.status_lines import status_lines  # noqa: PLC0415 - as above
 
     try:
         view = _view(where)
     except NoAnswerError as error:
         return failed(str(error))
-    for line in [json.dumps(view)] if as_json else overview(view, sys.stdout.encoding):
+    for line in [json.dumps(view)] if as_json else status_lines(view, sys.stdout.encoding):
         click.echo(line)
     return Exit.FINE if view["ready"] else Exit.FAILED
 

@@ -1,4 +1,4 @@
-"""Holds where we call, through what, and where we listen. Types only: no parsing, no resolving, no I/O.
+"""Declares the addresses of origin, egress proxy, collector and listeners. Types only: no parsing, no I/O.
 
 A host is a lower-case name or an address, an IPv6 address without brackets. Nothing here may show an egress proxy's
 user or password.
@@ -112,8 +112,7 @@ Listen = TcpAddress | UnixAddress
 class RequiredHeader:
     """A field that every request must carry; str() gives `Name: value` as it was written.
 
-    It is no credential: it keeps away requests that somebody else's words have made, such as a page's or a forged
-    URL's, whose sender cannot add a field.
+    It is no credential: it keeps away requests that a page or a forged URL caused, which cannot add a field.
 
     Attributes:
         name: compared without case.

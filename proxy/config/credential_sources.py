@@ -1,4 +1,4 @@
-"""Declares the sources of username and password: a tagged union, read by proxy.credentials.
+"""Declares the sources of username and password: a tagged union that proxy.credentials reads.
 
 Nothing here opens anything but to see that a file can be read. No refusal may quote a command line: it can hold a
 password.
@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from proxy.config import files
 from proxy.config.parsing import refuse
-from proxy.config.secret_text import secret_text
 from proxy.config.setting import CERTIFICATES_FILE, ORIGIN, SECRET_FILE, Kind, Setting, declared, optional, setting
-from proxy.secret import Secret
+from proxy.secret import Secret, secret_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -140,7 +139,7 @@ class CommandSource:
 
 @dataclass(frozen=True, slots=True)
 class VaultToken:
-    """A ready token, given or in a file that somebody else keeps fresh."""
+    """A ready token, given or in a file that another program keeps fresh."""
 
     token: Secret | Path = declared(*_secret_or_file("LOCALPAYMENT_VAULT_TOKEN", "A token.",
         "A file that holds a token, such as the sink of Vault Agent; read anew each time."))

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from proxy.config.parsing import FIELD_NAME, refuse
-from proxy.config.secret_text import UnusableTextError, secret_text, without_newline
-from proxy.secret import Secret
+from proxy.secret import Secret, UnusableTextError, secret_text, without_newline
 
 if TYPE_CHECKING:
     from collections.abc import Callable

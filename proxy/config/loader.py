@@ -13,10 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from proxy.config import credential_sources as sources
-from proxy.config.catalogue import CONFIG_FILE, FORMERLY, PREFIXES, SECRETS, SETTINGS, is_service_link, near_miss
+from proxy.config.consistency import RULES, source_problems
+from proxy.config.declared_settings import (
+    CONFIG_FILE,
+    FORMERLY,
+    PREFIXES,
+    SECRETS,
+    SETTINGS,
+    is_service_link,
+    near_miss,
+)
 from proxy.config.files import UnusableFileError, read_file
 from proxy.config.parsing import origin
-from proxy.config.rules import RULES, source_problems
 from proxy.config.setting import Setting, settings_of
 from proxy.config.settings import SANDBOX_URL, Problem, Settings, SettingsError
 from proxy.secret import Secret

@@ -198,7 +198,7 @@ def required_header(value: object) -> RequiredHeader:
 
 
 def split_url(value: object, example: str) -> Url:
-    """Split a URL so that urllib's own texts, which quote it, reach nobody."""
+    """Split a URL without showing urllib's error texts, which quote it."""
     text = _text(value)
     if not text.isprintable() or any(character.isspace() for character in text) or "\\" in text:
         refuse(f"must hold no white space, control character or backslash: write it like {example}")

@@ -1,4 +1,4 @@
-"""Holds what the sidecar is told at its start: one frozen value, or the list of mistakes when there is none.
+"""Declares the settings: one frozen value, or the list of mistakes when there is none.
 
 A setting is declared here, or in `credential_sources`, and nowhere else; the order is that of the documentation.
 """
@@ -82,8 +82,8 @@ class Settings:
     admin_listen: Listen = setting("PROXY_ADMIN_LISTEN", _ADDRESS, "127.0.0.1:8081",
         "Where health, metrics and status are served.")
     admin_key_file: Path | None = optional("PROXY_ADMIN_KEY_FILE", SECRET_FILE,
-        "A file that holds a key of at least 16 characters, which orders to the admin listener (`POST /-/…`) must "
-        "then carry as `Authorization: Bearer KEY`.", note="whoever reaches it may give orders")
+        "A file that holds a key of at least 16 characters, which commands to the admin listener (`POST /-/…`) "
+        "must then carry as `Authorization: Bearer KEY`.", note="every client that reaches it may give commands")
     allow_remote: bool = setting("PROXY_ALLOW_REMOTE", FLAG, "false",
         "Lets other machines reach the listeners. Without it an address beyond loopback is refused.")
     allowed_hosts: frozenset[str] | None = optional("PROXY_ALLOWED_HOSTS", _HOSTS,
@@ -107,8 +107,8 @@ class Settings:
         "that a forged URL made some other server send (SSRF). It is taken off before the call goes on.",
         section="Safety", note="none")
     allow_browsers: bool = setting("PROXY_ALLOW_BROWSERS", FLAG, "false",
-        "Takes calls that a page in a browser sends. Any page that this machine's user opens can then call "
-        "Localpayment.")
+        "Accepts calls of pages in a browser. Any page that this machine's user opens can then call Localpayment."
+        "")
     max_connections: int = setting("PROXY_MAX_CONNECTIONS", _COUNT, "4096",
         "Callers' connections at once. Each beyond them gets a 503 at once, and is closed.")
     redact_echoes: bool = setting("PROXY_REDACT_ECHOES", FLAG, "false",
@@ -132,11 +132,11 @@ class Settings:
     header_timeout: float = setting("PROXY_HEADER_TIMEOUT", DURATION, "10s",
         "For a caller to send the head of its request.")
     effects_idle: float = setting("PROXY_EFFECTS_IDLE", DURATION_OR_ZERO, "2s",
-        "A call that moves money or changes state never rides a connection that was idle for longer; `0s` gives each "
+        "A call that moves money or changes state never uses a connection that was idle for longer; `0s` gives each "
         "a new one.")
     max_connection_age: float = setting("PROXY_MAX_CONNECTION_AGE", DURATION, "5m",
-        "A connection to Localpayment that is older begins no call; chance takes up to a fifth off for each. A new "
-        "address of the name is found within it, however steady the calls.")
+        "A connection to Localpayment that is older begins no call; up to a fifth is taken off at random. A new "
+        "address of the name is found within this time, however steady the calls.")
     check_from_body: bool = setting("PROXY_CHECK_FROM_BODY", FLAG, "false",
         "Lets the answer to a call of unknown outcome name the read that settles it when the `externalId` stands in "
         "the call's body: only in JSON of at most 64 KiB, only at its top level.", section="Answers")
@@ -162,8 +162,8 @@ class Settings:
     log_format: Literal["json", "console"] | None = optional("PROXY_LOG_FORMAT", choice("json", "console"),
         "One JSON object a line, or text for people.", note="`console` on a terminal, else `json`")
     audit_log: Path | Literal["stdout"] | None = optional("PROXY_AUDIT_LOG", _AUDIT_LOG,
-        "Where every call with effects is noted: who, operation, outcome, status. A file is appended to, and may be "
-        "rotated by renaming it.", note="nowhere")
+        "Where every call with effects is recorded: caller, operation, outcome, status. A file is appended to, and may "
+        "be rotated by renaming it.", note="nowhere")
     audit_key_file: Path | None = optional("PROXY_AUDIT_KEY_FILE", SECRET_FILE,
         "A file that holds a key of at least 16 characters. With it an audit line has the HMAC-SHA-256 of the call's "
         "external id, so that a payment's calls can be found without the id being revealed.",

@@ -1,4 +1,4 @@
-"""Which credentials does AWS Secrets Manager hold? botocore asks, in a thread; the extra `aws` installs it.
+"""Reads the credentials from AWS Secrets Manager, with botocore in a thread; the extra `aws` installs it.
 
 botocore is imported when a secret of AWS is configured, and only then. It logs answers, secrets included, at debug:
 that is switched off here.
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from proxy.config.files import UnusablePairError, pair_in_text
 from proxy.credentials.model import MANAGER_INTERVAL, Credentials, CredentialSourceError
-from proxy.process.orphans import own_children
+from proxy.process.child_reaper import own_children
 from proxy.secret import Secret
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _FIXES: Final = {
 class SecretsManager:
     """One secret, whose text is JSON with username and password; its current version is read."""
 
-    settle: Final = 0.0
+    confirm_after: Final = 0.0
 
     def __init__(self, config: AwsSource, interval: float | None = None) -> None:
         self.interval: float | None = MANAGER_INTERVAL if interval is None else interval

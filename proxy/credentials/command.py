@@ -1,4 +1,4 @@
-"""Runs a command that says the credentials: without a shell, bounded in time and output, without our own settings.
+"""Runs a command that prints the credentials: no shell, none of our own settings, bounded time and output.
 
 It must leave no process behind, and nothing that it writes may reach a log unredacted.
 """
@@ -14,10 +14,10 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from proxy.config.catalogue import PREFIXES
+from proxy.config.declared_settings import PREFIXES
 from proxy.config.files import KEYS, UnusableFileError, UnusablePairError, pair_in_text, plain_text
 from proxy.credentials.model import MANAGER_INTERVAL, Credentials, CredentialSourceError
-from proxy.process.orphans import own_children
+from proxy.process.child_reaper import own_children
 from proxy.secret import Secret
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class _Ended:
 class Command:
     """A command that writes JSON, or TOML, with username and password to stdout."""
 
-    settle: Final = 0.0
+    confirm_after: Final = 0.0
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class Command:
             raise
         try:
             async with asyncio.timeout(self._limit):
-                await output.settled.wait()
+                await output.finished.wait()
                 # Whatever it left running may hold the pipes, under uvloop even when its own are elsewhere.
                 _kill_group(transport.get_pid())
                 await output.closed.wait()
@@ -134,15 +134,15 @@ class _Output(asyncio.SubprocessProtocol):
     """What a command has written.
 
     Attributes:
-        settled: set when it has ended or has written too much.
+        finished: set when it has ended or has written too much.
         exited: set when it has ended.
-        closed: set when, besides, nobody can write any more.
+        closed: set when its pipes are closed too.
     """
 
     def __init__(self) -> None:
         self.out = bytearray()
         self.errors = bytearray()
-        self.settled = asyncio.Event()
+        self.finished = asyncio.Event()
         self.exited = asyncio.Event()
         self.closed = asyncio.Event()
 
@@ -152,10 +152,10 @@ class _Output(asyncio.SubprocessProtocol):
         elif len(self.out) <= MAX_OUTPUT:
             self.out += data
             if len(self.out) > MAX_OUTPUT:
-                self.settled.set()
+                self.finished.set()
 
     def process_exited(self) -> None:
-        self.settled.set()
+        self.finished.set()
         self.exited.set()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
@@ -176,7 +176,7 @@ def _kill_group(leader: int) -> None:
 
 
 def said(out: bytes) -> tuple[str, ...]:
-    """Return what of stdout must not come back in stderr: the values of a document, and its words."""
+    """Return the values and words of stdout, which must not be shown when stderr repeats them."""
     text = out.decode(errors="replace")
     values: tuple[str, ...] = ()
     with contextlib.suppress(UnusablePairError):

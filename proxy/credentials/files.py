@@ -1,4 +1,4 @@
-"""What do mounted files say, and who else can read them?
+"""Reads the credentials from mounted files, and warns when other users can read them.
 
 Both files are read as one: a new username never goes with an old password.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from proxy.config.files import FileText
 
 FILE_INTERVAL: Final = 5.0  # seconds; reading two small files takes well under a millisecond
-FILE_SETTLE: Final = 1.0  # seconds; a script that replaces one file after the other is done by then
+FILE_CONFIRM_AFTER: Final = 1.0  # seconds; a script that replaces one file after the other is done by then
 _TRIES: Final = 5
 
 # Mounts that only the container sees, whatever the mode says: Kubernetes' volumes, where files are links through
@@ -31,7 +31,7 @@ _CONTAINER_SECRETS: Final = (Path("/run/secrets"), Path("/var/run/secrets"))
 class MountedFiles:
     """Username and password, each in a file of its own; one of the two may come from settings."""
 
-    settle = FILE_SETTLE
+    confirm_after = FILE_CONFIRM_AFTER
 
     def __init__(self, config: FilesSource, interval: float | None = None) -> None:
         self.interval: float | None = FILE_INTERVAL if interval is None else interval
@@ -72,7 +72,7 @@ class MountedFiles:
 class MountedDocument:
     """Username and password in one JSON or TOML file."""
 
-    settle = FILE_SETTLE
+    confirm_after = FILE_CONFIRM_AFTER
 
     def __init__(self, config: CredentialsFileSource, interval: float | None = None) -> None:
         self.interval: float | None = FILE_INTERVAL if interval is None else interval

@@ -1,4 +1,4 @@
-"""What does one Localpayment account log in with, and what is a place that tells?"""
+"""Declares the credentials of a Localpayment account, and the interface of a source of them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Source(Protocol):
         ...
 
     @property
-    def settle(self) -> float:
+    def confirm_after(self) -> float:
         """Seconds after which a change is read once more, as it may have been seen half-way; 0 when it cannot be."""
         ...
 

@@ -1,4 +1,4 @@
-"""Which source does a setting mean? From its configuration to something that can be read, and read again."""
+"""Makes the configured source of the credentials."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from proxy.credentials.model import Credentials, CredentialSourceError, Source
 if TYPE_CHECKING:
     from proxy.clock import Clock
 
-__all__ = ["CredentialSourceError", "Given", "Source", "open_source"]
+__all__ = ["CredentialSourceError", "SettingsCredentials", "Source", "open_source"]
 
 
-class Given:
+class SettingsCredentials:
     """Credentials that the settings themselves hold."""
 
     interval: Final = None
-    settle: Final = 0.0
+    confirm_after: Final = 0.0
 
     def __init__(self, config: EnvironmentSource) -> None:
         self._credentials = Credentials(config.username, config.password)
@@ -57,7 +57,7 @@ def open_source(config: CredentialSource, interval: float | None = None, clock: 
     """
     match config:
         case EnvironmentSource():
-            return Given(config)
+            return SettingsCredentials(config)
         case FilesSource():
             return MountedFiles(config, interval)
         case CredentialsFileSource():

@@ -1,4 +1,4 @@
-"""Which credentials does Vault, or OpenBao, hold? A secret of its KV engine, version 2.
+"""Reads the credentials from Vault or OpenBao: a secret of its KV engine, version 2.
 
 A login's token is used again until two thirds of its life are over: a login each time would leave thousands behind.
 """
@@ -34,7 +34,7 @@ class _Held(NamedTuple):
 class Vault:
     """One secret, and the login that it takes."""
 
-    settle: Final = 0.0
+    confirm_after: Final = 0.0
 
     def __init__(self, config: VaultSource, clock: Clock, interval: float | None = None) -> None:
         self.interval: float | None = MANAGER_INTERVAL if interval is None else interval
@@ -126,7 +126,7 @@ class Vault:
 
 
 async def _value(place: Secret | Path) -> Secret:
-    """Return what is given, or read the file anew: whoever keeps it fresh may have."""
+    """Return the given secret, or read its file again, as it may have changed."""
     if isinstance(place, Secret):
         return place
     try:

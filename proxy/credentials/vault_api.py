@@ -1,4 +1,4 @@
-"""How is a call of Vault's HTTP API made? One connection a load, bounded in time and size.
+"""Calls Vault's HTTP API, on one connection a load, bounded in time and size.
 
 A token goes to the configured server only: no redirect is followed, the certificate is always verified, and no text of
 an answer is ever quoted.

@@ -1,4 +1,4 @@
-"""Reads a source again and again, and tells what came of it: one loop; a broken read keeps what is held.
+"""Reads the source of the credentials again and again, and reports changes. A failed read keeps what is held.
 
 It never reports credentials that it saw half-way, and no error may end it.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from proxy.credentials.model import CredentialSourceError
-from proxy.process.traceback_places import where
+from proxy.process.error_location import where
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,7 @@ class ReloadFailed:
 
     Attributes:
         reason: why, and what to do; fit for a log.
-        failures: how often in a row. Told for 1, 2, 4, 8 … and whenever the reason is another one.
+        failures: how often in a row. Reported for 1, 2, 4, 8 … and whenever the reason changes.
     """
 
     reason: str
@@ -52,13 +52,13 @@ Event = Reloaded | Recovered | ReloadFailed
 
 
 class Watch:
-    """Reads a source again and again.
+    """The loop that reads a source again and again.
 
     Args:
         source: what is watched.
         held: the credentials in use, or None when there are none yet.
         clock: the time.
-        report: told of every event; must not raise or block.
+        report: called with every event; must not raise or block.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Watch:
         self._reason = ""
 
     def look(self) -> None:
-        """Have the source read now, whatever its interval: somebody says that it changed."""
+        """Read the source now, whatever its interval."""
         self._wake.set()
 
     async def run(self) -> None:
@@ -102,7 +102,7 @@ class Watch:
 
     async def _look(self) -> None:
         try:
-            loaded = await self._settled()
+            loaded = await self._stable_read()
         except CredentialSourceError as error:
             self._failed(str(error))
             return
@@ -116,14 +116,14 @@ class Watch:
         elif failures:
             self._report(Recovered())
 
-    async def _settled(self) -> Credentials:
+    async def _stable_read(self) -> Credentials:
         """Read until a change has stood still for a while."""
         loaded = await self._source.load()
-        if self._held is None or self._source.settle == 0:
+        if self._held is None or self._source.confirm_after == 0:
             return loaded
         before = self._held
         while loaded not in (self._held, before):
-            await self._clock.wait(asyncio.Event(), self._source.settle)
+            await self._clock.wait(asyncio.Event(), self._source.confirm_after)
             before, loaded = loaded, await self._source.load()
         return loaded
 

@@ -1,4 +1,4 @@
-"""Is this the head of an ordinary answer, which came whole? Then it is read here, and llhttp is not asked.
+"""Reads the head of an ordinary answer that came whole, without llhttp.
 
 Pure. It must never accept what llhttp would refuse, or read it otherwise; whatever is unusual is left to llhttp.
 """

@@ -1,4 +1,4 @@
-"""How is something remembered that is made again if need be? In a dictionary that cannot grow without end."""
+"""Keeps what can be made again in a dictionary that is bounded in size."""
 
 from __future__ import annotations
 

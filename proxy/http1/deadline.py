@@ -1,7 +1,7 @@
-"""Tells when the time has run out that a connection may take. One timer for its whole life.
+"""Calls back when a connection's deadline has passed, with one timer for its whole life.
 
-It never tells so before what has arrived until then was read (`timeouts`). Moving a deadline further away, which every
-call does, costs no timer: the one that is set looks again when it fires.
+It never does so before the event loop has read what has arrived (`timeouts`). Every call moves the deadline further
+away. That costs no timer: the one that is set looks again when it fires.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Which bytes make exactly one request, and where does an answer end?
+"""Decides where an answer ends, from its head.
 
-Pure decisions over heads. What can be read in two ways is refused, never guessed (RFC 9112 section 6.3).
+Pure. What can be read in two ways is refused, never guessed (RFC 9112 section 6.3).
 """
 
 from __future__ import annotations

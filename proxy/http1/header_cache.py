@@ -1,7 +1,6 @@
-"""What was read out of header lines that come again and again? Remembered, so that it need not be read anew.
+"""Decides which header lines may be cached once they are parsed.
 
-Pure. Only lines of fields that hold no secret and few values may be remembered: whatever is not in HARMLESS may carry
-a credential or name a payment.
+Pure. Only lines of fields with few values and no secret may be: any other may carry a credential or name a payment.
 """
 
 from __future__ import annotations

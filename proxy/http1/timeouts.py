@@ -1,4 +1,4 @@
-"""Bounds waits on the event loop by time, and has read what has arrived before it says that the time is up.
+"""Bounds waits by time, and lets the event loop read what has arrived before a wait times out.
 
 A process that stood still (SIGSTOP, a frozen container, a suspended machine) finds its timers due and its sockets full
 at the same moment, and both event loops may run the timers first. No wait may end for want of bytes that are here.

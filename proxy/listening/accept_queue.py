@@ -1,4 +1,4 @@
-"""Empties a listener's queue before it closes: to close resets each connection that only the kernel has taken.
+"""Empties a listener's queue before it closes; closing would reset connections that only the kernel has accepted.
 
 It must never let a caller connect that is then reset: new handshakes are held off first, where the kernel can do so.
 """

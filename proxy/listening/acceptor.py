@@ -10,7 +10,7 @@ import asyncio
 import errno
 from typing import TYPE_CHECKING, Any, Final
 
-from proxy.process.descriptors import scarce
+from proxy.process.file_descriptors import scarce
 
 if TYPE_CHECKING:
     import socket

@@ -1,7 +1,7 @@
-"""Tells all that look on what happens: metrics, log, history, audit stream and traces, each in its own words.
+"""Passes what happens to the observers: metrics, log, history, audit stream and traces.
 
-Nothing here may raise or block: it is called while calls are relayed and tokens fetched. One of them that fails is
-counted and told by its type, and keeps nothing from the others.
+It must never raise or block: it is called while calls are relayed and tokens fetched. An observer that fails is counted
+and logged by its exception's type; the others are told all the same.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from proxy.config.catalogue import effective
+from proxy.config.declared_settings import effective
 from proxy.ops.admin.history import History
 from proxy.ops.logs.audit import open_audit
 from proxy.ops.logs.events import Events
 from proxy.ops.metrics.metrics import OBSERVERS
 from proxy.ops.risks import risks
 from proxy.ops.tracing.exporter import open_traces
-from proxy.process.traceback_places import where
+from proxy.process.error_location import where
 from proxy.relay.request.request_line import WrongProtocol
 from proxy.relay.server.tls import Refusal
-from proxy.tokens.keeper import Fetched
+from proxy.tokens.keeper import TokenFetched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from proxy.ops.metrics.metrics import Metrics
     from proxy.ops.tracing.exporter import Traces
     from proxy.relay.record import Record
-    from proxy.tokens.keeper import Disputed
+    from proxy.tokens.keeper import TokenDisputed
     from proxy.tokens.lifecycle import State
     from proxy.upstream.model import ConnectResult
 
@@ -41,14 +41,14 @@ METRICS, LOG, HISTORY, AUDIT, TRACES = OBSERVERS[:5]
 
 
 @dataclass(frozen=True, slots=True)
-class Lookout:
-    """All that look on.
+class Observers:
+    """All observers of a sidecar.
 
     Attributes:
-        audit: None when nobody asked for one.
+        audit: None when none is configured.
         traces: the same.
         wall: gives seconds since the Unix epoch.
-        observers: what is told of each request that is over, each with the name by which its failures are counted.
+        call_observers: what is told of each request that is over, each with the name by which its failures are counted.
     """
 
     log: Log
@@ -58,7 +58,7 @@ class Lookout:
     audit: Audit | None
     traces: Traces | None
     wall: Callable[[], float]
-    observers: tuple[tuple[str, Callable[[Record, float], None]], ...] = field(init=False)
+    call_observers: tuple[tuple[str, Callable[[Record, float], None]], ...] = field(init=False)
 
     def __post_init__(self) -> None:
         observers: list[tuple[str, Callable[[Record, float], None]]] = [
@@ -71,20 +71,20 @@ class Lookout:
             observers.append((AUDIT, lambda record, _: audit.observe(record)))
         if self.traces is not None:
             observers.append((TRACES, self.traces.observe))
-        object.__setattr__(self, "observers", tuple(observers))  # frozen from here on
+        object.__setattr__(self, "call_observers", tuple(observers))  # frozen from here on
 
     def observe(self, record: Record) -> None:
-        """Take note of a request that is over."""
+        """Pass on a finished request."""
         at = self.wall()
-        for name, look in self.observers:
+        for name, look in self.call_observers:
             try:
                 look(record, at)
-            except Exception as error:  # noqa: BLE001 - who looks on must not fail what it looks on
+            except Exception as error:  # noqa: BLE001 - an observer must not fail what it observes
                 self.failed(name, error)
 
-    def reported(self, report: Fetched | Disputed, state: State) -> None:
-        """Take note of what the keeper did, and of the state in which that left the token."""
-        if isinstance(report, Fetched):
+    def reported(self, report: TokenFetched | TokenDisputed, state: State) -> None:
+        """Pass on what the keeper did, and the state of the token after it."""
+        if isinstance(report, TokenFetched):
             self._tell(METRICS, lambda: self.metrics.fetched(report))
             self._tell(LOG, lambda: self.events.fetched(report))
             self._tell(HISTORY, lambda: self.history.fetched(report, self.wall()))
@@ -94,31 +94,31 @@ class Lookout:
         self._tell(LOG, lambda: self.events.state(state))
 
     def looked(self, event: Event) -> None:
-        """Take note of what became of looking at the source of the credentials."""
+        """Pass on what a look at the source of the credentials found."""
         self._tell(LOG, lambda: self.events.credentials(event))
 
     def connected(self, result: ConnectResult) -> None:
-        """Take note of an attempt to connect to Localpayment."""
+        """Count an attempt to connect to Localpayment."""
         self._tell(METRICS, lambda: self.metrics.connected(result))
 
     def handshake_refused(self, refusal: Refusal) -> None:
-        """Take note of a caller whose TLS handshake failed."""
+        """Count and log a caller whose TLS handshake failed."""
         self._tell(METRICS, self.metrics.handshakes_refused.labels(refusal.value).inc)
         self._tell(LOG, lambda: self.log.logger.info("caller.tls_refused", reason=refusal.value))
         if refusal is Refusal.PLAIN_HTTP:
             self.wrong_protocol(WrongProtocol.PLAIN_HTTP)
 
     def wrong_protocol(self, came: WrongProtocol) -> None:
-        """Take note of a caller that speaks another protocol than the listener."""
+        """Log a caller that speaks another protocol than the listener."""
         self._tell(LOG, lambda: self.events.wrong_protocol(came, self.wall()))
 
     def accept_paused(self, listener: Literal["data", "admin"], reason: str) -> None:
-        """Take note of a listener that takes no connection for a moment."""
+        """Count and log a listener that accepts no connection for a moment."""
         self._tell(METRICS, self.metrics.accept_pauses.labels(listener).inc)
         self._tell(LOG, lambda: self.events.accept_paused(listener, reason, self.wall()))
 
     def failed(self, observer: str, error: Exception) -> None:
-        """Take note of one that looks on and failed: counted each time, told the 1st, 2nd, 4th, 8th … time."""
+        """Count an observer that failed, and log its 1st, 2nd, 4th, 8th … failure."""
         count = self.metrics.observer_failures.labels(observer)
         count.inc()
         if count.value.bit_count() == 1:
@@ -128,16 +128,16 @@ class Lookout:
     def _tell(self, observer: str, tell: Callable[[], None]) -> None:
         try:
             tell()
-        except Exception as error:  # noqa: BLE001 - who looks on must not fail what it looks on
+        except Exception as error:  # noqa: BLE001 - an observer must not fail what it observes
             self.failed(observer, error)
 
     @property
     def fingerprint(self) -> Callable[[str], str] | None:
-        """What makes an external id unreadable; None when no record needs one."""
+        """The keyed hash of external ids; None when no record needs one."""
         return None if self.audit is None else self.audit.fingerprint
 
     def started(self, settings: Settings, source: Source, **facts: str) -> None:
-        """Say what runs, with which settings, and what about them is unsafe."""
+        """Log what runs, with which settings, and what about them is unsafe."""
         logger = self.log.logger
         environment = settings.environment.value
         logger.info(
@@ -156,14 +156,14 @@ class Lookout:
             logger.warning("credentials.exposed", text=text)
 
     def close(self, seconds: float) -> None:
-        """Let audit stream and traces get out to their end, for at most so many seconds each; blocks."""
+        """Flush audit stream and traces, for at most so many seconds each; blocks."""
         if self.traces is not None and not self.traces.close(seconds):
             self.log.logger.warning("traces.cut", seconds=seconds)
         if self.audit is not None and not self.audit.close(seconds):
             self.log.logger.error("audit.cut", seconds=seconds)
 
 
-def open_lookout(settings: Settings, log: Log, metrics: Metrics, wall: Callable[[], float]) -> Lookout:
+def open_observers(settings: Settings, log: Log, metrics: Metrics, wall: Callable[[], float]) -> Observers:
     """Open what the settings ask for; blocks while files are opened.
 
     Raises:
@@ -175,4 +175,4 @@ def open_lookout(settings: Settings, log: Log, metrics: Metrics, wall: Callable[
     place = settings.audit_log
     audit = None if place is None else open_audit(place, settings.audit_key_file, log)
     traces = open_traces(settings, log, metrics.version)
-    return Lookout(log, metrics, Events(log), History(), audit, traces, wall)
+    return Observers(log, metrics, Events(log), History(), audit, traces, wall)

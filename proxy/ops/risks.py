@@ -1,4 +1,4 @@
-"""Which options in force weaken the sidecar? Each is a warning at the start and a metric; none is refused here."""
+"""Lists the options in force that weaken the sidecar. Each is a warning at the start and a metric; none is refused."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ _RULES: Final[tuple[tuple[Risk, Callable[[Settings], bool]], ...]] = (
     (
         Risk(
             "remote_data",
-            "PROXY_LISTEN is reachable from other machines: whoever reaches it spends the account's money. "
+            "PROXY_LISTEN is reachable from other machines: each of them can spend the account's money. "
             "Ask for client certificates (PROXY_TLS_CLIENT_CA_FILE), listen on loopback or on a Unix socket, or let "
             "the network keep strangers out.",
         ),
@@ -78,7 +78,7 @@ _RULES: Final[tuple[tuple[Risk, Callable[[Settings], bool]], ...]] = (
     (
         Risk(
             "remote_admin",
-            "PROXY_ADMIN_LISTEN is reachable from other machines: whoever reaches it can end the sidecar. "
+            "PROXY_ADMIN_LISTEN is reachable from other machines: each of them can end the sidecar. "
             "Set PROXY_ADMIN_KEY_FILE, or let the network keep strangers out.",
         ),
         _remote_admin,

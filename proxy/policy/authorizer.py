@@ -33,7 +33,7 @@ class Reported(StrEnum):
 _REPORTED: Final = {verdict: Reported(verdict.value) for verdict in Verdict if verdict is not Verdict.ALLOWED}
 
 
-class Authority:
+class Authorizer:
     """What callers may do.
 
     Args:

@@ -1,6 +1,6 @@
-"""Which line of a policy decides about an operation of a caller, and how? For people who ask, never for a call.
+"""Explains which line of a policy decides about an operation of a caller. For people, never for a call.
 
-Pure, over the decision that a call would get: it must never judge on its own.
+Pure. It explains the decision that a call would get, and must never decide on its own.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _because(file: PolicyFile, decision: Decision) -> str:
         case Verdict.NOT_ALLOWED:
             return _line(file, ("callers", name, "allow"), "no name in it allows it")
         case Verdict.UNKNOWN_CALLER:
-            return "no caller of the policy is anyone, so whoever is none of them may do nothing"
+            return "no caller of the policy is anyone, so an unknown caller may do nothing"
         case never:
             assert_never(never)
 
@@ -87,4 +87,4 @@ def _notes(caller: Caller | None, decision: Decision) -> Iterator[str]:
         late = "what comes faster is logged" if caller.mode is Mode.REPORT else "what comes faster gets 503"
         yield f"{caller.rate.burst} at once and {caller.rate.per_second:g} a second in the long run; {late}"
     if decision.caller == UNKNOWN:
-        yield "a key that fits nobody makes its sender unknown too"
+        yield "a key that no caller has makes its sender unknown too"

@@ -1,4 +1,4 @@
-"""What does a policy file say? TOML text → Policy, or every mistake in it at once, each with its line and its fix.
+"""Reads a policy file: TOML text → Policy, or every mistake in it at once, each with its line and its fix.
 
 No message may quote a key or its hash, nor anything a caller sends.
 """
@@ -130,7 +130,7 @@ class _Reading:
         mode = self._value((), table, "mode", values.mode, Mode.ENFORCE)
         callers = table.get("callers")
         if not isinstance(callers, dict) or not callers:
-            self._wrong(("callers",), "names nobody: write a table [callers.NAME] for each caller")
+            self._wrong(("callers",), "names no caller: write a table [callers.NAME] for each caller")
             callers = {}
         made = [self._caller(name, caller, mode) for name, caller in callers.items()]
         if self._findings:
@@ -206,7 +206,7 @@ class _Reading:
         if table.keys() - _CALLER_KEYS:
             return  # what is missing may be there, misspelt
         if not any(key in table for key in _IDENTITY):
-            self._wrong(path, f"nobody can be this caller: give it one of {', '.join(_IDENTITY)}")
+            self._wrong(path, f"no one can be this caller: give it one of {', '.join(_IDENTITY)}")
         if "allow" not in table:
             self._wrong(path, "may do nothing: write allow = [...] with operations, kinds or presets")
 

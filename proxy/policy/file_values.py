@@ -1,4 +1,4 @@
-"""What does one value in a policy file mean? Each ValueError says what is wrong and how to write it.
+"""Reads single values of a policy file. Each ValueError says what is wrong and how to write it.
 
 Pure. No text here may quote a key or its hash.
 """

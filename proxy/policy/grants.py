@@ -1,4 +1,4 @@
-"""Which operations does a name in a policy stand for? An operation, a kind or a preset.
+"""Turns the names in a policy (operation, kind or preset) into the operations they stand for.
 
 Pure. What is not known to be needed is in no preset, and no kind or preset ever holds the release by date range,
 or `other`: both must be named.

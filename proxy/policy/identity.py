@@ -1,6 +1,6 @@
-"""Who calls? Told by the socket's peer, by a client certificate, or by a key in `X-Proxy-Key`.
+"""Recognises callers by the socket's peer, a client certificate, or a key in `X-Proxy-Key`.
 
-Pure. A key itself is never held, only its SHA-256. Whoever sends a key that fits nobody is nobody, whatever else it is.
+Pure. A key itself is never held, only its SHA-256. Who sends a key that no caller has is unknown, whatever else it is.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Identity:
         uids, gids: numeric ids of a Unix socket's peer.
         sans: `DNS:name` or `URI:uri`, compared whole.
         keys: SHA-256 digests of keys, all valid at once, so that one can be replaced by the next.
-        anyone: whether whoever is nobody else is this caller.
+        anyone: whether any caller that matches no other is this one.
     """
 
     uids: frozenset[int] = frozenset()

@@ -1,4 +1,4 @@
-"""What in a policy that can be used is probably not what its author meant?
+"""Finds what in a valid policy is probably not what its author meant.
 
 Pure. Findings are advice: none of them stops the sidecar.
 """
@@ -32,7 +32,7 @@ def _exposed(file: PolicyFile) -> Iterator[Finding]:
     if file.permissions & stat.S_IWOTH:
         yield Finding(0, "", "every user of this machine may change the policy file: chmod o-w")
     if file.policy.mode is Mode.REPORT:
-        text = "refuses nobody: whoever reaches the listener, known or not, may move money out"
+        text = "refuses no one: every caller, known or not, may move money out"
         yield Finding(file.lines.line("mode"), "mode", text)
     for caller in file.policy.callers:
         if caller.identity.anyone and file.policy.mode is Mode.ENFORCE:
@@ -48,7 +48,7 @@ def _unreachable_callers(file: PolicyFile) -> Iterator[Finding]:
     for caller in file.policy.callers:
         identity = caller.identity
         if identity == Identity():
-            yield _finding(file, caller, None, "nobody can be this caller: its identities are empty")
+            yield _finding(file, caller, None, "no one can be this caller: its identities are empty")
         if catch_all is not None and (identity.uids or identity.gids or identity.sans or identity.anyone):
             text = f"is known by its key alone, if it has one, since {catch_all!r} before it is anyone: move that down"
             yield _finding(file, caller, None, text)

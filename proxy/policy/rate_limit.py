@@ -1,4 +1,4 @@
-"""May a caller send another call now, or how long must it wait? A token bucket.
+"""Limits a caller's rate of calls, as a token bucket.
 
 Pure: the time is an argument. A refused call costs nothing, so that a caller that hammers is not shut out for longer.
 """

@@ -1,6 +1,6 @@
-"""May this caller do this operation?
+"""Decides whether a caller may do an operation.
 
-Pure, and computed beforehand for every caller and operation. Mode `report` lets pass what `enforce` would refuse, but
+Pure, and computed in advance for every caller and operation. Mode `report` lets pass what `enforce` would refuse, but
 never more than no policy at all lets pass: the release by date range stays refused unless it is named.
 """
 
@@ -69,7 +69,7 @@ class Decision:
     """What the policy says about one operation of one caller.
 
     Attributes:
-        caller: its name, UNKNOWN for nobody.
+        caller: its name, UNKNOWN for one the policy does not know.
         operation: its name.
         verdict: what the policy says.
         mode: whether that is carried out.
@@ -122,7 +122,7 @@ def rate_refusal(caller: Caller, seconds: float) -> OverloadedError | None:
 
 
 class Policy:
-    """All callers, the first that fits being the one.
+    """All callers; the first that matches is the one.
 
     Attributes:
         callers: in the file's order.
@@ -144,25 +144,25 @@ class Policy:
         self._anyone = min((at for at, identity in placed if identity.anyone), default=len(self.callers))
 
     def caller(self, peer: Peer, keys: Sequence[bytes] = ()) -> Caller | None:
-        """Tell who calls; None for nobody the policy knows.
+        """Return who calls; None for a caller the policy does not know.
 
         Args:
             peer: the connection's other end.
-            keys: every X-Proxy-Key of the request. One decides alone, more than one is nobody's; where no caller has
+            keys: every X-Proxy-Key of the request. One decides alone, more than one is no caller's; where no caller has
                 a key they mean nothing.
         """
         if keys and self._keys:
             at = holder(self._keys, keys[0]) if len(keys) == 1 else None
             return None if at is None else self.callers[at]
-        nobody = len(self.callers)
+        none = len(self.callers)
         at = self._anyone
         if peer.uid is not None:
-            at = min(at, self._uids.get(peer.uid, nobody))
+            at = min(at, self._uids.get(peer.uid, none))
         if peer.gid is not None:
-            at = min(at, self._gids.get(peer.gid, nobody))
+            at = min(at, self._gids.get(peer.gid, none))
         for name in peer.sans:
-            at = min(at, self._sans.get(name, nobody))
-        return self.callers[at] if at < nobody else None
+            at = min(at, self._sans.get(name, none))
+        return self.callers[at] if at < none else None
 
     def decide(self, caller: Caller | None, operation: Operation) -> Decision:
         """Judge an operation of a caller of this policy."""
@@ -190,6 +190,6 @@ def _unknown_table(mode: Mode) -> Mapping[str, Decision]:
     }
 
 
-# Without a policy file: whoever reaches the listener may call everything, but for the release by date range and, by
+# Without a policy file: every caller may call everything, but for the release by date range and, by
 # `target.read_target`, the token endpoints.
 DEFAULT: Final = Policy((Caller(ANYONE, Identity(anyone=True), EVERYTHING),))

@@ -1,4 +1,4 @@
-"""On which line of a TOML text does a key stand? `tomllib` tells a value, and not where it was written.
+"""Finds the line on which a key of a TOML text stands, which `tomllib` does not tell.
 
 The text must be valid. No grammar of TOML is repeated here: the parser itself says which lines make up a statement,
 since no beginning of a statement that ends in mid-air is valid.

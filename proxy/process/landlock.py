@@ -1,7 +1,7 @@
-"""Which files may this process still reach? Landlock, by its three system calls; what is given up never comes back.
+"""Confines the process to some files with Landlock, for good.
 
-It must never be asked once a second thread runs: the kernel takes rights from the one that asks, and from those that
-it starts later.
+It must never be called once a second thread runs: the kernel takes rights from the calling thread and those it starts
+later, from no other.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class _PathBeneath(ctypes.Structure):
     _fields_ = (("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32))
 
 
-_HINT: Final = ", or restart: the sandbox (PROXY_SANDBOX) allows only folders that were there at the start"
+_HINT: Final = ", or restart: PROXY_HARDENING allows only folders that were there at the start"
 _confined: Final[list[int]] = []
 
 

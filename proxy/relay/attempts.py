@@ -18,7 +18,7 @@ from proxy.relay.record import Resend
 from proxy.relay.refused_paths import Refusals, path_of
 from proxy.relay.request.headers import headers_to_upstream
 from proxy.relay.retry_rules import UNKNOWN, after_fault, not_processed
-from proxy.upstream.model import Call, Progress, Stream, UpstreamFault, held
+from proxy.upstream.model import OutgoingRequest, Progress, Stream, UpstreamFault, held
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -75,7 +75,7 @@ class Tokens(Protocol):
         ...
 
 
-class Sender:
+class Attempts:
     """Sends calls by the rules.
 
     Args:
@@ -102,12 +102,12 @@ class Sender:
     def at_once(self, *, effects: bool) -> tuple[Connection, AccessToken] | None:
         """Return a warm connection and the token to inject, or None if either must be waited for."""
         token = self._tokens.current()
-        connection = None if token is None else self._pool.board(effects=effects)
+        connection = None if token is None else self._pool.acquire(effects=effects)
         return None if token is None or connection is None else (connection, token)
 
     def not_sent(self, connection: Connection) -> None:
         """Give back a connection that carried nothing."""
-        self._pool.unboard(connection)
+        self._pool.release(connection)
 
     async def send(
         self,
@@ -142,7 +142,7 @@ class Sender:
                 refusal = await read_refusal(answer, _about(passage))
                 follows = await self._after(refusal, passage, token, held=held)
             except UpstreamFault as fault:
-                passage.spent(fault.exchange)
+                passage.spent(fault.timings)
                 raise unknown(fault) from fault
             except BaseException:
                 answer.close()
@@ -150,7 +150,7 @@ class Sender:
             if follows is None:
                 return answer, refusal.pieces
             answer.close()
-            passage.spent(answer.exchange)
+            passage.spent(answer.timings)
             if isinstance(follows, RelayError):
                 raise follows
             record.resends.append(_reason(token, follows))
@@ -193,7 +193,7 @@ class Sender:
         try:
             return await send()
         except UpstreamFault as fault:
-            passage.spent(fault.exchange)
+            passage.spent(fault.timings)
             verdict = after_fault(fault, repeatable=passage.repeatable, held=held, resends=record.resends)
             if isinstance(verdict, Resend):
                 record.resends.append(verdict)
@@ -209,7 +209,7 @@ def _reason(token: AccessToken, again: AccessToken) -> Resend:
     return Resend.SAME_TOKEN if again.generation == token.generation else Resend.TOKEN
 
 
-def _call(passage: Passage, body: Body, token: AccessToken | None) -> Call:
+def _call(passage: Passage, body: Body, token: AccessToken | None) -> OutgoingRequest:
     arrival, record = passage.arrival, passage.record
     headers = headers_to_upstream(
         arrival.headers,
@@ -217,7 +217,7 @@ def _call(passage: Passage, body: Body, token: AccessToken | None) -> Call:
         request_id=record.request_id.encode("ascii"),
         version=b"1.1" if arrival.http_1_1 else b"1.0",
     )
-    return Call(
+    return OutgoingRequest(
         method=arrival.method.encode("ascii"),
         target=arrival.target,
         headers=headers if record.lineage is None else record.lineage.outgoing(headers),

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from proxy.errors import RelayError
     from proxy.relay.record import Record
     from proxy.relay.server.body import CallerBody
-    from proxy.relay.server.incoming_request import Arrival
-    from proxy.relay.server.response import Reply
+    from proxy.relay.server.incoming_request import IncomingRequest
+    from proxy.relay.server.response import ResponseWriter
     from proxy.tokens.model import AccessToken
-    from proxy.upstream.model import Body, Exchange
+    from proxy.upstream.model import Body, Timings
 
 _SAFE: Final = frozenset(("GET", "HEAD"))
 
@@ -65,7 +65,9 @@ class Passage:
         "token",
     )
 
-    def __init__(self, arrival: Arrival, record: Record, reply: Reply, *, read_ids: bool = False) -> None:
+    def __init__(
+        self, arrival: IncomingRequest, record: Record, reply: ResponseWriter, *, read_ids: bool = False
+    ) -> None:
         self.arrival = arrival
         self.record = record
         self.reply = reply
@@ -122,16 +124,16 @@ class Passage:
         self.sent = True
         self._before = self._waited
 
-    def spent(self, exchange: Exchange) -> None:
+    def spent(self, timings: Timings) -> None:
         """Note the time that an attempt took, once it has ended; not that in which it waited for the caller's body."""
-        self.record.upstream_seconds += max((exchange.total_seconds or 0.0) - (self._waited - self._before), 0.0)
+        self.record.upstream_seconds += max((timings.total_seconds or 0.0) - (self._waited - self._before), 0.0)
         self._before = self._waited
         if self.record.lineage is not None:
             self.record.lineage.over()
 
-    def timing(self, exchange: Exchange, now: float) -> bytes:
+    def timing(self, timings: Timings, now: float) -> bytes:
         """Return what a Server-Timing field tells of the time until an answer began (W3C Server Timing section 2)."""
-        provider = self.record.upstream_seconds + (exchange.first_byte_seconds or 0.0) - (self._waited - self._before)
+        provider = self.record.upstream_seconds + (timings.first_byte_seconds or 0.0) - (self._waited - self._before)
         own = now - self.record.started - provider - self._waited
         return b"own;dur=%.1f, localpayment;dur=%.1f" % (max(own, 0.0) * 1000, max(provider, 0.0) * 1000)
 

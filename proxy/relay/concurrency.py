@@ -18,7 +18,7 @@ def draining() -> DrainingError:
     return DrainingError("The sidecar is shutting down; nothing was sent. Send the call again to its successor.")
 
 
-class Gate:
+class ConcurrencyLimit:
     """Places for calls in flight.
 
     Attributes:

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from proxy.api.operations import Match
     from proxy.policy.rules import Caller
-    from proxy.relay.context import Means
+    from proxy.relay.parts import RelayParts
     from proxy.relay.request.entrance import Entrance
-    from proxy.relay.request.plain_request import Ordinary
+    from proxy.relay.request.plain_request import PlainRequest
     from proxy.relay.server.connection import CallerConnection
     from proxy.relay.server.response import Written
     from proxy.tokens.model import AccessToken
@@ -47,7 +47,7 @@ class Express:
         go_on: takes over a call with which something is not ordinary.
     """
 
-    def __init__(self, means: Means, entrance: Entrance, go_on: Callable[[Ride], Awaitable[Written]]) -> None:
+    def __init__(self, means: RelayParts, entrance: Entrance, go_on: Callable[[Ride], Awaitable[Written]]) -> None:
         settings = means.settings
         self._reader = Reader(entrance.hosts, entrance.required)
         self._means = means
@@ -71,7 +71,7 @@ class Express:
         ride.begin(upstream, outgoing)  # apart from the above: whatever fails from here on, nobody may begin it anew
         return ride
 
-    def _judged(self, connection: CallerConnection, data: bytes) -> tuple[Ordinary, Match, Caller] | None:
+    def _judged(self, connection: CallerConnection, data: bytes) -> tuple[PlainRequest, Match, Caller] | None:
         """Return what is asked, and by whom, if the policy lets it pass without a further look."""
         request = self._reader.read(data)
         body = None if request is None else request.body
@@ -88,7 +88,7 @@ class Express:
         return (request, match, caller) if passes and caller is not None else None
 
     def _board(
-        self, connection: CallerConnection, request: Ordinary, match: Match, caller: Caller
+        self, connection: CallerConnection, request: PlainRequest, match: Match, caller: Caller
     ) -> tuple[Ride, Connection, bytes] | None:
         """Take a place and a warm connection, and make what will be sent on it; None if either is missing."""
         effects = match.operation.has_effects
@@ -121,7 +121,7 @@ class Express:
         )
         return ride, upstream, outgoing
 
-    def _record(self, request: Ordinary, match: Match, caller: Caller, token: AccessToken) -> Record:
+    def _record(self, request: PlainRequest, match: Match, caller: Caller, token: AccessToken) -> Record:
         told, means = request.told, self._means
         named, traceparent = told.get(_REQUEST_ID), told.get(_TRACEPARENT)
         span = None if traceparent is None else span_of(traceparent)
@@ -139,7 +139,7 @@ class Express:
         record.subject = means.subject(match, request.body)
         return record
 
-    def _outgoing(self, request: Ordinary, record: Record, token: AccessToken) -> bytes:
+    def _outgoing(self, request: PlainRequest, record: Record, token: AccessToken) -> bytes:
         """Return the request as it goes to Localpayment, the same bytes as `handler` would send."""
         named, body = _REQUEST_ID in request.told, request.body
         return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b%b\r\nAuthorization: %b\r\n%b" % (

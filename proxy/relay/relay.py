@@ -28,8 +28,8 @@ from proxy.relay.request.mesh_attempt import attempt_number
 from proxy.relay.request.request_line import WrongProtocolError
 from proxy.relay.response_fields import headers_to_caller
 from proxy.relay.server.body import CallerBody, CallerGoneError
-from proxy.relay.server.incoming_request import HeldArrival
-from proxy.relay.server.response import Reply
+from proxy.relay.server.incoming_request import HeldRequest
+from proxy.relay.server.response import ResponseWriter
 from proxy.relay.token_echo import Echo
 from proxy.relay.trace_context import request_id, trace_id
 from proxy.upstream.model import UpstreamFault, held
@@ -37,13 +37,13 @@ from proxy.upstream.model import UpstreamFault, held
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
-    from proxy.policy.authorizer import Authority
+    from proxy.policy.authorizer import Authorizer
     from proxy.policy.rules import Decision
-    from proxy.relay.context import Means
+    from proxy.relay.parts import RelayParts
     from proxy.relay.request.framing import Framing
     from proxy.relay.ride import Ride
     from proxy.relay.server.connection import CallerConnection
-    from proxy.relay.server.incoming_request import Arrival
+    from proxy.relay.server.incoming_request import IncomingRequest
     from proxy.relay.server.response import Written
     from proxy.tokens.model import AccessToken
     from proxy.upstream.answer import Answer
@@ -61,7 +61,7 @@ class Relay:
         shedding: whether each answer ends its caller's connection, so that callers look for a successor.
     """
 
-    def __init__(self, means: Means) -> None:
+    def __init__(self, means: RelayParts) -> None:
         self._means = means
         self._settings = means.settings
         self._entrance = Entrance(means.settings)
@@ -71,11 +71,11 @@ class Relay:
         self._express = None if unseen else Express(means, self._entrance, self.go_on)
 
     @property
-    def authority(self) -> Authority:
+    def authority(self) -> Authorizer:
         """Who may call what."""
         return self._means.authority
 
-    async def __call__(self, arrival: Arrival) -> Written:
+    async def __call__(self, arrival: IncomingRequest) -> Written:
         """Relay one request."""
         passage = self._passage(arrival, self._record(arrival))
         return await self._settle(passage, self._carry(passage))
@@ -86,7 +86,7 @@ class Relay:
 
     async def go_on(self, ride: Ride) -> Written:
         """Carry on with a request that was sent express, and with which something is not ordinary."""
-        passage = self._passage(HeldArrival(ride.request, ride.connection), ride.record)
+        passage = self._passage(HeldRequest(ride.request, ride.connection), ride.record)
         passage.match, passage.content, passage.token, passage.sent = ride.match, ride.request.body, ride.token, True
         return await self._settle(passage, self._rest(passage, ride))
 
@@ -103,7 +103,7 @@ class Relay:
             connection.transport.write(head + body)
         means.observe(record)
 
-    def _record(self, arrival: Arrival) -> Record:
+    def _record(self, arrival: IncomingRequest) -> Record:
         means = self._means
         record = Record(
             request_id=request_id(arrival.headers, means.wall(), means.bits),
@@ -114,8 +114,8 @@ class Relay:
         record.trace_id = trace_id(arrival.headers) if found is None else found.trace_id
         return record
 
-    def _passage(self, arrival: Arrival, record: Record) -> Passage:
-        reply = Reply(arrival, stall=self._settings.idle_timeout, now=self._means.now)
+    def _passage(self, arrival: IncomingRequest, record: Record) -> Passage:
+        reply = ResponseWriter(arrival, stall=self._settings.idle_timeout, now=self._means.now)
         return Passage(arrival, record, reply, read_ids=self._settings.check_from_body)
 
     async def _settle(self, passage: Passage, work: Coroutine[object, object, None]) -> Written:
@@ -213,7 +213,7 @@ class Relay:
         except UpstreamFault as fault:
             raise unknown(fault) from fault
         finally:
-            passage.spent(answer.exchange)
+            passage.spent(answer.timings)
 
     async def _pass_on(self, passage: Passage, answer: Answer, pieces: list[bytes]) -> None:
         reply, record = passage.reply, passage.record
@@ -227,7 +227,7 @@ class Relay:
                 request_id=record.request_id.encode("ascii"),
             )
             if self._settings.server_timing:
-                fields.append((b"Server-Timing", passage.timing(answer.exchange, self._means.now())))
+                fields.append((b"Server-Timing", passage.timing(answer.timings, self._means.now())))
             reply.begin(answer.status, answer.reason, fields, body=answer.has_body, length=answer.length)
             for piece in pieces:
                 await reply.write(echo.piece(piece), complete=answer.complete)

@@ -68,7 +68,7 @@ def after_fault(
     ended = fault.kind is FaultKind.DISCONNECTED and not fault.answer_begun and held
     if ended and nothing and Resend.CONNECT not in resends:
         return Resend.CONNECT  # a new connection that ended before it was used
-    silent = not fault.exchange.response_bytes
+    silent = not fault.timings.response_bytes
     if ended and repeatable and fault.reused and silent and Resend.DISCONNECTED not in resends:
         return Resend.DISCONNECTED
     return (NOT_SENT if nothing and not_processed(resends) else UNKNOWN)[fault.kind]

@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING
 from proxy.errors import Outcome
 from proxy.relay.response_head import answer_head
 from proxy.relay.token_echo import LOOKED_AT
-from proxy.upstream.model import Exchange, FaultKind
+from proxy.upstream.model import FaultKind, Timings
 from proxy.upstream.request import answered
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from proxy.api.operations import Match
-    from proxy.relay.context import Means
+    from proxy.relay.parts import RelayParts
     from proxy.relay.record import Record
-    from proxy.relay.request.plain_request import Ordinary
+    from proxy.relay.request.plain_request import PlainRequest
     from proxy.relay.server.connection import CallerConnection
     from proxy.relay.server.response import Written
     from proxy.tokens.model import AccessToken
     from proxy.upstream.answer import Answer
     from proxy.upstream.connection import Connection
-    from proxy.upstream.exchange import Turn
+    from proxy.upstream.exchange import Exchange
 
 
 class Ride:
@@ -41,16 +41,25 @@ class Ride:
     """
 
     __slots__ = (
-        "_go_on", "_means", "_task", "_turn", "_upstream", "connection", "match", "record", "request", "token",
+        "_exchange",
+        "_go_on",
+        "_means",
+        "_task",
+        "_upstream",
+        "connection",
+        "match",
+        "record",
+        "request",
+        "token",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0913 - what a call is, once every question was answered
         self,
         *,
-        means: Means,
+        means: RelayParts,
         go_on: Callable[[Ride], Awaitable[Written]],
         connection: CallerConnection,
-        request: Ordinary,
+        request: PlainRequest,
         match: Match,
         record: Record,
         token: AccessToken,
@@ -59,7 +68,7 @@ class Ride:
         self._go_on = go_on
         self._task: asyncio.Task[None] | None = None
         self._upstream: Connection
-        self._turn: Turn
+        self._exchange: Exchange
         self.connection = connection
         self.request = request
         self.match = match
@@ -69,13 +78,13 @@ class Ride:
     def begin(self, upstream: Connection, data: bytes) -> None:
         """Send the call."""
         self._upstream = upstream
-        self._turn = turn = upstream.begin(self.request.method.encode("ascii"), Exchange(self.record.started))
-        turn.watcher = self._changed
+        self._exchange = exchange = upstream.begin(self.request.method.encode("ascii"), Timings(self.record.started))
+        exchange.watcher = self._changed
         try:
-            upstream.write(turn, data, last=True)
+            upstream.write(exchange, data, last=True)
         except Exception as error:  # noqa: BLE001 - a defect must not leave the caller without an answer
             self._means.failed(error)
-            upstream.fail(turn, FaultKind.DISCONNECTED, "the call could not be written whole")
+            upstream.fail(exchange, FaultKind.DISCONNECTED, "the call could not be written whole")
 
     def caller_left(self) -> None:
         """Let `handler` decide what becomes of a call that nobody waits for."""
@@ -90,7 +99,7 @@ class Ride:
 
     async def answer(self) -> Answer:
         """Return the answer, or raise what stopped it, as the pool does."""
-        return await answered(self._upstream, self._turn)
+        return await answered(self._upstream, self._exchange)
 
     def _changed(self) -> None:
         last = self.request.last or self.connection.shedding
@@ -111,25 +120,25 @@ class Ride:
 
     def _ordinary_answer(self, *, last: bool) -> bytes | None:
         """Return what the caller gets; None if that is not here yet, or not ordinary."""
-        turn = self._turn
-        head = turn.parser.head
-        if head is None or turn.fault is not None or not turn.over:
+        exchange = self._exchange
+        head = exchange.parser.head
+        if head is None or exchange.fault is not None or not exchange.over:
             return None
         secret = self.token.header.partition(b" ")[2]
         composed = answer_head(head, self.record.request_id, secret=secret, last=last)
         if composed is None:
             return None
-        answer = composed + turn.pieces[0] if turn.pieces else composed
-        whole = len(turn.pieces) <= 1 and len(answer) <= LOOKED_AT
+        answer = composed + exchange.pieces[0] if exchange.pieces else composed
+        whole = len(exchange.pieces) <= 1 and len(answer) <= LOOKED_AT
         return None if not whole or secret in answer else answer
 
     def _arrived(self, *, last: bool) -> None:
-        means, record, turn = self._means, self.record, self._turn
-        turn.watcher = None  # which holds this ride, so that only the collector would free the two
-        record.status = 0 if turn.parser.head is None else turn.parser.head.status
+        means, record, exchange = self._means, self.record, self._exchange
+        exchange.watcher = None  # which holds this ride, so that only the collector would free the two
+        record.status = 0 if exchange.parser.head is None else exchange.parser.head.status
         record.outcome = Outcome.ANSWERED
-        record.upstream_seconds = turn.exchange.total_seconds or 0.0
-        record.response_bytes = len(turn.pieces[0]) if turn.pieces else 0
+        record.upstream_seconds = exchange.timings.total_seconds or 0.0
+        record.response_bytes = len(exchange.pieces[0]) if exchange.pieces else 0
         record.total_seconds = means.now() - record.started
         means.gate.leave(effects=self.match.operation.has_effects)
         if means.sender.refusals.doubts:
@@ -141,7 +150,7 @@ class Ride:
 
     def _hand_over(self) -> asyncio.Task[None]:
         if self._task is None:
-            self._turn.watcher = None
+            self._exchange.watcher = None
             self._task = asyncio.get_running_loop().create_task(self._finish())
         return self._task
 

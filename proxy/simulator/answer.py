@@ -1,6 +1,6 @@
-"""In which of Localpayment's body shapes is something said?
+"""Makes answers in the body shapes of Localpayment.
 
-The five error shapes of its documentation are used on purpose by different operations: a client must read them all.
+Different operations use different ones of its five documented error shapes on purpose: a client must read them all.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""How is one call to the data port answered, or made to fail?
+"""Answers calls to the data port, or makes them fail.
 
-Read `ApiPort.answer` downwards. What a call means and what it does is decided elsewhere; here is where sockets are cut.
+Read `ApiPort.answer` downwards. What a call means and does is decided elsewhere; here sockets are cut.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from aiohttp import web
 from proxy.simulator import catalogue
 from proxy.simulator.answer import Answer, RefusalError, detailed, page
 from proxy.simulator.call import Call, fields_of, is_multipart
-from proxy.simulator.faults import Fault, Kind, Mishap
+from proxy.simulator.faults import Fault, InjectedFault, Kind
 from proxy.simulator.service import GRANTS
 from proxy.simulator.token_endpoint import SLASHLESS, TOKEN_PATHS, TokenCall, bearer_refusal, token_answer
 
@@ -28,7 +28,7 @@ OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class ParsedRequest:
     """What a request is, before its body is read."""
 
     operation: str
@@ -51,50 +51,48 @@ class ApiPort:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Carry one request from its head to the last byte of its answer."""
-        arrival = arrived(request)
-        if request.method == "POST" and arrival.operation in GRANTS:
-            self._service.token_calls[GRANTS[arrival.operation]] += 1
-        mishap = self._service.faults.take(arrival.operation)
-        if mishap.kind is Kind.DROP_BEFORE_READ:
-            return self._cut(request, arrival, mishap)
+        parsed = parse_request(request)
+        if request.method == "POST" and parsed.operation in GRANTS:
+            self._service.token_calls[GRANTS[parsed.operation]] += 1
+        injected = self._service.faults.take(parsed.operation)
+        if injected.kind is Kind.DROP_BEFORE_READ:
+            return self._cut(request, parsed, injected)
         body = await request.read()
-        if mishap.delay:
-            await mishap.pause(mishap.delay)
-        if mishap.kind is Kind.HANG:
-            await mishap.pause(None)
-            return self._cut(request, arrival, mishap)
-        if mishap.failure and mishap.kind is Kind.STATUS:
-            answer = failed(mishap.failure)
+        if injected.delay:
+            await injected.pause(injected.delay)
+        if injected.kind is Kind.HANG:
+            await injected.pause(None)
+            return self._cut(request, parsed, injected)
+        if injected.failure and injected.kind is Kind.STATUS:
+            answer = failed(injected.failure)
         else:
-            answer = self._executed(request, arrival, body)
-        if answer.status == web.HTTPUnauthorized.status_code and arrival.operation not in GRANTS:
+            answer = self._executed(request, parsed, body)
+        if answer.status == web.HTTPUnauthorized.status_code and parsed.operation not in GRANTS:
             self._service.unauthorized += 1
-        if mishap.kind is Kind.DROP_AFTER_READ:
-            return self._cut(request, arrival, mishap)
-        if mishap.kind is Kind.DROP_MID_ANSWER:
-            return await self._cut_midway(request, arrival, answer)
-        self._service.note(request.method, arrival.operation, answer.status, mishap.label)
+        if injected.kind is Kind.DROP_AFTER_READ:
+            return self._cut(request, parsed, injected)
+        if injected.kind is Kind.DROP_MID_ANSWER:
+            return await self._cut_midway(request, parsed, answer)
+        self._service.note(request.method, parsed.operation, answer.status, injected.label)
         return web.Response(status=answer.status, body=answer.body, headers=self._head(answer))
 
-    def _executed(self, request: web.Request, arrival: Arrival, body: bytes) -> Answer:
+    def _executed(self, request: web.Request, parsed: ParsedRequest, body: bytes) -> Answer:
         content_type = request.headers.get("Content-Type", "")
-        if arrival.path in SLASHLESS:
-            return Answer(
-                301, content_type="text/html; charset=utf-8", headers=(("Location", SLASHLESS[arrival.path]),)
-            )
-        if arrival.operation in GRANTS:
+        if parsed.path in SLASHLESS:
+            return Answer(301, content_type="text/html; charset=utf-8", headers=(("Location", SLASHLESS[parsed.path]),))
+        if parsed.operation in GRANTS:
             accept = request.headers.get("Accept", "")
-            call = TokenCall(arrival.operation, request.method, accept, content_type, body)
+            call = TokenCall(parsed.operation, request.method, accept, content_type, body)
             return token_answer(self._service, call)
-        if arrival.match is None:
+        if parsed.match is None:
             return page(404)
         refusal = bearer_refusal(self._service, request.headers.get("Authorization"))
         if refusal:
             return refusal
-        if arrival.match.operation is None:
+        if parsed.match.operation is None:
             text = f'Method "{request.method}" not allowed.'
-            return Answer(405, detailed(405, text).body, headers=(("Allow", ", ".join(arrival.match.allowed)),))
-        return self._carried_out(request, arrival.match.operation, arrival.match, body)
+            return Answer(405, detailed(405, text).body, headers=(("Allow", ", ".join(parsed.match.allowed)),))
+        return self._carried_out(request, parsed.match.operation, parsed.match, body)
 
     def _carried_out(
         self, request: web.Request, operation: catalogue.Operation, match: catalogue.Match, body: bytes
@@ -126,29 +124,29 @@ class ApiPort:
         date = formatdate(self._service.now(), usegmt=True)
         return {"Date": date, "Server": "simulator", "Content-Type": answer.content_type, **dict(answer.headers)}
 
-    def _cut(self, request: web.Request, arrival: Arrival, mishap: Mishap) -> web.StreamResponse:
-        self._service.note(request.method, arrival.operation, None, mishap.label)
+    def _cut(self, request: web.Request, parsed: ParsedRequest, injected: InjectedFault) -> web.StreamResponse:
+        self._service.note(request.method, parsed.operation, None, injected.label)
         abort(request)
         return web.Response()
 
-    async def _cut_midway(self, request: web.Request, arrival: Arrival, answer: Answer) -> web.StreamResponse:
+    async def _cut_midway(self, request: web.Request, parsed: ParsedRequest, answer: Answer) -> web.StreamResponse:
         response = web.StreamResponse(status=answer.status, headers=self._head(answer))
         response.content_length = len(answer.body)
         await response.prepare(request)
         await response.write(answer.body[: len(answer.body) // 2])
-        self._service.note(request.method, arrival.operation, answer.status, Kind.DROP_MID_ANSWER)
+        self._service.note(request.method, parsed.operation, answer.status, Kind.DROP_MID_ANSWER)
         abort(request)
         return response
 
 
-def arrived(request: web.Request) -> Arrival:
+def parse_request(request: web.Request) -> ParsedRequest:
     """Tell what a request is from its method and raw target."""
     path = "/" + request.raw_path.partition("?")[0].lstrip("/")
     if name := TOKEN_PATHS.get(SLASHLESS.get(path, path)):
-        return Arrival(name if path in TOKEN_PATHS else OTHER, path, None)
+        return ParsedRequest(name if path in TOKEN_PATHS else OTHER, path, None)
     # REST framework answers HEAD with the view of GET.
     match = catalogue.match("GET" if request.method == "HEAD" else request.method, path)
-    return Arrival(match.operation.name if match and match.operation else OTHER, path, match)
+    return ParsedRequest(match.operation.name if match and match.operation else OTHER, path, match)
 
 
 def failed(fault: Fault) -> Answer:

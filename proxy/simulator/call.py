@@ -1,6 +1,6 @@
-"""What does a call to the API say?
+"""Reads the body and query of a call into plain values, once, so that no operation parses.
 
-Reads bodies and queries into plain values once, so that no operation parses; keeps and prints none of them.
+It keeps and prints none of them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Which operation of Localpayment is called, and who answers it?
+"""Maps methods and paths to the functions that answer them.
 
-One table. It shares nothing with the sidecar's own: an error in either shows as a difference between the two.
+It shares nothing with the sidecar's own catalogue: an error in either shows as a difference between the two.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from proxy.simulator import payins, payouts, subscriptions, virtual_accounts
-from tests.generators import simulator_page as reference
+from proxy.simulator.operations import lookups, payins, payouts, subscriptions, virtual_accounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -46,19 +45,19 @@ def _operation(name: str, methods: str, path: str, view: View) -> Operation:
 
 
 CATALOGUE = (
-    _operation("validate_document", "POST", "/api/validation/document", reference.validate_document),
-    _operation("validate_bank_account", "POST", "/api/validation/bank", reference.validate_bank_account),
-    _operation("lookup_bin", "GET", "/api/resources/bin-validation", reference.lookup_bin),
-    _operation("list_payment_methods", "GET", "/api/resources/payment-methods", reference.list_payment_methods),
-    _operation("list_holidays", "GET", "/api/resources/holidays", reference.list_holidays),
-    _operation("list_banks", "GET", "/api/resources/banks", reference.list_banks),
-    _operation("quote_exchange", "GET", "/api/fx/currency-exchange/{type}", reference.quote_exchange),
-    _operation("quote_installments", "POST", "/api/installments-plans", reference.quote_installments),
+    _operation("validate_document", "POST", "/api/validation/document", lookups.validate_document),
+    _operation("validate_bank_account", "POST", "/api/validation/bank", lookups.validate_bank_account),
+    _operation("lookup_bin", "GET", "/api/resources/bin-validation", lookups.lookup_bin),
+    _operation("list_payment_methods", "GET", "/api/resources/payment-methods", lookups.list_payment_methods),
+    _operation("list_holidays", "GET", "/api/resources/holidays", lookups.list_holidays),
+    _operation("list_banks", "GET", "/api/resources/banks", lookups.list_banks),
+    _operation("quote_exchange", "GET", "/api/fx/currency-exchange/{type}", lookups.quote_exchange),
+    _operation("quote_installments", "POST", "/api/installments-plans", lookups.quote_installments),
     _operation("create_payin", "POST", "/api/payin", payins.create_payin),
     _operation("capture_payin", "PATCH", "/api/payin/capture/{externalId}", payins.capture_payin),
     _operation("refund_payin", "PATCH", "/api/payin/{externalId}/refund", payins.refund_payin),
     _operation("cancel_transaction", "PATCH", "/api/transactions/{externalId}/status", payins.cancel_transaction),
-    _operation("tokenize_card", "POST", "/api/card", reference.tokenize_card),
+    _operation("tokenize_card", "POST", "/api/card", lookups.tokenize_card),
     _operation("create_subscription", "POST", "/api/payin/subscriptions", subscriptions.create_subscription),
     _operation(
         "update_subscription", "PATCH POST", "/api/payin/subscriptions/{externalId}", subscriptions.update_subscription
@@ -78,7 +77,7 @@ CATALOGUE = (
         "submit_chargeback_documents",
         "POST",
         "/api/chargeback/documentation/{externalId}",
-        reference.submit_chargeback_documents,
+        lookups.submit_chargeback_documents,
     ),
     _operation("create_virtual_account", "POST", "/api/virtual-account", virtual_accounts.create_virtual_account),
     _operation(
@@ -122,7 +121,7 @@ CATALOGUE = (
     _operation("list_transactions", "GET", "/api/transactions/list/filter", payins.list_transactions),
     _operation("get_balance", "GET", "/api/accounts/{accountNumber}/balance", payins.get_balance),
     _operation("get_activity", "GET", "/api/accounts/{accountNumber}/activity", payins.get_activity),
-    _operation("get_ticket_image", "GET", "/api/images/{code}/{barcode}", reference.get_ticket_image),
+    _operation("get_ticket_image", "GET", "/api/images/{code}/{barcode}", lookups.get_ticket_image),
 )
 NAMES = frozenset(operation.name for operation in CATALOGUE)
 

@@ -1,4 +1,4 @@
-"""How does somebody outside tell the simulator to misbehave? One table of commands; JSON in and out.
+"""Serves the control port: commands that let the simulator misbehave, JSON in and out.
 
 Answers hold no token, no password and no external id.
 """

@@ -1,4 +1,4 @@
-"""What may a control command be told? Readers of single fields, and of a whole body.
+"""Reads the fields of control commands.
 
 Messages say what is accepted, and repeat nothing that was sent.
 """

@@ -1,6 +1,6 @@
-"""What goes wrong next, for whom, and how often?
+"""Decides which calls fail, how and how often.
 
-Only decides; the sockets are cut elsewhere.
+It only decides; sockets are cut elsewhere.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Mishap:
+class InjectedFault:
     """What happens to one call: a delay, and perhaps a failure."""
 
     delay: float = 0.0
@@ -146,14 +146,14 @@ class Faults:
         self._released = asyncio.Event()
         return ended
 
-    def take(self, operation: str) -> Mishap:
+    def take(self, operation: str) -> InjectedFault:
         """Use up what the next call of this operation meets: every latency, and the oldest other rule."""
         concerning = [rule for rule in self._rules if rule.concerns(operation)]
         latencies = [rule for rule in concerning if rule.kind is Kind.LATENCY]
         failure = next((rule for rule in concerning if rule.kind is not Kind.LATENCY), None)
         for rule in [*latencies, *([failure] if failure else [])]:
             self._use(rule)
-        return Mishap(sum(rule.seconds for rule in latencies), failure, self._released)
+        return InjectedFault(sum(rule.seconds for rule in latencies), failure, self._released)
 
     def _use(self, rule: Fault) -> None:
         place = self._rules.index(rule)

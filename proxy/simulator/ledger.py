@@ -1,4 +1,4 @@
-"""What does Localpayment know of the merchant's money?
+"""Keeps the simulated merchant's transactions and balances.
 
 Pure state: no I/O and no clock; the time is an argument. The same calls give the same figures every time.
 """

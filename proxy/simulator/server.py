@@ -1,6 +1,6 @@
-"""How does the simulated Localpayment come up on real sockets, and go down again?
+"""Starts and stops the simulated Localpayment on real sockets.
 
-It never listens beyond loopback: whoever reaches it can log in, and command it.
+It never listens beyond loopback: every client that reaches it can log in and give it commands.
 """
 
 from __future__ import annotations
@@ -100,6 +100,6 @@ def loopback(host: str) -> str:
     except ValueError:
         reachable_from_here_only = False
     if not reachable_from_here_only:
-        message = "the simulator listens on loopback only, anybody may log in to it: use 127.0.0.1, ::1 or localhost"
+        message = "the simulator listens on loopback only, since any client may log in: use 127.0.0.1, ::1 or localhost"
         raise ValueError(message)
     return name

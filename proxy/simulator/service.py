@@ -1,4 +1,4 @@
-"""What does the simulated Localpayment know, and what can it be told to do? Everything but sockets.
+"""Holds the simulated Localpayment's state, and the switches that change how it behaves.
 
 The control interface offers exactly the switches of this class. Nothing here is a real credential or real money.
 """

@@ -1,4 +1,4 @@
-"""What do Localpayment's two token endpoints and its check of the bearer answer?
+"""Answers the two token endpoints, and checks the bearer token of API calls.
 
 Simple JWT's answers as observed: LOCALPAYMENT section 1. No answer and no exception repeats what was sent.
 """

@@ -1,4 +1,4 @@
-"""Which tokens does Localpayment issue, and which does it accept?
+"""Issues and checks the simulator's tokens.
 
 Simple JWT's rules with the claims of Localpayment's samples: no `iat`, an integer `user_id`. No I/O; the time is an
 argument. No token is kept, only the ids of those issued.

@@ -1,4 +1,4 @@
-"""How long may a fetch take, and how long is the pause after one that failed?
+"""Decides how long a fetch may take, and how long the pause after a failed one is.
 
 Pure: time and chance are arguments. Neither may ever be without a bound.
 """

@@ -26,8 +26,8 @@ LOGIN_CODES: Final = frozenset({"password_changed", "user_inactive", "user_not_f
 class Dispute(StrEnum):
     """What follows.
 
-    STALE: nothing, a newer token is held. LAGGING: the token was put in use a moment ago, so whoever refused it may be
-    behind; the same one should be tried again. RENEWING: a newer one is fetched. GIVEN_UP: none is.
+    STALE: nothing, a newer token is held. LAGGING: the token was put in use a moment ago, so the node that refused it
+    may not know it yet; the same one should be tried again. RENEWING: a newer one is fetched. GIVEN_UP: none is.
     """
 
     STALE = "stale"
@@ -40,20 +40,20 @@ class Disputes:
     """Judges refusals of the token in use.
 
     Attributes:
-        settled_at: until then a refusal may come from a node that lags behind.
+        lag_ends_at: until then a refusal may come from a node that lags behind.
         unreplaced: whether the token in use was refused, none was to be had in its place, and no call has succeeded
             with it since.
     """
 
     def __init__(self) -> None:
-        self.settled_at = -math.inf
+        self.lag_ends_at = -math.inf
         self.unreplaced = False
         self._forced_at: deque[float] = deque(maxlen=FORCED_FETCHES)
 
     def put_in_use(self, token: AccessToken, now: float, *, handed_over: bool) -> None:
-        """Note a new token; `handed_over` says that it took the place of one that nobody had refused."""
+        """Note a new token; `handed_over` says that it took the place of one that was not refused."""
         lag = min(LAG, (token.expires_at - token.sent_at) / 10)
-        self.settled_at = now + lag if handed_over else -math.inf
+        self.lag_ends_at = now + lag if handed_over else -math.inf
         self.unreplaced = False
 
     def judge(self, now: float, code: str | None, *, forced: bool) -> Dispute:
@@ -66,7 +66,7 @@ class Disputes:
         """
         if forced:
             return Dispute.RENEWING
-        if now < self.settled_at and code not in LOGIN_CODES:
+        if now < self.lag_ends_at and code not in LOGIN_CODES:
             return Dispute.LAGGING
         if now < self.forced_from():
             return Dispute.GIVEN_UP

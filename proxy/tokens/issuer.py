@@ -17,7 +17,7 @@ import aiohttp
 
 from proxy.http1.head_limits import MAX_FIELDS, MAX_HEAD, is_too_large
 from proxy.http1.timeouts import timeout_at
-from proxy.process.traceback_places import where
+from proxy.process.error_location import where
 from proxy.tokens.answer_fields import http_date, seconds_to_wait
 from proxy.tokens.model import Issued, UnusableTokenError, read_answer
 

@@ -1,6 +1,6 @@
-"""Gives callers the token: they look, or wait for news within a bound; the loop that renews it is not theirs.
+"""Gives callers the access token at once, or after a bounded wait for the renewal loop.
 
-No caller's cancellation may touch a fetch, and none may hang because the loop died. When it dies the process must.
+A caller's cancellation must never touch a fetch, and no caller may hang because the loop died: the process ends then.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, assert_never
 
 from proxy.errors import CredentialsRejectedError, LockedError, NotSentError, TokenRefusedError, TokenUnavailableError
+from proxy.tokens.events import TokenDisputed, TokenFetched
 from proxy.tokens.lifecycle import Dispute, Lifecycle, State
 from proxy.tokens.renewal import Renewal, TokenEndpoints
-from proxy.tokens.reports import Disputed, Fetched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from proxy.credentials.model import Credentials
     from proxy.tokens.model import AccessToken
 
-__all__ = ["Disputed", "Fetched", "Keeper", "TokenEndpoints"]
+__all__ = ["Keeper", "TokenDisputed", "TokenEndpoints", "TokenFetched"]
 
 LEAST_RETRY_AFTER: Final = 1.0  # seconds; the Retry-After field counts whole ones
 LOCKED_RETRY_AFTER: Final = 30.0  # seconds; people unlock, and not at once
@@ -46,7 +46,7 @@ class Keeper:
         credentials: Credentials,
         clock: Clock,
         chance: Callable[[], float],
-        report: Callable[[Fetched | Disputed], None],
+        report: Callable[[TokenFetched | TokenDisputed], None],
         token_wait: float,
         fetch_timeout: float,
     ) -> None:
@@ -64,17 +64,17 @@ class Keeper:
     @property
     def ready(self) -> bool:
         """Whether a token is held that may be injected now, and that Localpayment does not refuse."""
-        return self._lifecycle.usable(self._clock.now()) is not None and not self.unreplaced
+        return self._lifecycle.usable(self._clock.now()) is not None and not self._lifecycle.disputes.unreplaced
 
     @property
     def unreplaced(self) -> bool:
         """Whether Localpayment refuses the token held, and no newer one was to be had."""
-        return self._lifecycle.disputes.unreplaced
+        return self._lifecycle.disputes.unreplaced and self._lifecycle.usable(self._clock.now()) is not None
 
     @property
     def rejected(self) -> bool:
         """Whether the newest credentials that were tried were refused; a session may work on with older ones."""
-        return self._lifecycle.accounts.rejected
+        return self._lifecycle.credentials.rejected
 
     @property
     def locked(self) -> bool:
@@ -110,7 +110,7 @@ class Keeper:
             token = self._lifecycle.usable(now)
             if token is not None and (now < token.join_at or now >= deadline or self._renewal.next_fetch(now) > now):
                 return token
-            if self._in_vain(now, deadline):
+            if self._too_late(now, deadline):
                 token = self._lifecycle.living(now)
                 if token is None:
                     raise self._refusal(now)
@@ -125,21 +125,21 @@ class Keeper:
             code: Simple JWT's, if the 401 had one; `password_changed` and its like go straight to a login.
 
         Returns:
-            A newer token, or the very same when it was so new that whoever refused it may have been behind; None when
-            none came in time.
+            A newer token, or the very same when it is so new that the node that refused it may not know it yet; None
+            when none came in time.
         """
         match self._disputed(generation, code):
             case Dispute.GIVEN_UP:
                 return None
             case Dispute.LAGGING:
-                return await self._settled(generation)
+                return await self._after_lag(generation)
             case Dispute.STALE | Dispute.RENEWING:
                 return await self._newer(generation)
             case never:
                 assert_never(never)
 
     def dispute(self, generation: int, code: str | None = None) -> bool:
-        """After a 401 for the token of `generation` that nobody can repeat: see to a newer one for the calls to come.
+        """After a 401 on a call that cannot be repeated: have a newer token fetched for the next calls.
 
         Returns:
             Whether a newer token is held or will be fetched.
@@ -147,7 +147,7 @@ class Keeper:
         return self._disputed(generation, code) in {Dispute.STALE, Dispute.RENEWING}
 
     def refused(self, generation: int) -> TokenRefusedError:
-        """After a 401 for the token of `generation` that was not replaced: take note; return what the caller gets."""
+        """After a 401 for the token of `generation` that was not replaced: note it; return what the caller gets."""
         now = self._clock.now()
         self._lifecycle.unreplaced(generation, now)
         retry_after = max(self._lifecycle.repeat_at(now) - now, LEAST_RETRY_AFTER)
@@ -163,7 +163,7 @@ class Keeper:
 
         Those in use already change nothing, refused or not: only other ones are worth a login before its time.
         """
-        self._lifecycle.accounts.offer(credentials)
+        self._lifecycle.credentials.offer(credentials)
         self._renewal.wake()
 
     def lock(self) -> None:
@@ -177,13 +177,13 @@ class Keeper:
         self._renewal.wake()
 
     async def run(self) -> None:
-        """Renew for ever; ends only by cancellation, or by a defect."""
+        """Renew until cancelled; only a defect ends it otherwise."""
         await self._renewal.run()
 
     def _disputed(self, generation: int, code: str | None) -> Dispute:
         verdict = self._lifecycle.disputed(generation, self._clock.now(), code)
         renewing = verdict in {Dispute.STALE, Dispute.RENEWING}
-        self._report(Disputed(generation, renewing, lagging=verdict is Dispute.LAGGING))
+        self._report(TokenDisputed(generation, renewing, lagging=verdict is Dispute.LAGGING))
         self._renewal.wake()
         return verdict
 
@@ -194,14 +194,14 @@ class Keeper:
             token = self._lifecycle.usable(now)
             if token is not None and token.generation > generation:
                 return token
-            if self._in_vain(now, deadline):
+            if self._too_late(now, deadline):
                 return None
             await self._renewal.news(deadline - now)
 
-    async def _settled(self, generation: int) -> AccessToken | None:
+    async def _after_lag(self, generation: int) -> AccessToken | None:
         """Return the token of `generation` once it should be known everywhere, or a newer one as soon as there is."""
         now = self._clock.now()
-        until = min(self._lifecycle.disputes.settled_at, now + self._token_wait)
+        until = min(self._lifecycle.disputes.lag_ends_at, now + self._token_wait)
         while True:
             now = self._clock.now()
             token = self._lifecycle.usable(now)
@@ -215,7 +215,7 @@ class Keeper:
         held = self._lifecycle.living(now)
         return now + (self._token_wait if held is None else min(self._token_wait, (held.expires_at - now) / 2))
 
-    def _in_vain(self, now: float, deadline: float) -> bool:
+    def _too_late(self, now: float, deadline: float) -> bool:
         """Whether the time to wait is over, or will be before anything is fetched."""
         return now >= deadline or self._renewal.next_fetch(now) > deadline
 

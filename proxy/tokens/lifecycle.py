@@ -2,7 +2,7 @@
 
     refresh --(401)--> log in --(401)--> rejected: keep what is held, log in again after 60 s, doubling to 15 min
        |                 |
-       +--(anything else)+--> retry with full jitter, for ever
+       +--(anything else)+--> retry with full jitter, without end
 
 It must never drop a token that is still good because a fetch failed, and never hand one out past its end; nor past its
 stop point as long as a newer one can be had.
@@ -14,11 +14,11 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from proxy.tokens.accounts import Account, Accounts
 from proxy.tokens.backoff import REFRESH_FLOOR, Backoff, fetch_timeout
+from proxy.tokens.credential_set import CredentialSet, CredentialState
 from proxy.tokens.disputes import Dispute, Disputes, only_a_login_helps
+from proxy.tokens.lifecycle_steps import Fetch, LogIn, Refresh, State, Step, Wait
 from proxy.tokens.model import AccessToken, Grant, Issued, RefreshToken, access_token, refresh_token
-from proxy.tokens.steps import Fetch, LogIn, Refresh, State, Step, Wait
 
 if TYPE_CHECKING:
     from proxy.credentials.model import Credentials
@@ -27,7 +27,7 @@ __all__ = ["Dispute", "Fetch", "Lifecycle", "LogIn", "Refresh", "State", "Step",
 
 
 class Lifecycle:
-    """One account's tokens and the ladder that renews them.
+    """One account's tokens, and the steps that renew them.
 
     Ask `next_step`, do it, tell what happened: `granted`, `failed` or `refused`. One fetch at a time.
 
@@ -40,7 +40,7 @@ class Lifecycle:
 
     def __init__(self, credentials: Credentials, fetch_timeout: float) -> None:
         self.access: AccessToken | None = None
-        self.accounts = Accounts(credentials)
+        self.credentials = CredentialSet(credentials)
         self.locked = False
         self.disputes = Disputes()
         self._fetch_timeout = fetch_timeout
@@ -73,7 +73,7 @@ class Lifecycle:
         token = self.usable(now)
         if token is not None:
             return State.VALID if now < token.join_at else State.EXPIRING
-        if self.accounts.held.rejected:
+        if self.credentials.held.rejected:
             return State.REJECTED
         return State.STARTING if self._generation == 0 else State.EXPIRED
 
@@ -115,7 +115,7 @@ class Lifecycle:
         if account is not None:
             return progress and self._logged_in(account, token, successor, now)
         if progress and on_trial:
-            self.accounts.granted(self.accounts.held)
+            self.credentials.granted(self.credentials.held)
             self._refresh, self._candidate, self._login_wanted = self._candidate, None, False
         if progress or not on_trial:
             self._refresh = successor or self._refresh  # The one before may be blacklisted by now.
@@ -134,7 +134,7 @@ class Lifecycle:
         if account is not None:
             account.failed(now, retry_after)
             # What the login endpoint asks for must not keep a living refresh token from being used.
-            retry_after = 0.0 if self.accounts.is_bound(account, alive=self._alive(now)) else retry_after
+            retry_after = 0.0 if self.credentials.is_bound(account, alive=self._alive(now)) else retry_after
         self._end_trial(step, now)
         self._backoff.failed(now, chance, self._left(now), retry_after)
 
@@ -144,7 +144,7 @@ class Lifecycle:
             return
         account = self._account(step)
         if account is not None:
-            self.accounts.refused(account, now)
+            self.credentials.refused(account, now)
         elif not self._end_trial(step, now):
             self._refresh = None
 
@@ -195,8 +195,10 @@ class Lifecycle:
         """Begin anew with a login."""
         self.locked = False
 
-    def _logged_in(self, account: Account, token: AccessToken, successor: RefreshToken | None, now: float) -> bool:
-        if account is self.accounts.held and self._healthy(now):
+    def _logged_in(
+        self, account: CredentialState, token: AccessToken, successor: RefreshToken | None, now: float
+    ) -> bool:
+        if account is self.credentials.held and self._healthy(now):
             # Nothing is at stake yet: the pair held stays until the new one has bought a token.
             account.rejected = False
             self._backoff.ended()
@@ -204,7 +206,7 @@ class Lifecycle:
             if successor is None:
                 account.put_off(now)
             return successor is not None
-        self.accounts.granted(account)
+        self.credentials.granted(account)
         self._refresh = successor
         self._login_wanted = False
         self._adopt(token, now)
@@ -222,18 +224,18 @@ class Lifecycle:
         if not self._is_candidate(step):
             return False
         self._candidate = None
-        self.accounts.held.put_off(now)
+        self.credentials.held.put_off(now)
         return True
 
     def _failing(self, now: float) -> bool:
         """Whether a newer token is not to be had just now: the last fetch failed, or there is nothing to fetch with."""
-        return self._backoff.failures > 0 or (self.accounts.held.rejected and not self._alive(now))
+        return self._backoff.failures > 0 or (self.credentials.held.rejected and not self._alive(now))
 
     def _holds(self, generation: int) -> bool:
         return self.access is not None and self.access.generation == generation
 
-    def _account(self, step: Fetch) -> Account | None:
-        return self.accounts.of(step.credentials) if isinstance(step, LogIn) else None
+    def _account(self, step: Fetch) -> CredentialState | None:
+        return self.credentials.of(step.credentials) if isinstance(step, LogIn) else None
 
     def _is_candidate(self, step: Fetch) -> bool:
         return isinstance(step, Refresh) and self._candidate is not None and step.token is self._candidate.value
@@ -242,9 +244,9 @@ class Lifecycle:
         if self.access is None or self._forced or self._candidate is not None:
             return -math.inf
         alive = self._alive(now)
-        login_from = self.accounts.login_from(alive=alive)
+        login_from = self.credentials.login_from(alive=alive)
         refresh_at = max(self.access.refresh_at, self.access.sent_at + REFRESH_FLOOR)
-        due = min(refresh_at, self.accounts.offered_from(alive=alive))
+        due = min(refresh_at, self.credentials.offered_from(alive=alive))
         if self._login_wanted:
             due = min(due, login_from)
         if self._refresh is not None and alive:
@@ -256,11 +258,11 @@ class Lifecycle:
         if self._candidate is not None:
             return Refresh(self._candidate.value, timeout, self._session)
         alive = self._alive(now)
-        login_from, offered_from = self.accounts.login_from(alive=alive), self.accounts.offered_from(alive=alive)
-        if self.accounts.offered is not None and now >= offered_from:
-            return LogIn(self.accounts.offered.credentials, timeout, offered=True, session=self._session)
+        login_from, offered_from = self.credentials.login_from(alive=alive), self.credentials.offered_from(alive=alive)
+        if self.credentials.offered is not None and now >= offered_from:
+            return LogIn(self.credentials.offered.credentials, timeout, offered=True, session=self._session)
         if now >= login_from and (not alive or self._prefers_login(now)):
-            return LogIn(self.accounts.held.credentials, timeout, offered=False, session=self._session)
+            return LogIn(self.credentials.held.credentials, timeout, offered=False, session=self._session)
         if self._refresh is None or not alive:
             return Wait(min(login_from, offered_from))
         return Refresh(self._refresh.value, timeout, self._session)

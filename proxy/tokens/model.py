@@ -1,4 +1,4 @@
-"""What is a token to us? Its bytes, its generation and four moments on our clock.
+"""Holds tokens: their text, their generation and the moments at which they are renewed and expire.
 
 Pure. `exp` is read, never trusted for authorization; nothing here may show a token's text.
 """

@@ -1,4 +1,4 @@
-"""Fetches the tokens: one loop that does what the lifecycle says, tells what came of it and wakes who waits.
+"""Runs the renewal loop: fetches tokens as the lifecycle says, reports results and wakes the waiting callers.
 
 It must never run two fetches at once, nor fetch on behalf of a caller: callers come and go, and are cancelled.
 """
@@ -9,10 +9,10 @@ import asyncio
 import math
 from typing import TYPE_CHECKING, Final, Protocol, assert_never
 
+from proxy.tokens.events import TokenFetched
 from proxy.tokens.issuer import FetchFailedError, FetchResult, unforeseen
 from proxy.tokens.lifecycle import Fetch, Lifecycle, LogIn, Refresh, Wait
 from proxy.tokens.model import Grant
-from proxy.tokens.reports import Fetched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,7 @@ class Renewal:
         lifecycle: Lifecycle,
         clock: Clock,
         chance: Callable[[], float],
-        report: Callable[[Fetched], None],
+        report: Callable[[TokenFetched], None],
     ) -> None:
         self.lifecycle = lifecycle
         self._issuer = issuer
@@ -61,7 +61,7 @@ class Renewal:
         self._news = asyncio.Event()
 
     async def run(self) -> None:
-        """Renew for ever; ends only by cancellation."""
+        """Renew until cancelled."""
         while True:
             self._wake.clear()
             now = self._clock.now()
@@ -92,7 +92,7 @@ class Renewal:
         replaced = None if held is None or access is None or access.generation == held.generation else held
         retry_in = self.next_fetch(now) - now
         self._report(
-            Fetched(
+            TokenFetched(
                 grant=Grant.PASSWORD if isinstance(step, LogIn) else Grant.REFRESH,
                 result=result,
                 seconds=now - started,

@@ -1,4 +1,4 @@
-"""What did the origin answer? The head at once, the body as it arrives.
+"""Gives the origin's answer: the head at once, the body as it arrives.
 
 An answer that was cut never looks complete: its body ends with an exception.
 """
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     from proxy.http1.framing import Head
     from proxy.upstream.connection import Connection
-    from proxy.upstream.exchange import Turn
-    from proxy.upstream.model import Exchange
+    from proxy.upstream.exchange import Exchange
+    from proxy.upstream.model import Timings
 
 
 class Answer:
-    """Close it, or leave its `async with`, whatever happens.
+    """The origin's answer to one call; always close it, or leave its `async with`.
 
     Attributes:
         status: as sent, 200 to 999.
@@ -28,35 +28,35 @@ class Answer:
         headers: raw, in order, without optional white space around the values.
         length: the declared Content-Length, also of an answer without a body, such as one to HEAD.
         has_body: whether bytes of a body may follow.
-        exchange: what was measured; still growing while the body arrives.
+        timings: what was measured; still growing while the body arrives.
     """
 
-    def __init__(self, connection: Connection, turn: Turn, head: Head) -> None:
+    def __init__(self, connection: Connection, exchange: Exchange, head: Head) -> None:
         self.status = head.status
         self.reason = head.reason
         self.headers = head.headers
         self.length = head.framing.length
         self.has_body = head.framing.has_body
-        self.exchange: Exchange = turn.exchange
+        self.timings: Timings = exchange.timings
         self._connection = connection
-        self._turn = turn
+        self._exchange = exchange
         self._closed = False
-        turn.handed_out = True
+        exchange.handed_out = True
 
     @property
     def trailers(self) -> list[tuple[bytes, bytes]]:
         """Fields after a chunked body; all of them once the body was read to its end."""
-        return self._turn.parser.trailers
+        return self._exchange.parser.trailers
 
     @property
     def waiting(self) -> bool:
         """Whether `read` would wait for the origin."""
-        return not (self._turn.pieces or self._turn.over)
+        return not (self._exchange.pieces or self._exchange.over)
 
     @property
     def complete(self) -> bool:
         """Whether all of it came, or no more will."""
-        return self._turn.over
+        return self._exchange.over
 
     async def read(self) -> bytes:
         """Return the next piece of the body, as it came but for the transfer coding; b"" after the last.
@@ -67,15 +67,15 @@ class Answer:
         if self._closed:
             message = "the answer was closed already"
             raise RuntimeError(message)
-        turn = self._turn
-        while not turn.pieces:
-            if turn.fault is not None:
-                raise turn.fault
-            if turn.over:
+        exchange = self._exchange
+        while not exchange.pieces:
+            if exchange.fault is not None:
+                raise exchange.fault
+            if exchange.over:
                 return b""
-            await turn.changed()
-        piece = turn.pieces.popleft()
-        self._connection.taken(turn, piece)
+            await exchange.changed()
+        piece = exchange.pieces.popleft()
+        self._connection.taken(exchange, piece)
         return piece
 
     def __aiter__(self) -> Self:
@@ -88,10 +88,10 @@ class Answer:
         return piece
 
     def close(self) -> None:
-        """Be done with it. The connection of an answer that came completely is free already; any other is aborted."""
+        """Give the answer up. A complete one has freed its connection already; any other connection is aborted."""
         self._closed = True
-        self._turn.pieces.clear()
-        self._connection.fail(self._turn, FaultKind.DISCONNECTED, "the answer was given up before its end")
+        self._exchange.pieces.clear()
+        self._connection.fail(self._exchange, FaultKind.DISCONNECTED, "the answer was given up before its end")
 
     async def __aenter__(self) -> Self:
         return self
@@ -102,7 +102,7 @@ class Answer:
         self.close()
 
     def __del__(self) -> None:
-        """Hold no connection for an answer that nobody can read any more."""
-        if not self._turn.over:
+        """Release the connection of an answer that was dropped unread."""
+        if not self._exchange.over:
             self.close()
             warnings.warn("an upstream answer was dropped without being closed", ResourceWarning, stacklevel=2)

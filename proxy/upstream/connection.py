@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, cast
 
 from proxy.http1.deadline import Deadline
 from proxy.http1.framing import MalformedAnswerError
-from proxy.upstream.exchange import Turn
+from proxy.upstream.exchange import Exchange
 from proxy.upstream.model import FaultKind, Progress
 from proxy.upstream.parser import AnswerParser
-from proxy.upstream.transport import Wire
+from proxy.upstream.transport import UpstreamTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from proxy.upstream.channel import Channel
-    from proxy.upstream.model import Exchange, Limits
+    from proxy.upstream.connecting.channel import Channel
+    from proxy.upstream.model import Limits, Timings
 
 
 class Connection(asyncio.Protocol):
-    """A connection to the origin; `ended` is told of each end of a turn, `lost` of its own end.
+    """A connection to the origin; `ended` is told of each end of an exchange, `lost` of its own end.
 
     Attributes:
         free: whether it may carry another call, as far as the last one tells.
@@ -47,8 +47,8 @@ class Connection(asyncio.Protocol):
         self._ended = ended
         self._lost = lost
         self._loop = asyncio.get_running_loop()
-        self._wire: Wire
-        self._turn: Turn | None = None
+        self._wire: UpstreamTransport
+        self._exchange: Exchange | None = None
         self._served = False
         self._closed = False
         self._drained: asyncio.Future[None] | None = None
@@ -62,7 +62,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def fit(self) -> bool:
-        """Whether nothing has ended it, and nothing that nobody asked for has come: not here, and not to the kernel."""
+        """Whether it is alive, and no unasked byte has come: neither here nor to the kernel."""
         return self.alive and self._wire.settled and self._wire.quiet()
 
     def abort(self) -> None:
@@ -73,21 +73,21 @@ class Connection(asyncio.Protocol):
 
     # One call
 
-    def begin(self, method: bytes, exchange: Exchange) -> Turn:
-        """Start a turn; the connection must be alive."""
-        exchange.reused = self._served
+    def begin(self, method: bytes, timings: Timings) -> Exchange:
+        """Start an exchange; the connection must be alive."""
+        timings.reused = self._served
         self.free = False
         self._deadline.clear()
-        self._turn = turn = Turn(AnswerParser(method, self._limits), exchange, self._loop)
-        return turn
+        self._exchange = exchange = Exchange(AnswerParser(method, self._limits), timings, self._loop)
+        return exchange
 
-    def write(self, turn: Turn, data: bytes, *, last: bool) -> None:
-        """Hand bytes of the request to the socket, unless the turn is over or answered already."""
-        if turn.over or turn.parser.head is not None:
+    def write(self, exchange: Exchange, data: bytes, *, last: bool) -> None:
+        """Hand bytes of the request to the socket, unless the exchange is over or answered already."""
+        if exchange.over or exchange.parser.head is not None:
             return
-        turn.wrote(len(data), last=last)
+        exchange.wrote(len(data), last=last)
         if self._wire.write(data):
-            self._note_sent(turn)
+            self._note_sent(exchange)
         else:
             self.abort()  # before it is asked how much was sent
             self._break_off("the TLS connection was broken before the call was sent whole")
@@ -97,36 +97,36 @@ class Connection(asyncio.Protocol):
         if self._drained is not None:
             await self._drained
 
-    def taken(self, turn: Turn, piece: bytes) -> None:
+    def taken(self, exchange: Exchange, piece: bytes) -> None:
         """The reader took a piece; read on from the socket when it has caught up."""
-        turn.held -= len(piece)
-        if turn.paused and not turn.over and not turn.held:
-            turn.paused = False
+        exchange.held -= len(piece)
+        if exchange.paused and not exchange.over and not exchange.held:
+            exchange.paused = False
             self._wire.transport.resume_reading()
             self._deadline.set(self._limits.idle_timeout)
 
-    def fail(self, turn: Turn, kind: FaultKind, detail: str) -> None:
-        """End a turn without a complete answer."""
-        if not turn.over:
-            self._note_progress(turn)
-            self.stop(turn, turn.cut(kind, detail))
+    def fail(self, exchange: Exchange, kind: FaultKind, detail: str) -> None:
+        """End an exchange without a complete answer."""
+        if not exchange.over:
+            self._note_progress(exchange)
+            self.stop(exchange, exchange.cut(kind, detail))
 
-    def stop(self, turn: Turn, error: Exception) -> None:
-        """End a turn with an error of any origin; the connection goes with it."""
-        if not turn.over:
-            turn.fault = error
-            self._end(turn, reusable=False)
+    def stop(self, exchange: Exchange, error: Exception) -> None:
+        """End an exchange with an error of any origin; the connection goes with it."""
+        if not exchange.over:
+            exchange.fault = error
+            self._end(exchange, reusable=False)
 
-    def _finish(self, turn: Turn) -> None:
-        """End a turn whose answer is complete."""
-        self._note_progress(turn)
-        self._end(turn, reusable=turn.clean and self.alive and self._wire.settled)
+    def _finish(self, exchange: Exchange) -> None:
+        """End an exchange whose answer is complete."""
+        self._note_progress(exchange)
+        self._end(exchange, reusable=exchange.clean and self.alive and self._wire.settled)
 
-    def _end(self, turn: Turn, *, reusable: bool) -> None:
-        turn.over = True
+    def _end(self, exchange: Exchange, *, reusable: bool) -> None:
+        exchange.over = True
         now = self._now()
-        turn.exchange.total_seconds = now - turn.exchange.started
-        self._turn = None
+        exchange.timings.total_seconds = now - exchange.timings.started
+        self._exchange = None
         if reusable:
             self.free = self._served = True
             self.idle_since = now
@@ -134,17 +134,17 @@ class Connection(asyncio.Protocol):
         else:
             self.abort()
         self._ended(self)
-        turn.wake()
+        exchange.wake()
 
-    def _note_progress(self, turn: Turn) -> None:
+    def _note_progress(self, exchange: Exchange) -> None:
         """ALL only when seen: a lost connection has dropped its backlog, so that an empty one then proves nothing."""
-        if turn.progress is not Progress.ALL and turn.written and not self._wire.backlog and self.alive:
-            turn.progress = Progress.ALL
+        if exchange.progress is not Progress.ALL and exchange.written and not self._wire.backlog and self.alive:
+            exchange.progress = Progress.ALL
 
-    def _note_sent(self, turn: Turn) -> None:
-        """Choose what is waited for next: the socket, the answer, or (without a timer) the body's producer."""
-        self._note_progress(turn)
-        if turn.progress is Progress.ALL:
+    def _note_sent(self, exchange: Exchange) -> None:
+        """Set the timer for what is waited for next: the socket or the answer; none for the body's producer."""
+        self._note_progress(exchange)
+        if exchange.progress is Progress.ALL:
             self._deadline.set(self._limits.response_timeout)
             return
         self._unsent = self._wire.backlog
@@ -157,12 +157,12 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Speak without TLS."""
-        self._wire = Wire(cast("asyncio.Transport", transport), None)  # uvloop's is not a subclass
+        self._wire = UpstreamTransport(cast("asyncio.Transport", transport), None)  # uvloop's is not a subclass
 
     def secured(self, transport: asyncio.Transport, channel: Channel) -> None:
         """Speak over TLS, which was agreed on."""
         transport.set_protocol(self)
-        self._wire = Wire(transport, channel)
+        self._wire = UpstreamTransport(transport, channel)
         self.data_received(b"")  # the handshake may have brought more than its own
 
     def data_received(self, data: bytes) -> None:
@@ -176,39 +176,39 @@ class Connection(asyncio.Protocol):
 
     def _take(self, data: bytes) -> None:
         """Take bytes of an answer; without a call they spoil the connection."""
-        turn = self._turn
-        if turn is None:
-            self.abort()  # nobody asked: whatever it is, it is not the next call's answer
+        exchange = self._exchange
+        if exchange is None:
+            self.abort()  # unasked: it is not the next call's answer
             return
-        if turn.exchange.first_byte_seconds is None:
-            turn.exchange.first_byte_seconds = self._now() - turn.exchange.started
+        if exchange.timings.first_byte_seconds is None:
+            exchange.timings.first_byte_seconds = self._now() - exchange.timings.started
         try:
-            turn.feed(data)
+            exchange.feed(data)
         except MalformedAnswerError as error:
-            self.fail(turn, FaultKind.MALFORMED, f"the answer is not valid HTTP: {error}")
+            self.fail(exchange, FaultKind.MALFORMED, f"the answer is not valid HTTP: {error}")
             return
-        if turn.parser.complete:
-            self._finish(turn)
-        elif turn.parser.head is not None:
-            self._store(turn)
+        if exchange.parser.complete:
+            self._finish(exchange)
+        elif exchange.parser.head is not None:
+            self._store(exchange)
 
-    def _store(self, turn: Turn) -> None:
-        """Read on while the one who takes the answer keeps up."""
-        if turn.held > self._limits.buffer:
-            turn.paused = True
+    def _store(self, exchange: Exchange) -> None:
+        """Read on while the reader of the answer keeps up."""
+        if exchange.held > self._limits.buffer:
+            exchange.paused = True
             self._wire.transport.pause_reading()
             self._deadline.clear()
         else:
             self._deadline.set(self._limits.idle_timeout)
-        turn.wake()
+        exchange.wake()
 
     def eof_received(self) -> None:
         """End an answer that only this ends; any other is cut."""
-        turn = self._turn
-        if turn is not None and self._wire.honest_end:
-            turn.parser.feed_eof()
-        if turn is not None and turn.parser.complete:
-            self._finish(turn)
+        exchange = self._exchange
+        if exchange is not None and self._wire.honest_end:
+            exchange.parser.feed_eof()
+        if exchange is not None and exchange.parser.complete:
+            self._finish(exchange)
         else:
             self._break_off("the origin ended the connection before the answer was complete")
 
@@ -222,10 +222,10 @@ class Connection(asyncio.Protocol):
 
     def _break_off(self, detail: str) -> None:
         """Let the call that is going on, if any, end without a whole answer."""
-        if self._turn is None:
+        if self._exchange is None:
             self.abort()
         else:
-            self.fail(self._turn, FaultKind.DISCONNECTED, detail)
+            self.fail(self._exchange, FaultKind.DISCONNECTED, detail)
 
     def pause_writing(self) -> None:
         """Make the body's producer wait."""
@@ -236,14 +236,14 @@ class Connection(asyncio.Protocol):
         drained, self._drained = self._drained, None
         if drained is not None and not drained.done():
             drained.set_result(None)
-        if self._turn is not None and self._turn.parser.head is None and not self._closed:
-            self._note_sent(self._turn)
+        if self._exchange is not None and self._exchange.parser.head is None and not self._closed:
+            self._note_sent(self._exchange)
 
     def _expired(self) -> None:
-        turn = self._turn
-        if turn is None:
+        exchange = self._exchange
+        if exchange is None:
             self.abort()
-        elif turn.sending and self._wire.backlog < self._unsent:
-            self._note_sent(turn)
+        elif exchange.sending and self._wire.backlog < self._unsent:
+            self._note_sent(exchange)
         else:
-            self.fail(turn, FaultKind.TIMEOUT, turn.overdue(self._limits))
+            self.fail(exchange, FaultKind.TIMEOUT, exchange.overdue(self._limits))

@@ -15,25 +15,36 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from proxy.upstream.model import Exchange, FaultKind, Limits
+    from proxy.upstream.model import FaultKind, Limits, Timings
     from proxy.upstream.parser import AnswerParser
 
 
-class Turn:
+class Exchange:
     """One call's use of a connection: what was written, what came back and how it ended.
 
     Attributes:
-        watcher: called, in the turn of the loop in which something came or the turn ended; None for nobody.
+        watcher: called, in the turn of the loop in which something came or the exchange ended; None for nobody.
     """
 
     __slots__ = (
-        "_loop", "_waiter", "exchange", "fault", "handed_out", "held", "over", "parser", "paused", "pieces", "progress",
-        "watcher", "written",
+        "_loop",
+        "_waiter",
+        "fault",
+        "handed_out",
+        "held",
+        "over",
+        "parser",
+        "paused",
+        "pieces",
+        "progress",
+        "timings",
+        "watcher",
+        "written",
     )  # fmt: skip
 
-    def __init__(self, parser: AnswerParser, exchange: Exchange, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, parser: AnswerParser, timings: Timings, loop: asyncio.AbstractEventLoop) -> None:
         self.parser = parser
-        self.exchange = exchange
+        self.timings = timings
         self.progress = Progress.NOTHING
         self.written = False
         self.pieces: deque[bytes] = deque()
@@ -51,10 +62,10 @@ class Turn:
         return UpstreamFault(
             kind,
             progress=self.progress,
-            reused=self.exchange.reused,
+            reused=self.timings.reused,
             answer_begun=self.handed_out,
             detail=detail,
-            exchange=self.exchange,
+            timings=self.timings,
         )
 
     @property
@@ -72,7 +83,7 @@ class Turn:
     def wrote(self, size: int, *, last: bool) -> None:
         """Note that so many bytes of the request are handed to the socket, and whether they are the last."""
         self.progress = Progress.SOME
-        self.exchange.request_bytes += size
+        self.timings.request_bytes += size
         self.written = last
 
     def overdue(self, limits: Limits) -> str:
@@ -89,16 +100,16 @@ class Turn:
         What comes behind an answer is no reason to refuse it, but for a second answer at once on a connection that has
         carried other calls: the first may then be another call's that came twice, and which is whose is not known.
         """
-        self.exchange.response_bytes += len(data)
+        self.timings.response_bytes += len(data)
         pieces = self.parser.feed(data)
-        if self.parser.excess and self.exchange.reused and b"HTTP/".startswith(self.parser.excess):
+        if self.parser.excess and self.timings.reused and b"HTTP/".startswith(self.parser.excess):
             message = "two answers came at once, and the first may be another call's"
             raise MalformedAnswerError(message)
         self.pieces.extend(pieces)
         self.held += sum(map(len, pieces))
 
     async def changed(self) -> None:
-        """Wait until something came or the turn is over."""
+        """Wait until something came or the exchange is over."""
         self._waiter = self._loop.create_future()
         try:
             await self._waiter

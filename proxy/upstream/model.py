@@ -1,4 +1,4 @@
-"""What is a call, how far did it get, and what stopped it?
+"""Declares calls to the origin, how far they got, and what stopped them.
 
 Pure types. No call is ever sent from here, and no text that came over the wire is ever put into a fault.
 """
@@ -51,7 +51,7 @@ class ConnectResult(StrEnum):
 
 
 @dataclass(slots=True)
-class Exchange:
+class Timings:
     """What is measured of one call; complete when the call has ended.
 
     Bytes are those above TLS: heads, framing and bodies. `first_byte_seconds` and `total_seconds` count from `started`
@@ -78,11 +78,11 @@ class UpstreamFault(Exception):  # noqa: N818 - it is a fault in the design's wo
         reused: whether the connection had served a call before.
         answer_begun: whether the answer's head was handed out already.
         detail: our own words; nothing from the wire.
-        exchange: what was measured until then.
+        timings: what was measured until then.
     """
 
     def __init__(  # noqa: PLR0913 - the six facts that decide a call's fate, each named by the caller
-        self, kind: FaultKind, *, progress: Progress, reused: bool, answer_begun: bool, detail: str, exchange: Exchange
+        self, kind: FaultKind, *, progress: Progress, reused: bool, answer_begun: bool, detail: str, timings: Timings
     ) -> None:
         super().__init__(detail)
         self.kind = kind
@@ -90,7 +90,7 @@ class UpstreamFault(Exception):  # noqa: N818 - it is a fault in the design's wo
         self.reused = reused
         self.answer_begun = answer_begun
         self.detail = detail
-        self.exchange = exchange
+        self.timings = timings
 
 
 class ConnectError(Exception):
@@ -131,7 +131,7 @@ def _nothing() -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class OutgoingRequest:
     """One request, without Host and framing fields: the pool writes those itself.
 
     `body` None sends no framing field; bytes are sent with Content-Length. `effects` says that the call may change

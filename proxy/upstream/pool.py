@@ -12,9 +12,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, assert_never
 
 from proxy.http1.timeouts import read_what_is_here, timeout_at
-from proxy.upstream.connect import Route, connect
+from proxy.upstream.connecting.connect import Route, connect
 from proxy.upstream.connection import Connection
-from proxy.upstream.model import ConnectError, ConnectResult, Exchange, FaultKind, Progress, Stats, UpstreamFault
+from proxy.upstream.model import ConnectError, ConnectResult, FaultKind, Progress, Stats, Timings, UpstreamFault
 from proxy.upstream.request import Request, converse
 from proxy.upstream.reuse import Fitness, fitness, lifetime
 from proxy.upstream.slots import Slots
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from proxy.upstream.answer import Answer
-    from proxy.upstream.model import Call, EgressProxy, Limits, Origin
+    from proxy.upstream.model import EgressProxy, Limits, Origin, OutgoingRequest
 
 _LOSS_TAKES: Final = 1.0  # seconds; an aborted connection is lost within turns of the event loop, and a stop must end
 
@@ -71,7 +71,7 @@ class Pool:
         self._all_lost.set()
         self._closed = False
 
-    async def send(self, call: Call) -> Answer:
+    async def send(self, call: OutgoingRequest) -> Answer:
         """Send a call once and return its answer as soon as the head is complete.
 
         Raises:
@@ -82,17 +82,17 @@ class Pool:
         """
         request = Request(call, self._authority)
         opening = await request.piece()
-        exchange = Exchange(self._now())
-        connection = await self._take(exchange, effects=call.effects)
+        timings = Timings(self._now())
+        connection = await self._take(timings, effects=call.effects)
         try:
             call.sending()
         except BaseException:
-            self.unboard(connection)
+            self.release(connection)
             raise
-        return await converse(connection, request, opening, exchange)
+        return await converse(connection, request, opening, timings)
 
-    def board(self, *, effects: bool) -> Connection | None:
-        """Return a warm connection for a call that will not wait, or None; a turn, or `unboard`, gives it back."""
+    def acquire(self, *, effects: bool) -> Connection | None:
+        """Return a warm connection for a call that will not wait, or None; an exchange, or `release`, gives it back."""
         if self._closed or not self._slots.take():
             return None
         self._taken += 1
@@ -101,8 +101,8 @@ class Pool:
             self._free_slot()
         return connection
 
-    def unboard(self, connection: Connection) -> None:
-        """Give back a connection that no turn has used; one that is new has proven nothing yet, and is aborted."""
+    def release(self, connection: Connection) -> None:
+        """Give back a connection that no exchange has used; one that is new has proven nothing yet, and is aborted."""
         if not connection.free:
             connection.abort()
         self._ended(connection)
@@ -126,26 +126,26 @@ class Pool:
             async with asyncio.timeout(_LOSS_TAKES):
                 await self._all_lost.wait()
 
-    async def _take(self, exchange: Exchange, *, effects: bool) -> Connection:
+    async def _take(self, timings: Timings, *, effects: bool) -> Connection:
         """Return a usable connection, warm or new, within the connect budget."""
         deadline = self._loop.time() + self._limits.connect_timeout
         if not self._slots.take():
-            await self._wait_for_slot(exchange, deadline)
+            await self._wait_for_slot(timings, deadline)
         self._taken += 1
         try:
-            self._refuse_if_closed(exchange)
-            return self._warm(effects=effects) or await self._fresh(exchange, deadline)
+            self._refuse_if_closed(timings)
+            return self._warm(effects=effects) or await self._fresh(timings, deadline)
         except BaseException:
             self._free_slot()
             raise
 
-    async def _wait_for_slot(self, exchange: Exchange, deadline: float) -> None:
+    async def _wait_for_slot(self, timings: Timings, deadline: float) -> None:
         try:
             async with timeout_at(deadline):
                 await self._slots.wait()
         except TimeoutError as error:
             detail = f"all {self._limits.max_connections} connections were busy for {self._limits.connect_timeout} s"
-            raise self._not_sent(FaultKind.POOL, detail, exchange) from error
+            raise self._not_sent(FaultKind.POOL, detail, timings) from error
 
     def _warm(self, *, effects: bool) -> Connection | None:
         """Take the idle connection used last, unless it has cooled too far for this call, or is too old for any."""
@@ -154,28 +154,28 @@ class Pool:
             connection = self._idle.pop()
             idle, left = now - connection.idle_since, connection.retires_at - now
             match fitness(idle, left, effects=effects, limits=self._limits):
-                case Fitness.RIDE if connection.fit:
+                case Fitness.USE if connection.fit:
                     return connection
-                case Fitness.LEAVE:
+                case Fitness.KEEP:
                     self._idle.append(connection)
                     return None
-                case Fitness.RIDE | Fitness.DROP:
+                case Fitness.USE | Fitness.CLOSE:
                     connection.abort()
                 case never:
                     assert_never(never)
         return None
 
-    async def _fresh(self, exchange: Exchange, deadline: float) -> Connection:
+    async def _fresh(self, timings: Timings, deadline: float) -> Connection:
         """Make a connection, in the place of the one idle for longest when there are as many as may be."""
         while self._idle and self._taken + len(self._idle) > self._limits.max_connections:
             self._idle.pop(0).abort()
         connection = Connection(self._limits, self._now, self._ended, self._lost)
         try:
-            await connect(self._route, connection, exchange, deadline)
+            await connect(self._route, connection, timings, deadline)
         except ConnectError as error:
             self._tell(error.result)
             kind = FaultKind.TLS if error.result is ConnectResult.TLS else FaultKind.UNREACHABLE
-            raise self._not_sent(kind, error.detail, exchange) from error
+            raise self._not_sent(kind, error.detail, timings) from error
         connection.retires_at = self._now() + lifetime(self._limits, self._chance())
         self._tell(ConnectResult.CONNECTED)
         if not connection.fit:
@@ -186,9 +186,9 @@ class Pool:
                 raise
         if self._closed or not connection.alive:
             connection.abort()
-            self._refuse_if_closed(exchange)
+            self._refuse_if_closed(timings)
             detail = "the origin ended the new connection, or spoke before it was asked"
-            raise self._not_sent(FaultKind.DISCONNECTED, detail, exchange)
+            raise self._not_sent(FaultKind.DISCONNECTED, detail, timings)
         self._open.add(connection)
         self._all_lost.clear()
         return connection
@@ -199,14 +199,14 @@ class Pool:
         except Exception as error:  # noqa: BLE001 - a defect of who looks on must not fail the call
             self._loop.call_exception_handler({"message": "the observer of connects failed", "exception": error})
 
-    def _refuse_if_closed(self, exchange: Exchange) -> None:
+    def _refuse_if_closed(self, timings: Timings) -> None:
         if self._closed:
-            raise self._not_sent(FaultKind.POOL, "the pool is closed", exchange)
+            raise self._not_sent(FaultKind.POOL, "the pool is closed", timings)
 
-    def _not_sent(self, kind: FaultKind, detail: str, exchange: Exchange) -> UpstreamFault:
-        exchange.total_seconds = self._now() - exchange.started
+    def _not_sent(self, kind: FaultKind, detail: str, timings: Timings) -> UpstreamFault:
+        timings.total_seconds = self._now() - timings.started
         return UpstreamFault(
-            kind, progress=Progress.NOTHING, reused=False, answer_begun=False, detail=detail, exchange=exchange
+            kind, progress=Progress.NOTHING, reused=False, answer_begun=False, detail=detail, timings=timings
         )
 
     def _free_slot(self) -> None:

@@ -1,4 +1,4 @@
-"""How do a call's bytes get onto a connection, and who waits for the answer?
+"""Writes a request to a connection, and waits for the head of the answer.
 
 A request is written once, in order, and stops at the first sign of an answer or a fault; nothing here begins it again.
 """
@@ -15,15 +15,15 @@ from proxy.upstream.model import BodyLengthError, FaultKind, Stream
 
 if TYPE_CHECKING:
     from proxy.upstream.connection import Connection
-    from proxy.upstream.exchange import Turn
-    from proxy.upstream.model import Call, Exchange
+    from proxy.upstream.exchange import Exchange
+    from proxy.upstream.model import OutgoingRequest, Timings
 
 
 _TARGET: Final = re.compile(rb"/[\x21-\x7e\x80-\xff]*").fullmatch  # origin-form; what it means is not ours to judge
 _OURS: Final = frozenset((b"host", b"content-length", b"transfer-encoding", b"connection", b"upgrade"))
 
 
-def request_head(call: Call, authority: bytes) -> bytes:
+def request_head(call: OutgoingRequest, authority: bytes) -> bytes:
     """Return the request line and fields, Host first; ValueError when they would not make one unambiguous request."""
     if not is_token(call.method) or call.method == b"CONNECT" or not _TARGET(call.target):
         message = "the method is not a token, or the target is not origin-form without white space and controls"
@@ -84,7 +84,7 @@ class Request:
 
     __slots__ = ("_chunks", "_framer", "_head", "ended", "method")
 
-    def __init__(self, call: Call, authority: bytes) -> None:
+    def __init__(self, call: OutgoingRequest, authority: bytes) -> None:
         self.method = call.method
         self.ended = not isinstance(call.body, Stream)
         self._head = request_head(call, authority)
@@ -112,43 +112,43 @@ class Request:
         return head + framed
 
 
-async def converse(connection: Connection, request: Request, opening: bytes, exchange: Exchange) -> Answer:
+async def converse(connection: Connection, request: Request, opening: bytes, timings: Timings) -> Answer:
     """Send one request on a usable connection; return its answer's head, or raise what stopped it."""
-    turn = connection.begin(request.method, exchange)
-    connection.write(turn, opening, last=request.ended)
-    sender = None if request.ended else asyncio.create_task(_send_rest(connection, turn, request))
-    return await answered(connection, turn, sender)
+    exchange = connection.begin(request.method, timings)
+    connection.write(exchange, opening, last=request.ended)
+    sender = None if request.ended else asyncio.create_task(_send_rest(connection, exchange, request))
+    return await answered(connection, exchange, sender)
 
 
-async def answered(connection: Connection, turn: Turn, sender: asyncio.Task[None] | None = None) -> Answer:
+async def answered(connection: Connection, exchange: Exchange, sender: asyncio.Task[None] | None = None) -> Answer:
     """Wait for the head of the answer to a request that was begun; return it, or raise what stopped it.
 
     Args:
-        connection: that carries the turn.
-        turn: of the request.
+        connection: that carries the exchange.
+        exchange: of the request.
         sender: sends what is left of the request.
     """
     try:
-        while turn.parser.head is None and turn.fault is None:
-            await turn.changed()
+        while exchange.parser.head is None and exchange.fault is None:
+            await exchange.changed()
         if sender is not None and not sender.done():
             sender.cancel()
             await asyncio.wait((sender,))
     except asyncio.CancelledError:
-        connection.fail(turn, FaultKind.DISCONNECTED, "the call was given up")
+        connection.fail(exchange, FaultKind.DISCONNECTED, "the call was given up")
         if sender is not None:
             sender.cancel()
         raise
-    if turn.fault is not None or turn.parser.head is None:
-        raise turn.fault or AssertionError  # without a head there is a fault, which the type checker cannot know
-    return Answer(connection, turn, turn.parser.head)
+    if exchange.fault is not None or exchange.parser.head is None:
+        raise exchange.fault or AssertionError  # without a head there is a fault, which the type checker cannot know
+    return Answer(connection, exchange, exchange.parser.head)
 
 
-async def _send_rest(connection: Connection, turn: Turn, request: Request) -> None:
+async def _send_rest(connection: Connection, exchange: Exchange, request: Request) -> None:
     try:
         while not request.ended:
             await connection.drained()
             piece = await request.piece()
-            connection.write(turn, piece, last=request.ended)
+            connection.write(exchange, piece, last=request.ended)
     except Exception as error:  # noqa: BLE001 - whatever the body's producer raises belongs to the one who sends it
-        connection.stop(turn, error)
+        connection.stop(exchange, error)

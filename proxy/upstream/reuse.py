@@ -14,9 +14,9 @@ _SPREAD: Final = 0.2
 class Fitness(Enum):
     """What to do with an idle connection when a call looks for one."""
 
-    RIDE = auto()
-    LEAVE = auto()
-    DROP = auto()
+    USE = auto()
+    KEEP = auto()
+    CLOSE = auto()
 
 
 def lifetime(limits: Limits, chance: float) -> float:
@@ -35,7 +35,7 @@ def fitness(idle_seconds: float, left_seconds: float, *, effects: bool, limits: 
     cannot be believed.
     """
     if left_seconds <= 0 or not 0 <= idle_seconds < limits.pool_idle:
-        return Fitness.DROP
+        return Fitness.CLOSE
     if effects and idle_seconds > limits.effects_idle:
-        return Fitness.LEAVE
-    return Fitness.RIDE
+        return Fitness.KEEP
+    return Fitness.USE

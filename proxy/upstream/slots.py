@@ -1,4 +1,4 @@
-"""Is there a place for one more connection? So many at once, first come, first served."""
+"""Limits the connections that are open at once; first come, first served."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import deque
 
 
 class Slots:
-    """Places; whoever takes one gives it back.
+    """Places for connections; each that is taken must be given back.
 
     Args:
         most: how many there are.
@@ -19,7 +19,7 @@ class Slots:
 
     @property
     def free(self) -> bool:
-        """Whether `take` would succeed; never while somebody waits who has not given up."""
+        """Whether `take` would succeed; never while a waiter has not given up."""
         return self._free > 0
 
     def take(self) -> bool:
@@ -30,7 +30,7 @@ class Slots:
         return True
 
     async def wait(self) -> None:
-        """Take a place as soon as it is this one's turn."""
+        """Take a place, after those who waited before."""
         place = asyncio.get_running_loop().create_future()
         self._waiting.append(place)
         try:
@@ -39,11 +39,11 @@ class Slots:
             if place.cancelled():
                 self._waiting.remove(place)
             else:
-                self.give_back()  # it was handed over in the moment that its taker gave up
+                self.give_back()  # it was handed over as its taker gave up
             raise
 
     def give_back(self) -> None:
-        """Give a place back, to the one who waits longest if somebody does."""
+        """Give a place back; the longest waiter gets it."""
         for place in self._waiting:
             if not place.done():
                 self._waiting.remove(place)

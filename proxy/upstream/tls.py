@@ -1,4 +1,4 @@
-"""Is it the origin that we speak to?
+"""Makes the TLS context that verifies the origin.
 
 Certificates and host names are always verified; nothing switches that off.
 """

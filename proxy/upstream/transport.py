@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import asyncio
 
-    from proxy.upstream.channel import Channel
+    from proxy.upstream.connecting.channel import Channel
 
 
-class Wire:
+class UpstreamTransport:
     """A transport that keeps no backlog longer than it must, so that it is known what the socket has taken.
 
     Args:

@@ -11,7 +11,7 @@ import trustme
 from proxy.relay.request.admission import LOOPBACK_HOSTS
 from proxy.relay.request.plain_request import Reader
 from proxy.relay.response_head import answer_head
-from proxy.upstream.channel import Channel
+from proxy.upstream.connecting.channel import Channel
 from proxy.upstream.model import Limits
 from proxy.upstream.parser import AnswerParser
 from proxy.upstream.tls import tls_context
@@ -65,10 +65,10 @@ def test_a_call_becomes_records_and_records_an_answer(benchmark: Benchmark, tmp_
             records = outgoing.read()
     channel.shake(outgoing.read())
 
-    def exchange() -> bytes:
+    def timings() -> bytes:
         incoming.write(channel.seal(GET))
         origin.read(len(GET))
         origin.write(ANSWER_BYTES)
         return channel.open(outgoing.read())
 
-    assert benchmark(exchange) == ANSWER_BYTES
+    assert benchmark(timings) == ANSWER_BYTES

@@ -11,7 +11,7 @@ from proxy.ops.logs.events import Events
 from proxy.ops.logs.log import open_log
 from proxy.ops.logs.redaction import KnownSecrets
 from proxy.ops.metrics.metrics import Metrics
-from proxy.ops.observers import Lookout
+from proxy.ops.observers import Observers
 from proxy.secret import Secret
 from tests.benchmarks.samples import AUTHORIZATION, REQUEST_ID, record
 from tests.benchmarks.workload import Nowhere
@@ -67,6 +67,6 @@ def test_a_call_goes_down_in_history(benchmark: Benchmark) -> None:
 def test_all_that_look_on_see_a_call(benchmark: Benchmark) -> None:
     stream = Last()
     log, metrics = open_log("info", "json", stream), Metrics("0", "sandbox")
-    lookout = Lookout(log, metrics, Events(log), History(), audit=None, traces=None, wall=time.time)
-    benchmark(lookout.observe, record())
+    observers = Observers(log, metrics, Events(log), History(), audit=None, traces=None, wall=time.time)
+    benchmark(observers.observe, record())
     assert json.loads(stream.text)["request_id"] == REQUEST_ID.decode()

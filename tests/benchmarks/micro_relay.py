@@ -12,7 +12,7 @@ import pytest
 from proxy.api.operations import OPERATIONS
 from proxy.api.target import read_target
 from proxy.errors import BadTargetError
-from proxy.policy.authorizer import Authority
+from proxy.policy.authorizer import Authorizer
 from proxy.policy.grants import allowed_by
 from proxy.policy.identity import Identity, Peer
 from proxy.policy.rate_limit import Rate
@@ -108,7 +108,7 @@ def test_a_caller_is_recognised_and_its_call_judged(benchmark: Benchmark, peer: 
     fields = [(f"X-Field-{number}".encode(), b"value") for number in range(14)]
     if key is not None:
         fields.append((b"X-Proxy-Key", keys[key]))
-    authority = Authority(time.monotonic, Policy(callers))
+    authority = Authorizer(time.monotonic, Policy(callers))
     pay = next(operation for operation in OPERATIONS if operation.name == "create_payout")
     decision, reported = benchmark(lambda: authority.admit(authority.recognise(peer, fields), pay))
     assert (decision.verdict, reported) == (Verdict.ALLOWED, "")

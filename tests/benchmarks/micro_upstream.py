@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from proxy.upstream.model import Call, Limits
+from proxy.upstream.model import Limits, OutgoingRequest
 from proxy.upstream.parser import AnswerParser
 from proxy.upstream.request import request_head
 from tests.benchmarks.samples import ANSWER_BYTES, AUTHORIZATION, BALANCE, REQUEST
@@ -24,7 +24,7 @@ FIELDS = [field for field in REQUEST if field[0] not in (b"Host", b"Connection",
 
 
 def test_a_request_head_is_written(benchmark: Benchmark) -> None:
-    call = Call(b"GET", BALANCE, [*FIELDS, (b"Authorization", AUTHORIZATION)], None, effects=False)
+    call = OutgoingRequest(b"GET", BALANCE, [*FIELDS, (b"Authorization", AUTHORIZATION)], None, effects=False)
     assert benchmark(request_head, call, b"api.example.com").endswith(b"\r\n\r\n")
 
 

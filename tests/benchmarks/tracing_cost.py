@@ -19,7 +19,7 @@ from proxy.errors import Outcome
 from proxy.ops.logs.log import open_log
 from proxy.ops.tracing.exporter import BATCH, Traces
 from proxy.ops.tracing.otlp import Otlp
-from proxy.ops.tracing.spans import Ends, spans
+from proxy.ops.tracing.spans import SpanEndpoints, spans
 from proxy.relay.call_spans import lineage
 from proxy.relay.record import Record
 
@@ -36,7 +36,7 @@ FIELDS: Final = [
     (b"traceparent", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
     (b"tracestate", b"vendor=1"),
 ]
-ENDS: Final = Ends(
+ENDS: Final = SpanEndpoints(
     {"url.scheme": "http", "server.address": "127.0.0.1", "server.port": 8080},
     {"url.scheme": "https", "server.address": "api.example", "server.port": 443},
 )

@@ -79,7 +79,9 @@ async def test_with_the_revoke_check_the_caller_that_meets_it_is_served_by_one_l
     async with keeping(peer) as pair:
         old = peer.password
         await peer.change_password()
-        pair.keeper._lifecycle.accounts.held.credentials = credentials(peer)  # as if it had had the new one all along
+        pair.keeper._lifecycle.credentials.held.credentials = credentials(
+            peer
+        )  # as if it had had the new one all along
         assert await pair.call_after_401s() == (200, 2)
         assert pair.results()[1:] == [(LOGIN, GRANTED)]
         assert old != peer.password
@@ -93,7 +95,7 @@ async def test_with_the_revoke_check_a_relay_that_knows_no_code_gets_there_by_a_
     peer = await simplejwt(REVOKE)
     async with keeping(peer) as pair:
         await peer.change_password()
-        pair.keeper._lifecycle.accounts.held.credentials = credentials(peer)
+        pair.keeper._lifecycle.credentials.held.credentials = credentials(peer)
         refreshed = await pair.keeper.replacement(1)
         assert (await pair.call(refreshed)).code == "password_changed"
         assert (await pair.call(await pair.keeper.replacement(2))).status == 200

@@ -1,4 +1,4 @@
-"""What does docs/reference/cli.md say? It is what `--help` says, of every command.
+"""Writes docs/reference/cli.md: what `--help` says of every command.
 
 `python -m tests.generators.cli_page > docs/reference/cli.md`
 """
@@ -20,7 +20,7 @@ _HEAD: Final = """\
 
 <!-- Written by `python -m tests.generators.cli_page > docs/reference/cli.md`; a test fails when it is stale. -->
 
-What `--help` says of each command.
+What `--help` (`-h`) says of each command, but for the line on itself.
 """
 _WIDTH: Final = 100  # columns, whatever terminal writes the page
 
@@ -32,10 +32,17 @@ def reference() -> str:
 
 def _sections(name: str, command: click.Command, parent: click.Context | None) -> Iterator[str]:
     context = command.make_context(name, [], parent, resilient_parsing=True, terminal_width=_WIDTH)
-    yield from (f"## {context.command_path}", "", "```text", command.get_help(context), "```", "")
+    yield from (f"## {context.command_path}", "", "```text", _help(command, context), "```", "")
     if isinstance(command, click.Group):
         for child in sorted(command.commands):
             yield from _sections(child, command.commands[child], context)
+
+
+def _help(command: click.Command, context: click.Context) -> str:
+    """Return a command's help without the option for help, which every command has."""
+    lines = command.get_help(context).splitlines()
+    kept = [line for line in lines if not line.strip().startswith("-h, --help")]
+    return "\n".join(kept).removesuffix("\n\nOptions:")
 
 
 if __name__ == "__main__":

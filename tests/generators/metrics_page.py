@@ -1,4 +1,4 @@
-"""What does docs/metrics.md say? It is written from the registry, by hand never.
+"""Writes docs/metrics.md from the registry.
 
 `python -m tests.generators.metrics_page > docs/metrics.md`
 """
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Final, cast
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 
+from proxy.ops.metrics.gauges import declare_gauges
 from proxy.ops.metrics.instruments import LABELS
 from proxy.ops.metrics.metrics import Metrics
-from proxy.ops.metrics.readings import declare_readings
 
 if TYPE_CHECKING:
+    from proxy.ops.metrics.gauges import SidecarState
     from proxy.ops.metrics.instruments import Declared
-    from proxy.ops.metrics.readings import Readings
 
 _HEAD: Final = """\
 # Metrics
@@ -26,8 +26,8 @@ _HEAD: Final = """\
 `GET /metrics` on the admin listener; OpenMetrics when asked for, then with trace ids as exemplars of
 `localpayment_proxy_request_duration_seconds`. Names, labels and their values are public interface.
 
-Every label takes its values from a closed set: no caller and no answer can make up a series. What an alert counts
-exists from the start, as 0. Times are seconds, `_timestamp_` is seconds since the Unix epoch, 0 for none.
+Labels take their values from closed sets. What an alert counts exists from the start, as 0. Times are seconds,
+`_timestamp_` is seconds since the Unix epoch, 0 for none.
 
 [config/prometheus](../config/prometheus) has recording rules and alerts on these metrics, [runbooks](runbooks) what to
 do about each alert.
@@ -37,7 +37,7 @@ do about each alert.
 def reference() -> str:
     """Return the page, Markdown that ends with a newline."""
     metrics = Metrics("0", "sandbox")
-    declare_readings(metrics.instruments, cast("Readings", _Nobody()))
+    declare_gauges(metrics.instruments, cast("SidecarState", _Unread()))
     used = sorted({label for metric in metrics.declared for label in metric.labels})
     return "\n".join(
         [
@@ -68,13 +68,13 @@ def _process_rows() -> list[str]:
     ]
 
 
-class _Nobody:
-    """Stands for what readings look at; the page needs their names only, and nobody looks."""
+class _Unread:
+    """Stands for what readings look at; the page needs their names only."""
 
-    def __getattr__(self, name: str) -> _Nobody:
+    def __getattr__(self, name: str) -> _Unread:
         return self
 
-    def __call__(self) -> _Nobody:
+    def __call__(self) -> _Unread:
         return self
 
 

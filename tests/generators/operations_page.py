@@ -1,4 +1,4 @@
-"""What does docs/reference/operations.md say? It is written from the catalogue, by hand never.
+"""Writes docs/reference/operations.md from the catalogue.
 
 `python -m tests.generators.operations_page > docs/reference/operations.md`
 """
@@ -21,15 +21,12 @@ _HEAD: Final = f"""\
 a test fails when it is stale. -->
 
 What Localpayment's public documentation lists, and the names that policies, metrics and logs have for it. Every other
-method and path is `other`: it is forwarded too, counts as a call with effects, and a policy must name it to allow it.
-HEAD goes with GET. A slash at the end of a path may stand there or not; it is forwarded as it came.
+method and path is `other`: it is forwarded, counts as a call with effects, and a policy must name it to allow it.
+HEAD goes with GET. A slash at the end of a path is optional, and is forwarded as it came.
 
-- **kind**: `read` has no effects; all others have. Only a `read` is ever sent again by itself, once, when a connection
-  that had been used before died. [Policies](../policy.md) allow operations by kind as well.
-- **presets**: those of a policy that allow it. `{BY_DATE}` is in none: a release of payouts by date
-  range must be named.
-- **externalId**: where your id sits, by which Localpayment refuses a repeat. Without one nothing keeps a repeat from
-  being carried out again.
+- **kind**: `read` has no effects; all others have. [Policies](../policy.md) allow operations by kind as well.
+- **presets**: those of a policy that allow it; all of them allow reads. `{BY_DATE}` is in none.
+- **externalId**: where your id sits, by which Localpayment refuses a repeat. Without one nothing does.
 - **after an unknown outcome**: the call that tells what became of it. Where none stands but the id is in the body, ask
   for the id's transaction; `PROXY_CHECK_FROM_BODY` lets the sidecar name it.
 """
@@ -52,8 +49,8 @@ def reference() -> str:
 def _section(kind: Kind, title: str) -> list[str]:
     found = [operation for operation in OPERATIONS if operation.kind is kind]
     if kind is Kind.READ:
-        head = ["| operation | call | presets |", "|---|---|---|"]
-        rows = [f"| `{one.name}` | {_call(one)} | {_presets(one)} |" for one in found]
+        head = ["| operation | call |", "|---|---|"]
+        rows = [f"| `{one.name}` | {_call(one)} |" for one in found]
     else:
         head = ["| operation | call | presets | externalId | after an unknown outcome |", "|---|---|---|---|---|"]
         rows = [

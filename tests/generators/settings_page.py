@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from proxy.config.catalogue import SETTINGS
+from proxy.config.declared_settings import SETTINGS
 
 if TYPE_CHECKING:
     from proxy.config.setting import Setting
@@ -22,12 +22,10 @@ Set them in the environment, or in a TOML file that `PROXY_CONFIG_FILE` names: t
 texts in quotes. The environment wins. An empty value counts as not set.
 
 A start reports every mistake at once and ends with exit code 78. An unknown name that begins with `PROXY_` or
-`LOCALPAYMENT_` is a mistake; what Kubernetes adds for Services of the same namespace (`PROXY_SERVICE_HOST`,
-`LOCALPAYMENT_PROXY_PORT_8080_TCP`, …) is not.
+`LOCALPAYMENT_` is a mistake, unless Kubernetes adds it for a Service (`PROXY_SERVICE_HOST`, …).
 
-Durations carry their unit: `250ms`, `5s`, `2m`, `1.5h`. So do sizes, in powers of 1024: `512B`, `64KiB`, `32MiB`.
-`10M` and `10MB`, which are powers of 1000 to some and of 1024 to others, are refused with the way to write them.
-Every file is UTF-8, and is read at the start to see that it can be.
+Durations carry their unit: `250ms`, `5s`, `2m`, `1.5h`. So do sizes, in powers of 1024: `512B`, `64KiB`, `32MiB`;
+`10M` and `10MB` are refused. Every file is UTF-8, and is read at the start.
 """
 
 

@@ -9,7 +9,7 @@ import pytest
 from proxy.app import Sidecar
 from proxy.config import FilesSource
 from proxy.ops.admin.event_stream import MOST
-from proxy.ops.admin.keys import KeyFileError
+from proxy.ops.admin.key_file import KeyFileError
 from proxy.simulator.faults import Fault, Kind
 from proxy.simulator.server import Simulator
 from tests.support.sidecars import Running, settings_for, sidecar

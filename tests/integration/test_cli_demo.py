@@ -9,9 +9,9 @@ import socket
 import aiohttp
 import pytest
 
-from proxy.cli.demo.show import free_port
-from proxy.cli.demo.stage import Stage
-from proxy.cli.demo.walk import STEPS, walk
+from proxy.cli.demo.client import DemoClient
+from proxy.cli.demo.run import free_port
+from proxy.cli.demo.steps import STEPS, walk
 from proxy.simulator.server import Simulator
 from tests.support.processes import ran, running
 
@@ -87,6 +87,6 @@ def test_a_default_port_that_is_taken_gives_way_to_any() -> None:
 async def test_a_walk_without_a_working_sidecar_counts_every_step_as_wrong() -> None:
     said: list[str] = []
     async with Simulator() as simulator, aiohttp.ClientSession() as client:
-        stage = Stage(simulator, simulator.url, simulator.control_url, client, said.append, patience=0.1)
+        stage = DemoClient(simulator, simulator.url, simulator.control_url, client, said.append, patience=0.1)
         assert await walk(stage) == len(STEPS)
     assert sum("WRONG: " in line for line in said) == len(STEPS)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
-from proxy.cli import readiness
+from proxy.cli import admin_client
 from proxy.cli.admin_client import DEFAULT, VARIABLE, AddressError, admin_address
-from proxy.config.catalogue import SETTINGS
+from proxy.config.declared_settings import SETTINGS
 from tests.support.processes import ran
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ async def test_an_unknown_unit_is_wrong_usage() -> None:
 async def test_a_listener_that_hangs_or_babbles_is_not_ready() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         there = admin_address({VARIABLE: f"127.0.0.1:{silent.getsockname()[1]}"})
-        hangs = await asyncio.to_thread(readiness.readiness, there, SLOWEST)
+        hangs = await asyncio.to_thread(admin_client.readiness, there, SLOWEST)
     assert hangs == f"no answer from {there} within {SLOWEST:g} s"
 
     async def babble(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -150,7 +150,7 @@ async def test_a_listener_that_hangs_or_babbles_is_not_ready() -> None:
 
     async with await asyncio.start_server(babble, "127.0.0.1", 0) as server:
         there = admin_address({VARIABLE: f"127.0.0.1:{server.sockets[0].getsockname()[1]}"})
-        babbles = await asyncio.to_thread(readiness.readiness, there)
+        babbles = await asyncio.to_thread(admin_client.readiness, there)
     assert babbles == f"what answers at {there} does not speak HTTP"
 
 

@@ -86,7 +86,7 @@ async def test_the_current_version_of_a_secret_is_read_each_time(endpoint: Origi
     manager.put_secret_value(SecretId="payments/rotated", SecretString=PAIR.replace("word-", "new-"))
     assert (await source.load()).password == Secret(f"new-{MARK}")
     assert source.describe() == "AWS secret payments/rotated"
-    assert (source.interval, source.settle, source.warnings()) == (300.0, 0.0, ())
+    assert (source.interval, source.confirm_after, source.warnings()) == (300.0, 0.0, ())
 
 
 async def test_the_region_of_an_arn_is_used(endpoint: Origin, manager: Any) -> None:

@@ -45,7 +45,7 @@ def test_a_command_says_json_on_stdout(run: Run) -> None:
     async def scenario() -> None:
         source = open_source(CommandSource(("printf", "%s", PAIR)))
         assert await source.load() == Credentials(Secret("name"), Secret("word"))
-        assert (source.interval, source.settle, source.warnings()) == (300.0, 0.0, ())
+        assert (source.interval, source.confirm_after, source.warnings()) == (300.0, 0.0, ())
         assert source.describe() == "command printf"
 
     run(scenario())

@@ -43,7 +43,7 @@ def kubernetes_mount(directory: Path, generation: str, username: str, password: 
 async def test_settings_are_a_source_that_never_changes() -> None:
     source = open_source(EnvironmentSource(GIVEN.username, GIVEN.password))
     assert await source.load() == GIVEN
-    assert (source.interval, source.settle, source.describe(), source.warnings()) == (None, 0.0, "settings", ())
+    assert (source.interval, source.confirm_after, source.describe(), source.warnings()) == (None, 0.0, "settings", ())
 
 
 async def test_files_are_read_without_the_newline_at_their_end(mounted: FilesSource) -> None:
@@ -91,7 +91,7 @@ async def test_one_document_holds_both_and_is_warned_of_like_the_others(tmp_path
     assert await source.load() == GIVEN
     assert source.warnings() == (f"{path} may be read by every user of this machine: chmod o-rwx {path}",)
     assert source.describe() == f"file {path}"
-    assert (source.interval, source.settle) == (5.0, 1.0)
+    assert (source.interval, source.confirm_after) == (5.0, 1.0)
     path.write_text('username = "name"\npassword = canary')
     with pytest.raises(CredentialSourceError, match="is no TOML: write") as caught:
         await source.load()

@@ -67,7 +67,7 @@ async def test_a_token_reads_the_secret(vault: FakeVault) -> None:
     assert vault.headers["X-Vault-Namespace"] == "team/a"
     assert vault.headers["X-Vault-Request"] == "true"
     assert source.describe() == f"Vault {vault.origin}, secret secret/payments/sandbox"
-    assert (source.interval, source.settle, source.warnings()) == (60.0, 0.0, ())
+    assert (source.interval, source.confirm_after, source.warnings()) == (60.0, 0.0, ())
 
 
 async def test_without_a_namespace_none_is_named(vault: FakeVault) -> None:

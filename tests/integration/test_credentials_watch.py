@@ -51,7 +51,7 @@ class Told:
 class Scripted:
     """A source that says what its test has written down, and then the last of it for ever."""
 
-    settle = 0.0
+    confirm_after = 0.0
 
     def __init__(self, *answers: Credentials | str | Exception, interval: float | None = 300.0) -> None:
         self.interval = interval

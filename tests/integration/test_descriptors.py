@@ -19,9 +19,9 @@ import uvloop
 
 from proxy.config.addresses import TcpAddress
 from proxy.listening.acceptor import Acceptor
-from proxy.listening.listening import bind
-from proxy.process.descriptors import scarce
-from proxy.serving import most_connections
+from proxy.listening.listener_socket import bind
+from proxy.process.file_descriptors import scarce
+from proxy.serve import most_connections
 from proxy.simulator.server import Simulator
 from tests.support.callers import on_socket
 from tests.support.namespaces import starting

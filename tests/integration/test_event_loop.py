@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.serving import loop_factory
+from proxy.serve import loop_factory
 from tests.integration.test_relay_gone_callers import PAYOUT, READ
 from tests.integration.test_upstream_harness import Wire, server_tls
 from tests.support.callers import Certificates

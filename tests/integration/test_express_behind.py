@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from proxy.upstream.model import Exchange
+from proxy.upstream.model import Timings
 from tests.support.fakes import settle
 from tests.support.origins import calling, greeting, until
 from tests.support.rides import HELLO, LAST, ORDER, PAY, READ, Holding, ask, at_rest, in_front_of
@@ -135,10 +135,10 @@ async def test_an_ordinary_request_behind_one_that_is_handled_waits_for_its_answ
     held = Holding()
     async with in_front_of(held) as (there, relay, rides, caller):
         pool = relay.sidecar.pool
-        two = [await pool._take(Exchange(0.0), effects=True) for _ in range(2)]
+        two = [await pool._take(Timings(0.0), effects=True) for _ in range(2)]
         for connection in two:
             connection.free, connection.idle_since = True, pool._now()
-            pool.unboard(connection)
+            pool.release(connection)
         await caller.send(ask("OPTIONS", READ, "X-Request-Id: the-first"))
         await held.begun.wait()
         await caller.send(LAST)

@@ -84,7 +84,7 @@ async def test_an_answer_that_comes_while_the_callers_connection_is_closing_is_a
         await caller.send(ask("POST", PAY, body=ORDER))
         await held.begun.wait()
         (ride,) = rides.taken
-        changed, transport = ride._turn.watcher, ride.connection.transport
+        changed, transport = ride._exchange.watcher, ride.connection.transport
         assert changed is not None
         assert transport is not None
 
@@ -92,7 +92,7 @@ async def test_an_answer_that_comes_while_the_callers_connection_is_closing_is_a
             transport.abort()
             changed()
 
-        ride._turn.watcher = closes_first
+        ride._exchange.watcher = closes_first
         held.go.set()
         line = await the_line(relay)
         assert (line["outcome"], line["status"]) == ("orphaned", 200)

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.config import RequiredHeader
 from proxy.relay.ride import Ride
-from proxy.upstream.exchange import Turn
+from proxy.upstream.exchange import Exchange
 from tests.integration.test_relay_unauthorized import CHALLENGE, declined, first
 from tests.support.origins import calling, greeting, localpayment, request
 from tests.support.sidecars import settings_for, sidecar
@@ -37,7 +37,7 @@ async def test_a_call_that_was_declined_goes_out_again_without_the_field_that_le
 @pytest.mark.parametrize("carried", ["express"], indirect=True)
 async def test_nothing_of_a_call_that_went_express_waits_for_the_collector_of_garbage() -> None:
     gc.collect()
-    before = {id(thing) for thing in gc.get_objects() if isinstance(thing, Ride | Turn)}
+    before = {id(thing) for thing in gc.get_objects() if isinstance(thing, Ride | Exchange)}
     gc.disable()
     try:
         async with localpayment(greeting) as there, sidecar(settings_for(there.url)) as relay, calling(relay) as caller:
@@ -45,7 +45,7 @@ async def test_nothing_of_a_call_that_went_express_waits_for_the_collector_of_ga
                 await caller.send(b"GET /api/resources/banks HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 assert (await caller.one()).status == 200
             assert len(there.wires) == 1
-            left = [thing for thing in gc.get_objects() if isinstance(thing, Ride | Turn)]
+            left = [thing for thing in gc.get_objects() if isinstance(thing, Ride | Exchange)]
             assert [thing for thing in left if id(thing) not in before] == []
     finally:
         gc.enable()

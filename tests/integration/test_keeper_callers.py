@@ -306,6 +306,17 @@ async def test_a_token_that_could_not_be_replaced_is_no_good_until_a_call_succee
         assert (await stand.keeper.obtain()).generation == 2
 
 
+async def test_a_refused_token_that_has_ended_is_told_as_one_that_has_ended(endpoints: ScriptedEndpoints) -> None:
+    async with started(endpoints, chance=0.9) as stand:
+        endpoints.failing = {Grant.REFRESH: BROKEN, Grant.PASSWORD: BROKEN}
+        assert stand.keeper.dispute(1)
+        await stand.clock.advance(1)
+        stand.keeper.refused(1)
+        assert stand.keeper.unreplaced
+        await stand.clock.advance(300)
+        assert (stand.keeper.unreplaced, stand.keeper.ready, stand.keeper.state) == (False, False, State.EXPIRED)
+
+
 async def test_a_caller_whose_token_was_refused_is_told_when_another_may_be_had(endpoints: ScriptedEndpoints) -> None:
     async with started(endpoints) as stand:
         for generation in (1, 2, 3):

@@ -13,9 +13,9 @@ import pytest
 from proxy.ops.admin.history import History
 from proxy.ops.logs.events import Events
 from proxy.ops.logs.log import open_log
-from proxy.ops.logs.secret_recorder import Witness
+from proxy.ops.logs.secret_recorder import SecretRecordingIssuer
 from proxy.ops.metrics.metrics import Metrics
-from proxy.ops.observers import Lookout
+from proxy.ops.observers import Observers
 from proxy.tokens.answer_fields import http_date
 from proxy.tokens.issuer import FetchFailedError, FetchResult, read_body
 from proxy.tokens.lifecycle import State
@@ -71,24 +71,24 @@ class FuzzedEndpoints:
         return read_body(given.body, sent_at=self._clock.now(), wall=now, date=date)
 
 
-def looking_on(clock: FakeClock) -> tuple[Lookout, io.StringIO]:
+def looking_on(clock: FakeClock) -> tuple[Observers, io.StringIO]:
     stream = io.StringIO()
     log = open_log("debug", "json", stream)
     metrics = Metrics("0", "sandbox")
-    return Lookout(log, metrics, Events(log), History(), audit=None, traces=None, wall=clock.wall), stream
+    return Observers(log, metrics, Events(log), History(), audit=None, traces=None, wall=clock.wall), stream
 
 
 async def test_thousands_of_fuzzed_answers_leave_the_keeper_alive_and_ready() -> None:
     clock = HastyClock()
-    lookout, stream = looking_on(clock)
+    observers, stream = looking_on(clock)
     endpoints = FuzzedEndpoints(clock, FETCHES)
-    async with running(Witness(endpoints, lookout.log.known, lookout.failed), clock) as stand:
+    async with running(SecretRecordingIssuer(endpoints, observers.log.known, observers.failed), clock) as stand:
         clock.is_over = lambda: endpoints.asked > FETCHES and stand.keeper.ready
         over = asyncio.create_task(clock.over.wait())
         await asyncio.wait((over, stand.loop), return_when=asyncio.FIRST_COMPLETED)
         assert (stand.keeper.state, stand.loop.done()) == (State.VALID, False)
         for report in stand.reports.fetched:
-            lookout.reported(report, stand.keeper.state)
+            observers.reported(report, stand.keeper.state)
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     results = {line.get("result") for line in lines}
     assert {"granted", "malformed"} <= results
@@ -147,14 +147,14 @@ class FailingKnown:
 
 async def test_a_witness_that_fails_costs_no_fetch_and_is_counted_and_told_by_type() -> None:
     clock = FakeClock()
-    lookout, stream = looking_on(clock)
-    witness = Witness(ScriptedEndpoints(clock), FailingKnown(), lookout.failed)  # type: ignore[arg-type]  # fails on purpose
+    observers, stream = looking_on(clock)
+    witness = SecretRecordingIssuer(ScriptedEndpoints(clock), FailingKnown(), observers.failed)  # type: ignore[arg-type]  # fails on purpose
     async with running(witness, clock) as stand:
         await settle()
         assert stand.keeper.ready
     (line,) = (json.loads(text) for text in stream.getvalue().splitlines()[:1])
     assert (line["event"], line["observer"], line["exception"]) == ("observer.failed", "witness", "UnicodeEncodeError")
-    assert lookout.metrics.observer_failures.labels("witness").value == 2
+    assert observers.metrics.observer_failures.labels("witness").value == 2
     assert "s3cret" not in stream.getvalue()
 
 

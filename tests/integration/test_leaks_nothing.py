@@ -170,7 +170,7 @@ class Sinks:
 
     async def _traced(self) -> str:
         """All that the collector was sent, the last span included."""
-        traces = self._relay.sidecar.lookout.traces
+        traces = self._relay.sidecar.observers.traces
         if self._collector is None or traces is None:
             return ""
         assert await asyncio.to_thread(traces.close, 10.0)

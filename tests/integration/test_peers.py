@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from proxy.app import KeeperDiedError
+from proxy.app import BackgroundTaskDiedError
 from proxy.simulator.server import Simulator
 from proxy.tokens.issuer import FetchFailedError, FetchResult
 from proxy.tokens.lifecycle import State
@@ -71,7 +71,7 @@ async def test_a_keeper_that_dies_ends_the_sidecar(relay: Running) -> None:
     (renewal,) = (task for task in asyncio.all_tasks() if task.get_name() == "token renewal")
     renewal.cancel()
     async with asyncio.timeout(BOUND):
-        with pytest.raises(KeeperDiedError, match="token renewal"):
+        with pytest.raises(BackgroundTaskDiedError, match="token renewal"):
             await run
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from proxy.relay.call import Passage
 from proxy.relay.server.connection import CallerConnection
-from proxy.relay.server.incoming_request import Arrival
+from proxy.relay.server.incoming_request import IncomingRequest
 from proxy.upstream.connection import Connection
 from tests.support.origins import HELLO, Caller, calling, greeting, localpayment, request, said, until
 from tests.support.processes import running
@@ -179,7 +179,7 @@ async def visit(relay: Running, number: int) -> None:
 
 
 async def test_a_crowd_that_comes_and_goes_leaves_no_descriptor_no_task_and_no_object_behind() -> None:
-    kinds = (CallerConnection, Arrival, Passage)
+    kinds = (CallerConnection, IncomingRequest, Passage)
     async with localpayment(greeting) as there, sidecar(settings_for(there.url)) as relay:
         assert (await said(relay, request("GET", "/api/resources/banks"))).status == 200
         await asyncio.sleep(0.01)  # a turn or two of the loop, in which the first connection ends

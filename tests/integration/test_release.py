@@ -90,7 +90,9 @@ def installed(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (wheel,) = release.glob("*.whl")
     pip(python, wheel)
     own = Path(ran(str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", folder=folder).strip())
-    (own / "lent.pth").write_text(sysconfig.get_path("purelib"))  # its own .pth files, and so the clone, count for nothing
+    (own / "lent.pth").write_text(
+        sysconfig.get_path("purelib")
+    )  # its own .pth files, and so the clone, count for nothing
     return folder
 
 

@@ -146,7 +146,7 @@ def test_only_a_clean_end_completes_an_answer_that_ends_with_its_connection(*, r
             handed_out.set()
             if how == "said" or (how == "cut" and not tls):
                 assert await answer.read() == b""
-                assert answer.exchange.total_seconds is not None
+                assert answer.timings.total_seconds is not None
             else:
                 fault = await fault_of(answer.read())
                 assert (fault.kind, fault.answer_begun) == (FaultKind.DISCONNECTED, True)

@@ -52,7 +52,7 @@ async def test_a_slow_reader_stops_the_origin_and_still_gets_every_byte(*, tls: 
         async with await pool.send(call()) as answer:
             await asyncio.sleep(0.15)  # longer than both time-outs, which must not run while we are the slow ones
             assert written < total // 2
-            held = sum(map(len, answer._turn.pieces))
+            held = sum(map(len, answer._exchange.pieces))
             assert held <= limits.buffer + 2 * MIB
             got = b"".join([piece async for piece in answer])
         assert got == b"".join(bytes([number]) * MIB for number in range(total))

@@ -10,8 +10,8 @@ import pytest
 import uvloop
 
 from proxy.secret import Secret
+from proxy.upstream.connecting.tunnel import Tunnel
 from proxy.upstream.model import ConnectError, ConnectResult, FaultKind, Limits
-from proxy.upstream.tunnel import Tunnel
 from tests.integration.test_upstream_connect import free_port, refused_call
 from tests.integration.test_upstream_harness import (
     At,
@@ -85,7 +85,7 @@ def test_through_an_egress_proxy_its_credentials_go_to_it_alone(*, run: Run, tls
                 assert CREDENTIALS.encode() not in served.requests[0]
                 assert (b"GET /x" in proxy.requests[0]) != tls
                 assert served.requests[0].count(b"GET /x") == 2
-                assert (first.exchange.tls_seconds is not None) == tls
+                assert (first.timings.tls_seconds is not None) == tls
 
     run(scenario())
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import uvloop
 
-from proxy.upstream.model import Call, FaultKind, Limits, Progress, Stream, UpstreamFault
+from proxy.upstream.model import FaultKind, Limits, OutgoingRequest, Progress, Stream, UpstreamFault
 from tests.integration.test_upstream_harness import (
     HELLO,
     Wire,
@@ -63,7 +63,7 @@ async def two(pieces: tuple[bytes, bytes] = (b"ab", b"cd")) -> AsyncIterator[byt
         yield piece
 
 
-def paying(body: str) -> Call:
+def paying(body: str) -> OutgoingRequest:
     bodies = {"none": None, "held": b"abcd", "sized": Stream(4, two()), "chunked": Stream(None, two())}
     return call(b"POST", bodies[body], effects=True, target=PAY)
 
@@ -99,7 +99,7 @@ def test_a_call_without_an_answer_was_sent_once_and_is_known_to_have_been_sent(
             fault = await fault_of(pool.send(paying(body)))
             assert (fault.kind, fault.progress, fault.reused) == (ENDS[how], Progress.ALL, reused)
             assert not fault.answer_begun
-            assert fault.exchange.total_seconds is not None
+            assert fault.timings.total_seconds is not None
             assert b"".join(served.requests).count(PAY) == 1
             assert pool.stats().idle == 0
 
@@ -227,7 +227,7 @@ async def test_interim_answers_do_not_buy_time() -> None:
     async with origin(script) as served, pool_to(served.at, limits=QUICK) as pool:
         fault = await fault_of(pool.send(call()))
         assert (fault.kind, fault.progress) == (FaultKind.TIMEOUT, Progress.ALL)
-        assert fault.exchange.first_byte_seconds is not None
+        assert fault.timings.first_byte_seconds is not None
 
 
 @pytest.mark.parametrize("reused", [False, True], ids=["fresh", "reused"])
@@ -246,6 +246,6 @@ async def test_a_fault_is_the_end_and_the_next_call_starts_anew(*, reused: bool)
         with pytest.raises(UpstreamFault):
             await pool.send(paying("held"))
         answer = await pool.send(paying("held"))
-        assert not answer.exchange.reused
+        assert not answer.timings.reused
         assert await whole(answer) == b"hello"
         assert [request.count(PAY) for request in served.requests] == [1, 1]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import trustme
 
-from proxy.upstream.model import Body, Call, ConnectResult, Limits, UpstreamFault
+from proxy.upstream.model import Body, ConnectResult, Limits, OutgoingRequest, UpstreamFault
 from proxy.upstream.pool import Pool
 from proxy.upstream.tls import tls_context
 
@@ -210,8 +210,8 @@ async def pool_to(
         assert [task for task in left if "_accept_connection" not in repr(task)] == []  # the server's own
 
 
-def call(method: bytes = b"GET", body: Body = None, *, effects: bool = False, target: bytes = b"/x") -> Call:
-    return Call(method, target, ((b"Accept", b"*/*"),), body, effects)
+def call(method: bytes = b"GET", body: Body = None, *, effects: bool = False, target: bytes = b"/x") -> OutgoingRequest:
+    return OutgoingRequest(method, target, ((b"Accept", b"*/*"),), body, effects)
 
 
 async def whole(answer: Answer) -> bytes:
@@ -219,7 +219,7 @@ async def whole(answer: Answer) -> bytes:
         return b"".join([piece async for piece in answer])
 
 
-async def get(pool: Pool, sent: Call | None = None) -> bytes:
+async def get(pool: Pool, sent: OutgoingRequest | None = None) -> bytes:
     return await whole(await pool.send(sent or call()))
 
 

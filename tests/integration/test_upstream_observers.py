@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from proxy.upstream.model import ConnectResult, Exchange, FaultKind, Progress
+from proxy.upstream.model import ConnectResult, FaultKind, Progress, Timings
 from tests.integration.test_upstream_connect import free_port
 from tests.integration.test_upstream_harness import At, answering, call, fault_of, get, origin, pool_to, seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from proxy.upstream.exchange import Turn
+    from proxy.upstream.exchange import Exchange
     from proxy.upstream.pool import Pool
 
 
@@ -62,13 +62,13 @@ async def test_an_observer_of_connections_that_fails_hides_no_fault(told: list[B
 async def test_a_watcher_that_fails_harms_no_connection(told: list[BaseException]) -> None:
     async with origin(answering) as served, pool_to(served.at) as pool:
         await get(pool)
-        connection = pool.board(effects=True)
+        connection = pool.acquire(effects=True)
         assert connection is not None
-        turn: Turn = connection.begin(b"GET", Exchange(0.0))
-        turn.watcher = defective
-        connection.write(turn, b"GET /y HTTP/1.1\r\n\r\n", last=True)
-        await seen(lambda: turn.over)
-        assert (turn.fault, b"".join(turn.pieces)) == (None, b"hello")
+        exchange: Exchange = connection.begin(b"GET", Timings(0.0))
+        exchange.watcher = defective
+        connection.write(exchange, b"GET /y HTTP/1.1\r\n\r\n", last=True)
+        await seen(lambda: exchange.over)
+        assert (exchange.fault, b"".join(exchange.pieces)) == (None, b"hello")
         assert pool.stats() == (1, 1, 0)
         assert await get(pool) == b"hello"
         assert len(served.wires) == 1

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from proxy.upstream.connect import connect
+from proxy.upstream.connecting.connect import connect
 from proxy.upstream.model import ConnectResult, FaultKind, Limits, Progress
 from tests.integration.test_upstream_connect import answer_names
 from tests.integration.test_upstream_harness import (
@@ -43,7 +43,7 @@ async def test_a_second_call_rides_the_first_ones_connection() -> None:
         assert await whole(first) == b"hello"
         second = await pool.send(call(b"POST", b"{}", effects=True))
         assert await whole(second) == b"hello"
-        assert (first.exchange.reused, second.exchange.reused) == (False, True)
+        assert (first.timings.reused, second.timings.reused) == (False, True)
         assert pool.stats() == (1, 1, 0)
     assert connects == [ConnectResult.CONNECTED]
     head = b"Host: localhost:%d\r\nAccept: */*\r\n" % served.at.port
@@ -58,9 +58,9 @@ async def test_what_is_measured_is_what_crossed_the_wire() -> None:
         await whole(first)
         second = await pool.send(call(b"PUT", b"abc"))
         await whole(second)
-        facts = first.exchange
+        facts = first.timings
         assert (facts.request_bytes, facts.response_bytes) == (
-            len(served.requests[0]) - second.exchange.request_bytes,
+            len(served.requests[0]) - second.timings.request_bytes,
             len(HELLO),
         )
         assert facts.connect_seconds is not None
@@ -68,7 +68,7 @@ async def test_what_is_measured_is_what_crossed_the_wire() -> None:
         assert facts.first_byte_seconds is not None
         assert facts.total_seconds is not None
         assert 0 < facts.connect_seconds < facts.first_byte_seconds <= facts.total_seconds
-        assert second.exchange.connect_seconds is None
+        assert second.timings.connect_seconds is None
 
 
 async def test_the_connection_used_last_is_used_next() -> None:
@@ -88,11 +88,11 @@ async def test_a_call_with_effects_does_not_ride_a_connection_that_cooled_but_a_
         await get(pool)
         moment[0] += 2.5
         paid = await pool.send(call(b"POST", b"", effects=True))
-        assert not paid.exchange.reused
+        assert not paid.timings.reused
         await whole(paid)
         moment[0] += 2.5
         read = await pool.send(call())
-        assert read.exchange.reused
+        assert read.timings.reused
         await whole(read)
         assert [request.count(b"POST") for request in served.requests] == [0, 1]
 
@@ -193,7 +193,7 @@ async def test_an_end_that_the_event_loop_has_not_seen_yet_is_noticed_before_a_b
         # Behind asyncio's back, and with no turn of the loop before the next call looks for a connection.
         served.wires[0].writer.get_extra_info("socket").shutdown(socket.SHUT_WR)
         answer = await pool.send(call(b"POST", b"pay", effects=True))
-        assert not answer.exchange.reused
+        assert not answer.timings.reused
         await whole(answer)
         assert served.requests[0].count(b"POST") == 0
 
@@ -217,7 +217,7 @@ async def test_a_second_answer_that_the_event_loop_has_not_seen_yet_is_no_calls_
         time += seconds
         served.wires[0].writer.write(STRAY)  # is in the kernel at once, with no turn of the loop before the next call
         answer = await pool.send(call(b"POST" if effects else b"GET", effects=effects))
-        assert not answer.exchange.reused
+        assert not answer.timings.reused
         assert await whole(answer) == b"hello"
         assert [request.count(b"/x HTTP/1.1") for request in served.requests] == [1, 1]
 

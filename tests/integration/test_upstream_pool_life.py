@@ -49,7 +49,7 @@ async def test_a_call_that_gets_no_connection_in_its_budget_was_not_sent() -> No
         await seen(lambda: served.wires)
         fault = await fault_of(pool.send(call(b"POST", b"pay", effects=True)))
         assert (fault.kind, fault.progress, fault.reused) == (FaultKind.POOL, Progress.NOTHING, False)
-        assert fault.exchange.total_seconds is not None
+        assert fault.timings.total_seconds is not None
         holder.cancel()
         await asyncio.wait([holder])
         await served.wires[0].ended.wait()

@@ -10,9 +10,9 @@ import pytest
 import trustme
 import uvloop
 
-from proxy.upstream.connect import Route, connect
+from proxy.upstream.connecting.connect import Route, connect
 from proxy.upstream.connection import Connection
-from proxy.upstream.model import ConnectResult, Exchange, FaultKind, Limits
+from proxy.upstream.model import ConnectResult, FaultKind, Limits, Timings
 from proxy.upstream.tls import tls_context
 from tests.integration.test_upstream_connect import refused_call
 from tests.integration.test_upstream_harness import (
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
 
-    from proxy.upstream.channel import Channel
+    from proxy.upstream.connecting.channel import Channel
 
     Run = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -57,8 +57,8 @@ def test_tls_carries_the_name_and_http_1_1_and_is_measured(*, run: Run) -> None:
             assert await whole(first) == b"hello"
             assert await get(pool) == b"hello"
             assert len(served.wires) == 1
-            assert first.exchange.tls_seconds is not None
-            assert first.exchange.tls_seconds > 0
+            assert first.timings.tls_seconds is not None
+            assert first.timings.tls_seconds > 0
             tls = served.wires[0].writer.get_extra_info("ssl_object")
             assert (names, tls.selected_alpn_protocol()) == (["localhost"], "http/1.1")
 
@@ -168,7 +168,7 @@ def test_a_connection_is_closed_whose_caller_gives_up_in_the_moment_in_which_tls
             limits, now = Limits(), asyncio.get_running_loop().time
             connection = Agreed(limits, now, lambda _connection: None, lambda _connection: None)
             route = Route(served.at, client_tls(), None, limits, now)
-            connecting = asyncio.create_task(connect(route, connection, Exchange(now()), now() + BOUND))
+            connecting = asyncio.create_task(connect(route, connection, Timings(now()), now() + BOUND))
             with pytest.raises(asyncio.CancelledError):
                 await connecting
             await served.wires[0].ended.wait()

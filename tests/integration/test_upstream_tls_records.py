@@ -199,14 +199,14 @@ def test_a_connection_whose_farewell_came_with_an_answer_is_not_used_again(
         async with origin(script) as served, pool_to(at(served)) as pool:
             boarded: list[object] = []
             answer = asyncio.ensure_future(pool.send(PAY))
-            await seen(lambda: pool._open and next(iter(pool._open))._turn)
-            turn = next(iter(pool._open))._turn
-            assert turn is not None
-            wake = turn.wake
-            turn.watcher = lambda: boarded.append(pool.board(effects=True)) if turn.over else None
-            await seen(lambda: turn.over)
+            await seen(lambda: pool._open and next(iter(pool._open))._exchange)
+            exchange = next(iter(pool._open))._exchange
+            assert exchange is not None
+            wake = exchange.wake
+            exchange.watcher = lambda: boarded.append(pool.acquire(effects=True)) if exchange.over else None
+            await seen(lambda: exchange.over)
             assert boarded == [None]
-            turn.watcher = None
+            exchange.watcher = None
             wake()
             assert await whole(await answer) == b"hello"
             await seen(lambda: pool.stats().open == 0)

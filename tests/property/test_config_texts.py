@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.config import SettingsError, load_settings, parsing, units
-from proxy.config.catalogue import CONFIG_FILE, SETTINGS
+from proxy.config.declared_settings import CONFIG_FILE, SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,8 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from proxy.credentials.model import Credentials
 from proxy.secret import Secret
-from proxy.tokens.accounts import LOGIN_FLOOR, LOGIN_FLOOR_CAP
 from proxy.tokens.backoff import RETRY_AFTER_CAP, RETRY_CAP_ALIVE, RETRY_CAP_DEAD
+from proxy.tokens.credential_set import LOGIN_FLOOR, LOGIN_FLOOR_CAP
 from proxy.tokens.disputes import FORCED_FETCHES, FORCED_WINDOW, Dispute
 from proxy.tokens.lifecycle import Lifecycle, LogIn, Refresh, Wait
 from proxy.tokens.model import Issued
@@ -176,7 +176,7 @@ class LifecycleMachine(RuleBasedStateMachine):
     @rule()
     def other_credentials_are_offered(self) -> None:
         access = self.life.access
-        self.life.accounts.offer(self.credentials())
+        self.life.credentials.offer(self.credentials())
         assert self.life.access is access
 
     @rule()
@@ -196,7 +196,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         self.life.unlock()
         # A pause that the server asked for is lengthened by ours, so that a crowd does not come back as one.
         asked = RETRY_AFTER_CAP + max(RETRY_CAP_ALIVE, RETRY_CAP_DEAD)
-        worst = LOGIN_FLOOR_CAP if self.life.accounts.rejected else asked
+        worst = LOGIN_FLOOR_CAP if self.life.credentials.rejected else asked
         end = self.now + worst + EPSILON
         for _ in range(20):
             if self.life.usable(self.now) is not None:

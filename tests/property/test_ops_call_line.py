@@ -9,7 +9,7 @@ from proxy.errors import Outcome
 from proxy.ops.logs.call_line import call_line, form, milliseconds
 from proxy.ops.logs.events import call_facts
 from proxy.ops.logs.log import json_line
-from proxy.ops.metrics.call_shape import alike
+from proxy.ops.metrics.call_shape import call_shape
 from proxy.relay.record import METHODS, Record
 
 SECONDS = st.floats(0, 1e5)
@@ -42,10 +42,10 @@ def test_a_call_is_the_same_line_whichever_way_it_is_made(record: Record) -> Non
 
 
 @given(records(), records())
-def test_lines_of_calls_that_are_alike_have_one_form(one: Record, other: Record) -> None:
+def test_lines_of_calls_that_are_call_shape_have_one_form(one: Record, other: Record) -> None:
     other.caller, other.method, other.operation, other.status = one.caller, one.method, one.operation, one.status
     other.outcome, other.code, other.attempts, other.policy = one.outcome, one.code, one.attempts, one.policy
-    assert alike(one) == alike(other)
+    assert call_shape(one) == call_shape(other)
     assert form(20, "info", "request.relayed", one) == form(20, "info", "request.relayed", other)
 
 

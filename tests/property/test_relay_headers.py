@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from proxy.errors import BadRequestError
 from proxy.relay.request.headers import headers_to_upstream
 from proxy.relay.response_fields import headers_to_caller
-from proxy.upstream.model import Call
+from proxy.upstream.model import OutgoingRequest
 from proxy.upstream.request import request_head
 
 Fields = list[tuple[bytes, bytes]]
@@ -82,7 +82,7 @@ def test_whatever_the_pool_accepts_holds_one_authorization_line(fields: Fields) 
     if out is None:
         return
     try:
-        head = request_head(Call(b"GET", b"/a", out, None, effects=False), b"api.test")
+        head = request_head(OutgoingRequest(b"GET", b"/a", out, None, effects=False), b"api.test")
     except ValueError:
         return
     lines = [line.lower() for line in head.split(b"\r\n")]

@@ -21,7 +21,7 @@ from proxy.relay.request.headers import headers_to_upstream
 from proxy.relay.request.plain_request import Reader
 from proxy.relay.response_fields import headers_to_caller
 from proxy.relay.response_head import answer_head
-from proxy.upstream.model import Call
+from proxy.upstream.model import OutgoingRequest
 from proxy.upstream.request import request_head
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def test_what_is_ordinary_is_read_as_everybody_else_reads_it(loop: asyncio.Abstr
     crossing = tuple(field for field in message.raw_headers if field[0].lower() != REQUIRED[0])
     fields = headers_to_upstream(crossing, authorization=None, request_id=b"ours")
     assert headers_to_upstream(request.crossing, authorization=None, request_id=b"ours") == fields
-    call = Call(request.method.encode(), request.target, fields, request.body, effects=True)
+    call = OutgoingRequest(request.method.encode(), request.target, fields, request.body, effects=True)
     own_id = [] if b"x-request-id" in request.told else [b"X-Request-Id: ours"]
     length = [] if request.body is None else [b"Content-Length: %d" % len(request.body)]
     line, rest = data.partition(b"\r\n")[0], b"\r\n".join((*own_id, VIA, *length, b"\r\n"))

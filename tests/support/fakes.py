@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from proxy.credentials.model import Credentials
 from proxy.secret import Secret
+from proxy.tokens.events import TokenDisputed, TokenFetched
 from proxy.tokens.issuer import FetchFailedError, FetchResult
 from proxy.tokens.model import DATE_UNCERTAINTY, Grant, Issued
-from proxy.tokens.reports import Disputed, Fetched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -206,12 +206,12 @@ class Reports:
     """What a keeper reported."""
 
     def __init__(self) -> None:
-        self.fetched: list[Fetched] = []
-        self.disputed: list[Disputed] = []
+        self.fetched: list[TokenFetched] = []
+        self.disputed: list[TokenDisputed] = []
         self._came = asyncio.Event()
 
-    def __call__(self, report: Fetched | Disputed) -> None:
-        if isinstance(report, Fetched):
+    def __call__(self, report: TokenFetched | TokenDisputed) -> None:
+        if isinstance(report, TokenFetched):
             self.fetched.append(report)
         else:
             self.disputed.append(report)
@@ -220,7 +220,7 @@ class Reports:
     def results(self) -> list[tuple[Grant, FetchResult]]:
         return [(report.grant, report.result) for report in self.fetched]
 
-    async def until(self, fetches: int) -> Fetched:
+    async def until(self, fetches: int) -> TokenFetched:
         """Wait in real time, as real sockets need, for that many fetches; return the last of them."""
         async with asyncio.timeout(BOUND):
             while len(self.fetched) < fetches:

@@ -20,7 +20,7 @@ from proxy.app import Sidecar
 from proxy.config import EnvironmentSource, Origin, Settings, TcpAddress, load_settings
 from proxy.ops.logs.log import open_log
 from proxy.secret import Secret
-from proxy.upstream.model import Exchange, UpstreamFault
+from proxy.upstream.model import Timings, UpstreamFault
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -157,6 +157,6 @@ async def sidecar(
 async def preheat(pool: Pool) -> None:
     """Give a pool a connection that has carried nothing, so that the first call goes express."""
     with contextlib.suppress(UpstreamFault):
-        connection = await pool._take(Exchange(0.0), effects=True)
+        connection = await pool._take(Timings(0.0), effects=True)
         connection.free, connection.idle_since = True, pool._now()
-        pool.unboard(connection)
+        pool.release(connection)

@@ -5,7 +5,7 @@ from typing import Any
 import click
 import pytest
 
-from proxy.cli.overview import overview, sparkline
+from proxy.cli.status_lines import sparkline, status_lines
 
 NOW = 1_764_090_000.0
 CALL = {"at": NOW - 3, "operation": "create_payout", "kind": "money_out", "status": 502, "outcome": "unknown"}
@@ -37,7 +37,7 @@ def view(**changes: Any) -> dict[str, Any]:
 
 
 def text(**changes: Any) -> str:
-    return click.unstyle("\n".join(overview(view(**changes), "utf-8")))
+    return click.unstyle("\n".join(status_lines(view(**changes), "utf-8")))
 
 
 def test_all_that_matters_fits_a_few_lines() -> None:
@@ -56,7 +56,7 @@ def test_all_that_matters_fits_a_few_lines() -> None:
 
 
 def test_production_is_red_and_says_so() -> None:
-    first = next(iter(overview(view(environment="production"), "utf-8")))
+    first = next(iter(status_lines(view(environment="production"), "utf-8")))
     assert "Production: real money" in first
     assert "\x1b[41m" in first
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from proxy.config import Settings, load_settings
-from proxy.config.catalogue import SETTINGS, effective, is_service_link, near_miss
+from proxy.config.declared_settings import SETTINGS, effective, is_service_link, near_miss
 from proxy.config.setting import settings_of
 from proxy.reload import RELOADABLE
 from tests.generators.settings_page import reference

@@ -22,7 +22,7 @@ from proxy.config import (
     credential_sources,
     load_settings,
 )
-from proxy.config.catalogue import effective
+from proxy.config.declared_settings import effective
 from proxy.config.files import UnusablePairError, pair_in_text
 from proxy.secret import Secret
 

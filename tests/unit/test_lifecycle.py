@@ -123,7 +123,7 @@ def test_a_refused_login_is_tried_again_after_60_s_doubling_to_15_min() -> None:
     assert moments == [60.0, 180.0, 420.0, 900.0, 1800.0, 2700.0, 3600.0]
     assert bench.grant(bench.at(bench.waits()).login(), bench.issued(refresh="first"))
     assert bench.life.state(bench.now) is State.VALID
-    assert not bench.life.accounts.rejected
+    assert not bench.life.credentials.rejected
 
 
 def test_a_refused_login_leaves_the_token_in_use_until_its_end() -> None:
@@ -131,7 +131,7 @@ def test_a_refused_login_leaves_the_token_in_use_until_its_end() -> None:
     bench.refuse(bench.at(180).refresh())
     bench.refuse(bench.login())
     assert (bench.text(), bench.waits(), bench.life.state(bench.now)) == ("access-1", 240.0, State.VALID)
-    assert bench.life.accounts.rejected
+    assert bench.life.credentials.rejected
     assert bench.life.state(START + 299.9) is State.EXPIRING
     assert bench.life.state(START + 300) is State.REJECTED
 
@@ -194,7 +194,7 @@ def test_a_token_past_its_stop_never_takes_the_place_of_one_that_lives() -> None
 def test_an_expired_refresh_token_is_not_sent() -> None:
     bench = Bench().started()
     bench.at(DAY - 0.1)
-    bench.life.accounts.held.refused(bench.now)
+    bench.life.credentials.held.refused(bench.now)
     bench.refresh()
     assert bench.at(DAY).waits() == DAY - 0.1 + 60
 

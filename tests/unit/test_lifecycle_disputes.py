@@ -98,7 +98,7 @@ def test_a_token_handed_over_a_moment_ago_is_waited_out_and_nothing_is_fetched()
     bench = Bench().started()
     bench.grant(bench.at(180).refresh(), bench.issued())
     assert bench.life.disputed(2, START + 181.9) is Dispute.LAGGING
-    assert bench.life.disputes.settled_at == START + 182
+    assert bench.life.disputes.lag_ends_at == START + 182
     assert isinstance(bench.life.next_step(START + 181.9), Wait)
     assert bench.life.disputed(2, START + 182) is Dispute.RENEWING
     bench.at(182).login()
@@ -106,7 +106,7 @@ def test_a_token_handed_over_a_moment_ago_is_waited_out_and_nothing_is_fetched()
 
 def test_the_first_token_and_one_after_an_outage_are_renewed_at_once() -> None:
     bench = Bench().started()
-    assert bench.life.disputes.settled_at == -math.inf
+    assert bench.life.disputes.lag_ends_at == -math.inf
     bench.grant(bench.at(5000).refresh(), bench.issued())
     assert bench.life.disputed(2, bench.now) is Dispute.RENEWING
 

@@ -86,9 +86,9 @@ def test_a_pair_that_proves_itself_forgets_those_that_did_not() -> None:
     bench.at(EARLY + 60)
     bench.grant(bench.login(), bench.issued(refresh="second"))
     bench.grant(bench.refresh(), bench.issued())
-    assert bench.life.accounts.login_from(alive=True) < START
-    bench.life.accounts.held.put_off(bench.now)
-    assert bench.life.accounts.login_from(alive=True) == bench.now + 60
+    assert bench.life.credentials.login_from(alive=True) < START
+    bench.life.credentials.held.put_off(bench.now)
+    assert bench.life.credentials.login_from(alive=True) == bench.now + 60
 
 
 def test_a_401_during_the_trial_needs_no_login_after_it() -> None:
@@ -103,7 +103,7 @@ def test_a_401_during_the_trial_needs_no_login_after_it() -> None:
 def test_when_the_old_refresh_token_ends_the_new_pair_is_taken_as_it_is() -> None:
     bench = at_the_early_login()
     for _ in range(3):
-        bench.life.accounts.held.put_off(DAY + START)
+        bench.life.credentials.held.put_off(DAY + START)
     bench.grant(bench.at(DAY - 1).refresh(), bench.issued())
     step = bench.at(DAY + 200).login()
     assert bench.grant(step, bench.issued(refresh="second"))
@@ -129,14 +129,14 @@ def test_an_early_login_that_fails_leaves_refreshing_alone_and_waits_a_minute() 
 def test_an_early_login_that_is_refused_leaves_refreshing_alone_and_is_tried_slowly() -> None:
     bench = at_the_early_login()
     bench.refuse(bench.login())
-    assert bench.life.accounts.rejected
+    assert bench.life.credentials.rejected
     bench.refuse(bench.at(bench.waits()).login())
     assert bench.waits() == EARLY + 120
     bench.grant(bench.at(EARLY + 120).refresh(), bench.issued())
     assert bench.text() == "access-3"
     bench.at(EARLY + 180)
     assert bench.grant(bench.login(), bench.issued(refresh="second"))
-    assert not bench.life.accounts.rejected
+    assert not bench.life.credentials.rejected
 
 
 def test_past_the_join_point_there_is_no_time_for_proofs() -> None:

@@ -13,19 +13,19 @@ from tests.unit.lifecycle_bench import START, Bench
 
 def test_offered_credentials_log_in_at_once_and_what_is_held_serves_until_then() -> None:
     bench = Bench().started().at(50)
-    bench.life.accounts.offer(OTHERS)
+    bench.life.credentials.offer(OTHERS)
     step = bench.login()
     assert (step.credentials, step.offered, bench.text()) == (OTHERS, True, "access-1")
     assert bench.grant(step, bench.issued(refresh="second"))
-    assert (bench.text(), bench.life.accounts.held.credentials) == ("access-2", OTHERS)
+    assert (bench.text(), bench.life.credentials.held.credentials) == ("access-2", OTHERS)
     assert bench.at(230).refresh().token.reveal() == "second"
 
 
 def test_offered_credentials_that_turn_out_bad_displace_nothing() -> None:
     bench = Bench().started().at(50)
-    bench.life.accounts.offer(WRONG)
+    bench.life.credentials.offer(WRONG)
     bench.refuse(bench.login())
-    assert (bench.text(), bench.life.accounts.rejected) == ("access-1", True)
+    assert (bench.text(), bench.life.credentials.rejected) == ("access-1", True)
     assert bench.waits() == 110.0
     bench.refuse(bench.at(110).login())
     assert bench.waits() == 180.0
@@ -36,12 +36,12 @@ def test_offered_credentials_that_turn_out_bad_displace_nothing() -> None:
     step = bench.login()
     assert (step.credentials, step.offered) == (CREDENTIALS, False)
     assert bench.grant(step, bench.issued(refresh="second"))
-    assert bench.life.accounts.rejected, "the newest ones are still bad"
+    assert bench.life.credentials.rejected, "the newest ones are still bad"
 
 
 def test_offered_credentials_that_meet_a_failure_leave_refreshing_alone() -> None:
     bench = Bench().started().at(50)
-    bench.life.accounts.offer(OTHERS)
+    bench.life.credentials.offer(OTHERS)
     bench.fail(bench.login(), retry_after=90.0)
     assert bench.waits() == 140.0
     assert bench.grant(bench.at(140).login(), bench.issued(refresh="second"))
@@ -49,17 +49,17 @@ def test_offered_credentials_that_meet_a_failure_leave_refreshing_alone() -> Non
 
 def test_a_dead_token_for_offered_credentials_displaces_nothing() -> None:
     bench = Bench().started().at(50)
-    bench.life.accounts.offer(OTHERS)
+    bench.life.credentials.offer(OTHERS)
     assert not bench.grant(bench.login(), bench.issued(lifetime=1.0, sent=START + 40, refresh="second"))
-    assert (bench.text(), bench.life.accounts.held.credentials) == ("access-1", CREDENTIALS)
+    assert (bench.text(), bench.life.credentials.held.credentials) == ("access-1", CREDENTIALS)
 
 
 def test_after_a_refused_login_other_credentials_are_tried_at_once_and_kept_when_refused_too() -> None:
     bench = Bench(WRONG)
     bench.refuse(bench.login())
-    bench.life.accounts.offer(Credentials(Secret("user"), Secret("wrong too")))
+    bench.life.credentials.offer(Credentials(Secret("user"), Secret("wrong too")))
     bench.refuse(bench.at(1).login())
-    assert bench.life.accounts.offered is None
+    assert bench.life.credentials.offered is None
     assert bench.waits() == 61.0
     assert bench.at(61).login().credentials.password.reveal() == "wrong too"
 
@@ -67,7 +67,7 @@ def test_after_a_refused_login_other_credentials_are_tried_at_once_and_kept_when
 def test_a_failure_at_the_start_does_not_hold_up_the_only_credentials_that_may_be_good() -> None:
     bench = Bench(WRONG)
     bench.refuse(bench.login())
-    bench.life.accounts.offer(OTHERS)
+    bench.life.credentials.offer(OTHERS)
     bench.fail(bench.login(), chance=1.0)
     assert bench.waits() == 0.5
     assert bench.at(0.5).login().credentials == OTHERS
@@ -75,26 +75,26 @@ def test_a_failure_at_the_start_does_not_hold_up_the_only_credentials_that_may_b
 
 def test_when_both_are_refused_with_a_session_alive_the_newest_are_tried_slowly() -> None:
     bench = Bench().started().at(50)
-    bench.life.accounts.offer(WRONG)
+    bench.life.credentials.offer(WRONG)
     bench.refuse(bench.login())
     bench.refuse(bench.at(110).login())
     bench.refuse(bench.at(180).refresh())
     bench.refuse(bench.login())
-    assert bench.life.accounts.held.credentials == WRONG
+    assert bench.life.credentials.held.credentials == WRONG
     assert bench.text() == "access-1"
     assert bench.waits() == 230.0
 
 
 def test_an_answer_for_credentials_that_were_replaced_meanwhile_is_nobodys() -> None:
     bench = Bench().started().at(50)
-    bench.life.accounts.offer(WRONG)
+    bench.life.credentials.offer(WRONG)
     step = bench.login()
-    bench.life.accounts.offer(OTHERS)
+    bench.life.credentials.offer(OTHERS)
     assert not bench.life.concerns(step)
     assert not bench.grant(step, bench.issued(refresh="second"))
     bench.refuse(step)
     bench.fail(step)
-    assert (bench.text(), bench.life.accounts.rejected) == ("access-1", False)
+    assert (bench.text(), bench.life.credentials.rejected) == ("access-1", False)
     assert bench.login().credentials == OTHERS
 
 
@@ -130,7 +130,7 @@ def test_what_was_being_fetched_when_the_lock_came_is_dropped(*, grant: str, unl
     assert not bench.grant(step, bench.issued(refresh="second"))
     bench.refuse(step)
     assert (bench.text(), bench.life.refresh_expires_at) == (None, None)
-    assert not bench.life.accounts.rejected
+    assert not bench.life.credentials.rejected
 
 
 def test_the_lock_ends_no_floor_after_a_refused_login() -> None:

@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 
 from proxy.config.addresses import TcpAddress, UnixAddress, bracketed
-from proxy.listening.listening import BindError, Listening, bind
+from proxy.listening.listener_socket import BindError, ListenerSocket, bind
 from tests.support.callers import on_socket
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def objection(listen: Listen) -> str:
     return str(caught.value)
 
 
-async def serve(listening: Listening) -> None:
+async def serve(listening: ListenerSocket) -> None:
     async def answer(_: web.BaseRequest) -> web.Response:
         return web.Response(text="here")
 
@@ -75,13 +75,13 @@ async def says(path: Path) -> str:
 @pytest.mark.parametrize("mask", [0o000, 0o022, 0o077, 0o777])
 async def test_owner_and_group_may_connect_whatever_the_umask(path: Path, mask: int) -> None:
     with umask(mask):
-        async with Listening(UnixAddress(path), SETTING):
+        async with ListenerSocket(UnixAddress(path), SETTING):
             assert mode(path) == 0o660
         assert os.umask(mask) == mask
 
 
 async def test_the_socket_file_goes_with_the_listener(path: Path) -> None:
-    async with Listening(UnixAddress(path), SETTING) as listening:
+    async with ListenerSocket(UnixAddress(path), SETTING) as listening:
         await serve(listening)
         assert await says(path) == "here"
     assert not there(path)
@@ -89,13 +89,13 @@ async def test_the_socket_file_goes_with_the_listener(path: Path) -> None:
 
 async def test_the_socket_of_a_process_that_died_is_replaced(path: Path) -> None:
     abandoned(path)
-    async with Listening(UnixAddress(path), SETTING) as listening:
+    async with ListenerSocket(UnixAddress(path), SETTING) as listening:
         await serve(listening)
         assert await says(path) == "here"
 
 
 async def test_a_process_that_listens_is_not_thrown_out(path: Path) -> None:
-    async with Listening(UnixAddress(path), SETTING) as listening:
+    async with ListenerSocket(UnixAddress(path), SETTING) as listening:
         await serve(listening)
         text = await asyncio.to_thread(objection, UnixAddress(path))
         assert text.startswith(f"PROXY_LISTEN=unix:{path}: cannot listen there (Address already in use)")
@@ -116,23 +116,23 @@ async def test_a_process_whose_queue_is_full_counts_as_listening(path: Path) -> 
 
 
 async def test_a_successor_keeps_its_socket_when_the_one_before_ends(path: Path) -> None:
-    async with Listening(UnixAddress(path), SETTING) as old:
+    async with ListenerSocket(UnixAddress(path), SETTING) as old:
         await serve(old)
         await old.stop_accepting()
-        async with Listening(UnixAddress(path), SETTING) as new:
+        async with ListenerSocket(UnixAddress(path), SETTING) as new:
             await serve(new)
             await old.__aexit__(None, None, None)
             assert await says(path) == "here"
 
 
 async def test_a_socket_file_that_somebody_has_removed_is_no_error(path: Path) -> None:
-    async with Listening(UnixAddress(path), SETTING):
+    async with ListenerSocket(UnixAddress(path), SETTING):
         await asyncio.to_thread(path.unlink)
     assert not there(path)
 
 
 async def test_after_the_drain_began_nobody_is_let_in(path: Path) -> None:
-    async with Listening(UnixAddress(path), SETTING) as listening:
+    async with ListenerSocket(UnixAddress(path), SETTING) as listening:
         await serve(listening)
         await listening.stop_accepting()
         assert not there(path), "a file that is gone lets nobody into a queue that is emptied for the last time"
@@ -176,13 +176,13 @@ def test_a_refused_permission_is_told_with_the_right_one(
     def refuse(*_: object) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr("proxy.listening.listening._bound_tcp", refuse)
-    monkeypatch.setattr("proxy.listening.listening._bound_unix", refuse)
+    monkeypatch.setattr("proxy.listening.listener_socket._bound_tcp", refuse)
+    monkeypatch.setattr("proxy.listening.listener_socket._bound_unix", refuse)
     assert fix in objection(listen)
 
 
 async def test_ipv6_is_written_in_brackets_and_ipv4_does_not_come_along() -> None:
-    async with Listening(TcpAddress("::1", 0), SETTING) as listening:
+    async with ListenerSocket(TcpAddress("::1", 0), SETTING) as listening:
         await serve(listening)
         assert listening.url.startswith("http://[::1]:")
         port = int(listening.url.rpartition(":")[2])
@@ -193,7 +193,7 @@ async def test_ipv6_is_written_in_brackets_and_ipv4_does_not_come_along() -> Non
 @pytest.mark.skipif(not socket.has_ipv6, reason="this Python has no IPv6")
 @pytest.mark.parametrize("host", ["::", "0::0"])
 async def test_the_address_of_all_is_that_of_ipv4_too(host: str) -> None:
-    async with Listening(TcpAddress(host, 0), SETTING) as listening:
+    async with ListenerSocket(TcpAddress(host, 0), SETTING) as listening:
         await serve(listening)
         port = int(listening.url.rpartition(":")[2])
         for address in ("127.0.0.1", "::1"):

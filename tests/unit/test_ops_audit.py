@@ -11,7 +11,7 @@ import pytest
 from proxy.api.external_id import LARGEST, external_id
 from proxy.api.operations import match
 from proxy.errors import Outcome
-from proxy.ops.admin.keys import KeyFileError
+from proxy.ops.admin.key_file import KeyFileError
 from proxy.ops.logs.audit import Audit, AuditError, open_audit
 from proxy.ops.logs.log import open_log
 from proxy.relay.record import Record

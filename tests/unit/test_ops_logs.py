@@ -15,13 +15,13 @@ from proxy.credentials.model import Credentials
 from proxy.credentials.watch import Recovered, Reloaded, ReloadFailed
 from proxy.errors import Outcome
 from proxy.ops.logs.events import Events
-from proxy.ops.logs.log import _adopt_crashes, open_log
-from proxy.process.traceback_places import where
+from proxy.ops.logs.log import _capture_crashes, open_log
+from proxy.process.error_location import where
 from proxy.relay.record import Record
 from proxy.relay.trace_context import uuid7
 from proxy.secret import Secret
 from proxy.tokens.issuer import FetchResult
-from proxy.tokens.keeper import Disputed, Fetched
+from proxy.tokens.keeper import TokenDisputed, TokenFetched
 from proxy.tokens.lifecycle import State
 from proxy.tokens.model import Grant
 
@@ -50,7 +50,7 @@ def fails() -> None:
     raise ValueError(CANARY)
 
 
-def fetched(**changes: Any) -> Fetched:
+def fetched(**changes: Any) -> TokenFetched:
     facts: dict[str, Any] = {
         "grant": Grant.REFRESH,
         "result": FetchResult.GRANTED,
@@ -62,7 +62,7 @@ def fetched(**changes: Any) -> Fetched:
         "skew": -0.44,
         "retry_in": 160.0,
     }
-    return Fetched(**{**facts, **changes})
+    return TokenFetched(**{**facts, **changes})
 
 
 def record(**changes: Any) -> Record:
@@ -163,8 +163,8 @@ def test_a_fetch_says_whether_new_credentials_were_tried_beside_those_in_use(res
 
 def test_a_dispute_says_whether_the_token_is_renewed_or_tried_once_more() -> None:
     book = Book()
-    book.events.disputed(Disputed(3, renewing=True))
-    book.events.disputed(Disputed(4, renewing=False, lagging=True))
+    book.events.disputed(TokenDisputed(3, renewing=True))
+    book.events.disputed(TokenDisputed(4, renewing=False, lagging=True))
     assert [(line["renewing"], line["lagging"]) for line in book.lines] == [(True, False), (False, True)]
 
 
@@ -177,7 +177,7 @@ def test_a_state_is_told_when_it_changes() -> None:
 
 def test_a_refused_token_and_what_became_of_the_credentials_are_told() -> None:
     book = Book()
-    book.events.disputed(Disputed(3, renewing=True))
+    book.events.disputed(TokenDisputed(3, renewing=True))
     book.events.credentials(Reloaded(Credentials(Secret(CANARY), Secret(CANARY))))
     book.events.credentials(Recovered())
     book.events.credentials(ReloadFailed("the file is empty", 2))
@@ -231,7 +231,7 @@ def test_a_thread_or_finaliser_that_fails_prints_no_text(
     logging.captureWarnings(capture=False)  # it does nothing while an earlier capture counts as on
     monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
     book = Book()
-    _adopt_crashes(book.log.logger)
+    _capture_crashes(book.log.logger)
     warnings.showwarning(CANARY, ResourceWarning, "file.py", 1)
     logging.captureWarnings(capture=False)
 

@@ -16,7 +16,7 @@ from proxy.ops.metrics.instruments import LABELS
 from proxy.ops.metrics.metrics import MOST_CALLERS, Metrics, codes
 from proxy.relay.record import Record, Resend
 from proxy.tokens.issuer import FetchResult
-from proxy.tokens.keeper import Fetched
+from proxy.tokens.keeper import TokenFetched
 from proxy.tokens.model import Grant
 from tests.generators.metrics_page import reference
 
@@ -155,8 +155,8 @@ def test_a_read_whose_outcome_is_unknown_is_not_unsettled() -> None:
 def test_a_fetch_is_counted_with_its_headroom_and_skew() -> None:
     metrics = Metrics("1", "sandbox")
     facts: dict[str, Any] = {"seconds": 0.1, "generation": 1, "reason": "", "status": None, "retry_in": 1.0}
-    metrics.fetched(Fetched(Grant.REFRESH, FetchResult.GRANTED, headroom=-1.0, skew=2.5, **facts))
-    metrics.fetched(Fetched(Grant.REFRESH, FetchResult.TIMEOUT, headroom=None, skew=None, **facts))
+    metrics.fetched(TokenFetched(Grant.REFRESH, FetchResult.GRANTED, headroom=-1.0, skew=2.5, **facts))
+    metrics.fetched(TokenFetched(Grant.REFRESH, FetchResult.TIMEOUT, headroom=None, skew=None, **facts))
     assert value(metrics, "token_fetches_total", grant="refresh_token", result="granted") == 1
     assert value(metrics, "token_headroom_seconds_bucket", le="0.0") == 1
     assert value(metrics, "clock_skew_seconds") == 2.5

@@ -14,13 +14,15 @@ from proxy.api.operations import OPERATIONS
 from proxy.config import Origin, TcpAddress, UnixAddress
 from proxy.errors import Outcome
 from proxy.ops.metrics.metrics import codes
-from proxy.ops.tracing.spans import Ends, Role, Span, ends_of, spans
+from proxy.ops.tracing.spans import Role, Span, SpanEndpoints, span_endpoints, spans
 from proxy.relay.call_spans import Attempt, Lineage
 from proxy.relay.record import METHODS, Record, Resend
 from tests.support.sidecars import DEFAULTS
 
 CANARY = "canary-4c1b"
-ENDS = Ends({"url.scheme": "http"}, {"url.scheme": "https", "server.address": "api.example", "server.port": 443})
+ENDS = SpanEndpoints(
+    {"url.scheme": "http"}, {"url.scheme": "https", "server.address": "api.example", "server.port": 443}
+)
 WALL = 1_800_000_000.0
 
 
@@ -156,10 +158,10 @@ def test_names_and_values_are_of_closed_sets_whatever_happened(facts: dict[str, 
 
 def test_ends_are_those_of_the_settings() -> None:
     settings = dataclasses.replace(DEFAULTS, origin=Origin("api.example", 8443, tls=True))
-    plain = ends_of(settings)
+    plain = span_endpoints(settings)
     assert plain.server == {"url.scheme": "http", "server.address": "127.0.0.1", "server.port": 8080}
     assert plain.client == {"url.scheme": "https", "server.address": "api.example", "server.port": 8443}
     secured = dataclasses.replace(settings, tls_cert_file=Path("cert.pem"), listen=TcpAddress("127.0.0.1", 0))
-    assert ends_of(secured).server == {"url.scheme": "https", "server.address": "127.0.0.1"}
+    assert span_endpoints(secured).server == {"url.scheme": "https", "server.address": "127.0.0.1"}
     on_a_file = dataclasses.replace(settings, listen=UnixAddress(Path("/run/proxy.sock")))
-    assert ends_of(on_a_file).server == {"url.scheme": "http"}
+    assert span_endpoints(on_a_file).server == {"url.scheme": "http"}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from proxy.ops.logs.background_writer import AppendedFile, AuditLine, CutError, Lines, Spool, write_all
+from proxy.ops.logs.background_writer import AppendedFile, AuditLine, BackgroundWriter, CutError, Lines, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,67 +41,67 @@ class Reader:
 
 def test_lines_come_out_in_the_order_in_which_they_were_given() -> None:
     reader = Reader()
-    spool = Spool(reader, note=note)
+    writer = BackgroundWriter(reader, note=note)
     for number in range(1000):
-        spool.write(f"{number}\n")
-    assert spool.close(BOUND)
+        writer.write(f"{number}\n")
+    assert writer.close(BOUND)
     assert reader.got.decode().splitlines() == [str(number) for number in range(1000)]
-    assert spool.lost == 0
+    assert writer.lost == 0
 
 
 def test_a_reader_that_stops_costs_lines_and_never_time_and_is_told_how_many() -> None:
     reader = Reader()
     reader.goes_on.clear()
-    spool = Spool(reader, note=note, waiting=3)
-    spool.write("first\n")
+    writer = BackgroundWriter(reader, note=note, waiting=3)
+    writer.write("first\n")
     assert reader.asked.wait(BOUND)
     for number in range(10):
-        spool.write(f"{number}\n")
-    assert spool.lost == 7
+        writer.write(f"{number}\n")
+    assert writer.lost == 7
     reader.goes_on.set()
-    assert spool.close(BOUND)
+    assert writer.close(BOUND)
     assert reader.got.decode() == "first\n7 lost\n0\n1\n2\n"
 
 
 def test_lines_for_a_reader_that_is_gone_are_counted_and_told_when_there_is_one_again() -> None:
     reader = Reader()
     reader.gone = True
-    spool = Spool(reader, note=note)
-    spool.write("one\n")
-    while spool.lost == 0:
+    writer = BackgroundWriter(reader, note=note)
+    writer.write("one\n")
+    while writer.lost == 0:
         threading.Event().wait(0.001)
     reader.gone = False
-    spool.write("two\n")
-    assert spool.close(BOUND)
+    writer.write("two\n")
+    assert writer.close(BOUND)
     assert reader.got.decode() == "1 lost\ntwo\n"
-    assert spool.lost == 1
+    assert writer.lost == 1
 
 
 def test_a_note_that_cannot_be_written_is_no_lost_line() -> None:
     reader = Reader()
     reader.gone = True
-    spool = Spool(reader, note=note)
-    spool.write("one\n")
-    while spool.lost == 0:
+    writer = BackgroundWriter(reader, note=note)
+    writer.write("one\n")
+    while writer.lost == 0:
         threading.Event().wait(0.001)
-    spool.write("two\n")
-    assert spool.close(BOUND)
-    assert spool.lost == 2
+    writer.write("two\n")
+    assert writer.close(BOUND)
+    assert writer.lost == 2
     assert reader.got == b""
 
 
 def test_closing_waits_for_a_stuck_reader_only_so_long() -> None:
     reader = Reader()
     reader.goes_on.clear()
-    spool = Spool(reader, note=note)
-    spool.write("never\n")
+    writer = BackgroundWriter(reader, note=note)
+    writer.write("never\n")
     assert reader.asked.wait(BOUND)
-    assert not spool.close(0.01)
-    spool.write("too late\n")
+    assert not writer.close(0.01)
+    writer.write("too late\n")
     reader.goes_on.set()
-    assert spool.close(BOUND)
+    assert writer.close(BOUND)
     assert b"too late" not in reader.got
-    assert spool.lost == 1
+    assert writer.lost == 1
 
 
 def test_a_descriptor_that_someone_made_non_blocking_gets_every_byte() -> None:
@@ -220,24 +220,24 @@ class CutSink:
 
 def test_only_the_lines_of_a_batch_that_were_not_written_whole_are_lost() -> None:
     sink = CutSink(room=7)
-    spool = Spool(sink, note=note)
+    writer = BackgroundWriter(sink, note=note)
     for line in ("one\n", AuditLine("two\n"), AuditLine("three\n")):
-        spool.write(line)
-    assert spool.close(BOUND)
-    assert (spool.lost, spool.audit_lost) == (2, 2)
+        writer.write(line)
+    assert writer.close(BOUND)
+    assert (writer.lost, writer.audit_lost) == (2, 2)
 
 
 def test_lines_of_the_audit_stream_that_are_refused_are_counted_by_themselves() -> None:
     reader = Reader()
     reader.goes_on.clear()
-    spool = Spool(reader, note=note, waiting=1)
-    spool.write("first\n")
+    writer = BackgroundWriter(reader, note=note, waiting=1)
+    writer.write("first\n")
     assert reader.asked.wait(BOUND)
     for line in ("kept\n", "log\n", AuditLine("audit\n")):
-        spool.write(line)
-    assert (spool.lost, spool.audit_lost) == (2, 1)
+        writer.write(line)
+    assert (writer.lost, writer.audit_lost) == (2, 1)
     reader.goes_on.set()
-    assert spool.close(BOUND)
+    assert writer.close(BOUND)
 
 
 def test_the_thread_outlives_whatever_its_sink_raises() -> None:
@@ -248,21 +248,21 @@ def test_the_thread_outlives_whatever_its_sink_raises() -> None:
         if b"bad" in content:
             raise ValueError
 
-    spool = Spool(sink, note=note)
-    spool.write("bad\n")
-    while spool.lost == 0:
+    writer = BackgroundWriter(sink, note=note)
+    writer.write("bad\n")
+    while writer.lost == 0:
         threading.Event().wait(0.001)
-    spool.write("good\n")
-    assert spool.close(BOUND)
+    writer.write("good\n")
+    assert writer.close(BOUND)
     assert reader.got.decode().endswith("1 lost\ngood\n")
 
 
 def test_lines_to_a_pipe_whose_reader_is_gone_are_all_counted() -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    spool = Spool(Lines(writing).write, note=note)
+    writer = BackgroundWriter(Lines(writing).write, note=note)
     for number in range(60):
-        spool.write(AuditLine(f"{number}\n"))
-    assert spool.close(BOUND)
+        writer.write(AuditLine(f"{number}\n"))
+    assert writer.close(BOUND)
     os.close(writing)
-    assert (spool.lost, spool.audit_lost) == (60, 60)
+    assert (writer.lost, writer.audit_lost) == (60, 60)

@@ -13,7 +13,7 @@ import pytest
 from proxy.config import Collector, Origin
 from proxy.ops.logs.log import open_log
 from proxy.ops.tracing.exporter import BATCH, Traces, TracingError, open_traces
-from proxy.ops.tracing.spans import Ends, Span
+from proxy.ops.tracing.spans import Span, SpanEndpoints
 from proxy.relay.call_spans import Lineage
 from proxy.relay.record import Record
 from tests.support.sidecars import DEFAULTS
@@ -57,7 +57,7 @@ class Bench:
         self.exporter = Held()
         self.stream = io.StringIO()
         log = open_log("info", "json", self.stream)
-        self.traces = Traces(self.exporter, Ends({}, {}), log.logger, delay=0.0, **options)
+        self.traces = Traces(self.exporter, SpanEndpoints({}, {}), log.logger, delay=0.0, **options)
 
     def observe(self, count: int = 1) -> None:
         for number in range(count):

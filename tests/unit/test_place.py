@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from proxy.process.traceback_places import place, tell_places_only, trail, where
+from proxy.process.error_location import hide_exception_texts, place, trail, where
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ def failure(depth: int) -> ValueError:
 @pytest.fixture
 def hooks() -> Iterator[None]:
     kept = sys.excepthook, threading.excepthook, sys.unraisablehook
-    tell_places_only()
+    hide_exception_texts()
     yield
     sys.excepthook, threading.excepthook, sys.unraisablehook = kept
 

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.api.operations import OPERATIONS
 from proxy.errors import OperationForbiddenError, OverloadedError
-from proxy.policy.authorizer import Authority, Reported
+from proxy.policy.authorizer import Authorizer, Reported
 from proxy.policy.grants import allowed_by
 from proxy.policy.identity import Identity, Peer
 from proxy.policy.rate_limit import Rate
@@ -30,13 +30,13 @@ class Clock:
         return self.at
 
 
-def asked(authority: Authority, operation: Any = READ) -> str:
+def asked(authority: Authorizer, operation: Any = READ) -> str:
     """Ask for a call of anybody; return what is only reported."""
     return authority.admit(authority.recognise(Peer(), ()), operation)[1]
 
 
 def test_the_policy_in_force_says_who_calls() -> None:
-    authority = Authority(Clock())
+    authority = Authorizer(Clock())
     assert asked(authority, PAY) == ""
     authority.enforce(policy())
     caller = authority.recognise(Peer(), ())
@@ -45,7 +45,7 @@ def test_the_policy_in_force_says_who_calls() -> None:
 
 
 def test_a_refused_call_costs_its_caller_nothing() -> None:
-    authority = Authority(Clock(), policy(Rate(1.0, 1)))
+    authority = Authorizer(Clock(), policy(Rate(1.0, 1)))
     for _ in range(3):
         with pytest.raises(OperationForbiddenError):
             asked(authority, PAY)
@@ -55,7 +55,7 @@ def test_a_refused_call_costs_its_caller_nothing() -> None:
 
 
 def test_a_report_names_the_verdict_before_the_rate() -> None:
-    authority = Authority(Clock(), policy(Rate(1.0, 1), Mode.REPORT))
+    authority = Authorizer(Clock(), policy(Rate(1.0, 1), Mode.REPORT))
     assert asked(authority, PAY) == Reported.NOT_ALLOWED
     assert asked(authority, PAY) == Reported.NOT_ALLOWED
     assert asked(authority) == Reported.OVER_RATE
@@ -73,7 +73,7 @@ def test_a_report_names_the_verdict_before_the_rate() -> None:
 )
 def test_only_an_unchanged_caller_keeps_what_it_has_used(after: Policy, *, kept: bool) -> None:
     clock = Clock()
-    authority = Authority(clock, policy(Rate(1.0, 2)))
+    authority = Authorizer(clock, policy(Rate(1.0, 2)))
     asked(authority)
     asked(authority)
     clock.at += 0.5
@@ -86,7 +86,7 @@ def test_only_an_unchanged_caller_keeps_what_it_has_used(after: Policy, *, kept:
 
 
 def test_a_caller_that_was_away_for_a_while_starts_anew() -> None:
-    authority = Authority(Clock(), policy(Rate(1.0, 1)))
+    authority = Authorizer(Clock(), policy(Rate(1.0, 1)))
     asked(authority)
     authority.enforce(policy())
     assert [asked(authority) for _ in range(3)] == [""] * 3

@@ -103,13 +103,13 @@ def test_a_burst_is_a_number_of_calls(burst: str) -> None:
 @pytest.mark.parametrize(
     ("text", "finding"),
     [
-        ("", "line 1: callers: names nobody: write a table [callers.NAME] for each caller"),
-        ("callers = 5", "line 1: callers: names nobody"),
-        ("[callers]", "line 1: callers: names nobody"),
+        ("", "line 1: callers: names no caller: write a table [callers.NAME] for each caller"),
+        ("callers = 5", "line 1: callers: names no caller"),
+        ("[callers]", "line 1: callers: names no caller"),
         ("[callers]\na = 5", "line 2: callers.a: must be a table"),
         ('\nmod = "report"\n[callers.a]\nuid = 1\nallow = []', "line 2: mod: unknown name 'mod': did you mean 'mode'?"),
         ("[callers.a]\nuid = 1", "line 1: callers.a: may do nothing: write allow = [...]"),
-        ("[callers.a]\nallow = []", "line 1: callers.a: nobody can be this caller: give it one of uid, gid"),
+        ("[callers.a]\nallow = []", "line 1: callers.a: no one can be this caller: give it one of uid, gid"),
         ("[callers.unknown]\nuid = 1\nallow = []", "line 1: callers.unknown: a name has up to 40"),
         ("[callers.A]\nuid = 1\nallow = []", "line 1: callers.A: a name has up to 40"),
         ('[callers."a b"]\nuid = 1\nallow = []', "line 1: callers.'a b': a name has up to 40"),

@@ -39,9 +39,9 @@ def test_a_plain_policy_has_nothing_odd() -> None:
             '[callers.a]\nuid = 1\nanyone = true\nmode = "report"\nallow = []',
             "line 3: callers.a.anyone: may move money out without authentication",
         ),
-        ('\nmode = "report"\n[callers.a]\nuid = 1\nallow = []', "line 2: mode: refuses nobody"),
-        ("[callers.a]\nuid = []\nallow = []", "line 1: callers.a: nobody can be this caller"),
-        ("[callers.a]\nanyone = false\nallow = []", "line 1: callers.a: nobody can be this caller"),
+        ('\nmode = "report"\n[callers.a]\nuid = 1\nallow = []', "line 2: mode: refuses no one"),
+        ("[callers.a]\nuid = []\nallow = []", "line 1: callers.a: no one can be this caller"),
+        ("[callers.a]\nanyone = false\nallow = []", "line 1: callers.a: no one can be this caller"),
         (
             "[callers.a]\nanyone = true\nallow = []\n[callers.b]\nuid = 1\nallow = []",
             "line 4: callers.b: is known by its key alone, if it has one, since 'a' before it is anyone",

@@ -19,7 +19,7 @@ from proxy.errors import (
 )
 from proxy.relay.record import Resend
 from proxy.relay.retry_rules import NOT_SENT, UNKNOWN, after_fault, not_processed
-from proxy.upstream.model import Exchange, FaultKind, Progress, UpstreamFault
+from proxy.upstream.model import FaultKind, Progress, Timings, UpstreamFault
 
 BEFORE = [frozenset(chosen) for size in range(5) for chosen in itertools.combinations(Resend, size)]
 BOOL = (False, True)
@@ -33,8 +33,8 @@ ALL = [
 
 def decided(case: tuple[FaultKind, Progress, bool, bool, bool, bool, bool], before: frozenset[Resend]) -> object:
     kind, progress, reused, begun, answered, repeatable, held = case
-    exchange = Exchange(0.0, reused=reused, response_bytes=7 if answered else 0)
-    fault = UpstreamFault(kind, progress=progress, reused=reused, answer_begun=begun, detail="x", exchange=exchange)
+    timings = Timings(0.0, reused=reused, response_bytes=7 if answered else 0)
+    fault = UpstreamFault(kind, progress=progress, reused=reused, answer_begun=begun, detail="x", timings=timings)
     return after_fault(fault, repeatable=repeatable, held=held, resends=before)
 
 

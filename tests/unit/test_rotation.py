@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.process.rotation import made_anew_in, replaced_in
+from proxy.process.replaced_files import made_anew_in, replaced_in
 
 
 def test_a_file_without_links_is_replaced_in_its_folder() -> None:
@@ -57,7 +57,7 @@ def test_a_mount_is_not_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_links_of_the_system_open_no_folder_of_the_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.process.rotation._OF_ALL", frozenset((tmp_path,)))
+    monkeypatch.setattr("proxy.process.replaced_files._OF_ALL", frozenset((tmp_path,)))
     (tmp_path / "run/secrets").mkdir(parents=True)
     (tmp_path / "var").symlink_to("run")
     assert replaced_in(tmp_path / "var/secrets/file") == {tmp_path / "run/secrets"}

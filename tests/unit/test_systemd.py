@@ -13,7 +13,7 @@ import pytest
 from proxy.app import CLOSING
 from proxy.cli.commands import commands
 from proxy.cli.exits import Exit
-from proxy.config.catalogue import SETTINGS
+from proxy.config.declared_settings import SETTINGS
 
 UNIT = Path(__file__).parents[2] / "config" / "systemd" / "localpayment-proxy.service"
 PROGRAM = "/opt/localpayment-proxy/bin/localpayment-proxy"

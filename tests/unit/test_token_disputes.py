@@ -32,7 +32,7 @@ def test_a_refusal_while_a_newer_one_is_fetched_already_costs_nothing() -> None:
 def test_a_token_just_handed_over_is_given_time_to_be_known_everywhere(lifetime: float, lag: float) -> None:
     disputes = Disputes()
     disputes.put_in_use(token(lifetime=lifetime), 1001.0, handed_over=True)
-    assert disputes.settled_at == 1001.0 + lag
+    assert disputes.lag_ends_at == 1001.0 + lag
     assert disputes.judge(1001.0 + lag - 0.01, None, forced=False) is Dispute.LAGGING
     assert disputes.judge(1001.0 + lag, None, forced=False) is Dispute.RENEWING
 
@@ -41,7 +41,7 @@ def test_a_token_that_took_the_place_of_none_or_of_a_refused_one_is_given_no_tim
     disputes = Disputes()
     disputes.put_in_use(token(), 1001.0, handed_over=True)
     disputes.put_in_use(token(), 1001.0, handed_over=False)
-    assert disputes.settled_at == -math.inf
+    assert disputes.lag_ends_at == -math.inf
     assert disputes.judge(1001.1, "token_not_valid", forced=False) is Dispute.RENEWING
 
 

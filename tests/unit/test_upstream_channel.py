@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.upstream.channel import Channel
+from proxy.upstream.connecting.channel import Channel
 from tests.integration.test_upstream_harness import client_tls
 from tests.support.tls_server import VERSIONS, Server, server_context
 

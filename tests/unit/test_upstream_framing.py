@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from proxy.http1.framing import Ending, Framing, MalformedAnswerError, answer_framing
-from proxy.upstream.model import Body, BodyLengthError, Call, Limits, Stream
+from proxy.upstream.model import Body, BodyLengthError, Limits, OutgoingRequest, Stream
 from proxy.upstream.request import BodyFramer, request_head
 from proxy.upstream.reuse import Fitness, fitness, lifetime
 
@@ -25,8 +25,8 @@ def call(
     target: bytes = b"/a",
     headers: tuple[tuple[bytes, bytes], ...] = (),
     body: Body = None,
-) -> Call:
-    return Call(method, target, headers, body, effects=False)
+) -> OutgoingRequest:
+    return OutgoingRequest(method, target, headers, body, effects=False)
 
 
 def test_a_head_is_the_request_line_then_host_then_the_fields_in_order() -> None:
@@ -76,7 +76,7 @@ def test_a_body_is_framed_in_exactly_one_way(body: Body, field: bytes) -> None:
         call(headers=((b"Upgrade", b"h2c"),)),
     ],
 )
-def test_a_call_that_would_not_be_one_unambiguous_request_is_refused(wrong: Call) -> None:
+def test_a_call_that_would_not_be_one_unambiguous_request_is_refused(wrong: OutgoingRequest) -> None:
     with pytest.raises(ValueError, match=r"method|header field"):
         request_head(wrong, b"h")
 
@@ -183,14 +183,14 @@ def test_a_head_whose_end_can_be_read_in_two_ways_is_refused(
 @pytest.mark.parametrize(
     ("idle_seconds", "effects", "verdict"),
     [
-        (0.0, True, Fitness.RIDE),
-        (2.0, True, Fitness.RIDE),
-        (2.1, True, Fitness.LEAVE),
-        (2.1, False, Fitness.RIDE),
-        (3.9, False, Fitness.RIDE),
-        (4.0, False, Fitness.DROP),
-        (4.0, True, Fitness.DROP),
-        (-0.1, False, Fitness.DROP),
+        (0.0, True, Fitness.USE),
+        (2.0, True, Fitness.USE),
+        (2.1, True, Fitness.KEEP),
+        (2.1, False, Fitness.USE),
+        (3.9, False, Fitness.USE),
+        (4.0, False, Fitness.CLOSE),
+        (4.0, True, Fitness.CLOSE),
+        (-0.1, False, Fitness.CLOSE),
     ],
 )
 def test_a_call_with_effects_rides_only_a_warm_connection(
@@ -198,7 +198,7 @@ def test_a_call_with_effects_rides_only_a_warm_connection(
 ) -> None:
     limits = Limits(pool_idle=4.0, effects_idle=2.0)
     assert fitness(idle_seconds, 0.1, effects=effects, limits=limits) is verdict
-    assert fitness(idle_seconds, 0.0, effects=effects, limits=limits) is Fitness.DROP
+    assert fitness(idle_seconds, 0.0, effects=effects, limits=limits) is Fitness.CLOSE
 
 
 @pytest.mark.parametrize(("chance", "seconds"), [(0.0, 300.0), (0.5, 270.0), (1.0, 240.0)])

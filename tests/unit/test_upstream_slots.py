@@ -172,7 +172,7 @@ async def test_a_place_that_is_given_back_while_the_last_one_gives_up_is_there_f
     gives_up = asyncio.create_task(slots.wait())
     await settled()
     gives_up.cancel()
-    slots.give_back()  # in the same turn: the one who gave up has yet to be told
+    slots.give_back()  # in the same exchange: the one who gave up has yet to be told
     assert slots.take()
     await settled()
     assert (slots._free, list(slots._waiting)) == (0, [])

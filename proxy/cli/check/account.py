@@ -1,4 +1,4 @@
-"""Does Localpayment accept the account, and lets it read? Login, token, clock, one read call.
+"""Checks that Localpayment accepts the account and lets it read: login, token, clock, one read call.
 
 Tells a wrong password (401 at the login) from an IP that is not allow-listed or a permission that is missing (403).
 No answer's body is ever quoted.
@@ -14,11 +14,11 @@ from proxy.cli.check.findings import FailedError, NotNeededError
 from proxy.cli.exits import Exit
 from proxy.config.units import duration_text
 from proxy.tokens.issuer import FetchFailedError, FetchResult, Issuer
-from proxy.upstream.model import Call, FaultKind, Limits, UpstreamFault
+from proxy.upstream.model import FaultKind, Limits, OutgoingRequest, UpstreamFault
 from proxy.upstream.pool import Pool
 
 if TYPE_CHECKING:
-    from proxy.cli.check.path import Journey
+    from proxy.cli.check.context import CheckContext
     from proxy.tokens.model import Issued
 
 READ_PATH: Final = "/api/resources/payment-methods"  # answers for every account, and shows nothing private
@@ -41,20 +41,20 @@ FETCH_ADVICE: Final = {
 }
 
 
-async def log_in(journey: Journey) -> str:
+async def log_in(context: CheckContext) -> str:
     """Exchange username and password for a token pair, once."""
-    settings = journey.settings
+    settings = context.settings
     try:
-        async with Issuer(settings.origin, journey.clock, journey.tls, journey.egress) as issuer:
-            journey.issued = await issuer.log_in(journey.credentials, settings.token_timeout)
+        async with Issuer(settings.origin, context.clock, context.tls, context.egress) as issuer:
+            context.issued = await issuer.log_in(context.credentials, settings.token_timeout)
     except FetchFailedError as error:
         raise _login_failure(error, settings.environment) from None
     return "username and password accepted"
 
 
-async def judge_lifetimes(journey: Journey) -> str:
+async def judge_lifetimes(context: CheckContext) -> str:
     """Compare the tokens' lives with what renewing them needs."""
-    issued = _issued(journey)
+    issued = _issued(context)
     access = f"access {duration_text(round(issued.access_lifetime))}"
     if issued.access_lifetime < SHORTEST_LIFETIME:
         seen = f"{access}, shorter than {SHORTEST_LIFETIME:g} s"
@@ -65,9 +65,9 @@ async def judge_lifetimes(journey: Journey) -> str:
     return f"{access}, refresh {duration_text(round(issued.refresh_lifetime))}"
 
 
-async def judge_clock(journey: Journey) -> str:
+async def judge_clock(context: CheckContext) -> str:
     """Compare Localpayment's Date with this machine's clock."""
-    skew = _issued(journey).skew
+    skew = _issued(context).skew
     if skew is None:
         message = "the answer to the login had no Date"
         raise NotNeededError(message)
@@ -78,19 +78,21 @@ async def judge_clock(journey: Journey) -> str:
     return f"{skew:+.0f} s from Localpayment's"
 
 
-async def read(journey: Journey) -> str:
+async def read(context: CheckContext) -> str:
     """Make one call that changes nothing, over the sidecar's own connection pool."""
-    settings = journey.settings
+    settings = context.settings
     limits = Limits(settings.connect_timeout, settings.response_timeout, settings.idle_timeout)
-    token = _issued(journey).access.reveal().encode("ascii")
+    token = _issued(context).access.reveal().encode("ascii")
     headers = ((b"Authorization", b"Bearer " + token), (b"Accept", b"application/json"))
-    call = Call(b"GET", f"{READ_PATH}?country={journey.country}".encode("ascii"), headers, None, effects=False)
+    call = OutgoingRequest(
+        b"GET", f"{READ_PATH}?country={context.country}".encode("ascii"), headers, None, effects=False
+    )
     pool = Pool(
         settings.origin,
         limits=limits,
-        ssl_context=journey.tls,
-        egress=journey.egress,
-        now=journey.clock.now,
+        ssl_context=context.tls,
+        egress=context.egress,
+        now=context.clock.now,
         chance=random.random,
     )
     try:
@@ -154,8 +156,8 @@ def _fault(fault: UpstreamFault) -> FailedError:
     return FailedError(fault.detail, TRY_LATER, Exit.UNAVAILABLE)
 
 
-def _issued(journey: Journey) -> Issued:
-    if journey.issued is None:
+def _issued(context: CheckContext) -> Issued:
+    if context.issued is None:
         message = "the login comes first"
         raise RuntimeError(message)
-    return journey.issued
+    return context.issued

@@ -1,4 +1,4 @@
-"""What did a check find, and how is that told to a person or to a program?
+"""Holds what a check found, and prints it for people or as JSON.
 
 Findings hold no secret: their texts are ours, with names, addresses and figures only.
 """

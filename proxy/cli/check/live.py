@@ -1,4 +1,4 @@
-"""Would calls reach Localpayment from here, with these credentials? Steps in order, each timed.
+"""Checks that calls reach Localpayment from here with these credentials, in timed steps.
 
 One login, never repeated: how many failed ones lock an account is not documented.
 """
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from proxy.cli.check import account, network
+from proxy.cli.check.context import CheckContext
 from proxy.cli.check.findings import FailedError, Finding, NotNeededError, Result
-from proxy.cli.check.path import Journey
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -31,7 +31,7 @@ class Step:
     """
 
     name: str
-    prove: Callable[[Journey], Awaitable[str]]
+    prove: Callable[[CheckContext], Awaitable[str]]
     carries: bool = True
 
 
@@ -50,30 +50,30 @@ STEPS: Final = (
 
 async def findings(settings: Settings, credentials: Credentials, clock: Clock, country: str) -> Sequence[Finding]:
     """Go the way of a call, step by step; what a failed step carries is skipped."""
-    journey = Journey(settings, credentials, clock, country)
+    context = CheckContext(settings, credentials, clock, country)
     found: list[Finding] = []
     broken: str | None = None
     try:
         for step in STEPS:
-            if step is EGRESS and journey.egress is None:
+            if step is EGRESS and context.egress is None:
                 continue
             if broken is None:
-                found.append(await _proven(step, journey))
+                found.append(await _proven(step, context))
                 broken = step.name if step.carries and found[-1].result is Result.FAILED else None
             else:
                 found.append(Finding(step.name, Result.SKIPPED, f"not tried, because {broken} failed"))
     finally:
-        journey.end()
+        context.end()
     return found
 
 
-async def _proven(step: Step, journey: Journey) -> Finding:
-    started = journey.clock.now()
+async def _proven(step: Step, context: CheckContext) -> Finding:
+    started = context.clock.now()
     try:
-        seen = await step.prove(journey)
+        seen = await step.prove(context)
     except NotNeededError as reason:
         return Finding(step.name, Result.SKIPPED, str(reason))
     except FailedError as failure:
-        took = (journey.clock.now() - started) * 1000
+        took = (context.clock.now() - started) * 1000
         return Finding(step.name, Result.FAILED, failure.found, failure.advice, took, failure.exit_code)
-    return Finding(step.name, Result.OK, seen, milliseconds=(journey.clock.now() - started) * 1000)
+    return Finding(step.name, Result.OK, seen, milliseconds=(context.clock.now() - started) * 1000)

@@ -1,4 +1,4 @@
-"""Is there a way to Localpayment? Name, TCP, egress proxy, TLS: one step each, as a call would go.
+"""Checks the way to Localpayment as a call would go: name, TCP, egress proxy, TLS, one step each.
 
 Only the CONNECT line and the egress proxy's own credentials are ever sent here.
 """
@@ -19,7 +19,7 @@ from proxy.cli.exits import Exit
 from proxy.upstream.tls import tls_context
 
 if TYPE_CHECKING:
-    from proxy.cli.check.path import Journey
+    from proxy.cli.check.context import CheckContext
 
 NEXT_ADDRESS_AFTER: Final = 0.25  # seconds; the Connection Attempt Delay that RFC 8305 section 5 recommends
 STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] ([0-9]{3})[ \r]")
@@ -37,32 +37,32 @@ UNKNOWN_AUTHORITY: Final = (
 )
 
 
-async def resolve(journey: Journey) -> str:
+async def resolve(context: CheckContext) -> str:
     """Resolve the name that is dialled: the egress proxy's if there is one."""
-    host, port, variable = _dialled(journey)
+    host, port, variable = _dialled(context)
     try:
-        async with asyncio.timeout(journey.settings.connect_timeout):
+        async with asyncio.timeout(context.settings.connect_timeout):
             found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except TimeoutError:
-        raise _too_slow(journey, "the name was not resolved", "check this machine's resolver") from None
+        raise _too_slow(context, "the name was not resolved", "check this machine's resolver") from None
     except socket.gaierror:
         advice = f"check {variable}, and that this machine's resolver knows the name"
         seen = f"the name {host} cannot be resolved"
         raise FailedError(seen, advice, Exit.UNAVAILABLE) from None
-    journey.addresses = list(found)
+    context.addresses = list(found)
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     return f"{host} is an address" if addresses == [host] else f"{host} is {', '.join(addresses)}"
 
 
-async def dial(journey: Journey) -> str:
+async def dial(context: CheckContext) -> str:
     """Connect to the first address that answers."""
-    host, port, variable = _dialled(journey)
+    host, port, variable = _dialled(context)
     advice = f"allow outgoing TCP to {host} port {port} in the firewall, or check {variable}"
     try:
-        async with asyncio.timeout(journey.settings.connect_timeout):
-            sock = await start_connection(journey.addresses, happy_eyeballs_delay=NEXT_ADDRESS_AFTER, interleave=1)
+        async with asyncio.timeout(context.settings.connect_timeout):
+            sock = await start_connection(context.addresses, happy_eyeballs_delay=NEXT_ADDRESS_AFTER, interleave=1)
     except TimeoutError:
-        raise _too_slow(journey, f"no TCP connection to {host} port {port}", advice) from None
+        raise _too_slow(context, f"no TCP connection to {host} port {port}", advice) from None
     except ConnectionRefusedError:
         seen = f"{host} port {port} refuses connections"
         raise FailedError(seen, f"check {variable}; nothing listens there", Exit.UNAVAILABLE) from None
@@ -70,26 +70,26 @@ async def dial(journey: Journey) -> str:
         seen = f"{host} port {port} cannot be reached: {error.strerror or 'every address failed'}"
         raise FailedError(seen, advice, Exit.UNAVAILABLE) from None
     peer = sock.getpeername()[0]
-    journey.stream = await asyncio.open_connection(sock=sock)
+    context.stream = await asyncio.open_connection(sock=sock)
     return f"connected to {peer} port {port}"
 
 
-async def tunnel(journey: Journey) -> str:
+async def tunnel(context: CheckContext) -> str:
     """Have the egress proxy open a tunnel to the origin."""
-    egress, origin = journey.egress, journey.settings.origin
-    if egress is None or journey.stream is None:
+    egress, origin = context.egress, context.settings.origin
+    if egress is None or context.stream is None:
         message = "calls go through no egress proxy"
         raise NotNeededError(message)
-    reader, writer = journey.stream
+    reader, writer = context.stream
     authority = origin.authority if f":{origin.port}" in origin.authority else f"{origin.authority}:{origin.port}"
     secret = egress.authorization
     proof = f"Proxy-Authorization: {secret.reveal()}\r\n" if secret else ""
     writer.write(f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n{proof}\r\n".encode("latin-1"))
     try:
-        async with asyncio.timeout(journey.settings.connect_timeout):
+        async with asyncio.timeout(context.settings.connect_timeout):
             head = await reader.readuntil(b"\r\n\r\n")
     except TimeoutError:
-        raise _too_slow(journey, "no answer to CONNECT", "check the egress proxy's own log") from None
+        raise _too_slow(context, "no answer to CONNECT", "check the egress proxy's own log") from None
     except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
         head = b""
     shape = STATUS_LINE.match(head)
@@ -106,19 +106,19 @@ async def tunnel(journey: Journey) -> str:
     raise FailedError(seen, f"have the egress proxy allow CONNECT to {authority}", Exit.UNAVAILABLE)
 
 
-async def secure(journey: Journey) -> str:
+async def secure(context: CheckContext) -> str:
     """Shake hands, and say until when the certificate holds."""
-    host = journey.settings.origin.host
-    if not journey.settings.origin.tls or journey.stream is None:
+    host = context.settings.origin.host
+    if not context.settings.origin.tls or context.stream is None:
         message = "a plain http origin, possible on this machine only"
         raise NotNeededError(message)
-    journey.tls = tls_context(journey.settings.upstream_ca_file)
-    writer = journey.stream[1]
+    context.tls = tls_context(context.settings.upstream_ca_file)
+    writer = context.stream[1]
     try:
-        async with asyncio.timeout(journey.settings.connect_timeout):
-            await writer.start_tls(journey.tls, server_hostname=host)
+        async with asyncio.timeout(context.settings.connect_timeout):
+            await writer.start_tls(context.tls, server_hostname=host)
     except TimeoutError:
-        raise _too_slow(journey, "the TLS handshake did not end", "check what stands in between") from None
+        raise _too_slow(context, "the TLS handshake did not end", "check what stands in between") from None
     except ssl.SSLCertVerificationError as error:
         seen = f"the certificate of {host} is not trusted: {error.verify_message}"
         cure = CERTIFICATE_CURES.get(error.verify_code, UNKNOWN_AUTHORITY)
@@ -129,19 +129,19 @@ async def secure(journey: Journey) -> str:
         raise FailedError(seen, advice, Exit.UNAVAILABLE) from None
     certificate = writer.get_extra_info("peercert")
     expires = datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate["notAfter"]), UTC)
-    days = int((expires.timestamp() - journey.clock.wall()) // 86400)
+    days = int((expires.timestamp() - context.clock.wall()) // 86400)
     version = writer.get_extra_info("ssl_object").version()
     return f"{version}, certificate of {host} valid until {expires:%Y-%m-%d} ({days} days)"
 
 
-def _dialled(journey: Journey) -> tuple[str, int, str]:
+def _dialled(context: CheckContext) -> tuple[str, int, str]:
     """Host and port of the TCP connection, and the setting that names them."""
-    if journey.egress is not None:
-        return journey.egress.host, journey.egress.port, "PROXY_EGRESS_PROXY"
-    origin = journey.settings.origin
+    if context.egress is not None:
+        return context.egress.host, context.egress.port, "PROXY_EGRESS_PROXY"
+    origin = context.settings.origin
     return origin.host, origin.port, "LOCALPAYMENT_BASE_URL"
 
 
-def _too_slow(journey: Journey, seen: str, advice: str) -> FailedError:
-    within = f"{seen} within PROXY_CONNECT_TIMEOUT ({journey.settings.connect_timeout:g} s)"
+def _too_slow(context: CheckContext, seen: str, advice: str) -> FailedError:
+    within = f"{seen} within PROXY_CONNECT_TIMEOUT ({context.settings.connect_timeout:g} s)"
     return FailedError(within, advice, Exit.UNAVAILABLE)

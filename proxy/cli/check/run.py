@@ -1,4 +1,4 @@
-"""Are the settings right, can the credentials be read, and with `live`: can Localpayment be reached with them?"""
+"""Checks the settings and the source of the credentials, and with `live` the way to Localpayment."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.cli.check.findings import Finding, Report, Result
 from proxy.cli.exits import Exit
-from proxy.cli.loading import POLICY_FILE, usable_settings
+from proxy.cli.usable_settings import POLICY_FILE, usable_settings
 from proxy.clock import SystemClock
 from proxy.config import SettingsError
-from proxy.config.catalogue import effective
+from proxy.config.declared_settings import effective
 from proxy.credentials.sources import CredentialSourceError, open_source
 from proxy.policy.file import read_policy
 from proxy.policy.lint import lint

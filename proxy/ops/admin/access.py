@@ -1,8 +1,7 @@
-"""May this request have an answer of the admin listener? Pure, over its method, path and raw fields.
+"""Decides whether the admin listener serves a request. Pure, over its method, path and raw fields.
 
-Machines may read probes and metrics under any Host: kubelet and Prometheus call by address. Whatever a browser sends,
-what tells of payments, and every order must name an accepted host; orders come from no page, and with the key if there
-is one.
+Probes and metrics may be read under any Host: kubelet and Prometheus call by address. Requests of browsers, the status
+page and commands must name an accepted host. A command must never come from a page, nor without the key if one is set.
 """
 
 from __future__ import annotations
@@ -28,15 +27,15 @@ _STATUS: Final = "/status"
 
 
 class AdminKeyError(Exception):
-    """An order without the admin key, or with a wrong one."""
+    """A command without the admin key, or with a wrong one."""
 
 
-class Guard:
+class AdminAccess:
     """The rules of one admin listener.
 
     Args:
         hosts: accepted hosts, as `check_host` takes them.
-        key: what orders must carry, or None.
+        key: what commands must carry, or None.
     """
 
     def __init__(self, hosts: frozenset[str], key: Secret | None) -> None:
@@ -48,7 +47,7 @@ class Guard:
 
         Raises:
             BadRequestError, HostForbiddenError, BrowserForbiddenError: as on the data listener.
-            AdminKeyError: an order carries no key, or a wrong one.
+            AdminKeyError: a command carries no key, or a wrong one.
         """
         found = [(name.lower(), value) for name, value in fields]
         hosts = [value for name, value in found if name == b"host"]

@@ -1,4 +1,4 @@
-"""How does an open status page learn what changed? Server-sent events: each second the sections that are new.
+"""Sends open status pages the sections that changed, each second, as server-sent events.
 
 It must never hold up the end of the process, nor let many open pages cost much.
 """
@@ -27,7 +27,7 @@ _HEADERS: Final = {
 }
 
 
-class Live:
+class EventStream:
     """The streams of all open pages; `ending` ends them."""
 
     def __init__(self, status: Status, clock: Clock) -> None:

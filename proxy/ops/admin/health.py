@@ -1,4 +1,4 @@
-"""Answers the probes: alive, started, ready. Pure state; readiness flips before anything else when it shuts down."""
+"""Answers the liveness, startup and readiness probes. Readiness ends first when the sidecar shuts down."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TokenView(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ProbeResult:
     """What a probe is answered; `reason` is for people."""
 
     good: bool
@@ -53,22 +53,22 @@ class Health:
         """Whether the sidecar was told to take no new calls."""
         return self.draining_since is not None
 
-    def live(self) -> Verdict:
+    def live(self) -> ProbeResult:
         """Whether process and event loop run: they answered."""
-        return Verdict(good=True, reason="alive")
+        return ProbeResult(good=True, reason="alive")
 
-    def started(self) -> Verdict:
+    def started(self) -> ProbeResult:
         """Whether a token was held once."""
         self._was_ready = self._was_ready or self._tokens.ready
-        return Verdict(self._was_ready, "started" if self._was_ready else "no token was got yet")
+        return ProbeResult(self._was_ready, "started" if self._was_ready else "no token was got yet")
 
-    def ready(self) -> Verdict:
+    def ready(self) -> ProbeResult:
         """Whether a call would be forwarded."""
         if self.draining:
-            return Verdict(good=False, reason="draining")
+            return ProbeResult(good=False, reason="draining")
         if self._tokens.ready:
             self._was_ready = True
-            return Verdict(good=True, reason="ready")
+            return ProbeResult(good=True, reason="ready")
         if self._tokens.unreplaced:
-            return Verdict(good=False, reason="Localpayment refuses the token that is held, and gives no other")
-        return Verdict(good=False, reason=f"no usable token is held; the token is {self._tokens.state.value}")
+            return ProbeResult(good=False, reason="Localpayment refuses the token that is held, and gives no other")
+        return ProbeResult(good=False, reason=f"no usable token is held; the token is {self._tokens.state.value}")

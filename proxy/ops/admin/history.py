@@ -1,4 +1,4 @@
-"""What happened lately? Fixed numbers of calls and fetches, and fifteen minutes in slices; for the status page.
+"""Keeps the last calls and token fetches, and fifteen minutes of counts, for the status page.
 
 It must never hold what identifies a payment or a caller's request: operation, status, outcome and time are all.
 """
@@ -16,7 +16,7 @@ from proxy.errors import Outcome
 
 if TYPE_CHECKING:
     from proxy.relay.record import Record
-    from proxy.tokens.keeper import Fetched
+    from proxy.tokens.keeper import TokenFetched
 
 CALLS: Final = 50
 FETCHES: Final = 20
@@ -101,7 +101,7 @@ class History:
         return [_seen(at, record) for at, record in self._unsettled]
 
     def observe(self, record: Record, at: float) -> None:
-        """Take note of a call that ended `at` seconds since the epoch."""
+        """Record a call that ended `at` seconds since the epoch."""
         self._calls.append((at, record))
         if is_unsettled(record):
             self._unsettled.append((at, record))
@@ -114,8 +114,8 @@ class History:
             current.errors += 1
         current.latencies[bisect_left(EDGES, record.total_seconds)] += 1
 
-    def fetched(self, report: Fetched, at: float) -> None:
-        """Take note of a token fetch that ended `at` seconds since the epoch."""
+    def fetched(self, report: TokenFetched, at: float) -> None:
+        """Record a token fetch that ended `at` seconds since the epoch."""
         seen = SeenFetch(at, report.grant.value, report.result.value, round(report.seconds * 1000, 1), report.reason)
         self.fetches.append(seen)
 
@@ -145,12 +145,12 @@ def _seen(at: float, record: Record) -> SeenCall:
 
 
 def is_unsettled(record: Record) -> bool:
-    """Whether nobody knows what became of a call that may have changed something."""
+    """Whether the outcome of a call with effects is not known."""
     return record.outcome in _UNSETTLED and _KINDS.get(record.operation, OTHER).has_effects
 
 
 def is_error(record: Record) -> bool:
-    """Whether a call failed for another reason than the caller's own: the errors of the service's levels."""
+    """Whether a call failed for a reason that is not the caller's own; these count against the service level."""
     outcome = record.outcome
     if outcome is _ANSWERED or outcome is _ORPHANED:
         return record.status >= _SERVER_ERROR

@@ -1,4 +1,4 @@
-"""What does the admin listener answer? Probes, metrics and status by GET, orders by POST; nothing goes upstream."""
+"""Serves the admin listener: probes, metrics and status by GET, commands by POST. Nothing goes upstream."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from structlog.typing import FilteringBoundLogger
 
-    from proxy.ops.admin.access import Guard
-    from proxy.ops.admin.event_stream import Live
-    from proxy.ops.admin.health import Health, Verdict
+    from proxy.ops.admin.access import AdminAccess
+    from proxy.ops.admin.event_stream import EventStream
+    from proxy.ops.admin.health import Health, ProbeResult
     from proxy.ops.admin.status import Status
     from proxy.ops.metrics.metrics import Metrics
 
@@ -46,8 +46,8 @@ _SAFE: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Orders:
-    """What an operator may have done; all but `reload` return at once.
+class AdminCommands:
+    """The commands of an operator; all but `reload` return at once.
 
     Attributes:
         reload: reads anew what can be changed while running; returns what became of each part, as text and whether the
@@ -65,16 +65,16 @@ class Orders:
     quit: Callable[[], None]
 
 
-class Admin:
+class AdminApplication:
     """The admin listener's application.
 
     Args:
         health: what the probes are answered from.
         metrics: what is exposed.
         status: what the status page shows.
-        live: keeps open pages up to date.
-        guard: who may have an answer.
-        orders: what may be ordered.
+        events: keeps open pages up to date.
+        access: who may have an answer.
+        commands: what an operator may command.
         logger: gets a line for each request, at debug when it went well.
     """
 
@@ -84,23 +84,23 @@ class Admin:
         health: Health,
         metrics: Metrics,
         status: Status,
-        live: Live,
-        guard: Guard,
-        orders: Orders,
+        events: EventStream,
+        access: AdminAccess,
+        commands: AdminCommands,
         logger: FilteringBoundLogger,
     ) -> None:
         self._health = health
         self._exposition = Exposition(metrics.registry)
         self._status = status
-        self._live = live
-        self._guard = guard
-        self._orders = orders
+        self._events = events
+        self._access = access
+        self._commands = commands
         self._logger = logger
 
     def application(self) -> web.Application:
         """Return the application with all routes."""
         application = web.Application(middlewares=[self._log, self._admit])
-        health, orders = self._health, self._orders
+        health, commands = self._health, self._commands
         icon = page.icon(self._status.settings.environment.value)
         application.add_routes(
             [
@@ -112,12 +112,12 @@ class Admin:
                 web.get("/status/style.css", _text(page.STYLE, "text/css")),
                 web.get("/status/script.js", _text(page.SCRIPT, "text/javascript")),
                 web.get("/status/icon.svg", _text(icon, "image/svg+xml")),
-                web.get("/status/events", self._live.stream),
+                web.get("/status/events", self._events.stream),
                 web.post("/-/reload", self._reload),
-                web.post("/-/lock", _order(orders.lock, "locked: no token is held, every call is refused")),
-                web.post("/-/unlock", _order(orders.unlock, "unlocked: logging in")),
-                web.post("/-/drain", _order(orders.drain, "unready from now on")),
-                web.post("/-/quit", _order(orders.quit, "shutting down")),
+                web.post("/-/lock", _run(commands.lock, "locked: no token is held, every call is refused")),
+                web.post("/-/unlock", _run(commands.unlock, "unlocked: logging in")),
+                web.post("/-/drain", _run(commands.drain, "unready from now on")),
+                web.post("/-/quit", _run(commands.quit, "shutting down")),
             ]
         )
         application.on_shutdown.append(self._end_streams)
@@ -134,21 +134,21 @@ class Admin:
         return web.json_response(view, headers=_SAFE)
 
     async def _reload(self, _: web.Request) -> web.Response:
-        parts = await self._orders.reload()
+        parts = await self._commands.reload()
         good = not any(part.kept for part in parts)
         return web.Response(status=200 if good else 500, text="".join(f"{part}\n" for part in parts))
 
     async def _end_streams(self, _: web.Application) -> None:
-        self._live.ending.set()
+        self._events.ending.set()
 
     @web.middleware
     async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            self._guard.check(request.method, request.path, request.raw_headers)
+            self._access.check(request.method, request.path, request.raw_headers)
         except RelayError as error:
             return web.Response(status=error.status, text=f"{error.title}. {error.detail}\n")
         except AdminKeyError:
-            text = "This order needs the admin key: send it as `Authorization: Bearer KEY`.\n"
+            text = "This command needs the admin key: send it as `Authorization: Bearer KEY`.\n"
             return web.Response(status=401, text=text, headers={"WWW-Authenticate": "Bearer"})
         return await handler(request)
 
@@ -157,12 +157,12 @@ class Admin:
         try:
             response = await handler(request)
         except web.HTTPException as error:
-            self._said(request, error.status)
+            self._log_response(request, error.status)
             raise
-        self._said(request, response.status)
+        self._log_response(request, response.status)
         return response
 
-    def _said(self, request: web.Request, status: int) -> None:
+    def _log_response(self, request: web.Request, status: int) -> None:
         route = request.match_info.route.resource
         facts = {"method": request.method, "route": None if route is None else route.canonical, "status": status}
         if status >= _FAILURES or request.method == "POST":
@@ -171,7 +171,7 @@ class Admin:
             self._logger.debug("admin.answered", **facts)
 
 
-def _probe(ask: Callable[[], Verdict]) -> Handler:
+def _probe(ask: Callable[[], ProbeResult]) -> Handler:
     async def answer(_: web.Request) -> web.Response:
         verdict = ask()
         return web.Response(status=200 if verdict.good else 503, text=verdict.reason + "\n")
@@ -179,7 +179,7 @@ def _probe(ask: Callable[[], Verdict]) -> Handler:
     return answer
 
 
-def _order(carry_out: Callable[[], None], text: str) -> Handler:
+def _run(carry_out: Callable[[], None], text: str) -> Handler:
     async def answer(_: web.Request) -> web.Response:
         carry_out()
         return web.Response(status=202, text=text + "\n")

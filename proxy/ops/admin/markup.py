@@ -1,4 +1,4 @@
-"""How does a fact become HTML? Everything that is not markup is escaped here, and nowhere else.
+"""Builds HTML. Everything that is not markup is escaped here, and nowhere else.
 
 A template language would be one more dependency for one page; these few functions leave no place to forget escaping.
 """

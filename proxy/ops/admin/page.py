@@ -1,6 +1,6 @@
-"""What does the status page show? Sections, each on its own, so that a browser is sent only those that changed.
+"""Builds the status page in sections, so that a browser is sent only those that changed.
 
-One page without assets of others, for eyes, screen readers and telephones; its script swaps sections and counts down.
+It loads nothing from other hosts. Its script swaps sections and counts down.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def _policy(policy: View) -> Markup:
         (caller["name"], caller["mode"], caller["operations"], ", ".join(caller["pays_out"]) or "nothing")
         for caller in policy["callers"]
     ]
-    file = policy["file"] or "No file: whoever reaches the listener may do everything but release payouts by date."
+    file = policy["file"] or "No file: every caller may do everything but release payouts by date."
     headings = ("Caller", "Mode", "Operations", "Pays out by")
     return joined((element("h2", "Policy"), element("p", file), table("In force", headings, rows, "No caller at all.")))
 

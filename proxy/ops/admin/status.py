@@ -1,4 +1,4 @@
-"""How is the sidecar, in one value? What `/status` shows, as JSON says it; the page and the terminal are made of it.
+"""Collects what `/status` shows in one JSON value; the page and the terminal are made from it.
 
 It must never hold a secret, or what identifies a payment or a caller's request.
 """
@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from proxy.api.operations import Kind
-from proxy.config.catalogue import effective
+from proxy.config.declared_settings import effective
 from proxy.ops.admin.history import SLICE
 from proxy.ops.risks import risks
 from proxy.policy.grants import BY_DATE, KINDS
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from proxy.config import Settings
     from proxy.ops.admin.history import Slice
-    from proxy.ops.metrics.readings import Readings
+    from proxy.ops.metrics.gauges import SidecarState
     from proxy.policy.rules import Policy
 
 CALLS_SHOWN: Final = 20
@@ -44,14 +44,14 @@ class Status:
     settings: Settings
     version: str
     started: float
-    readings: Readings
+    readings: SidecarState
     credentials: Callable[[], str]
     policy: Callable[[], Policy]
 
     def view(self) -> dict[str, Any]:
         """Return everything, ready for JSON; times are seconds since the epoch, durations carry their unit."""
-        readings, history = self.readings, self.readings.lookout.history
-        now, ready = readings.lookout.wall(), readings.health.ready()
+        readings, history = self.readings, self.readings.observers.history
+        now, ready = readings.observers.wall(), readings.health.ready()
         return {
             "environment": self.settings.environment.value,
             "version": self.version,
@@ -73,7 +73,7 @@ class Status:
             "policy": self._policy(),
             "credentials": self.credentials(),
             "warnings": [risk.text for risk in risks(self.settings)],
-            "log_lines_dropped": readings.lookout.log.lost,
+            "log_lines_dropped": readings.observers.log.lost,
             "settings": effective(self.settings),
         }
 
@@ -101,7 +101,7 @@ class Status:
             "refused": keeper.unreplaced,
             "expires": access,
             "refresh_expires": refresh,
-            "fetches": [asdict(fetch) for fetch in reversed(self.readings.lookout.history.fetches)],
+            "fetches": [asdict(fetch) for fetch in reversed(self.readings.observers.history.fetches)],
         }
 
 

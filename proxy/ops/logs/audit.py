@@ -1,7 +1,6 @@
-"""Writes who did what that had effects, and how it ended: one line a call, for those who must answer for the money.
+"""Writes one audit line for each call with effects: who did what, and how it ended.
 
-It must never hold an external id in clear: ids are keyed hashes, so that whoever has the key can find a payment's
-calls, and nobody else can even guess one.
+It must never write an external id in clear. Ids are keyed hashes: whoever has the key can find a payment's calls.
 """
 
 from __future__ import annotations
@@ -12,9 +11,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from proxy.api.operations import OPERATIONS, OTHER
-from proxy.ops.admin.keys import read_key
-from proxy.ops.logs.audit_limit import Strangers
-from proxy.ops.logs.background_writer import AppendedFile, AuditLine, Spool
+from proxy.ops.admin.key_file import read_key
+from proxy.ops.logs.audit_limit import UnknownCallerLimit
+from proxy.ops.logs.background_writer import AppendedFile, AuditLine, BackgroundWriter
 from proxy.ops.logs.log import json_line, stamped
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ class Audit:
     Args:
         write: takes a finished line; must not block.
         key: of the hashes; None leaves external ids out.
-        spool: what has to be written at the end, None for a stream that is somebody else's.
+        writer: the writer that is flushed on close; None for lines that go to the log.
         lost: tells how many lines were never written.
     """
 
@@ -48,14 +47,14 @@ class Audit:
         self,
         write: Callable[[str], object],
         key: bytes | None,
-        spool: Spool | None = None,
+        writer: BackgroundWriter | None = None,
         lost: Callable[[], int] = lambda: 0,
     ) -> None:
         self._write = write
         self._key = key
-        self._spool = spool
+        self._writer = writer
         self._lost = lost
-        self._strangers = Strangers()
+        self._unknown_callers = UnknownCallerLimit()
 
     @property
     def lost(self) -> int:
@@ -64,7 +63,7 @@ class Audit:
 
     @property
     def fingerprint(self) -> Callable[[str], str] | None:
-        """What makes an external id unreadable; None without a key."""
+        """The keyed hash of external ids; None without a key."""
         return None if self._key is None else partial(fingerprint, self._key)
 
     def observe(self, record: Record) -> None:
@@ -72,9 +71,9 @@ class Audit:
         if record.operation not in _WITH_EFFECTS:
             return
         now = record.started + record.total_seconds
-        if self._strangers.is_due(now):
+        if self._unknown_callers.is_due(now):
             self._sum_up()
-        if not self._strangers.is_told(record, now):
+        if not self._unknown_callers.is_told(record, now):
             return
         facts = stamped(
             "info",
@@ -94,13 +93,13 @@ class Audit:
         self._write(json_line(facts))
 
     def close(self, seconds: float) -> bool:
-        """Write what waits, for at most so many seconds; tell whether that was all."""
-        if self._strangers.untold:
+        """Write what waits, for at most so many seconds; return whether that was all."""
+        if self._unknown_callers.untold:
             self._sum_up()
-        return self._spool is None or self._spool.close(seconds)
+        return self._writer is None or self._writer.close(seconds)
 
     def _sum_up(self) -> None:
-        self._write(json_line(stamped("warning", SUMMED, calls=self._strangers.tell())))
+        self._write(json_line(stamped("warning", SUMMED, calls=self._unknown_callers.tell())))
 
 
 def open_audit(place: Path | str, key_file: Path | None, log: Log) -> Audit:
@@ -123,8 +122,10 @@ def open_audit(place: Path | str, key_file: Path | None, log: Log) -> Audit:
     except OSError as error:
         message = f"PROXY_AUDIT_LOG={place}: {error.strerror}; name a file in a folder that this process may write to"
         raise AuditError(message) from None
-    spool = Spool(file.write, note=lambda count: json_line(stamped("warning", "audit.lines_dropped", lines=count)))
-    return Audit(lambda line: spool.write(log.known.redacted(line)), key, spool, lambda: spool.lost)
+    writer = BackgroundWriter(
+        file.write, note=lambda count: json_line(stamped("warning", "audit.lines_dropped", lines=count))
+    )
+    return Audit(lambda line: writer.write(log.known.redacted(line)), key, writer, lambda: writer.lost)
 
 
 def fingerprint(key: bytes, external_id: str) -> str:

@@ -1,4 +1,4 @@
-"""Bounds what callers that were never recognised can write into the audit stream. Pure: time is an argument.
+"""Limits the audit lines of callers that are not recognised. Pure: time is an argument.
 
 It must never drop a call that was sent to Localpayment, nor one of a caller that the policy knows.
 """
@@ -17,7 +17,7 @@ TOLD: Final = 20  # such calls that have a line of their own
 WINDOW: Final = 60.0  # seconds in which that many do
 
 
-class Strangers:
+class UnknownCallerLimit:
     """Says which refused calls of unrecognised callers have a line of their own, and counts the others.
 
     Attributes:

@@ -1,7 +1,7 @@
-"""Gets lines out without a call ever waiting for it: a bounded queue, and a thread that writes.
+"""Writes lines in a thread, from a bounded queue: no call ever waits for the log.
 
-A reader of ours that is slow, stuck or gone costs lines, never time; what was lost is counted, and told once writing
-works again.
+A reader that is slow, stuck or gone costs lines, never time. Lost lines are counted, and reported once writing works
+again.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class CutError(OSError):
         self.written = written
 
 
-class Spool:
+class BackgroundWriter:
     """Takes lines at once, and has them written in the order in which they came.
 
     The writing thread is woken once for many lines: each time that it runs, the event loop waits for it.

@@ -1,7 +1,7 @@
-"""How is the one line of a call written fast? The same text as the general way makes, put together by hand.
+"""Formats a call's log line fast, with the same bytes as the general formatter.
 
-Pure. Only the request id is free text, and it is masked and quoted before it gets here: all else is from closed sets,
-the policy's names, or numbers. A test holds it to what the general way makes, byte for byte.
+Pure. Only the request id is free text, and it is masked and quoted before it gets here. All else is from closed sets,
+the policy's names, or numbers. A test compares it with the general formatter, byte for byte.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How does a line read for people? The time, what happened, and what matters of it; a call's line fits a terminal."""
+"""Formats log lines for people; a call's line fits a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which facts are told of calls, tokens and credentials? One event each; a relayed call is exactly one line."""
+"""Logs calls, token fetches and changes of credentials; a relayed call is exactly one line."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from proxy.errors import Fault, Outcome
 from proxy.http1.bounded_cache import keep
 from proxy.ops.logs.call_line import call_line, form
 from proxy.ops.logs.log import moment
-from proxy.ops.metrics.call_shape import KEPT, alike
-from proxy.process.traceback_places import where
+from proxy.ops.metrics.call_shape import KEPT, call_shape
+from proxy.process.error_location import where
 from proxy.relay.trace_context import OwnId
 from proxy.tokens.issuer import FetchResult
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from proxy.credentials.watch import Event
     from proxy.ops.logs.call_line import Form
     from proxy.ops.logs.log import Log
-    from proxy.ops.metrics.call_shape import Alike
+    from proxy.ops.metrics.call_shape import CallShape
     from proxy.relay.record import Record
     from proxy.relay.request.request_line import WrongProtocol
-    from proxy.tokens.keeper import Disputed, Fetched
+    from proxy.tokens.keeper import TokenDisputed, TokenFetched
     from proxy.tokens.lifecycle import State
 
 _LEVELS: Final = {logging.INFO: "info", logging.WARNING: "warning"}
@@ -41,7 +41,7 @@ class Events:
         self._logger = log.logger
         self._threshold = log.threshold
         self._is_json = log.is_json
-        self._forms: dict[Alike, Form] = {}
+        self._forms: dict[CallShape, Form] = {}
         self._state: State | None = None
         self._told_at: dict[str, float] = {}
 
@@ -55,7 +55,7 @@ class Events:
             self._observe_oddities(record)
 
     def _observe_json(self, record: Record, at: float) -> None:
-        calls = alike(record)
+        calls = call_shape(record)
         shared = self._forms.get(calls) or keep(self._forms, calls, _form(record), most=KEPT)
         if self._threshold.lets(shared.severity):
             self._log.put(call_line(moment(at), shared, record, self._quoted(record.request_id)))
@@ -74,7 +74,7 @@ class Events:
             facts = {"request_id": record.request_id, "operation": record.operation, "outcome": record.outcome.value}
             self._logger.warning("request.repeated_by_mesh", **facts, mesh_attempt=record.mesh_attempt)
 
-    def fetched(self, report: Fetched) -> None:
+    def fetched(self, report: TokenFetched) -> None:
         """Write that a token fetch ended."""
         facts = {"grant": report.grant.value, "result": report.result.value, "fetch_ms": milliseconds(report.seconds)}
         if report.result is FetchResult.GRANTED:
@@ -102,7 +102,7 @@ class Events:
             offered=report.offered,
         )
 
-    def disputed(self, report: Disputed) -> None:
+    def disputed(self, report: TokenDisputed) -> None:
         """Write that the API refused a token."""
         facts = {"token_generation": report.generation, "renewing": report.renewing, "lagging": report.lagging}
         self._logger.warning("token.disputed", **facts)

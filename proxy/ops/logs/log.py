@@ -1,6 +1,6 @@
-"""Makes a line of a fact: one JSON object a line on stdout, or text for people; never a header, body or path.
+"""Writes the log to stdout, as JSON or as text for people; never a header, body or path.
 
-What other libraries log passes here too, without its text: aiohttp's and asyncio's may quote what was sent.
+It also takes what other libraries log, without its text: aiohttp's and asyncio's may quote what was sent.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import structlog
 
-from proxy.ops.logs.background_writer import STDOUT, Lines, Spool
+from proxy.ops.logs.background_writer import STDOUT, BackgroundWriter, Lines
 from proxy.ops.logs.console import Console
 from proxy.ops.logs.redaction import KnownSecrets
-from proxy.process.traceback_places import place, where
+from proxy.process.error_location import place, where
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +70,7 @@ class Log:
         logger: takes facts.
         known: the secrets that no line may hold.
         threshold: the level below which nothing is written.
-        spool: where lines wait to be written; None when they are written at once.
+        writer: where lines wait to be written; None when they are written at once.
         emit: masks and writes one finished line, whatever the level.
         put: writes one that is known to hold no secret.
         render: makes a line of facts.
@@ -79,7 +79,7 @@ class Log:
     logger: FilteringBoundLogger
     known: KnownSecrets
     threshold: Threshold
-    spool: Spool | None
+    writer: BackgroundWriter | None
     emit: Callable[[str], None]
     put: Callable[[str], object]
     render: Callable[[EventDict], str]
@@ -92,16 +92,16 @@ class Log:
     @property
     def lost(self) -> int:
         """How many lines were never written."""
-        return 0 if self.spool is None else self.spool.lost
+        return 0 if self.writer is None else self.writer.lost
 
     @property
     def audit_lost(self) -> int:
         """How many of them were lines of the audit stream."""
-        return 0 if self.spool is None else self.spool.audit_lost
+        return 0 if self.writer is None else self.writer.audit_lost
 
     def close(self, seconds: float) -> bool:
         """Write what waits, for at most so many seconds; tell whether that was all."""
-        return self.spool is None or self.spool.close(seconds)
+        return self.writer is None or self.writer.close(seconds)
 
 
 def open_log(level: str, style: Style, stream: TextIO | None = None) -> Log:
@@ -110,16 +110,16 @@ def open_log(level: str, style: Style, stream: TextIO | None = None) -> Log:
     Args:
         level: least severe level that is written.
         style: None chooses console for a terminal and JSON for anything else.
-        stream: where to write at once, for tests; None is stdout, through a spool.
+        stream: where to write at once, for tests; None is stdout, through a writer.
     """
     terminal = stream is None and _is_terminal()
     console = terminal if style is None else style == "console"
     known, threshold = KnownSecrets(), Threshold(level)
     render = Console(colours=terminal).render if console else json_line
-    spool = None
+    writer = None
     if stream is None:
-        spool = Spool(Lines(STDOUT).write, note=lambda count: render(_dropped(count)))
-        write: Callable[[str], object] = spool.write
+        writer = BackgroundWriter(Lines(STDOUT).write, note=lambda count: render(_dropped(count)))
+        write: Callable[[str], object] = writer.write
     else:
         write = stream.write
 
@@ -136,10 +136,10 @@ def open_log(level: str, style: Style, stream: TextIO | None = None) -> Log:
         wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
         cache_logger_on_first_use=True,
     )
-    adopt_libraries(logger)
+    capture_library_logs(logger)
     if stream is None:
-        _adopt_crashes(logger)
-    return Log(logger, known, threshold, spool, emit, write, render)
+        _capture_crashes(logger)
+    return Log(logger, known, threshold, writer, emit, write, render)
 
 
 def stamped(level: str, event: str, **facts: object) -> EventDict:
@@ -152,10 +152,10 @@ def json_line(facts: EventDict) -> str:
     return _encode(facts) + "\n"
 
 
-def adopt_libraries(logger: FilteringBoundLogger) -> None:
+def capture_library_logs(logger: FilteringBoundLogger) -> None:
     """Make the standard library's loggers speak through ours."""
     root = logging.getLogger()
-    root.handlers = [_Adopted(logger)]
+    root.handlers = [_LibraryHandler(logger)]
     root.setLevel(logging.WARNING)
     access = logging.getLogger("aiohttp.access")
     access.propagate = False
@@ -168,7 +168,7 @@ class _Lines:
         self.debug = self.info = self.warning = self.error = self.critical = emit
 
 
-class _Adopted(logging.Handler):
+class _LibraryHandler(logging.Handler):
     """A standard handler that passes on who spoke, where in the source and how severely, but not what was said."""
 
     def __init__(self, logger: FilteringBoundLogger) -> None:
@@ -188,7 +188,7 @@ class _Adopted(logging.Handler):
         )
 
 
-def _adopt_crashes(logger: FilteringBoundLogger) -> None:
+def _capture_crashes(logger: FilteringBoundLogger) -> None:
     """Say where and with what type a thread or a finaliser failed; Python itself would print the exception's text."""
 
     def in_thread(args: threading.ExceptHookArgs) -> None:

@@ -1,7 +1,7 @@
-"""Masks what may never stand in a line, whatever put it there: the last look before a line is written.
+"""Masks secrets, tokens and card numbers in a line right before it is written.
 
-Types keep secrets out of lines (`Secret`, records without wire data); this catches what a mistake lets through. It must
-never be the only thing that keeps a secret in.
+Types keep secrets out of lines (`Secret`, records without wire data); this catches mistakes. It must never be the only
+protection.
 """
 
 from __future__ import annotations

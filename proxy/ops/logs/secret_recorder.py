@@ -1,6 +1,6 @@
-"""Notes every secret that passes the token endpoints, so that no line of the log may hold it.
+"""Records every secret that passes the token endpoints, so that the log can mask it.
 
-It only looks on: it must never keep an answer back, change one, or fail a fetch.
+It must never hold back or change an answer, nor fail a fetch.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from proxy.tokens.model import Issued
 
 
-class Witness:
+class SecretRecordingIssuer:
     """Token endpoints whose secrets are noted; stands between keeper and issuer.
 
     Args:
@@ -50,5 +50,5 @@ class Witness:
     def _note(self, take: Callable[..., None], *secrets: Secret | None) -> None:
         try:
             take(*secrets)
-        except Exception as error:  # noqa: BLE001 - who only looks on must not fail a fetch
+        except Exception as error:  # noqa: BLE001 - a recorder must not fail a fetch
             self._failed("witness", error)

@@ -1,6 +1,6 @@
-"""Which calls are alike? Those that are counted in the same series, and whose lines in the log differ in numbers only.
+"""Names the shape of a call: calls of one shape share their series, and their log lines differ in numbers only.
 
-What has to be found out or put together for a call is kept for the next one that is like it.
+What is looked up or formatted for one call is cached for the next of its shape.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from proxy.relay.record import Record
 
-Alike = tuple[str, str, str, int, str, str, int, str]
+CallShape = tuple[str, str, str, int, str, str, int, str]
 # Sorts of calls at most. A sidecar sees dozens; an origin that makes up statuses must not fill the memory.
 KEPT: Final = 1024
 
 
-def alike(record: Record) -> Alike:
+def call_shape(record: Record) -> CallShape:
     """Return what is the same for calls that are alike; all of it comes from closed sets, or is a small number."""
     return (
         record.caller,

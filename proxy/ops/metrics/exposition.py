@@ -1,4 +1,4 @@
-"""How are metrics written out without keeping calls waiting? One family after the other, and calls in between."""
+"""Writes the metrics for a scrape one family at a time, so that calls run in between."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Exposition:
         return b"".join((*pieces, process.removesuffix(_END), ending)), content_type
 
 
-class _Only:
+class _OneMetric:
     """A registry as far as an encoder looks at one, with one metric in it."""
 
     def __init__(self, family: Metric) -> None:
@@ -47,4 +47,4 @@ class _Only:
 
 
 def _only(family: Metric) -> CollectorRegistry:
-    return cast("CollectorRegistry", _Only(family))
+    return cast("CollectorRegistry", _OneMetric(family))

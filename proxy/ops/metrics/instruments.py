@@ -1,4 +1,4 @@
-"""How is a metric declared? Once, with its help text and its labels, so that page and registry cannot differ.
+"""Declares metrics, each once with help text and labels, so that reference page and registry cannot differ.
 
 Every label takes its values from a closed set, named in LABELS.
 """
@@ -12,14 +12,14 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram, disable_creat
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from proxy.ops.metrics.series import Counts, Tallies
+from proxy.ops.metrics.series import FastCounter, FastHistogram
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from prometheus_client import Metric
 
-    from proxy.ops.metrics.series import Count
+    from proxy.ops.metrics.series import CounterSeries
 
 NAMESPACE: Final = "localpayment_proxy"
 LABELS: Final = {
@@ -31,8 +31,8 @@ LABELS: Final = {
     "outcome": "`answered`, `rejected`, `not_sent`, `unknown`, `aborted`, `orphaned`",
     "code": "a code of [errors.md](errors.md)",
     "reason": "`token`, `same_token`, `disconnected`, `connect`",
-    "caller": "name in the policy, `anyone` without one, `unknown` for who is not in it, empty when nobody looked, "
-    "`other` from the 64th on",
+    "caller": "name in the policy, `anyone` without one, `unknown` for a caller not in it, "
+    "empty when refused before that, `other` from the 64th on",
     "cause": "`no_certificate`, `untrusted`, `other`",
     "listener": "`data` for callers, `admin` for probes and operators",
     "verdict": "`unknown_caller`, `not_allowed`, `denied`, `over_rate`",
@@ -44,7 +44,7 @@ LABELS: Final = {
     "what only it knows",
     "dumps": "`true` when no core is dumped and no process of the same user may look in, `false`",
     "privileges": "`true` when no program can bring new ones, `false`",
-    "observer": "`metrics`, `log`, `history`, `audit`, `traces`, `witness`: who noted the secrets of a token fetch",
+    "observer": "`metrics`, `log`, `history`, `audit`, `traces`, `witness` for the recorder of secrets",
     "version": "of the sidecar",
     "environment": "`sandbox`, `production`",
     "python": "version of the interpreter",
@@ -71,14 +71,14 @@ class Instruments:
         self.registry = CollectorRegistry()
         self.declared: list[Declared] = []
 
-    def counter(self, name: str, text: str, *labels: str) -> Counts:
+    def counter(self, name: str, text: str, *labels: str) -> FastCounter:
         """Declare a counter that the event loop alone counts; its name gets `_total` at the end."""
         self._declare(f"{name}_total", "counter", labels, text)
-        made = Counts(f"{NAMESPACE}_{name}", text, labels)
+        made = FastCounter(f"{NAMESPACE}_{name}", text, labels)
         self.registry.register(made)
         return made
 
-    def count(self, name: str, text: str) -> Count:
+    def count(self, name: str, text: str) -> CounterSeries:
         """Declare a counter without labels."""
         return self.counter(name, text).labels()
 
@@ -97,10 +97,10 @@ class Instruments:
         self._declare(name, "histogram", labels, text)
         return Histogram(name, text, labels, namespace=NAMESPACE, buckets=buckets, registry=self.registry)
 
-    def tallies(self, name: str, text: str, buckets: Sequence[float], *labels: str) -> Tallies:
+    def fast_histogram(self, name: str, text: str, buckets: Sequence[float], *labels: str) -> FastHistogram:
         """Declare a histogram that the event loop alone observes."""
         self._declare(name, "histogram", labels, text)
-        made = Tallies(f"{NAMESPACE}_{name}", text, buckets, labels)
+        made = FastHistogram(f"{NAMESPACE}_{name}", text, buckets, labels)
         self.registry.register(made)
         return made
 

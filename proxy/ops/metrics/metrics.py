@@ -1,4 +1,4 @@
-"""What does Prometheus read? Every metric is declared here or in `readings`, its labels taken from closed sets.
+"""Counts calls, token fetches and refusals for Prometheus. Every metric is declared here or in `gauges`.
 
 No caller and no answer can make up a series. What an alert counts is there from the start, as 0: Prometheus sees no
 increase in a series that begins with 1.
@@ -15,9 +15,9 @@ from proxy import errors
 from proxy.api.operations import OPERATIONS, OTHER
 from proxy.errors import Outcome, RelayError
 from proxy.http1.bounded_cache import keep
-from proxy.ops.metrics.call_shape import KEPT, alike
+from proxy.ops.metrics.call_shape import KEPT, call_shape
 from proxy.ops.metrics.instruments import Instruments
-from proxy.ops.metrics.series import Touched
+from proxy.ops.metrics.series import CallSeries
 from proxy.ops.risks import OPTIONS
 from proxy.policy.authorizer import Reported
 from proxy.relay.record import Resend
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry, Gauge
 
-    from proxy.ops.metrics.call_shape import Alike
+    from proxy.ops.metrics.call_shape import CallShape
     from proxy.ops.metrics.instruments import Declared
-    from proxy.ops.metrics.series import Counts
+    from proxy.ops.metrics.series import FastCounter
     from proxy.relay.record import Record
-    from proxy.tokens.keeper import Fetched
+    from proxy.tokens.keeper import TokenFetched
 
 # Seconds. Payment APIs answer in tens of milliseconds to tens of seconds; 60 s is the default response timeout.
 CALL_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -65,19 +65,19 @@ class Metrics:
         self.requests = make.counter(
             "requests", "Requests that ended, by what became of them.", "operation", "method", "status", "outcome"
         )
-        self.request_seconds = make.tallies(
+        self.request_seconds = make.fast_histogram(
             "request_duration_seconds",
             "From a request's head to the last byte of its answer. Exemplars hold trace ids.",
             CALL_BUCKETS,
             "operation",
         )
-        self.upstream_seconds = make.tallies(
+        self.upstream_seconds = make.fast_histogram(
             "upstream_duration_seconds",
             "Of it, what Localpayment took, all attempts together.",
             CALL_BUCKETS,
             "operation",
         )
-        self.own_seconds = make.tallies(
+        self.own_seconds = make.fast_histogram(
             "own_duration_seconds", "Of it, what the sidecar itself added, waiting for a token included.", OWN_BUCKETS
         ).labels()
         self._request_bytes = make.count("request_body_bytes", "Bytes of request bodies received from callers.")
@@ -138,7 +138,7 @@ class Metrics:
         build = make.gauge("build_info", "What is running, and for which Localpayment.", *_BUILD)
         build.labels(version, platform.python_version(), environment).set(1)
         self._begin()
-        self._touched: dict[Alike, Touched] = {}
+        self._series: dict[CallShape, CallSeries] = {}
         self._callers_seen: set[str] = set()
 
     @property
@@ -153,16 +153,16 @@ class Metrics:
 
     def observe(self, record: Record, at: float) -> None:
         """Count a request that was over `at` seconds since the epoch."""
-        calls = alike(record)
-        touched = self._touched.get(calls) or keep(self._touched, calls, self._touch(record), most=KEPT)
-        for count in touched.counts:
+        calls = call_shape(record)
+        series = self._series.get(calls) or keep(self._series, calls, self._series_of(record), most=KEPT)
+        for count in series.counts:
             count.value += 1
         trace_id = record.trace_id
-        touched.total.observe(record.total_seconds, trace_id, at)
-        if touched.upstream is not None:
-            touched.upstream.observe(record.upstream_seconds, trace_id, at)
-        if touched.own is not None:
-            touched.own.observe(record.own_seconds)
+        series.total.observe(record.total_seconds, trace_id, at)
+        if series.upstream is not None:
+            series.upstream.observe(record.upstream_seconds, trace_id, at)
+        if series.own is not None:
+            series.own.observe(record.own_seconds)
         self._request_bytes.value += record.request_bytes
         self._response_bytes.value += record.response_bytes
         if record.resends or record.echoed or record.mesh_attempt > 1:
@@ -176,7 +176,7 @@ class Metrics:
         if record.mesh_attempt > 1:
             self.mesh_repeats.labels(record.operation).inc()
 
-    def fetched(self, report: Fetched) -> None:
+    def fetched(self, report: TokenFetched) -> None:
         """Count a token fetch."""
         self.token_fetches.labels(report.grant.value, report.result.value).inc()
         self.token_fetch_seconds.labels(report.grant.value).observe(report.seconds)
@@ -194,7 +194,7 @@ class Metrics:
         for name, kind in _KINDS.items():
             self.request_seconds.labels(name)
             self._kinds.labels(name, kind).set(1)
-        zeros: tuple[tuple[Counts | Gauge, Iterable[tuple[object, ...]]], ...] = (
+        zeros: tuple[tuple[FastCounter | Gauge, Iterable[tuple[object, ...]]], ...] = (
             (self.unsettled, product(_WITH_EFFECTS, UNSETTLED)),
             (self.denials, product(DENIALS)),
             (self.refusals, product(codes())),
@@ -212,7 +212,7 @@ class Metrics:
             for values in series:
                 metric.labels(*values)
 
-    def _touch(self, record: Record) -> Touched:
+    def _series_of(self, record: Record) -> CallSeries:
         """Find what calls like this one are counted in."""
         operation, status, outcome = record.operation, record.status, record.outcome
         shown = str(status) if status in _STATUSES or not status else f"{status // 100}xx"
@@ -226,7 +226,7 @@ class Metrics:
             counts.append(self.unsettled.labels(operation, outcome))
         if record.policy:
             counts.append(self.policy_reports.labels(record.policy))
-        return Touched(
+        return CallSeries(
             counts=tuple(counts),
             total=self.request_seconds.labels(operation),
             upstream=self.upstream_seconds.labels(operation) if record.attempts else None,

@@ -1,4 +1,4 @@
-"""How does one thread count fast? prometheus_client's counter takes a lock for each call, its histogram three.
+"""Counts without locks, on one thread. prometheus_client's counter takes a lock for each call, its histogram three.
 
 Only the event loop counts and only the event loop collects, so that no lock is needed; what is exposed is the same.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
 
 
-class Count:
+class CounterSeries:
     """How often one thing happened, or how much of it there was; who counts adds to `value`."""
 
     __slots__ = ("value",)
@@ -34,7 +34,7 @@ class Count:
         self.value += 1
 
 
-class Counts(Collector):
+class FastCounter(Collector):
     """A counter, of some labels or of none.
 
     Args:
@@ -47,13 +47,13 @@ class Counts(Collector):
         self._name = name
         self._text = text
         self._labels = tuple(labels)
-        self._series: dict[tuple[str, ...], Count] = {}
+        self._series: dict[tuple[str, ...], CounterSeries] = {}
         if not labels:
             self.labels()
 
-    def labels(self, *values: object) -> Count:
+    def labels(self, *values: object) -> CounterSeries:
         """Return the series whose labels have the texts of these values; it exists from then on."""
-        return self._series.setdefault(tuple(map(str, values)), Count())
+        return self._series.setdefault(tuple(map(str, values)), CounterSeries())
 
     def collect(self) -> Iterator[Metric]:
         """Give all series."""
@@ -63,7 +63,7 @@ class Counts(Collector):
         yield family
 
 
-class Tally:
+class HistogramSeries:
     """The distribution of one series."""
 
     __slots__ = ("_bounds", "_counts", "_exemplars", "_sum")
@@ -96,7 +96,7 @@ def _exemplar(trace_id: str, value: float, at: float) -> Exemplar:
     return Exemplar({"trace_id": trace_id}, value, at)
 
 
-class Tallies(Collector):
+class FastHistogram(Collector):
     """A histogram of one label, or of none."""
 
     def __init__(self, name: str, text: str, bounds: Sequence[float], labels: Sequence[str]) -> None:
@@ -104,15 +104,15 @@ class Tallies(Collector):
         self._text = text
         self._bounds = tuple(bounds)
         self._labels = tuple(labels)
-        self._series: dict[tuple[str, ...], Tally] = {}
+        self._series: dict[tuple[str, ...], HistogramSeries] = {}
         if not labels:
             self.labels()
 
-    def labels(self, *values: str) -> Tally:
+    def labels(self, *values: str) -> HistogramSeries:
         """Return the series with these values, which exists from then on."""
         series = self._series.get(values)
         if series is None:
-            series = self._series[values] = Tally(self._bounds)
+            series = self._series[values] = HistogramSeries(self._bounds)
         return series
 
     def collect(self) -> Iterator[Metric]:
@@ -124,7 +124,7 @@ class Tallies(Collector):
 
 
 @dataclass(frozen=True, slots=True)
-class Touched:
+class CallSeries:
     """What calls that are alike are counted in.
 
     Attributes:
@@ -134,7 +134,7 @@ class Touched:
         own: ours; None for a call that was refused.
     """
 
-    counts: tuple[Count, ...]
-    total: Tally
-    upstream: Tally | None
-    own: Tally | None
+    counts: tuple[CounterSeries, ...]
+    total: HistogramSeries
+    upstream: HistogramSeries | None
+    own: HistogramSeries | None

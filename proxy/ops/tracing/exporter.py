@@ -1,7 +1,7 @@
-"""How do spans get out without a call ever waiting for it? A bounded queue of calls, and a thread that exports.
+"""Exports spans in a thread, from a bounded queue: no call ever waits for it.
 
-A collector that is slow or gone costs traces, never time; what was lost is counted. Nothing here imports
-OpenTelemetry: that happens when PROXY_OTEL_ENDPOINT asks for it, and only then.
+A collector that is slow or gone costs traces, never time; lost calls are counted. OpenTelemetry is imported only when
+PROXY_OTEL_ENDPOINT is set.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from proxy.config.files import UnusableFileError, read_headers
-from proxy.ops.tracing.spans import ends_of, spans
-from proxy.process.traceback_places import where
+from proxy.ops.tracing.spans import span_endpoints, spans
+from proxy.process.error_location import where
 from proxy.secret import Secret
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from proxy.config import Settings
     from proxy.ops.logs.log import Log
-    from proxy.ops.tracing.spans import Ends, Span
+    from proxy.ops.tracing.spans import Span, SpanEndpoints
     from proxy.relay.record import Record
 
 # Calls that wait at most. One is about a kilobyte, so that is 2 MB: several seconds of a busy sidecar.
@@ -51,7 +51,7 @@ class Exporter(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Over:
+class _FinishedCall:
     """A call that is over; `wall` in seconds since the Unix epoch."""
 
     record: Record
@@ -72,7 +72,7 @@ class Traces:
     def __init__(
         self,
         exporter: Exporter,
-        ends: Ends,
+        ends: SpanEndpoints,
         logger: FilteringBoundLogger,
         *,
         waiting: int = WAITING,
@@ -83,7 +83,7 @@ class Traces:
         self._logger = logger
         self._waiting = waiting
         self._delay = delay
-        self._queue: queue.SimpleQueue[_Over | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_FinishedCall | None] = queue.SimpleQueue()
         self._refused = 0  # counted by those who call, as the next is by the thread: neither needs a lock
         self._failed = 0
         self._failing = False
@@ -102,7 +102,7 @@ class Traces:
         if self._queue.qsize() >= self._waiting:
             self._refused += 1
         else:
-            self._queue.put(_Over(record, wall))
+            self._queue.put(_FinishedCall(record, wall))
 
     def close(self, seconds: float) -> bool:
         """Export what waits, for at most so many seconds; take nothing more. Blocks.
@@ -126,7 +126,7 @@ class Traces:
             if batch:
                 self._export(batch)
 
-    def _batch(self) -> list[_Over | None]:
+    def _batch(self) -> list[_FinishedCall | None]:
         """Wait for a call; return it with those behind it, None at the end for the order to stop."""
         calls = [self._queue.get()]
         until = time.monotonic() + self._delay
@@ -137,7 +137,7 @@ class Traces:
                 break
         return calls
 
-    def _export(self, batch: Sequence[_Over]) -> None:
+    def _export(self, batch: Sequence[_FinishedCall]) -> None:
         try:
             made = [span for call in batch for span in spans(call.record, call.wall, self._ends)]
             reason = self._exporter.export(made)
@@ -174,7 +174,7 @@ def open_traces(settings: Settings, log: Log, version: str) -> Traces | None:
         _, _, credential = value.reveal().partition(" ")  # what stands behind a scheme, such as `Bearer`
         log.known.keep(value, Secret(credential))
     made = exporter_class()(settings.otel_endpoint.url, headers, version, settings.environment.value)
-    return Traces(made, ends_of(settings), log.logger)
+    return Traces(made, span_endpoints(settings), log.logger)
 
 
 def exporter_class() -> Callable[..., Exporter]:

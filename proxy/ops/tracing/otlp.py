@@ -1,7 +1,7 @@
-"""How do spans reach a collector? OpenTelemetry's SDK encodes and posts them; the extra `otel` installs it.
+"""Sends spans to a collector with OpenTelemetry's SDK; the extra `otel` installs it.
 
-Imported only when traces are asked for. Spans go straight to the endpoint: no proxy and no .netrc of the environment
-has a say. What the SDK logs quotes the collector, so it is not let through.
+Imported only when traces are asked for. Spans go straight to the endpoint: no proxy and no .netrc of the environment is
+used. What the SDK logs may quote the collector, so it is dropped.
 """
 
 from __future__ import annotations

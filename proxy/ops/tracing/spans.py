@@ -1,4 +1,4 @@
-"""What do spans say of a call? Pure: a record that is over → the call as it was served, and as it was sent.
+"""Makes the spans of a finished call: one as it was served, one for each time that it was sent. Pure.
 
 It must never hold a path, a query, a header, an id or a body: names and values come from closed sets and the settings.
 Names of attributes are those of OpenTelemetry's semantic conventions for HTTP, 1.23 and later, as far as they are
@@ -50,7 +50,7 @@ _UNSETTLED: Final = frozenset((Outcome.UNKNOWN, Outcome.ABORTED, Outcome.ORPHANE
 
 
 class Role(StrEnum):
-    """Whose side of a call a span tells."""
+    """The side of a call that a span describes."""
 
     SERVER = "server"
     CLIENT = "client"
@@ -62,7 +62,7 @@ class Span:
 
     Attributes:
         trace_id, span_id, parent_id: hex digits; no parent at the head of a trace.
-        remote: whether the parent is a span of somebody else's.
+        remote: whether the parent is a span of another process.
         started, ended: nanoseconds since the Unix epoch.
         failed: whether its status is an error.
     """
@@ -80,24 +80,24 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Ends:
+class SpanEndpoints:
     """What all spans of a sidecar share: where callers arrive, and where calls go."""
 
     server: Mapping[str, str | int]
     client: Mapping[str, str | int]
 
 
-def ends_of(settings: Settings) -> Ends:
+def span_endpoints(settings: Settings) -> SpanEndpoints:
     """Return what the settings say of both ends; a Unix socket has no address but a path."""
     server: Attributes = {SCHEME: "http" if settings.tls_cert_file is None else "https"}
     if isinstance(settings.listen, TcpAddress):
         server |= {ADDRESS: settings.listen.host, **({PORT: settings.listen.port} if settings.listen.port else {})}
     origin = settings.origin
     client: Attributes = {SCHEME: "https" if origin.tls else "http", ADDRESS: origin.host, PORT: origin.port}
-    return Ends(server, client)
+    return SpanEndpoints(server, client)
 
 
-def spans(record: Record, wall: float, ends: Ends) -> Iterator[Span]:
+def spans(record: Record, wall: float, ends: SpanEndpoints) -> Iterator[Span]:
     """Yield the spans of a call that is over; none when it has no lineage.
 
     Args:
@@ -131,7 +131,7 @@ def spans(record: Record, wall: float, ends: Ends) -> Iterator[Span]:
     yield from _attempts(record, lineage, began, ends)
 
 
-def _attempts(record: Record, lineage: Lineage, began: int, ends: Ends) -> Iterator[Span]:
+def _attempts(record: Record, lineage: Lineage, began: int, ends: SpanEndpoints) -> Iterator[Span]:
     over = record.started + record.total_seconds
     for number, attempt in enumerate(lineage.attempts[: record.attempts]):
         status, failure = _met(record, number)

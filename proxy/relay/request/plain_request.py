@@ -60,7 +60,7 @@ _Line = tuple[bytes, bytes | None, bytes | None]
 _Fields = tuple[bytes, Mapping[bytes, bytes], bool]
 
 
-class Ordinary(NamedTuple):
+class PlainRequest(NamedTuple):
     """An ordinary request.
 
     Attributes:
@@ -100,7 +100,7 @@ class Reader:
         self._known: dict[bytes, _Line] = {}
         self._known_fields: dict[bytes, _Fields] = {}
 
-    def read(self, data: bytes) -> Ordinary | None:
+    def read(self, data: bytes) -> PlainRequest | None:
         """Return the one request that these bytes make, or None if they are anything else."""
         end = data.find(_HEAD_END, 0, LONGEST_HEAD)
         line_end = data.find(_LINE_END, 0, end)
@@ -116,7 +116,7 @@ class Reader:
         if len(data) - begin != int(length or 0):
             return None
         body = None if length is None else data[begin:]
-        return Ordinary(begun[1].decode("ascii"), begun[2], sent, told, last, body)
+        return PlainRequest(begun[1].decode("ascii"), begun[2], sent, told, last, body)
 
     def _read_fields(self, block: bytes) -> _Fields | None:
         """Return what crosses and what is told of all fields, if each is ordinary and they may enter."""

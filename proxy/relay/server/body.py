@@ -17,7 +17,7 @@ from proxy.upstream.model import Stream
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from proxy.relay.server.incoming_request import Arrival
+    from proxy.relay.server.incoming_request import IncomingRequest
     from proxy.upstream.model import Body
 
 
@@ -48,7 +48,7 @@ class CallerBody:
 
     def __init__(  # noqa: PLR0913 - a request, its length and four limits of ours, each named at the call
         self,
-        arrival: Arrival,
+        arrival: IncomingRequest,
         *,
         length: int | None,
         limit: int,

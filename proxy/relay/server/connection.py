@@ -19,7 +19,7 @@ from proxy.relay.server.caller_socket import CallerSocket
 from proxy.relay.server.parse_errors import unreadable
 from proxy.relay.server.peer import peer_of
 from proxy.relay.server.request_stream import RequestStream
-from proxy.relay.server.response import Farewell
+from proxy.relay.server.response import LingeringClose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -261,9 +261,9 @@ class CallerConnection(web.RequestHandler):
         except TimeoutError:
             return
 
-    def _refused(self, error: RelayError) -> Farewell:
+    def _refused(self, error: RelayError) -> LingeringClose:
         self._listener.relay.unreadable(self, error)
-        return Farewell(self.linger)
+        return LingeringClose(self.linger)
 
     def _ran_out(self) -> None:
         if not self._reading:

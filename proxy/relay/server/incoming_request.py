@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from aiohttp.http_parser import RawRequestMessage
     from aiohttp.streams import StreamReader
 
-    from proxy.relay.request.plain_request import Ordinary
+    from proxy.relay.request.plain_request import PlainRequest
     from proxy.relay.server.connection import CallerConnection
 
 
-class Arrival:
+class IncomingRequest:
     """A request whose head is complete; the server's request factory.
 
     Attributes:
@@ -85,12 +85,12 @@ class Arrival:
             self.content.set_exception(lost)
 
 
-class HeldArrival(Arrival):
+class HeldRequest(IncomingRequest):
     """A request that was read whole, without the server's parser; of its fields it has those that cross."""
 
     __slots__ = ("_request",)
 
-    def __init__(self, request: Ordinary, connection: CallerConnection) -> None:  # takes nothing of the parser's
+    def __init__(self, request: PlainRequest, connection: CallerConnection) -> None:  # takes nothing of the parser's
         self._request = request
         self.method = request.method
         self.target = request.target

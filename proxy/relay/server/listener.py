@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from aiohttp import web
 
 from proxy.errors import OverloadedError
-from proxy.listening.listening import HANDSHAKE
+from proxy.listening.listener_socket import HANDSHAKE
 from proxy.relay.request.request_line import MOST_TARGET
 from proxy.relay.server.connection import READ_AHEAD, CallerConnection
-from proxy.relay.server.incoming_request import Arrival
+from proxy.relay.server.incoming_request import IncomingRequest
 from proxy.relay.server.parse_errors import MOST_FIELD, MOST_FIELDS
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Listener(web.Server):
     ) -> None:
         super().__init__(
             cast("Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]", relay),
-            request_factory=cast("Any", Arrival),
+            request_factory=cast("Any", IncomingRequest),
             auto_decompress=False,
             access_log=None,
             keepalive_timeout=_NEVER,  # it does not see what goes express; the connection itself keeps this time

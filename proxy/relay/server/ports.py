@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from proxy.errors import RelayError
     from proxy.relay.server.connection import CallerConnection
-    from proxy.relay.server.incoming_request import Arrival
+    from proxy.relay.server.incoming_request import IncomingRequest
     from proxy.relay.server.response import Written
 
 
@@ -34,7 +34,7 @@ class Relay(Protocol):
 
     shedding: bool
 
-    def __call__(self, arrival: Arrival) -> Awaitable[Written]:
+    def __call__(self, arrival: IncomingRequest) -> Awaitable[Written]:
         """Relay one request; raises nothing."""
         ...
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from aiohttp.abc import AbstractStreamWriter
 
-    from proxy.relay.server.incoming_request import Arrival
+    from proxy.relay.server.incoming_request import IncomingRequest
 
 
 class Written(web.StreamResponse):
@@ -42,7 +42,7 @@ LAST: Final = _written(keep_alive=False)
 _WITHOUT_LENGTH: Final = frozenset((HTTPStatus.NO_CONTENT,))  # RFC 9110 section 8.6
 
 
-class Farewell(Written):
+class LingeringClose(Written):
     """The last answer on a connection whose caller may still be sending; `linger` waits for it to have read."""
 
     def __init__(self, linger: Callable[[], Awaitable[None]]) -> None:
@@ -56,7 +56,7 @@ class Farewell(Written):
         await self._linger()
 
 
-class Reply:
+class ResponseWriter:
     """One answer.
 
     Args:
@@ -73,7 +73,7 @@ class Reply:
 
     __slots__ = ("_arrival", "_chunked", "_head", "_now", "_stall", "begun", "last", "sent", "waited")
 
-    def __init__(self, arrival: Arrival, *, stall: float, now: Callable[[], float]) -> None:
+    def __init__(self, arrival: IncomingRequest, *, stall: float, now: Callable[[], float]) -> None:
         self.begun = False
         self.sent = 0
         self.last = False
@@ -89,7 +89,7 @@ class Reply:
         """What to return to aiohttp's server."""
         arrival = self._arrival
         if self.begun and (not arrival.content.is_eof() or (self.last and arrival.connection.shedding)):
-            return Farewell(arrival.connection.linger)
+            return LingeringClose(arrival.connection.linger)
         return LAST if self.last else NEXT
 
     def invite(self) -> None:

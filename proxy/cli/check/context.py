@@ -1,0 +1,49 @@
+"""Holds what one live check carries from step to step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
+    import ssl
+
+    from aiohappyeyeballs import AddrInfoType
+
+    from proxy.clock import Clock
+    from proxy.config import EgressProxy, Settings
+    from proxy.credentials.model import Credentials
+    from proxy.tokens.model import Issued
+
+
+@dataclass(slots=True)
+class CheckContext:
+    """Settings, and what the steps so far have won.
+
+    Attributes:
+        country: ISO 3166-1 alpha-3 code that the read call asks about.
+        addresses: what the name was resolved to.
+        stream: the connection of the network steps.
+        tls: the context of every TLS connection; None before the TLS step, and for a plain origin.
+        issued: the token pair.
+    """
+
+    settings: Settings
+    credentials: Credentials = field(repr=False)
+    clock: Clock
+    country: str
+    addresses: list[AddrInfoType] = field(default_factory=list)
+    stream: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+    tls: ssl.SSLContext | None = None
+    issued: Issued | None = field(default=None, repr=False)
+
+    @property
+    def egress(self) -> EgressProxy | None:
+        """The egress proxy, if calls go through one: plain calls stay on this machine."""
+        return self.settings.egress_proxy if self.settings.origin.tls else None
+
+    def end(self) -> None:
+        """Leave no socket behind."""
+        if self.stream is not None:
+            self.stream[1].transport.abort()

@@ -1,0 +1,207 @@
+"""Checks settings against each other: those that are right alone and wrong together. Pure.
+
+A rule is silent when one of its settings is reported already: one mistake, one line.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import fields
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from proxy.config.addresses import Collector, Listen, Origin, TcpAddress, UnixAddress, is_loopback
+from proxy.config.credential_sources import AUTH_MOUNT, LOGINS, SOURCES, VaultSource, VaultToken
+from proxy.config.setting import settings_in, settings_of
+from proxy.config.settings import SANDBOX_URL, Environment, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+Class = type[Any]  # one that declares settings
+
+_DOMAIN: Final = "localpayment.com"
+_TLS_FILES: Final = ("PROXY_TLS_CERT_FILE", "PROXY_TLS_KEY_FILE", "PROXY_TLS_CLIENT_CA_FILE")
+
+
+def _environment_problems(environment: Environment | None) -> Iterator[Problem]:
+    if environment is None:
+        yield Problem("LOCALPAYMENT_ENVIRONMENT", None, "required: write sandbox or production")
+
+
+def _origin_problems(environment: Environment | None, origin: Origin | None) -> Iterator[Problem]:
+    """Whether calls would go where the environment says."""
+    match environment, origin:
+        case Environment.PRODUCTION, None:
+            text = "required for production: write the URL that Localpayment gave you, such as https://host"
+            yield Problem("LOCALPAYMENT_BASE_URL", None, text)
+        case Environment.PRODUCTION, Origin(host=host) if _is_stage(host):
+            text = (
+                "is the sandbox, but LOCALPAYMENT_ENVIRONMENT is production: write the production URL, or sandbox there"
+            )
+            yield Problem("LOCALPAYMENT_BASE_URL", str(origin), text)
+        case Environment.SANDBOX, Origin(host=host) if _is_localpayment(host) and not _is_stage(host):
+            text = (
+                f"is not the sandbox, but LOCALPAYMENT_ENVIRONMENT is sandbox: remove it for {SANDBOX_URL}, "
+                "or write production there"
+            )
+            yield Problem("LOCALPAYMENT_BASE_URL", str(origin), text)
+        case _:
+            pass
+
+
+def _remote_problems(variable: str, address: Listen, allow_remote: bool) -> Iterator[Problem]:  # noqa: FBT001 - a setting's value
+    """Whether other machines could connect without PROXY_ALLOW_REMOTE."""
+    if isinstance(address, TcpAddress) and not address.is_loopback and not allow_remote:
+        text = (
+            f"is reachable from other machines: write 127.0.0.1:{address.port}, or set PROXY_ALLOW_REMOTE=true "
+            "if the network in front of it keeps strangers out"
+        )
+        yield Problem(variable, str(address), text)
+
+
+def _address_problems(listen: Listen, admin: Listen) -> Iterator[Problem]:
+    """Whether callers and operators would meet at one address."""
+    if _overlap(listen, admin):
+        yield Problem("PROXY_ADMIN_LISTEN", str(admin), f"is taken by PROXY_LISTEN={listen}: choose another one")
+
+
+def _tls_problems(*files: Path | None) -> Iterator[Problem]:
+    """Whether what TLS towards callers needs is all there."""
+    names = dict(zip(_TLS_FILES, files, strict=True))
+    given = next((name for name, path in names.items() if path is not None), None)
+    if given is not None:
+        for name in _TLS_FILES[:2]:
+            if names[name] is None:
+                yield Problem(name, None, f"required beside {given}: name the file, or remove {given}")
+
+
+def _audit_problems(log: object | None, key: Path | None) -> Iterator[Problem]:
+    """Whether the key of the audit stream's hashes has a stream to hash for."""
+    if key is not None and log is None:
+        text = "has no effect without PROXY_AUDIT_LOG: set that, to a path or to stdout, or remove this one"
+        yield Problem("PROXY_AUDIT_KEY_FILE", str(key), text)
+
+
+def _tracing_problems(collector: Collector | None, headers: Path | None) -> Iterator[Problem]:
+    """Whether the header fields for the collector are sent, and never in clear."""
+    if headers is None:
+        return
+    if collector is None:
+        text = "has no effect without PROXY_OTEL_ENDPOINT: set that, or remove this one"
+        yield Problem("PROXY_OTEL_HEADERS_FILE", str(headers), text)
+    elif not collector.origin.tls and not is_loopback(collector.origin.host):
+        text = f"would cross the network in clear to {collector}: write https:// there, or remove this one"
+        yield Problem("PROXY_OTEL_HEADERS_FILE", str(headers), text)
+
+
+# Each rule with the settings that it is asked about, in the order of its arguments.
+RULES: Final[tuple[tuple[Callable[..., Iterator[Problem]], tuple[str, ...]], ...]] = (
+    (_environment_problems, ("LOCALPAYMENT_ENVIRONMENT",)),
+    (_origin_problems, ("LOCALPAYMENT_ENVIRONMENT", "LOCALPAYMENT_BASE_URL")),
+    (partial(_remote_problems, "PROXY_LISTEN"), ("PROXY_LISTEN", "PROXY_ALLOW_REMOTE")),
+    (partial(_remote_problems, "PROXY_ADMIN_LISTEN"), ("PROXY_ADMIN_LISTEN", "PROXY_ALLOW_REMOTE")),
+    (_address_problems, ("PROXY_LISTEN", "PROXY_ADMIN_LISTEN")),
+    (_tls_problems, _TLS_FILES),
+    (_audit_problems, ("PROXY_AUDIT_LOG", "PROXY_AUDIT_KEY_FILE")),
+    (_tracing_problems, ("PROXY_OTEL_ENDPOINT", "PROXY_OTEL_HEADERS_FILE")),
+)
+
+
+def source_problems(written: frozenset[str]) -> Iterator[Problem]:
+    """Say what is missing of a source of credentials, and what is too much.
+
+    Args:
+        written: the variables that are set, be it right or wrong.
+    """
+    named = _first_set({source: (source, *parts) for source, parts in SOURCES.items()}, written)
+    if not named:
+        text = (
+            "no credentials: set LOCALPAYMENT_USERNAME and LOCALPAYMENT_PASSWORD, or their _FILE forms, or another "
+            "source: LOCALPAYMENT_CREDENTIALS_FILE, LOCALPAYMENT_CREDENTIALS_COMMAND, LOCALPAYMENT_VAULT_ADDR or "
+            "LOCALPAYMENT_AWS_SECRET"
+        )
+        yield Problem("LOCALPAYMENT_USERNAME", None, text)
+    elif len(named) > 1:
+        yield from _too_many(named, "credentials come from one source only: remove one of the two")
+    else:
+        (source,) = named
+        yield from _missing(source, written)
+        if source is VaultSource:
+            yield from _login_problems(written)
+
+
+def _login_problems(written: frozenset[str]) -> Iterator[Problem]:
+    named = _first_set({login: (login,) for login in LOGINS}, written - {AUTH_MOUNT.variable})
+    if not named:
+        text = (
+            "no login: set LOCALPAYMENT_VAULT_TOKEN or LOCALPAYMENT_VAULT_TOKEN_FILE, or LOCALPAYMENT_VAULT_ROLE_ID "
+            "with LOCALPAYMENT_VAULT_SECRET_ID or its _FILE form, or LOCALPAYMENT_VAULT_ROLE"
+        )
+        yield Problem("LOCALPAYMENT_VAULT_TOKEN", None, text)
+    elif len(named) > 1:
+        yield from _too_many(named, "there is one login only: remove one of the two")
+    else:
+        (login,) = named
+        yield from _missing(login, written)
+        if login is VaultToken and AUTH_MOUNT.variable in written:
+            yield Problem(AUTH_MOUNT.variable, None, "a token needs no login: remove it")
+
+
+def _first_set(groups: Mapping[Class, tuple[Class, ...]], written: frozenset[str]) -> dict[Class, str]:
+    """Return of each group of declaring classes that is set at all, the first variable that is."""
+    names = {group: [each.variable for part in parts for each in settings_in(part)] for group, parts in groups.items()}
+    found = {group: next((name for name in names[group] if name in written), None) for group in groups}
+    return {group: first for group, first in found.items() if first is not None}
+
+
+def _too_many(named: dict[Class, str], fix: str) -> Iterator[Problem]:
+    first, *others = named.values()
+    for other in others:
+        yield Problem(other, None, f"{first} is set too, and {fix}")
+
+
+def _missing(declaring: Class, written: frozenset[str]) -> Iterator[Problem]:
+    """Say what a class that is to be made needs besides, and which secret is given twice."""
+    for field in fields(declaring):
+        match settings_of(field):
+            case (plain, file) if not written & {plain.variable, file.variable}:
+                yield Problem(plain.variable, None, f"missing: set {plain.variable} or {file.variable}")
+            case (plain, file) if written >= {plain.variable, file.variable}:
+                yield Problem(file.variable, None, f"{plain.variable} is set too: remove one of the two")
+            case (one,) if one.needed and one.variable not in written:
+                yield Problem(one.variable, None, f"missing: {one.needed}")
+
+
+def _overlap(one: Listen, other: Listen) -> bool:
+    match one, other:
+        case UnixAddress(), UnixAddress():
+            return one == other
+        case TcpAddress(), TcpAddress():
+            if one.port != other.port or one.port == 0:
+                return False
+            hosts = {one.host, other.host}
+            return len(hosts) == 1 or any(_is_wildcard(host) for host in hosts) or _are_localhost(hosts)
+        case _:
+            return False
+
+
+def _are_localhost(hosts: set[str]) -> bool:
+    """Whether one is a name of loopback, which stands for both addresses, and the other one of them."""
+    return all(is_loopback(host) for host in hosts) and any(host.endswith("localhost") for host in hosts)
+
+
+def _is_wildcard(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
+def _is_localpayment(host: str) -> bool:
+    return host == _DOMAIN or host.endswith(f".{_DOMAIN}")
+
+
+def _is_stage(host: str) -> bool:
+    return _is_localpayment(host) and "stage" in host.split(".")

@@ -1,0 +1,48 @@
+"""Reads a key from a file, and refuses one that could be guessed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from proxy.config.files import UnusableFileError, read_secret
+from proxy.secret import Secret
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from proxy.config import Settings
+
+KEY_LENGTH: Final = 16  # characters; fewer can be tried out
+
+
+class KeyFileError(ValueError):
+    """A key cannot be used; the text says what to do, and quotes nothing of it."""
+
+
+def read_key(path: Path, setting: str) -> Secret:
+    """Read a key; white space around it is not part of it. Blocks.
+
+    Args:
+        path: the file.
+        setting: name of the setting that says so, for the error.
+
+    Raises:
+        KeyFileError: it cannot be read, or is too short to protect anything.
+    """
+    try:
+        text = read_secret(path).text.reveal().strip()
+    except UnusableFileError as error:
+        message = f"{setting}={path}: {error}"
+        raise KeyFileError(message) from None
+    if len(text) < KEY_LENGTH:
+        message = (
+            f"{setting}={path}: the key has less than {KEY_LENGTH} characters: make one with `openssl rand -hex 32`"
+        )
+        raise KeyFileError(message)
+    return Secret(text)
+
+
+def admin_key(settings: Settings) -> Secret | None:
+    """Read the key that commands must carry; None when none is asked for. Blocks, and raises as `read_key` does."""
+    path = settings.admin_key_file
+    return None if path is None else read_key(path, "PROXY_ADMIN_KEY_FILE")

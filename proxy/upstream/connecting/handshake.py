@@ -1,0 +1,68 @@
+"""Performs the TLS handshake, then hands over the connection.
+
+It must never hand over a connection whose certificate is not the origin's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import TYPE_CHECKING, cast
+
+from proxy.upstream.connecting.channel import Channel
+from proxy.upstream.model import ConnectError, ConnectResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Handshake(asyncio.Protocol):
+    """A connection's protocol until TLS is agreed on.
+
+    Args:
+        context: verifies certificate and name.
+        host: name or address that the certificate must be for.
+        done: given transport and channel once TLS is agreed on.
+
+    Attributes:
+        ended: set once TLS is agreed on, or failed with ConnectError.
+    """
+
+    def __init__(self, context: ssl.SSLContext, host: str, done: Callable[[asyncio.Transport, Channel], None]) -> None:
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._host = host
+        self._done = done
+        self._channel = Channel(context, host)
+        self._transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Send the ClientHello."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is not a subclass
+        self.data_received(b"")
+
+    def data_received(self, data: bytes) -> None:
+        """Go on with the handshake."""
+        if self.ended.done():
+            return
+        done, failure = False, None
+        try:
+            done = self._channel.shake(data)
+        except ssl.SSLCertVerificationError as error:
+            failure = f"the certificate of {self._host} is not trusted: {error.verify_message}"
+        except ssl.SSLError as error:
+            failure = f"the TLS handshake with {self._host} failed: {error.reason}"
+        self._transport.write(self._channel.outgoing())
+        if failure is not None:
+            self._fail(failure)
+        elif done:
+            self._done(self._transport, self._channel)
+            self.ended.set_result(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """Fail: the connection has ended."""
+        self._fail(f"the connection ended during the TLS handshake with {self._host}")
+
+    def _fail(self, detail: str) -> None:
+        if not self.ended.done():
+            self.ended.set_exception(ConnectError(ConnectResult.TLS, detail))
+            self.ended.exception()  # not an error of ours if the one who waited has given up

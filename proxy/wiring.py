@@ -1,0 +1,132 @@
+"""Makes the parts of the sidecar from the settings. It starts nothing."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from proxy.ops.admin.access import AdminAccess, admin_hosts
+from proxy.ops.admin.event_stream import EventStream
+from proxy.ops.admin.listener import AdminApplication
+from proxy.policy.authorizer import Authorizer
+from proxy.policy.file import read_policy
+from proxy.policy.rules import DEFAULT
+from proxy.relay.parts import RelayParts
+from proxy.relay.relay import Relay
+from proxy.relay.server.listener import Listener
+from proxy.tokens.keeper import Keeper
+from proxy.upstream.model import Limits
+from proxy.upstream.pool import Pool
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+    from proxy.clock import Clock
+    from proxy.config import Settings
+    from proxy.credentials.model import Credentials
+    from proxy.ops.admin.listener import AdminCommands
+    from proxy.ops.admin.status import Status
+    from proxy.ops.observers import Observers
+    from proxy.policy.rules import Policy
+    from proxy.relay.attempts import Attempts
+    from proxy.relay.concurrency import ConcurrencyLimit
+    from proxy.secret import Secret
+    from proxy.tokens.keeper import TokenDisputed, TokenEndpoints, TokenFetched
+    from proxy.upstream.model import ConnectResult
+
+
+def upstream_pool(
+    settings: Settings,
+    tls: ssl.SSLContext | None,
+    *,
+    now: Callable[[], float],
+    connected: Callable[[ConnectResult], None],
+) -> Pool:
+    """Return the pool of connections to Localpayment."""
+    limits = Limits(
+        connect_timeout=settings.connect_timeout,
+        response_timeout=settings.response_timeout,
+        idle_timeout=settings.idle_timeout,
+        effects_idle=settings.effects_idle,
+        max_age=settings.max_connection_age,
+        max_connections=settings.max_in_flight,  # so that the gate alone says how many calls there may be
+    )
+    return Pool(
+        settings.origin,
+        limits=limits,
+        ssl_context=tls,
+        egress=settings.egress_proxy,
+        now=now,
+        chance=random.random,
+        connected=connected,
+    )
+
+
+def token_keeper(
+    settings: Settings,
+    issuer: TokenEndpoints,
+    credentials: Credentials,
+    clock: Clock,
+    report: Callable[[TokenFetched | TokenDisputed], None],
+) -> Keeper:
+    """Return the keeper of the account's tokens."""
+    return Keeper(
+        issuer=issuer,
+        credentials=credentials,
+        clock=clock,
+        chance=random.SystemRandom().random,
+        report=report,
+        token_wait=settings.token_wait,
+        fetch_timeout=settings.token_timeout,
+    )
+
+
+def load_policy(settings: Settings) -> Policy:
+    """Return the policy that the settings name; blocks, and raises PolicyFileError when it has a mistake."""
+    return DEFAULT if settings.policy_file is None else read_policy(settings.policy_file).policy
+
+
+def relay_for(  # noqa: PLR0913 - what a relay is made of
+    settings: Settings, policy: Policy, *, sender: Attempts, gate: ConcurrencyLimit, clock: Clock, observers: Observers
+) -> Relay:
+    """Return the data plane."""
+    means = RelayParts(
+        settings=settings,
+        sender=sender,
+        gate=gate,
+        authority=Authorizer(clock.now, policy),
+        now=clock.now,
+        wall=clock.wall,
+        bits=random.getrandbits,
+        observe=observers.observe,
+        failed=observers.events.failed,
+        wrong_protocol=observers.wrong_protocol,
+        fingerprint=observers.fingerprint,
+        traced=observers.traces is not None,
+    )
+    return Relay(means)
+
+
+def data_listener(settings: Settings, relay: Relay, connections: int) -> Listener:
+    """Return what serves callers, on so many connections."""
+    return Listener(relay, header_timeout=settings.header_timeout, max_connections=connections)
+
+
+def admin_runner(
+    status: Status, commands: AdminCommands, clock: Clock, key: Secret | None, closing: float
+) -> web.AppRunner:
+    """Return what serves operators; commands must carry the key, if there is one."""
+    settings, readings = status.settings, status.readings
+    admin = AdminApplication(
+        health=readings.health,
+        metrics=readings.observers.metrics,
+        status=status,
+        events=EventStream(status, clock),
+        access=AdminAccess(admin_hosts(settings.admin_listen, settings.allowed_hosts), key),
+        commands=commands,
+        logger=readings.observers.log.logger,
+    )
+    return web.AppRunner(admin.application(), access_log=None, shutdown_timeout=closing)
