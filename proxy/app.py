@@ -183,7 +183,7 @@ class Sidecar:
         self._admin = await self._exits.enter_async_context(admin)
         self.pool = upstream_pool(settings, tls, now=self._clock.now, connected=self.observers.connected)
         self._exits.push_async_callback(self.pool.close)
-        issuer = await self._exits.enter_async_context(Issuer(settings.origin, self._clock, tls, settings.egress_proxy))
+        issuer = Issuer(settings.origin, self._clock, tls, settings.egress_proxy)
         endpoints = SecretRecordingIssuer(issuer, self.log.known, self.observers.failed)
         self.keeper = token_keeper(settings, endpoints, credentials, self._clock, self._reported)
         self.health = Health(self.keeper)

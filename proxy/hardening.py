@@ -40,7 +40,7 @@ _THREADS: Final = Path("/proc/self/task")
 
 
 class Files(StrEnum):
-    """What became of the rights to files: the values of a metric's label."""
+    """What was done about rights to files: the values of a metric's label."""
 
     CONFINED = "confined"
     OFF = "off"
@@ -81,7 +81,7 @@ _FILES_IN_WORDS: Final = {
 
 
 def harden(settings: Settings, more: tuple[Path, ...] = ()) -> Hardening:
-    """Give up what is not needed, if the settings do not forbid it; call it before anything starts a thread.
+    """Give up what is not needed, unless the settings forbid it; call it before any thread starts.
 
     Args:
         settings: say what is needed.
@@ -121,7 +121,7 @@ def rules(settings: Settings, more: tuple[Path, ...] = ()) -> list[Rule]:
 
 
 def _around(path: Path, access: Access, *, anew: bool) -> list[Rule]:
-    """Allow a file and what takes its place; `anew` if its folder may be removed and made again."""
+    """Allow a file and its replacement; `anew` if its folder may be removed and made again."""
     folders = replaced_in(path)
     if anew:
         folders |= made_anew_in(path)

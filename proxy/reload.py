@@ -31,7 +31,7 @@ VARIABLES: Final = {field.name: [one.variable for one in settings_of(field)] for
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One thing that was to be read anew.
+    """One part of a reload.
 
     Attributes:
         name: what it is.
@@ -49,7 +49,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Uses:
-    """Where what was read goes.
+    """Where reloaded values go.
 
     Attributes:
         level: takes the log level.
@@ -67,7 +67,7 @@ class Uses:
 
 
 class Reload:
-    """Reads anew what can be changed.
+    """Reloads what can change while the sidecar runs.
 
     Args:
         settings: those that the process started with, some of which stay in force until it ends.
@@ -86,7 +86,7 @@ class Reload:
         self._one_at_a_time = asyncio.Lock()
 
     async def __call__(self) -> tuple[Part, ...]:
-        """Read everything anew once; returns what became of each part."""
+        """Reload everything once; return the result of each part."""
         async with self._one_at_a_time:
             settings, parts = await self._fresh_settings()
             self._uses.level(settings.log_level)

@@ -147,7 +147,7 @@ async def _serve(sidecar: Sidecar) -> int:
 
 
 class _SignalHandler:
-    """What signals tell the sidecar that the current task runs; a stop before it is ready ends its start."""
+    """Handles signals for the sidecar that the current task runs; a stop before it is ready ends its start."""
 
     def __init__(self, sidecar: Sidecar) -> None:
         self.killed = False

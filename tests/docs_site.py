@@ -1,4 +1,4 @@
-"""Which pages make the docs site? `python -m tests.docs_site FOLDER` lays them out for Zensical, as `make docs` does.
+"""Lays the pages of the docs site out for Zensical: `python -m tests.docs_site FOLDER`, as `make docs` does.
 
 The site mirrors the repository, so that a link that works in one works in the other. A folder that is linked and has no
 page of its own gets one that lists its files. Nothing is changed where it lies.

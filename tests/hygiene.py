@@ -1,4 +1,4 @@
-"""Does a committed file hold what must never be committed? `python -m tests.hygiene`, as `make hygiene` calls it.
+"""Finds what must never be committed: `python -m tests.hygiene`, as `make hygiene` calls it.
 
 It reads what git tracks, changes nothing and quotes no line: a finding may be the secret itself.
 """

@@ -1,6 +1,6 @@
-"""Tells whether a query or a body names a parameter `_method`, which some frameworks obey in place of the real method.
+"""Finds a parameter `_method` in a query or body; some frameworks obey it in place of the real method.
 
-Pure. It looks at no content type, since who reads the body may ignore that as well. In doubt it says yes: no operation
+Pure. It looks at no content type, since a reader of the body may ignore it as well. In doubt it says yes: no operation
 of Localpayment has such a parameter.
 """
 

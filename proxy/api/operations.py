@@ -61,7 +61,7 @@ class Operation:
     moves_money: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        """Tell once what every call asks several times."""
+        """Compute once what every call asks."""
         object.__setattr__(self, "has_effects", self.kind is not Kind.READ)
         object.__setattr__(self, "moves_money", self.kind in _MONEY)
 
@@ -93,7 +93,7 @@ _NO_MATCH: Final = Match(OTHER)
 
 @dataclass(frozen=True, slots=True)
 class _Meaning:
-    """A template's end for one method: the operation, and which segment holds its id."""
+    """What a template means for one method: the operation, and which segment holds its id."""
 
     operation: Operation
     id_at: int | None
@@ -101,7 +101,7 @@ class _Meaning:
 
 
 class _Node:
-    """Where a walk over a path's segments stands."""
+    """A node of the tree of path segments."""
 
     __slots__ = ("literals", "meanings", "parameter")
 
@@ -111,7 +111,7 @@ class _Node:
         self.meanings: dict[str, _Meaning] = {}
 
     def add(self, segments: Sequence[str], method: str, meaning: _Meaning) -> None:
-        """Hang a template below this node."""
+        """Add a template below this node."""
         node = self
         for segment in segments:
             if not segment.startswith("{"):

@@ -49,7 +49,7 @@ _ESCAPE_DETAIL: Final = (
 
 
 def read_target(raw: bytes, method: str) -> Match:
-    """Tell what a request target means.
+    """Return the operation that a request target means.
 
     Args:
         raw: the target as it was received.

@@ -102,11 +102,11 @@ def demo(*, listen: TcpAddress | None, admin_listen: TcpAddress | None, once: bo
     """
     import asyncio  # noqa: PLC0415 - as below
 
-    from proxy.cli.demo.run import show  # noqa: PLC0415 - the whole proxy
+    from proxy.cli.demo.run import run_demo  # noqa: PLC0415 - the whole proxy
     from proxy.listening.listener_socket import BindError  # noqa: PLC0415 - as above
 
     try:
-        return asyncio.run(show(listen, admin_listen, click.echo, once=once))
+        return asyncio.run(run_demo(listen, admin_listen, click.echo, once=once))
     except BindError as error:
         return failed(str(error))
 
@@ -144,12 +144,12 @@ def simulator(*, log_calls: bool, username: str | None, password: str | None, **
     from proxy.secret import Secret  # noqa: PLC0415 - as above
     from proxy.simulator.service import SimulatorOptions  # noqa: PLC0415 - as above
 
-    def heard(call: LoggedCall) -> None:
+    def on_call(call: LoggedCall) -> None:
         if log_calls:
             click.echo(call_line(call))
 
     told = SimulatorOptions(
-        heard=heard,
+        on_call=on_call,
         username=None if username is None else Secret(username),
         password=None if password is None else Secret(password),
         **options,  # type: ignore[arg-type]  # click has read each by the type of its option
@@ -180,9 +180,9 @@ def check(*, live: bool, country: str, as_json: bool) -> Exit:
     Exit codes: 0 all is well; 78 settings, policy or credential source; 69 network, TLS or Localpayment itself;
     77 login or permission refused; 1 anything else. The first failure decides.
     """
-    from proxy.cli.check.run import checked  # noqa: PLC0415 - asyncio
+    from proxy.cli.check.run import run_checks  # noqa: PLC0415 - asyncio
 
-    report = checked(os.environ, live=live, country=country)
+    report = run_checks(os.environ, live=live, country=country)
     for line in [report.as_json()] if as_json else report.as_lines(sys.stdout.encoding):
         click.echo(line)
     return report.exit_code

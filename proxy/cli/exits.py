@@ -47,3 +47,12 @@ def failed(text: str, code: Exit = Exit.FAILED) -> Exit:
     """Say on stderr what went wrong."""
     click.echo(text, err=True)
     return code
+
+
+def can_encode(text: str, encoding: str) -> bool:
+    """Whether a terminal of this encoding can show a text."""
+    try:
+        text.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True

@@ -40,7 +40,7 @@ def operations(*, as_json: bool, request: tuple[str, str] | None) -> Exit:
 
 
 def matched(method: str, path: str) -> Match | str:
-    """Tell what a request means, or why it would be refused whatever the policy says."""
+    """Return what a request means, or why it would be refused under any policy."""
     from proxy.api.target import read_target  # noqa: PLC0415 - as above
     from proxy.errors import RelayError  # noqa: PLC0415 - as above
     from proxy.relay.request.admission import check_method  # noqa: PLC0415 - as above
@@ -102,7 +102,7 @@ def _cells(listed: Sequence[Operation]) -> Iterator[tuple[str, ...]]:
 
 
 def table(head: tuple[str, ...] | None, rows: Iterator[tuple[str, ...]] | list[tuple[str, ...]]) -> Iterator[str]:
-    """Lay rows out in columns."""
+    """Format rows in columns."""
     lines = [*([head] if head else []), *rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:

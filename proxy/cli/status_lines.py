@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from proxy.cli.exits import can_encode
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -41,7 +43,7 @@ def status_lines(view: View, encoding: str) -> Iterator[str]:
 
 def sparkline(values: Sequence[float | None], encoding: str) -> str:
     """Draw a value in each column, the largest highest; a space where there is none."""
-    bars = _BARS[0] if _has(_BARS[0], encoding) else _BARS[1]
+    bars = _BARS[0] if can_encode(_BARS[0], encoding) else _BARS[1]
     largest = max((value for value in values if value), default=0.0)
     return "".join(bars[_step(value, largest, len(bars))] if value else " " for value in values)
 
@@ -94,11 +96,3 @@ def _row(name: str, text: str) -> str:
 
 def _step(value: float, largest: float, steps: int) -> int:
     return min(int(value / largest * steps), steps - 1)
-
-
-def _has(text: str, encoding: str) -> bool:
-    try:
-        text.encode(encoding)
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True

@@ -188,7 +188,7 @@ def _overlap(one: Listen, other: Listen) -> bool:
 
 
 def _are_localhost(hosts: set[str]) -> bool:
-    """Whether one is a name of loopback, which stands for both addresses, and the other one of them."""
+    """Whether both are loopback and one is a name, which stands for both addresses."""
     return all(is_loopback(host) for host in hosts) and any(host.endswith("localhost") for host in hosts)
 
 

@@ -33,7 +33,7 @@ _TAKEN: Final = frozenset(
 
 
 class UnusableFileError(ValueError):
-    """A file cannot be used; the text says why and what to do, and names neither path nor content."""
+    """A file cannot be used; the text says why and what to do, without path or content."""
 
 
 class UnusablePairError(ValueError):

@@ -170,7 +170,7 @@ def _take_former_names(reading: _Reading) -> None:
 
 
 def _value(setting: Setting, reading: _Reading) -> Any:  # noqa: ANN401 - of the setting's kind
-    """Read one setting; one that cannot be read is reported, and then stands as if it were not set."""
+    """Read one setting; one that cannot be read is reported, and treated as not set."""
     if setting.variable in reading.written:
         try:
             return setting.kind.read(reading.written[setting.variable])

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from proxy.config.parsing import refuse
+
 MAX_SECONDS = 86400.0  # a day; longer waits are typing errors
 
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h)", re.ASCII)
@@ -26,12 +28,10 @@ def duration(value: object) -> float:
     found = _DURATION.fullmatch(text)
     if found is None:
         number = text if text.isascii() and text.isdigit() and len(text) < len("100000") else "5"
-        message = f"a duration carries its unit: write {number}s, {number}ms, {number}m or {number}h"
-        raise ValueError(message)
+        refuse(f"a duration carries its unit: write {number}s, {number}ms, {number}m or {number}h")
     seconds = float(found[1]) * _SECONDS[found[2]]
     if seconds > MAX_SECONDS:
-        message = "more than a day is not supported: write 24h or less"
-        raise ValueError(message)
+        refuse("more than a day is not supported: write 24h or less")
     return seconds
 
 
@@ -43,8 +43,7 @@ def positive_duration(value: object) -> float:
     """
     seconds = duration(value)
     if seconds == 0:
-        message = "must be longer than zero, such as 5s or 250ms"
-        raise ValueError(message)
+        refuse("must be longer than zero, such as 5s or 250ms")
     return seconds
 
 
@@ -58,11 +57,9 @@ def size(value: object) -> int:
     found = _SIZE.fullmatch(text)
     if found is None:
         if almost := _ALMOST_SIZE.fullmatch(text):
-            message = f"a size carries its unit, in powers of 1024: write {almost[1]}{almost[2].upper()}iB"
-            raise ValueError(message)
+            refuse(f"a size carries its unit, in powers of 1024: write {almost[1]}{almost[2].upper()}iB")
         number = text if text.isascii() and text.isdigit() and len(text) < len("100000") else "32"
-        message = f"a size carries its unit, in powers of 1024: write {number}MiB, {number}KiB or {number}B"
-        raise ValueError(message)
+        refuse(f"a size carries its unit, in powers of 1024: write {number}MiB, {number}KiB or {number}B")
     return int(found[1]) * _BYTES[found[2]]
 
 
@@ -74,8 +71,7 @@ def positive_size(value: object) -> int:
     """
     count = size(value)
     if count == 0:
-        message = "must be larger than zero, such as 32MiB"
-        raise ValueError(message)
+        refuse("must be larger than zero, such as 32MiB")
     return count
 
 

@@ -11,7 +11,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from proxy.config.files import UnusablePairError, pair_in_text
-from proxy.credentials.model import MANAGER_INTERVAL, Credentials, CredentialSourceError
+from proxy.credentials.model import MANAGER_INTERVAL, Credentials, CredentialSourceError, Source
 from proxy.process.child_reaper import own_children
 from proxy.secret import Secret
 
@@ -33,13 +33,11 @@ _FIXES: Final = {
 }
 
 
-class SecretsManager:
+class SecretsManager(Source):
     """One secret, whose text is JSON with username and password; its current version is read."""
 
-    confirm_after: Final = 0.0
-
     def __init__(self, config: AwsSource, interval: float | None = None) -> None:
-        self.interval: float | None = MANAGER_INTERVAL if interval is None else interval
+        self.interval = MANAGER_INTERVAL if interval is None else interval
         self._config = config
         self._client: Any = None
 
@@ -50,10 +48,6 @@ class SecretsManager:
     def describe(self) -> str:
         """Name the secret."""
         return f"AWS secret {self._config.secret}"
-
-    def warnings(self) -> tuple[str, ...]:
-        """Return nothing."""
-        return ()
 
     def _read(self) -> Credentials:
         from botocore.exceptions import ClientError  # noqa: PLC0415 - an extra, of 34 MiB in memory

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from proxy.config.declared_settings import PREFIXES
 from proxy.config.files import KEYS, UnusableFileError, UnusablePairError, pair_in_text, plain_text
-from proxy.credentials.model import MANAGER_INTERVAL, Credentials, CredentialSourceError
+from proxy.credentials.model import MANAGER_INTERVAL, Credentials, CredentialSourceError, Source
 from proxy.process.child_reaper import own_children
 from proxy.secret import Secret
 
@@ -48,10 +48,8 @@ class _Ended:
     errors: bytes
 
 
-class Command:
+class Command(Source):
     """A command that writes JSON, or TOML, with username and password to stdout."""
-
-    confirm_after: Final = 0.0
 
     def __init__(
         self,
@@ -61,7 +59,7 @@ class Command:
         environ: Mapping[str, str] | None = None,
         limit: float = COMMAND_TIMEOUT,
     ) -> None:
-        self.interval: float | None = MANAGER_INTERVAL if interval is None else interval
+        self.interval = MANAGER_INTERVAL if interval is None else interval
         self._argv = config.argv
         self._environ = os.environ if environ is None else environ
         self._limit = limit
@@ -87,10 +85,6 @@ class Command:
     def describe(self) -> str:
         """Name the command, without its arguments."""
         return f"command {self._argv[0]}"
-
-    def warnings(self) -> tuple[str, ...]:
-        """Return nothing: what a command does is not seen."""
-        return ()
 
     def _fail(self, text: str) -> NoReturn:
         message = f"the credentials command {self._argv[0]} failed: {text}"
@@ -185,7 +179,7 @@ def said(out: bytes) -> tuple[str, ...]:
 
 
 def shown_errors(errors: bytes, secrets: Iterable[str] = ()) -> str:
-    """Return the last line of stderr, short, and without any word that could be a secret, or is one of these."""
+    """Return the last line of stderr, shortened, with these secrets and words that may be secrets masked."""
     lines = errors.decode(errors="replace").strip().splitlines()
     line = _printable(lines[-1]) if lines else ""
     line = _MIXED.sub(MASK, _LONG.sub(MASK, _TOLD.sub(rf"\1{MASK}", line)))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from proxy.config.files import UnusableFileError, UnusablePairError, pair_in_text, read_file, read_secret
-from proxy.credentials.model import Credentials, CredentialSourceError
+from proxy.credentials.model import Credentials, CredentialSourceError, Source
 from proxy.secret import Secret
 
 if TYPE_CHECKING:
@@ -28,13 +28,13 @@ _KUBERNETES_DATA: Final = "..data"
 _CONTAINER_SECRETS: Final = (Path("/run/secrets"), Path("/var/run/secrets"))
 
 
-class MountedFiles:
+class MountedFiles(Source):
     """Username and password, each in a file of its own; one of the two may come from settings."""
 
     confirm_after = FILE_CONFIRM_AFTER
 
     def __init__(self, config: FilesSource, interval: float | None = None) -> None:
-        self.interval: float | None = FILE_INTERVAL if interval is None else interval
+        self.interval = FILE_INTERVAL if interval is None else interval
         self._config = config
         self._warnings: tuple[str, ...] = ()
 
@@ -69,13 +69,13 @@ class MountedFiles:
         return Credentials(username, password)
 
 
-class MountedDocument:
+class MountedDocument(Source):
     """Username and password in one JSON or TOML file."""
 
     confirm_after = FILE_CONFIRM_AFTER
 
     def __init__(self, config: CredentialsFileSource, interval: float | None = None) -> None:
-        self.interval: float | None = FILE_INTERVAL if interval is None else interval
+        self.interval = FILE_INTERVAL if interval is None else interval
         self._path = config.path
         self._warnings: tuple[str, ...] = ()
 

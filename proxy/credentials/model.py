@@ -1,9 +1,10 @@
-"""Declares the credentials of a Localpayment account, and the interface of a source of them."""
+"""Declares the credentials of a Localpayment account, and the base of every source of them."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from proxy.secret import Secret
@@ -23,31 +24,29 @@ class CredentialSourceError(Exception):
     """A source gave no credentials; the text says why and what to do, and quotes nothing that the source holds."""
 
 
-class Source(Protocol):
-    """A place that holds the credentials."""
+class Source(ABC):
+    """A place that holds the credentials.
 
-    @property
-    def interval(self) -> float | None:
-        """Seconds after which it should be read again; None when it cannot change while the process lives."""
-        ...
+    Attributes:
+        interval: seconds after which it is read again; None when it cannot change while the process lives.
+        confirm_after: seconds after which a change is read once more, as it may be half done; 0 when it cannot be.
+    """
 
-    @property
-    def confirm_after(self) -> float:
-        """Seconds after which a change is read once more, as it may have been seen half-way; 0 when it cannot be."""
-        ...
+    interval: float | None = None
+    confirm_after: float = 0.0
 
+    @abstractmethod
     async def load(self) -> Credentials:
-        """Read it anew.
+        """Read it again.
 
         Raises:
             CredentialSourceError: it cannot be read, or does not hold both.
         """
-        ...
 
+    @abstractmethod
     def describe(self) -> str:
         """Say what it is, fit for logs and the status page."""
-        ...
 
     def warnings(self) -> tuple[str, ...]:
         """Say what was unsafe, but not wrong, about the last load."""
-        ...
+        return ()

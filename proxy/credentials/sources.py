@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from proxy.clock import SystemClock
 from proxy.config import (
@@ -25,11 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["CredentialSourceError", "SettingsCredentials", "Source", "open_source"]
 
 
-class SettingsCredentials:
+class SettingsCredentials(Source):
     """Credentials that the settings themselves hold."""
-
-    interval: Final = None
-    confirm_after: Final = 0.0
 
     def __init__(self, config: EnvironmentSource) -> None:
         self._credentials = Credentials(config.username, config.password)
@@ -41,10 +38,6 @@ class SettingsCredentials:
     def describe(self) -> str:
         """Say that the settings hold them."""
         return "settings"
-
-    def warnings(self) -> tuple[str, ...]:
-        """Return nothing: what the settings hold was checked with them."""
-        return ()
 
 
 def open_source(config: CredentialSource, interval: float | None = None, clock: Clock | None = None) -> Source:

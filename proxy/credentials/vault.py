@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from proxy.config import VaultAppRole, VaultKubernetes, VaultSource, VaultToken
 from proxy.config.files import UnusableFileError, UnusablePairError, pair_in, read_secret
-from proxy.credentials.model import MANAGER_INTERVAL, Credentials, CredentialSourceError
+from proxy.credentials.model import MANAGER_INTERVAL, Credentials, CredentialSourceError, Source
 from proxy.credentials.vault_api import VaultApi
 from proxy.secret import Secret
 
@@ -31,13 +31,11 @@ class _Held(NamedTuple):
     until: float
 
 
-class Vault:
+class Vault(Source):
     """One secret, and the login that it takes."""
 
-    confirm_after: Final = 0.0
-
     def __init__(self, config: VaultSource, clock: Clock, interval: float | None = None) -> None:
-        self.interval: float | None = MANAGER_INTERVAL if interval is None else interval
+        self.interval = MANAGER_INTERVAL if interval is None else interval
         self._config = config
         self._clock = clock
         self._held: _Held | None = None
@@ -60,10 +58,6 @@ class Vault:
     def describe(self) -> str:
         """Name server and secret."""
         return f"Vault {self._config.origin}, secret {self._config.mount}/{self._config.path}"
-
-    def warnings(self) -> tuple[str, ...]:
-        """Return nothing."""
-        return ()
 
     def _credentials(self, document: object) -> Credentials:
         try:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FIRST_RETRY: Final = 1.0  # seconds; doubles up to the source's interval while no credentials are held at all
 LAST_RETRY: Final = 60.0  # seconds; for a source without an interval
-NAP: Final = 15.0  # seconds; the loop's timer stops in suspend, so it looks at the clock at least this often
+LONGEST_SLEEP: Final = 15.0  # seconds; the loop's timer stops in suspend, so it looks at the clock at least this often
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Watch:
             return
         until = self._clock.now() + seconds
         while (left := until - self._clock.now()) > 0:
-            if await self._clock.wait(self._wake, min(left, NAP)):
+            if await self._clock.wait(self._wake, min(left, LONGEST_SLEEP)):
                 return
 
     async def _look(self) -> None:

@@ -32,7 +32,7 @@ class Deadline:
         return self._at is not None
 
     def set(self, seconds: float) -> None:
-        """Let it be so many seconds from now, whatever it was."""
+        """Set it to so many seconds from now."""
         self._at = at = self._loop.time() + seconds
         if self._timer is None or self._timer.when() > at:
             if self._timer is not None:
@@ -40,11 +40,11 @@ class Deadline:
             self._timer = self._loop.call_at(at, self._look)
 
     def clear(self) -> None:
-        """Have no deadline for now."""
+        """Remove the deadline."""
         self._at = None
 
     def cancel(self) -> None:
-        """Have no deadline ever again, and hold nothing that would keep the connection.
+        """Remove the deadline for good, and let go of the connection.
 
         A circle of the two would keep a lost one, with the 40 KiB that OpenSSL and the event loop have for it, until
         the collector of garbage comes by.
@@ -59,7 +59,7 @@ class Deadline:
         self._judge(TURNS_TO_READ)
 
     def _judge(self, turns: int) -> None:
-        """Tell, after so many turns of the loop, unless the deadline has been moved or cleared by then."""
+        """Call back after so many turns of the loop, unless the deadline was moved or cleared by then."""
         if self._at is None or self._expired is None:
             return
         if self._loop.time() < self._at:

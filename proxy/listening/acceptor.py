@@ -21,15 +21,15 @@ _AT_ONCE: Final = 16  # connections that are taken before other work gets its tu
 
 
 class Acceptor:
-    """What takes connections from a socket, until it is closed.
+    """Accepts connections on a socket, until it is closed.
 
     Args:
         sock: bound; owned by this from now on.
         factory: makes the protocol of a connection.
         backlog: connections that may wait in the kernel's queue.
         reserve: whether the last descriptors are left to others.
-        paused: told of each pause, with the error's name.
-        tls: what `connect_accepted_socket` is told of TLS.
+        paused: called with the error's name at each pause.
+        tls: TLS arguments of `connect_accepted_socket`.
     """
 
     def __init__(  # noqa: PLR0913 - what the loops' own servers are told, and how to pause
@@ -55,7 +55,7 @@ class Acceptor:
         self._loop.add_reader(sock, self._accept)
 
     def close(self) -> None:
-        """Take no more; connections that were taken go on."""
+        """Accept no more; accepted connections go on."""
         if self._pause is not None:
             self._pause.cancel()
         self._loop.remove_reader(self._sock)

@@ -41,13 +41,13 @@ class BindError(Exception):
 
 
 class ListenerSocket:
-    """An address that is ours inside the `async with` block, and the server that stands there.
+    """A bound address, and the server on it; an asynchronous context manager.
 
     Args:
         listen: where.
         setting: name of the setting that says so, for the error.
         reserve: whether it leaves the last descriptors of the process to others.
-        paused: told of each pause in which it takes no connection for want of descriptors, with the error's name.
+        paused: called with the error's name each time it stops accepting for want of descriptors.
 
     Raises on entering:
         BindError: the address is taken or cannot be had.
@@ -99,7 +99,7 @@ class ListenerSocket:
         return f"{scheme}://{TcpAddress(self._listen.host, self._sock.getsockname()[1])}"
 
     async def serve(self, runner: web.BaseRunner, tls: ssl.SSLContext | None = None) -> None:
-        """Take connections from now on, over TLS if there is a context for it."""
+        """Accept connections from now on, over TLS if there is a context."""
         self._runner, self._tls = runner, tls is not None
         await runner.setup()
         await self._start_accepting(runner, tls)

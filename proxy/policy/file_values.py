@@ -10,6 +10,7 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Final
 
+from proxy.config.parsing import refuse
 from proxy.policy.identity import san
 from proxy.policy.rate_limit import Rate
 from proxy.policy.rules import Mode
@@ -29,10 +30,9 @@ def one_of(known: frozenset[str], hint: str) -> Callable[[object], str]:
 
     def parse(value: object) -> str:
         if not isinstance(value, str):
-            message = "must be a text in quotes, or a list of them"
-            raise ValueError(message)  # noqa: TRY004 - callers collect ValueErrors only
+            refuse("must be a text in quotes, or a list of them")
         if value not in known:
-            raise ValueError(unknown_name(value, known, hint))
+            refuse(unknown_name(value, known, hint))
         return value
 
     return parse
@@ -46,26 +46,19 @@ def unknown_name(name: str, known: frozenset[str], hint: str) -> str:
 
 def flag(value: object) -> bool:
     """Read true or false."""
-    if isinstance(value, bool):
-        return value
-    message = "must be true or false, without quotes"
-    raise ValueError(message)
+    return value if isinstance(value, bool) else refuse("must be true or false, without quotes")
 
 
 def mode(value: object) -> Mode:
     """Read a mode."""
-    if isinstance(value, str) and value in list(Mode):
-        return Mode(value)
-    message = 'must be "enforce" or "report"'
-    raise ValueError(message)
+    return Mode(value) if isinstance(value, str) and value in list(Mode) else refuse('must be "enforce" or "report"')
 
 
 def numeric_id(value: object) -> int:
     """Read a user or group id."""
-    if type(value) is int and 0 <= value <= _MAX_ID:
-        return value
-    message = "must be a numeric id, as `id -u NAME` or `id -g NAME` prints it, or a list of them"
-    raise ValueError(message)
+    if type(value) is not int or not 0 <= value <= _MAX_ID:
+        refuse("must be a numeric id, as `id -u NAME` or `id -g NAME` prints it, or a list of them")
+    return value
 
 
 def certificate_name(value: object) -> str:
@@ -76,21 +69,16 @@ def certificate_name(value: object) -> str:
 def key_digest(value: object) -> bytes:
     """Read the SHA-256 of a key."""
     if not isinstance(value, str) or not _SHA256(value) or len(set(value)) == 1:
-        message = 'must be the key\'s SHA-256 in 64 hex digits, never the key itself: printf %s "$key" | sha256sum'
-        raise ValueError(message)
+        refuse('must be the key\'s SHA-256 in 64 hex digits, never the key itself: printf %s "$key" | sha256sum')
     digest = bytes.fromhex(value)
     if digest in _HASHES_OF_NOTHING:
-        message = "is the hash of nothing: the key was empty when it was hashed"
-        raise ValueError(message)
+        refuse("is the hash of nothing: the key was empty when it was hashed")
     return digest
 
 
 def burst(value: object) -> int:
     """Read how many calls may come at once."""
-    if type(value) is int and value >= 1:
-        return value
-    message = "must be a whole number of calls, 1 or more"
-    raise ValueError(message)
+    return value if type(value) is int and value >= 1 else refuse("must be a whole number of calls, 1 or more")
 
 
 def rate(value: object) -> Rate:

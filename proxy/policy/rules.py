@@ -26,7 +26,7 @@ ANYONE: Final = "anyone"
 
 
 class Mode(StrEnum):
-    """Whether a refusal is carried out, or only told."""
+    """Whether a refusal is enforced, or only reported."""
 
     ENFORCE = "enforce"
     REPORT = "report"
@@ -85,7 +85,7 @@ class Decision:
     own_authorization: bool = False
 
     def refusal(self) -> OperationForbiddenError | None:
-        """Return what to raise, or None if the call passes, be it that the verdict is only reported."""
+        """Return what to raise, or None if the call passes, perhaps because the verdict is only reported."""
         match self.verdict:
             case Verdict.ALLOWED:
                 return None

@@ -35,7 +35,7 @@ def own_children() -> Iterator[None]:
 
 
 def inherits() -> bool:
-    """Tell whether this process is given orphans."""
+    """Return whether this process is given orphans."""
     return os.getpid() == _INIT
 
 

@@ -17,7 +17,7 @@ _OF_FEW: Final = 4  # where the system allows hardly more than that, a quarter o
 
 
 def scarce() -> bool:
-    """Tell whether only the reserve is left."""
+    """Return whether only the reserve is left."""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit == resource.RLIM_INFINITY:
         return False

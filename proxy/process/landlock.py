@@ -68,7 +68,7 @@ class _PathBeneath(ctypes.Structure):
     _fields_ = (("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32))
 
 
-_HINT: Final = ", or restart: PROXY_HARDENING allows only folders that were there at the start"
+_HINT: Final = ", or restart: the hardening (PROXY_HARDENING) allows only folders that were there at the start"
 _confined: Final[list[int]] = []
 
 
@@ -94,7 +94,7 @@ def hint(error: BaseException) -> str:
 
 
 def confine(rules: Iterable[Rule]) -> None:
-    """Give up every right to files but these; what is open stays open. Needs PR_SET_NO_NEW_PRIVS.
+    """Give up all rights to files but these; open files stay open. Needs PR_SET_NO_NEW_PRIVS.
 
     A rule whose path is not there is left out. Signals to processes outside are given up too, where the kernel can.
 

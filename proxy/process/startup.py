@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 # These commands run until they are stopped, so a stop before they are ready is no failure.
 _ENDLESS: Final = ("serve", "simulator")
-_SIGNALLED: Final = 128  # plus the signal's number: the exit code that shells give to what a signal has ended
+SIGNALLED: Final = 128  # plus the signal's number: the exit code that shells give to what a signal has ended
 
 _reloads_asked: Final[list[int]] = []
 
@@ -52,23 +52,23 @@ def open_standard_descriptors() -> None:
 
 
 def reload_asked() -> bool:
-    """Tell whether SIGHUP came before the event loop took signals."""
+    """Return whether SIGHUP came before the event loop took signals."""
     return bool(_reloads_asked)
 
 
 def _end_in_order(_number: int, _frame: FrameType | None) -> None:
-    """End at once; an exception could be lost in whatever the signal interrupts, and there is nothing to undo."""
+    """End at once; an exception could be lost in the interrupted code, and there is nothing to undo."""
     os._exit(0)
 
 
 def _end(number: int, _frame: FrameType | None) -> None:
-    os._exit(_SIGNALLED + number)
+    os._exit(SIGNALLED + number)
 
 
 def _unwind(number: int, _frame: FrameType | None) -> None:
-    """End by an exception, so that a command that is running what another has to end gets to do so."""
+    """End by an exception: until there is an event loop, nothing is under way that it could cut."""
     signal.signal(number, signal.SIG_DFL)
-    sys.exit(_SIGNALLED + number)
+    sys.exit(SIGNALLED + number)
 
 
 def _remember_reload(number: int, _frame: FrameType | None) -> None:

@@ -44,8 +44,8 @@ class SimulatorOptions:
     blacklist: bool = True
     # Seconds since the epoch; tests own it.
     clock: Callable[[], float] = time.time
-    # Told of each call when it is over.
-    heard: Callable[[LoggedCall], None] = lambda _call: None
+    # Called with each call when it is over.
+    on_call: Callable[[LoggedCall], None] = lambda _call: None
     ssl_context: ssl.SSLContext | None = None
 
 
@@ -172,7 +172,7 @@ class Service:
         """Log a call."""
         call = LoggedCall(method, operation, status, fault)
         self.log.append(call)
-        self._options.heard(call)
+        self._options.on_call(call)
 
 
 def _settings(options: SimulatorOptions) -> Settings:

@@ -1,4 +1,4 @@
-"""Reads the fields of a token endpoint's answer that tell of time. Pure.
+"""Reads the fields of a token endpoint's answer. Pure.
 
 No field, whatever it holds, may raise an exception or make a wait without end.
 """
@@ -7,6 +7,15 @@ from __future__ import annotations
 
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def first_value(fields: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:
+    """Return the value of the first field of a name, which is given in lower case; None without one."""
+    return next((value.decode("latin-1") for field, value in fields if field.lower() == name), None)
 
 
 def http_date(value: str | None) -> float | None:

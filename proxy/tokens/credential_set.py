@@ -18,7 +18,7 @@ LOGIN_FLOOR_CAP: Final = 900.0  # what it doubles to as long as logins are refus
 
 
 class CredentialState:
-    """Credentials, and when they may be tried again.
+    """Credentials, and when they may be tried.
 
     Attributes:
         credentials: what to log in with.
@@ -35,10 +35,10 @@ class CredentialState:
     def refused(self, now: float) -> None:
         """Note a 401: again in 60 s, doubling to 15 min."""
         self.rejected = True
-        self.put_off(now)
+        self.postpone(now)
 
-    def put_off(self, now: float) -> None:
-        """Note a login that brought nothing of use, in the same rhythm."""
+    def postpone(self, now: float) -> None:
+        """Note a login that brought no usable token; the same pause follows."""
         self.until = now + min(LOGIN_FLOOR * 2 ** min(self._setbacks, LARGEST_EXPONENT), LOGIN_FLOOR_CAP)
         self._setbacks += 1
 
@@ -47,14 +47,14 @@ class CredentialState:
         self.until = max(self.until, now + max(LOGIN_FLOOR, min(retry_after, RETRY_AFTER_CAP)))
 
     def granted(self) -> None:
-        """Note that a login brought a session."""
+        """Note a successful login."""
         self.rejected = False
         self.until = -math.inf
         self._setbacks = 0
 
 
 class CredentialSet:
-    """The account in use, and perhaps one that is offered in its place.
+    """The credentials in use, and newer ones that are offered in their place, if any.
 
     Attributes:
         held: what the session comes from; stays until an offered one has logged in.
@@ -80,31 +80,31 @@ class CredentialSet:
             self.offered = CredentialState(credentials)
 
     def of(self, credentials: Credentials) -> CredentialState | None:
-        """Return the account of these very credentials; None when others have replaced them."""
+        """Return the state of these very credentials; None when others have replaced them."""
         return next((it for it in (self.held, self.offered) if it is not None and it.credentials is credentials), None)
 
     def granted(self, account: CredentialState) -> None:
-        """Note that a login brought a session; an offered account takes the place of the one held."""
+        """Note a successful login; offered credentials replace those held."""
         account.granted()
         if account is self.offered:
             self.held, self.offered = account, None
 
     def refused(self, account: CredentialState, now: float) -> None:
-        """Note a 401; when the account held is refused, the one offered is all there is, and takes its place."""
+        """Note a 401; when those held are refused, the offered ones replace them."""
         account.refused(now)
         if self.offered is not None and self.held.rejected:
             self.held, self.offered = self.offered, None
 
     def login_from(self, *, alive: bool) -> float:
-        """From when on the account held may log in."""
-        return self.held.until if self.is_bound(self.held, alive=alive) else -math.inf
+        """When the credentials held may log in."""
+        return self.held.until if self.must_wait(self.held, alive=alive) else -math.inf
 
     def offered_from(self, *, alive: bool) -> float:
-        """From when on the account offered may log in; never without one."""
+        """When the offered credentials may log in; never without any."""
         if self.offered is None:
             return math.inf
-        return self.offered.until if self.is_bound(self.offered, alive=alive) else -math.inf
+        return self.offered.until if self.must_wait(self.offered, alive=alive) else -math.inf
 
-    def is_bound(self, account: CredentialState, *, alive: bool) -> bool:
+    def must_wait(self, account: CredentialState, *, alive: bool) -> bool:
         """Whether the floor holds: after a 401, or while there is another way to a token than this login."""
         return account.rejected or alive or (account is self.offered and not self.held.rejected)

@@ -79,6 +79,6 @@ class Disputes:
 
 
 def only_a_login_helps(token: AccessToken, now: float, code: str | None) -> bool:
-    """Whether refreshing would bring the next dead token: the code says so, or a refreshed token is refused at once."""
+    """Whether a refresh would bring another dead token: the code says so, or a refreshed token was refused at once."""
     young = now - token.sent_at < (token.expires_at - token.sent_at) / 10
     return code in LOGIN_CODES or (token.grant is Grant.REFRESH and young)

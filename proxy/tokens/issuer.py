@@ -1,46 +1,51 @@
 """Asks Localpayment's two token endpoints.
 
-No redirect is followed, no answer's body is quoted anywhere, and a 401 is told apart from everything else.
+No redirect is followed, no answer's body is quoted anywhere, and a 401 is told apart from everything else. A fetch goes
+the way that calls go, egress proxy and limits included.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import ssl
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, assert_never
 
-import aiohttp
-
-from proxy.http1.head_limits import MAX_FIELDS, MAX_HEAD, is_too_large
 from proxy.http1.timeouts import timeout_at
 from proxy.process.error_location import where
-from proxy.tokens.answer_fields import http_date, seconds_to_wait
+from proxy.tokens.answer_fields import first_value, http_date, seconds_to_wait
+from proxy.tokens.content_coding import decoded
 from proxy.tokens.model import Issued, UnusableTokenError, read_answer
+from proxy.upstream.model import FaultKind, Limits, OutgoingRequest, UpstreamFault
+from proxy.upstream.pool import Pool
+from proxy.upstream.tls import tls_context
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from types import TracebackType
-
-    from multidict import CIMultiDictProxy
+    import ssl
 
     from proxy.clock import Clock
     from proxy.config import EgressProxy, Origin
     from proxy.credentials.model import Credentials
     from proxy.secret import Secret
+    from proxy.upstream.answer import Answer
 
 LOGIN_PATH: Final = "/api/token/"
 REFRESH_PATH: Final = "/api/token/refresh/"
 MAX_ANSWER: Final = 64 * 1024  # bytes; DESIGN section 5
-# aiohttp's own would not read what has arrived before it passes, and rounds up to whole seconds from 5 s on.
-_NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None)
-PIECE: Final = 16 * 1024  # bytes read at once
 DENIED_PAUSE: Final = (
     15.0  # seconds before the next try after a 4xx that a person has to cure, such as an IP not allow-listed
 )
+_FIELDS: Final = (
+    (b"Accept", b"application/json"),
+    (b"Accept-Encoding", b"identity"),
+    (b"User-Agent", b"localpayment-proxy"),
+    (b"Content-Type", b"application/json"),
+)
+_A_DAY: Final = 86_400.0  # seconds; a fetch is bounded as a whole, so no step of it has a bound that comes first
+_TOO_LATE: Final = "the token endpoint did not answer in time"
+_LIMITS: Final = Limits(connect_timeout=_A_DAY, response_timeout=_A_DAY, idle_timeout=_A_DAY, max_connections=1)
 
 
 class FetchResult(StrEnum):
@@ -87,29 +92,10 @@ class Issuer:
     """
 
     def __init__(self, origin: Origin, clock: Clock, tls: ssl.SSLContext | None, egress: EgressProxy | None) -> None:
-        self._base = str(origin)
+        self._origin = origin
         self._clock = clock
-        self._tls = tls
+        self._tls = tls or (tls_context(None) if origin.tls else None)
         self._egress = egress if origin.tls else None
-        self._session: aiohttp.ClientSession | None = None
-
-    async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(force_close=True),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-            max_line_size=MAX_HEAD,
-            max_field_size=MAX_HEAD,
-            max_headers=MAX_FIELDS,
-            headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "localpayment-proxy"},
-        )
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._session is not None:
-            await self._session.close()
 
     def trust(self, tls: ssl.SSLContext) -> None:
         """Verify the server by another context from the next call on."""
@@ -133,40 +119,36 @@ class Issuer:
         return await self._post(REFRESH_PATH, {"refresh": token.reveal()}, timeout)
 
     async def _post(self, path: str, body: dict[str, str], timeout: float) -> Issued:  # noqa: ASYNC109 - as above
-        if self._session is None:
-            message = "the issuer is used before it is entered"
-            raise RuntimeError(message)
+        call = OutgoingRequest(b"POST", path.encode(), _FIELDS, json.dumps(body).encode(), effects=True)
         sent_at = self._clock.now()
+        pool = self._connection()
         try:
-            async with (
-                timeout_at(asyncio.get_running_loop().time() + timeout),
-                self._session.post(
-                    self._base + path,
-                    json=body,
-                    allow_redirects=False,
-                    ssl=self._tls or True,
-                    timeout=_NO_TIMEOUT,
-                    proxy=None if self._egress is None else str(self._egress),
-                    proxy_headers=self._proxy_headers(),
-                ) as answer,
-            ):
-                date = http_date(answer.headers.get("Date"))
-                _check_status(answer.status, answer.headers, self._clock.wall() if date is None else date)
-                _check_head(answer.raw_headers)
-                text = await _bounded(answer.content)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            # aiohttp's own texts may quote what was received, so they end here.
-            raise _translated(error) from None
+            async with timeout_at(asyncio.get_running_loop().time() + timeout), await pool.send(call) as answer:
+                date = http_date(first_value(answer.headers, b"date"))
+                _check_status(answer, self._clock.wall() if date is None else date)
+                text = await _content(answer)
+        except UpstreamFault as fault:
+            raise _translated(fault, self._egress) from None
+        except TimeoutError:
+            raise FetchFailedError(FetchResult.TIMEOUT, _TOO_LATE) from None
         except FetchFailedError:
             raise
         except Exception as error:  # noqa: BLE001 - what an answer makes a library raise is not known in full
             raise unforeseen(error) from None
+        finally:
+            await pool.close()
         return read_body(text, sent_at=sent_at, wall=self._clock.wall(), date=date)
 
-    def _proxy_headers(self) -> dict[str, str] | None:
-        if self._egress is None or self._egress.authorization is None:
-            return None
-        return {"Proxy-Authorization": self._egress.authorization.reveal()}
+    def _connection(self) -> Pool:
+        """Return a pool for one call, and so a connection of its own."""
+        return Pool(
+            self._origin,
+            limits=_LIMITS,
+            ssl_context=self._tls,
+            egress=self._egress,
+            now=self._clock.now,
+            chance=float,
+        )
 
 
 def read_body(text: bytes, *, sent_at: float, wall: float, date: float | None) -> Issued:
@@ -185,8 +167,9 @@ def read_body(text: bytes, *, sent_at: float, wall: float, date: float | None) -
         raise unforeseen(error) from None
 
 
-def _check_status(status: int, headers: CIMultiDictProxy[str], server_now: float) -> None:
-    retry_after = seconds_to_wait(headers.get("Retry-After"), server_now)
+def _check_status(answer: Answer, server_now: float) -> None:
+    status = answer.status
+    retry_after = seconds_to_wait(first_value(answer.headers, b"retry-after"), server_now)
     match status:
         case HTTPStatus.OK:
             return
@@ -208,37 +191,44 @@ def _check_status(status: int, headers: CIMultiDictProxy[str], server_now: float
             raise FetchFailedError(FetchResult.MALFORMED, "the token endpoint answered with an odd status", status)
 
 
-def _check_head(fields: Iterable[tuple[bytes, bytes]]) -> None:
-    if is_too_large(fields):
-        reason = "the head of the token endpoint's answer is larger than 64 KiB"
+async def _content(answer: Answer) -> bytes:
+    """Return the body without its content coding; never read more than may be."""
+    body = bytearray()
+    async for piece in answer:
+        body += piece
+        _check_size(body)
+    try:
+        content = decoded(bytes(body), first_value(answer.headers, b"content-encoding"), MAX_ANSWER + 1)
+    except ValueError:
+        reason = "the token endpoint's answer has a content coding that cannot be undone"
+        raise FetchFailedError(FetchResult.MALFORMED, reason, HTTPStatus.OK) from None
+    _check_size(content)
+    return content
+
+
+def _check_size(content: bytes | bytearray) -> None:
+    if len(content) > MAX_ANSWER:
+        reason = "the token endpoint's answer is larger than 64 KiB"
         raise FetchFailedError(FetchResult.MALFORMED, reason, HTTPStatus.OK)
 
 
-async def _bounded(stream: aiohttp.StreamReader) -> bytes:
-    text = bytearray()
-    async for chunk in stream.iter_chunked(PIECE):
-        text += chunk
-        if len(text) > MAX_ANSWER:
-            raise FetchFailedError(
-                FetchResult.MALFORMED, "the token endpoint's answer is larger than 64 KiB", HTTPStatus.OK
-            )
-    return bytes(text)
-
-
-def _translated(error: Exception) -> FetchFailedError:
-    match error:
-        case TimeoutError():
-            return FetchFailedError(FetchResult.TIMEOUT, "the token endpoint did not answer in time")
-        case aiohttp.ClientSSLError() | ssl.SSLError():
-            return FetchFailedError(FetchResult.TLS, "no trusted TLS connection to the token endpoint")
-        case aiohttp.ClientHttpProxyError() | aiohttp.ClientProxyConnectionError():
-            return FetchFailedError(FetchResult.UNREACHABLE, "the egress proxy gave no way to the token endpoint")
-        case aiohttp.ClientConnectorError():
-            return FetchFailedError(FetchResult.UNREACHABLE, "the token endpoint cannot be reached")
-        case aiohttp.ClientPayloadError() | aiohttp.ClientResponseError():
-            return FetchFailedError(FetchResult.MALFORMED, "the token endpoint's answer is not valid HTTP")
-        case _:
+def _translated(fault: UpstreamFault, egress: EgressProxy | None) -> FetchFailedError:
+    match fault.kind:
+        case FaultKind.TIMEOUT:
+            return FetchFailedError(FetchResult.TIMEOUT, _TOO_LATE)
+        case FaultKind.TLS:
+            return FetchFailedError(FetchResult.TLS, f"no trusted TLS connection to the token endpoint: {fault.detail}")
+        case FaultKind.UNREACHABLE | FaultKind.POOL if egress is not None:
+            reason = f"the egress proxy gave no way to the token endpoint: {fault.detail}"
+            return FetchFailedError(FetchResult.UNREACHABLE, reason)
+        case FaultKind.UNREACHABLE | FaultKind.POOL:
+            return FetchFailedError(FetchResult.UNREACHABLE, f"the token endpoint cannot be reached: {fault.detail}")
+        case FaultKind.DISCONNECTED if not fault.timings.response_bytes:
             return FetchFailedError(FetchResult.UNREACHABLE, "the connection to the token endpoint was lost")
+        case FaultKind.DISCONNECTED | FaultKind.MALFORMED:
+            return FetchFailedError(FetchResult.MALFORMED, "the token endpoint's answer is not valid HTTP")
+        case never:
+            assert_never(never)
 
 
 def unforeseen(error: Exception) -> FetchFailedError:

@@ -115,7 +115,7 @@ class Keeper:
                 if token is None:
                     raise self._refusal(now)
                 return token
-            await self._renewal.news(deadline - now)
+            await self._renewal.wait_for_change(deadline - now)
 
     async def replacement(self, generation: int, code: str | None = None) -> AccessToken | None:
         """After a 401 for the token of `generation`: return the token to send the call with once more.
@@ -169,10 +169,10 @@ class Keeper:
     def lock(self) -> None:
         """Drop all tokens, fetch none and let every caller be refused, until `unlock`."""
         self._lifecycle.lock()
-        self._renewal.announce()
+        self._renewal.wake_waiting()
 
     def unlock(self) -> None:
-        """End the lock; the loop logs in anew."""
+        """End the lock; the loop logs in again."""
         self._lifecycle.unlock()
         self._renewal.wake()
 
@@ -196,7 +196,7 @@ class Keeper:
                 return token
             if self._too_late(now, deadline):
                 return None
-            await self._renewal.news(deadline - now)
+            await self._renewal.wait_for_change(deadline - now)
 
     async def _after_lag(self, generation: int) -> AccessToken | None:
         """Return the token of `generation` once it should be known everywhere, or a newer one as soon as there is."""
@@ -207,7 +207,7 @@ class Keeper:
             token = self._lifecycle.usable(now)
             if token is None or token.generation > generation or now >= until:
                 return token
-            await self._renewal.news(until - now)
+            await self._renewal.wait_for_change(until - now)
 
     def _deadline(self) -> float:
         """Until when a caller waits: no longer than half of what is left of a token that lives, so that it can go."""

@@ -93,7 +93,7 @@ class Lifecycle:
         return any(held is not None and held.value is step.token for held in (self._refresh, self._candidate))
 
     def granted(self, step: Fetch, issued: Issued, now: float, chance: float) -> bool:
-        """Take new tokens over.
+        """Take new tokens into use.
 
         Args:
             step: what was done.
@@ -134,7 +134,7 @@ class Lifecycle:
         if account is not None:
             account.failed(now, retry_after)
             # What the login endpoint asks for must not keep a living refresh token from being used.
-            retry_after = 0.0 if self.credentials.is_bound(account, alive=self._alive(now)) else retry_after
+            retry_after = 0.0 if self.credentials.must_wait(account, alive=self._alive(now)) else retry_after
         self._end_trial(step, now)
         self._backoff.failed(now, chance, self._left(now), retry_after)
 
@@ -192,7 +192,7 @@ class Lifecycle:
         self._session += 1
 
     def unlock(self) -> None:
-        """Begin anew with a login."""
+        """End the lock; a login follows."""
         self.locked = False
 
     def _logged_in(
@@ -204,7 +204,7 @@ class Lifecycle:
             self._backoff.ended()
             self._candidate = successor
             if successor is None:
-                account.put_off(now)
+                account.postpone(now)
             return successor is not None
         self.credentials.granted(account)
         self._refresh = successor
@@ -224,7 +224,7 @@ class Lifecycle:
         if not self._is_candidate(step):
             return False
         self._candidate = None
-        self.credentials.held.put_off(now)
+        self.credentials.held.postpone(now)
         return True
 
     def _failing(self, now: float) -> bool:

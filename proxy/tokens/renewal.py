@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from proxy.secret import Secret
     from proxy.tokens.model import Issued
 
-NAP: Final = 15.0  # seconds; the loop's timer stops in suspend, so it looks at the clock at least this often
+LONGEST_SLEEP: Final = 15.0  # seconds; the loop's timer stops in suspend, so it looks at the clock at least this often
 
 
 class TokenEndpoints(Protocol):
@@ -58,7 +58,7 @@ class Renewal:
         self._chance = chance
         self._report = report
         self._wake = asyncio.Event()
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
 
     async def run(self) -> None:
         """Renew until cancelled."""
@@ -67,7 +67,7 @@ class Renewal:
             now = self._clock.now()
             match self.lifecycle.next_step(now):
                 case Wait(until):
-                    await self._clock.wait(self._wake, min(until - now, NAP))
+                    await self._clock.wait(self._wake, min(until - now, LONGEST_SLEEP))
                 case LogIn() | Refresh() as step:
                     await self._fetch(step)
                 case never:
@@ -105,10 +105,10 @@ class Renewal:
                 offered=isinstance(step, LogIn) and step.offered,
             )
         )
-        self.announce()
+        self.wake_waiting()
 
     async def _done(self, step: Fetch) -> tuple[Issued, bool]:
-        """Do a fetch; return what it brought, and whether that was progress.
+        """Do a fetch; return what it brought, and whether it was of use.
 
         Raises:
             FetchFailedError: it failed, in whatever way: no answer may end the loop.
@@ -132,15 +132,15 @@ class Renewal:
         return step.until if isinstance(step, Wait) else now
 
     def wake(self) -> None:
-        """Let the loop look again: something has happened, or the clock may have jumped."""
+        """Wake the loop: something has happened, or the clock may have jumped."""
         self._wake.set()
 
-    def announce(self) -> None:
-        """Let all who wait for news look again."""
-        self._news.set()
-        self._news = asyncio.Event()
+    def wake_waiting(self) -> None:
+        """Wake all callers that wait for a change."""
+        self._changed.set()
+        self._changed = asyncio.Event()
 
-    async def news(self, seconds: float) -> None:
+    async def wait_for_change(self, seconds: float) -> None:
         """Wait until a fetch has ended or something was dropped, at most so long; the loop looks again meanwhile."""
         self._wake.set()
-        await self._clock.wait(self._news, seconds)
+        await self._clock.wait(self._changed, seconds)

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, StrEnum
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from proxy.http1.head_limits import MAX_FIELDS, MAX_HEAD
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
-
-    from proxy.secret import Secret
 
 
 class Progress(Enum):
@@ -185,46 +183,3 @@ class Stats(NamedTuple):
     open: int
     idle: int
     active: int
-
-
-class Origin(Protocol):
-    """Where calls go; proxy.config.Origin is one."""
-
-    @property
-    def host(self) -> str:
-        """Name or address, an IPv6 address without brackets."""
-        ...
-
-    @property
-    def port(self) -> int:
-        """TCP port."""
-        ...
-
-    @property
-    def authority(self) -> str:
-        """Value of the Host field."""
-        ...
-
-    @property
-    def tls(self) -> bool:
-        """Whether it speaks https."""
-        ...
-
-
-class EgressProxy(Protocol):
-    """An HTTP CONNECT proxy; proxy.config.EgressProxy is one."""
-
-    @property
-    def host(self) -> str:
-        """Name or address, an IPv6 address without brackets."""
-        ...
-
-    @property
-    def port(self) -> int:
-        """TCP port."""
-        ...
-
-    @property
-    def authorization(self) -> Secret | None:
-        """Ready value of Proxy-Authorization."""
-        ...

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
+    from proxy.config import EgressProxy, Origin
     from proxy.upstream.answer import Answer
-    from proxy.upstream.model import EgressProxy, Limits, Origin, OutgoingRequest
+    from proxy.upstream.model import Limits, OutgoingRequest
 
 _LOSS_TAKES: Final = 1.0  # seconds; an aborted connection is lost within turns of the event loop, and a stop must end
 

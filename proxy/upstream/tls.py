@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """Return the context for all connections of a pool; a private CA stands in for the system's, not beside them.
+    """Return the context for all connections of a pool; a private CA replaces the system's, and is not added to them.
 
     Not ssl.create_default_context, which writes session keys to the file that SSLKEYLOGFILE names.
     """

@@ -1,4 +1,4 @@
-"""How fast is the sidecar beside others who do the same job? Run by `make bench`; QUICK=1 for a first look.
+"""Measures the sidecar beside others who do the same job. Run by `make bench`; QUICK=1 for a first look.
 
 A full run writes docs/performance.md and its plot; a quick one only prints, since its figures are too few to keep.
 """

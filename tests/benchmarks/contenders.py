@@ -1,4 +1,4 @@
-"""Who is measured, and how is each told to do the same job?
+"""The programs that are measured, and how each is told to do the same job.
 
 The job: take plain HTTP, forward it over verified TLS with a bearer token added, write a JSON line for each call.
 Each runs on one core with one worker. `direct` is no proxy: it shows what the load and the origin can do.

@@ -1,4 +1,4 @@
-"""What is measured, what was found, and which targets does that meet? Pure: samples in, medians and verdicts out.
+"""Turns samples into medians and verdicts on targets. Pure.
 
 A ratio is the median of the rounds' own ratios: what slows the machine for a while then slows both sides of it.
 """

@@ -1,4 +1,4 @@
-"""How much memory and CPU does a sidecar need? `python -m tests.benchmarks.footprint` prints a table in a minute.
+"""Measures memory and CPU of a sidecar: `python -m tests.benchmarks.footprint` prints a table in a minute.
 
 A sidecar and a simulator as processes of their own, on loopback without TLS; what is told is the sidecar's alone, as
 the kernel counts it. Every load is bounded in calls.
@@ -95,7 +95,7 @@ async def rows() -> AsyncIterator[str]:
             connector = aiohttp.TCPConnector(limit=256)
             async with aiohttp.ClientSession(connector=connector) as client:
                 for name, calls, work in _loads(client):
-                    yield await _measured(sidecar._process.pid, name, calls, work)
+                    yield await _measured(sidecar.pid, name, calls, work)
             drain.cancel()
 
 

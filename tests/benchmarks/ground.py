@@ -1,4 +1,4 @@
-"""What do all contenders stand on? One origin that speaks TLS, the CA to verify it by, and an invented token.
+"""What all contenders share: one origin that speaks TLS, the CA to verify it by, and an invented token.
 
 Everything is on the loopback interface, in one folder that is removed at the end; no credential is a real one.
 """

@@ -1,4 +1,4 @@
-"""Did a change make calls dearer? Machine instructions for each relayed call, which no noise of the machine moves.
+"""Counts the machine instructions of each relayed call, which no noise of the machine moves.
 
 Run by `make bench-check`, and so by CI: fails when a call takes over 5 % more than the committed baseline says. Another
 interpreter, OpenSSL or valgrind takes another number, so that each has its own baseline; without one, or where valgrind

@@ -1,4 +1,4 @@
-"""What does a stream of calls meet? wrk makes them; its own Lua script says what came of them."""
+"""Makes a stream of calls with wrk, whose own Lua script says what came of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does a token endpoint see when 500 sidecars start at once? `python -m tests.benchmarks.login_storm` tells.
+"""Starts 500 sidecars at once, and tells what a token endpoint sees: `python -m tests.benchmarks.login_storm`.
 
 Real keepers on a clock that the simulation moves, in front of an endpoint that can do so much and no more. The seed is
 fixed, so that the table is the same wherever it is made.

@@ -1,4 +1,4 @@
-"""On what was it measured? Cores, processor, kernel and versions; never a path or a host name."""
+"""The machine of a measurement: cores, processor, kernel and versions; never a path or a host name."""
 
 from __future__ import annotations
 

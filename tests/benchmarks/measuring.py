@@ -1,4 +1,4 @@
-"""How are contenders measured so that none has a better moment than another? In turns, in many short rounds.
+"""Measures contenders in turns, in many short rounds, so that none has a better moment than another.
 
 The first rounds start each anew, for what only a fresh process shows; then all run, and take turns at the load. Each
 round begins with another one.

@@ -1,4 +1,4 @@
-"""What do the pieces of the express way cost, without a socket? Run by `make bench-micro`."""
+"""Times the pieces of the express way, without a socket. Run by `make bench-micro`."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ def test_a_call_becomes_records_and_records_an_answer(benchmark: Benchmark, tmp_
     channel = Channel(tls_context(tmp_path / "ca.pem"), "localhost")
     records = b""
     for _ in range(2):
-        channel.shake(records)
+        channel.handshake(records)
         incoming.write(channel.outgoing())
         try:
             origin.do_handshake()
         except ssl.SSLWantReadError:
             records = outgoing.read()
-    channel.shake(outgoing.read())
+    channel.handshake(outgoing.read())
 
     def timings() -> bytes:
         incoming.write(channel.seal(GET))

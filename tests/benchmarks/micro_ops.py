@@ -1,4 +1,4 @@
-"""What does it cost to tell of a call that is over? Run by `make bench-micro`."""
+"""Times what is told of a call that is over. Run by `make bench-micro`."""
 
 from __future__ import annotations
 

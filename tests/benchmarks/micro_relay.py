@@ -1,4 +1,4 @@
-"""What does each pure piece of one request's path cost? Run by `make bench-micro`."""
+"""Times each pure piece of one request's path. Run by `make bench-micro`."""
 
 from __future__ import annotations
 

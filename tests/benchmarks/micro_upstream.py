@@ -1,4 +1,4 @@
-"""What do writing a request and reading an answer cost, without the socket? Run by `make bench-micro`."""
+"""Times writing a request and reading an answer, without the socket. Run by `make bench-micro`."""
 
 from __future__ import annotations
 

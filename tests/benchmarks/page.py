@@ -1,4 +1,4 @@
-"""How are the figures told? Tables in Markdown, put between two marks of a page that people write."""
+"""Writes the figures as tables in Markdown, between two marks of a page that people write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is a program run on one core, and what does it cost there? Linux only: the figures are read from /proc."""
+"""Runs a program on one core and reads what it costs there. Linux only: the figures are read from /proc."""
 
 from __future__ import annotations
 

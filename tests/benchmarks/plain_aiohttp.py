@@ -1,4 +1,4 @@
-"""What would one write in an afternoon? A proxy of aiohttp's server and client, against which ours is measured.
+"""A proxy of aiohttp's server and client, as one would write in an afternoon, against which ours is measured.
 
 It renews no token, resends nothing and reports nothing but a line a call: only what the comparison needs.
 """

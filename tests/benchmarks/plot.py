@@ -1,4 +1,4 @@
-"""How do the contenders' rates look side by side? One SVG, drawn by hand, readable on light and on dark pages."""
+"""Draws the contenders' rates side by side: one SVG, readable on light and on dark pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do contenders run for a longer look at them? On one core, with the load on the other."""
+"""Runs contenders for a longer look at them: on one core, with the load on the other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does an ordinary call look like? The bytes and values that the micro benchmarks are fed with."""
+"""An ordinary call: the bytes and values that the micro benchmarks are fed with."""
 
 from __future__ import annotations
 

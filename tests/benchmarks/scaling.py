@@ -1,4 +1,4 @@
-"""What do more callers at once do to a proxy? From 1 connection to 1,000; run by `make bench-scaling`."""
+"""Measures with 1 to 1,000 connections; run by `make bench-scaling`."""
 
 from __future__ import annotations
 

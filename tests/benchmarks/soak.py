@@ -1,4 +1,4 @@
-"""Does a sidecar that has relayed a million calls still cost what it cost at first? Run by `make bench-soak CALLS=…`.
+"""Relays many calls, and compares what the last cost with the first. Run by `make bench-soak CALLS=…`.
 
 Memory and processor time must level out: whatever grows with the number of calls is a leak.
 """

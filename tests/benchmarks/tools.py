@@ -1,4 +1,4 @@
-"""Which programs does a measurement need, and what is to be done about one that is missing?"""
+"""Programs that a measurement needs, and what to do about one that is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does tracing cost a call, off and on? `python -m tests.benchmarks.tracing_cost` prints a table in seconds.
+"""Measures what tracing costs a call: `python -m tests.benchmarks.tracing_cost` prints a table in seconds.
 
 Off, it is all that the relay does then: looking whether a call has a lineage. On, the event loop's share and the
 exporting thread's are told apart; the second waits for no call, but takes the same core.

@@ -1,4 +1,4 @@
-"""What does one relayed call cost, all else taken away? A whole sidecar in this process, and one caller beside it.
+"""One relayed call, all else taken away: a whole sidecar in this process, and one caller beside it.
 
 It is run under an instruction counter, so that nothing may depend on the time it takes: the log is written at once
 and into nothing. The collector of garbage runs by itself, as ever.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 
-from tests.contract.peer import STOCK, Peer, PeerOptions, PeerProcess, StartPeer
-from tests.contract.wire import TIMEOUT
+from tests.support.simplejwt.peer import STOCK, Peer, PeerOptions, PeerProcess, StartPeer
+from tests.support.simplejwt.wire import TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

@@ -8,11 +8,11 @@ from proxy.secret import Secret
 from proxy.tokens.issuer import FetchResult
 from proxy.tokens.lifecycle import State
 from proxy.tokens.model import Grant
-from tests.contract.keepers import credentials, keeping
-from tests.contract.peer import PeerOptions
+from tests.support.simplejwt.keeping import credentials, keeping
+from tests.support.simplejwt.peer import PeerOptions
 
 if TYPE_CHECKING:
-    from tests.contract.peer import Peer, StartPeer
+    from tests.support.simplejwt.peer import Peer, StartPeer
 
 LOGIN, REFRESH = Grant.PASSWORD, Grant.REFRESH
 GRANTED, REFUSED, BROKEN = FetchResult.GRANTED, FetchResult.REFUSED, FetchResult.SERVER_ERROR
@@ -79,9 +79,7 @@ async def test_with_the_revoke_check_the_caller_that_meets_it_is_served_by_one_l
     async with keeping(peer) as pair:
         old = peer.password
         await peer.change_password()
-        pair.keeper._lifecycle.credentials.held.credentials = credentials(
-            peer
-        )  # as if it had had the new one all along
+        pair.keeper._lifecycle.credentials.held.credentials = credentials(peer)  # noqa: SLF001 - as if it had always had it
         assert await pair.call_after_401s() == (200, 2)
         assert pair.results()[1:] == [(LOGIN, GRANTED)]
         assert old != peer.password
@@ -95,7 +93,7 @@ async def test_with_the_revoke_check_a_relay_that_knows_no_code_gets_there_by_a_
     peer = await simplejwt(REVOKE)
     async with keeping(peer) as pair:
         await peer.change_password()
-        pair.keeper._lifecycle.credentials.held.credentials = credentials(peer)
+        pair.keeper._lifecycle.credentials.held.credentials = credentials(peer)  # noqa: SLF001 - as if it had had the new password all along
         refreshed = await pair.keeper.replacement(1)
         assert (await pair.call(refreshed)).code == "password_changed"
         assert (await pair.call(await pair.keeper.replacement(2))).status == 200

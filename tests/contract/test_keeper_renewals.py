@@ -15,12 +15,12 @@ from proxy.tokens.issuer import FetchResult, Issuer
 from proxy.tokens.keeper import Keeper
 from proxy.tokens.lifecycle import State
 from proxy.tokens.model import Grant
-from tests.contract.keepers import credentials, keeping
-from tests.contract.peer import PeerOptions
 from tests.support.fakes import Reports
+from tests.support.simplejwt.keeping import credentials, keeping
+from tests.support.simplejwt.peer import PeerOptions
 
 if TYPE_CHECKING:
-    from tests.contract.peer import Peer, StartPeer
+    from tests.support.simplejwt.peer import Peer, StartPeer
 
 LOGIN, REFRESH = Grant.PASSWORD, Grant.REFRESH
 GRANTED, REFUSED = FetchResult.GRANTED, FetchResult.REFUSED
@@ -51,7 +51,7 @@ async def test_with_rotation_each_refresh_uses_the_token_that_the_last_one_broug
 async def test_a_rotation_whose_answer_was_lost_is_recovered_by_one_login(simplejwt: StartPeer) -> None:
     peer = await simplejwt(PeerOptions(rotate=True, blacklist=True))
     async with keeping(peer) as pair:
-        held = pair.keeper._lifecycle._refresh
+        held = pair.keeper._lifecycle._refresh  # noqa: SLF001 - the pair that the server knows is shown to no one
         assert held is not None
         assert (await peer.wire.refresh(held.value)).status == 200  # as our own call whose answer never came
         await pair.pass_time(180)
@@ -113,7 +113,7 @@ async def test_a_server_whose_clock_is_off_is_served_by_its_own_date(peer: Peer,
 
 async def test_what_is_handed_out_last_is_still_accepted_by_the_server(peer: Peer) -> None:
     async with keeping(peer) as pair:
-        stop = pair.keeper._lifecycle.access
+        stop = pair.keeper._lifecycle.access  # noqa: SLF001 - the pair that the server knows is shown to no one
         assert stop is not None
         await peer.put_clock(stop.stop_at - pair.clock.now())
         assert (await pair.call(stop)).status == 200
@@ -146,26 +146,24 @@ async def test_in_real_time_tokens_of_five_seconds_never_show_a_caller_a_401(sim
     where, clock = urlsplit(peer.url), SystemClock()
     assert where.hostname is not None
     assert where.port is not None
-    async with Issuer(Origin(where.hostname, where.port, tls=False), clock, None, None) as issuer:
-        keeper = Keeper(
-            issuer=issuer,
-            credentials=credentials(peer),
-            clock=clock,
-            chance=lambda: 0.5,
-            report=Reports(),
-            token_wait=2.5,
-            fetch_timeout=5.0,
-        )
-        loop = asyncio.create_task(keeper.run())
-        statuses, until = [], time.monotonic() + 10
-        while time.monotonic() < until:
-            token = keeper.current() or await keeper.obtain()
-            statuses.append(
-                (await peer.wire.send("GET", "/api/accounts/1/balance", headers=bearer(token.header))).status
-            )
-            await asyncio.sleep(0.02)
-        loop.cancel()
-        await asyncio.gather(loop, return_exceptions=True)
+    issuer = Issuer(Origin(where.hostname, where.port, tls=False), clock, None, None)
+    keeper = Keeper(
+        issuer=issuer,
+        credentials=credentials(peer),
+        clock=clock,
+        chance=lambda: 0.5,
+        report=Reports(),
+        token_wait=2.5,
+        fetch_timeout=5.0,
+    )
+    loop = asyncio.create_task(keeper.run())
+    statuses, until = [], time.monotonic() + 10
+    while time.monotonic() < until:
+        token = keeper.current() or await keeper.obtain()
+        statuses.append((await peer.wire.send("GET", "/api/accounts/1/balance", headers=bearer(token.header))).status)
+        await asyncio.sleep(0.02)
+    loop.cancel()
+    await asyncio.gather(loop, return_exceptions=True)
     assert set(statuses) == {200}
     assert (await peer.counts()).logins >= 2
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from proxy.config import EnvironmentSource
-from tests.contract.peer import Peer, PeerOptions, StartPeer
 from tests.support.origins import until
 from tests.support.sidecars import Running, settings_for, sidecar
+from tests.support.simplejwt.peer import Peer, PeerOptions, StartPeer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 
-from tests.contract.peer import Peer, PeerOptions, StartPeer
 from tests.support.processes import Running, running
+from tests.support.simplejwt.peer import Peer, PeerOptions, StartPeer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""What do Simple JWT's tokens say, and how long do they live? Claims, lifetimes, rotation, clocks."""
+"""What Simple JWT's tokens say, and how long they live: claims, lifetimes, rotation, clocks."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from proxy.secret import Secret
-from tests.contract.peer import STOCK, PeerOptions
-from tests.contract.wire import assert_dead, claims
+from tests.support.simplejwt.peer import STOCK, PeerOptions
+from tests.support.simplejwt.wire import assert_dead, claims
 
 if TYPE_CHECKING:
-    from tests.contract.peer import Peer, StartPeer
+    from tests.support.simplejwt.peer import Peer, StartPeer
 
 
 async def test_rotation_brings_a_new_refresh_token_and_the_old_one_lives_on(simplejwt: StartPeer) -> None:

@@ -1,4 +1,4 @@
-"""Is Simple JWT as our documentation says? The token endpoints and the authentication of a real server, row by row."""
+"""Simple JWT is as our documentation says: a real server's token endpoints and authentication, row by row."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from proxy.secret import Secret
-from tests.contract.peer import STOCK, PeerOptions
-from tests.contract.token_cases import JSON, Request
-from tests.contract.wire import BALANCE, LOGIN, REFRESH, assert_dead, tampered
+from tests.support.simplejwt.peer import STOCK, PeerOptions
+from tests.support.simplejwt.token_cases import JSON, Request
+from tests.support.simplejwt.wire import BALANCE, LOGIN, REFRESH, assert_dead, tampered
 
 if TYPE_CHECKING:
-    from tests.contract.peer import Peer, StartPeer
+    from tests.support.simplejwt.peer import Peer, StartPeer
 
 NO_ACCOUNT = {"detail": "No active account found with the given credentials"}
 

@@ -1,4 +1,4 @@
-"""Does the test server itself keep its word? Counts, held calls, bodies, a fresh state for every test."""
+"""The test server itself keeps its word: counts, held calls, bodies, a fresh state for every test."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from proxy.secret import Secret
-from tests.contract.peer import Counts, PeerOptions, PeerProcess
+from tests.support.simplejwt.peer import Counts, PeerOptions, PeerProcess
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.contract.peer import Peer, StartPeer
+    from tests.support.simplejwt.peer import Peer, StartPeer
 
 
 async def access_token(peer: Peer) -> Secret:

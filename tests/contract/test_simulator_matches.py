@@ -1,4 +1,4 @@
-"""Does the simulator answer token calls as Simple JWT does? The same table runs against both."""
+"""The simulator answers token calls as Simple JWT does: the same table runs against both."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pytest
 from proxy.secret import Secret
 from proxy.simulator.server import Simulator, SimulatorOptions
 from proxy.simulator.tokens import User
-from tests.contract.token_cases import CASES, Held
-from tests.contract.wire import CHALLENGE, Wire
+from tests.support.simplejwt.token_cases import CASES, Held
+from tests.support.simplejwt.wire import CHALLENGE, Wire
 
 if TYPE_CHECKING:
     import aiohttp
 
-    from tests.contract.peer import PeerOptions, StartPeer
-    from tests.contract.token_cases import TokenCase, TokenServer
+    from tests.support.simplejwt.peer import PeerOptions, StartPeer
+    from tests.support.simplejwt.token_cases import TokenCase, TokenServer
 
 
 class SimulatedPeer:

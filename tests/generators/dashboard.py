@@ -1,4 +1,4 @@
-"""What does Grafana's dashboard look like? It is written from `panels`, by hand never.
+"""Writes Grafana's dashboard from `panels`; it is never edited by hand.
 
 `python -m tests.generators.dashboard > config/grafana/dashboards/localpayment-proxy.json`
 """

@@ -1,4 +1,4 @@
-"""Which questions does the dashboard answer? Rows of panels, each with its queries; data alone.
+"""The dashboard as data: rows of panels, each with its queries.
 
 A query names only metrics that the sidecar exposes or config/prometheus/rules.yml records.
 """

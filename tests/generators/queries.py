@@ -1,4 +1,4 @@
-"""How is a question to Prometheus written? The pieces that the dashboard's panels are made of."""
+"""The pieces of Prometheus queries that the dashboard's panels are made of."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""On which event loop does a test run, and whom does it trust? The data plane runs on uvloop, as the product does.
+"""Chooses the event loop of each test, and the CA that it trusts. The data plane runs on uvloop, as the product does.
 
 Every test of the relay runs on both ways that a call may take: `handler` carries it, or it goes express.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 import uvloop
 
-from tests.integration.test_upstream_harness import authority
+from tests.support.scripted_origin import authority
 from tests.support.sidecars import Way
 
 if TYPE_CHECKING:
@@ -34,9 +34,11 @@ ON_BOTH = (
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     name = item.path.stem
+    both = {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
+    if item.get_closest_marker("both_loops") or name in ON_BOTH:
+        return both
     if name.startswith(("test_relay", "test_express")) and name not in ON_ASYNCIO:
-        both = {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
-        return both if name in ON_BOTH else {"uvloop": uvloop.new_event_loop}
+        return {"uvloop": uvloop.new_event_loop}
     return {"asyncio": asyncio.new_event_loop}
 
 

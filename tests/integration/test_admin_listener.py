@@ -1,3 +1,5 @@
+"""The admin listener: the status for programs and for browsers, and what it tells of policy, calls and readiness."""
+
 from __future__ import annotations
 
 import asyncio

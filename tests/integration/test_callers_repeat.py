@@ -17,7 +17,7 @@ from tests.support.recipes import RECIPES, prepared, said
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.integration.test_upstream_harness import Wire
+    from tests.support.scripted_origin import Wire
 
 FOUND = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 BAD_GATEWAY = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"

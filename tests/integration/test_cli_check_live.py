@@ -15,7 +15,7 @@ import pytest
 import trustme
 
 from proxy.cli.check.findings import Finding, Report, Result
-from proxy.cli.check.run import checked
+from proxy.cli.check.run import run_checks
 from proxy.cli.exits import Exit
 from proxy.secret import Secret
 from proxy.simulator.faults import Fault, Kind
@@ -55,7 +55,7 @@ def told(origin: str, **more: str) -> dict[str, str]:
 
 async def report(settings: dict[str, str]) -> Report:
     """What the check finds, from a thread with a loop of its own; it holds no secret, whatever happened."""
-    found = await asyncio.to_thread(checked, settings, live=True, country="ARG")
+    found = await asyncio.to_thread(run_checks, settings, live=True, country="ARG")
     for text in (found.as_json(), "\n".join(found.as_lines("utf-8"))):
         assert WORD not in text
         assert NAME not in text

@@ -11,7 +11,7 @@ import pytest
 
 from proxy.cli.demo.client import DemoClient
 from proxy.cli.demo.run import free_port
-from proxy.cli.demo.steps import STEPS, walk
+from proxy.cli.demo.steps import STEPS, run_steps
 from proxy.simulator.server import Simulator
 from tests.support.processes import ran, running
 
@@ -88,5 +88,5 @@ async def test_a_walk_without_a_working_sidecar_counts_every_step_as_wrong() -> 
     said: list[str] = []
     async with Simulator() as simulator, aiohttp.ClientSession() as client:
         stage = DemoClient(simulator, simulator.url, simulator.control_url, client, said.append, patience=0.1)
-        assert await walk(stage) == len(STEPS)
+        assert await run_steps(stage) == len(STEPS)
     assert sum("WRONG: " in line for line in said) == len(STEPS)

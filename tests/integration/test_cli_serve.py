@@ -73,7 +73,7 @@ async def test_what_serves_has_imported_no_library_for_settings_and_started_no_p
     with await asyncio.to_thread((tmp_path / "imports").open, "wb") as errors:
         async with running("serve", settings=settings, stderr=errors) as sidecar:
             await sidecar.says("token.refreshed")
-            process = sidecar._process.pid
+            process = sidecar.pid
             children = await asyncio.to_thread(Path(f"/proc/{process}/task/{process}/children").read_text)
             sidecar.send(signal.SIGHUP)
             await sidecar.says("reload.done")

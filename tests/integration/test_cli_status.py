@@ -1,3 +1,5 @@
+"""`status` shows the sidecar of this machine, or says why there is none to show."""
+
 from __future__ import annotations
 
 import json

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import threading
 from pathlib import Path
@@ -10,10 +11,10 @@ import pytest
 
 from proxy.config import CredentialsFileSource, EnvironmentSource, FilesSource
 from proxy.credentials import files
-from proxy.credentials.files import MountedFiles
 from proxy.credentials.model import Credentials
 from proxy.credentials.sources import CredentialSourceError, open_source
 from proxy.secret import Secret
+from tests.support.mounts import kubernetes_mount
 
 GIVEN = Credentials(Secret("name"), Secret("word"))
 
@@ -24,20 +25,6 @@ def mounted(tmp_path: Path) -> FilesSource:
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o640)
     return FilesSource(tmp_path / "username", tmp_path / "password")
-
-
-def kubernetes_mount(directory: Path, generation: str, username: str, password: str) -> FilesSource:
-    """Write a volume as the kubelet's AtomicWriter does: links through `..data`, which is replaced by a rename."""
-    data = directory / f"..{generation}"
-    data.mkdir()
-    (data / "username").write_text(username)
-    (data / "password").write_text(password)
-    (directory / "..data_tmp").symlink_to(data.name)
-    (directory / "..data_tmp").rename(directory / "..data")
-    for name in ("username", "password"):
-        if not (directory / name).is_symlink():
-            (directory / name).symlink_to(f"..data/{name}")
-    return FilesSource(directory / "username", directory / "password")
 
 
 async def test_settings_are_a_source_that_never_changes() -> None:
@@ -119,10 +106,10 @@ async def test_a_mount_of_docker_secrets_is_no_finding_either(
     assert source.warnings() == ()
 
 
-def test_a_mount_replaced_between_two_files_is_read_again(tmp_path: Path) -> None:
+async def test_a_mount_replaced_between_two_files_is_read_again(tmp_path: Path) -> None:
     """A new username never goes with the old password, whatever the moment of the swap."""
     config = kubernetes_mount(tmp_path, "1", "name-1", "word-1")
-    source = MountedFiles(config)
+    source = open_source(config)
     over = threading.Event()
 
     def replace() -> None:
@@ -135,17 +122,14 @@ def test_a_mount_replaced_between_two_files_is_read_again(tmp_path: Path) -> Non
     pairs = []
     while not over.is_set():
         with contextlib.suppress(CredentialSourceError):  # it changed too often to be read; that is an answer as well
-            pairs.append(source._read())
-    writer.join()
+            pairs.append(await source.load())
+    await asyncio.to_thread(writer.join)
     assert pairs
     assert [pair.username.reveal()[5:] for pair in pairs] == [pair.password.reveal()[5:] for pair in pairs]
-    assert source._read() == Credentials(Secret("name-199"), Secret("word-199"))
+    assert await source.load() == Credentials(Secret("name-199"), Secret("word-199"))
 
 
-def test_files_that_never_stand_still_are_an_error(mounted: FilesSource, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = MountedFiles(mounted)
-    numbers = iter(range(100))
-    once = source._read_once
-    monkeypatch.setattr(source, "_read_once", lambda: Credentials(once().username, Secret(f"word-{next(numbers)}")))
+async def test_files_that_never_stand_still_are_an_error() -> None:
+    source = open_source(FilesSource(GIVEN.username, Path("/proc/sys/kernel/random/uuid")))  # another at each reading
     with pytest.raises(CredentialSourceError, match="changed while being read; replace the files at once"):
-        source._read()
+        await source.load()

@@ -230,7 +230,7 @@ async def test_an_answer_that_is_no_http_or_is_cut_is_told_and_not_quoted(said: 
 async def test_a_server_that_hangs_is_given_up(vault: FakeVault) -> None:
     vault.hangs = True
     source = secret_of(vault, VaultToken(Secret(ROOT)))
-    source._api = VaultApi(vault.origin, None, None, limit=0.05)
+    source._api = VaultApi(vault.origin, None, None, limit=0.05)  # noqa: SLF001 - the limit that is shipped is seconds long
     assert (await refusal(source)).endswith("no answer within 0.05 s")
 
 

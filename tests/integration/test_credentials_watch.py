@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from proxy.config import CredentialsFileSource, EnvironmentSource, FilesSource, VaultSource, VaultToken
-from proxy.credentials.model import Credentials
+from proxy.credentials.model import Credentials, Source
 from proxy.credentials.sources import CredentialSourceError, open_source
 from proxy.credentials.watch import Recovered, Reloaded, ReloadFailed, Watch
 from proxy.secret import Secret
-from tests.integration.test_credentials_files import kubernetes_mount
+from tests.support.mounts import kubernetes_mount
 from tests.support.owned_clock import BOUND, OwnedClock
 from tests.support.vault_server import ROOT, vault_server
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from proxy.credentials.model import Source
     from proxy.credentials.watch import Event
 
 
@@ -48,10 +47,8 @@ class Told:
         return self._events.empty()
 
 
-class Scripted:
-    """A source that says what its test has written down, and then the last of it for ever."""
-
-    confirm_after = 0.0
+class Scripted(Source):
+    """A source that says what its test has written down, and then the last of it without end."""
 
     def __init__(self, *answers: Credentials | str | Exception, interval: float | None = 300.0) -> None:
         self.interval = interval
@@ -69,9 +66,6 @@ class Scripted:
 
     def describe(self) -> str:
         return "a script"
-
-    def warnings(self) -> tuple[str, ...]:
-        return ()
 
 
 @pytest.fixture

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.test_relay_cut_callers import HEADS, SENT
 from tests.support.origins import localpayment
 from tests.support.sidecars import BOUND, settings_for, sidecar
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.integration.test_upstream_harness import Wire
+    from tests.support.scripted_origin import Wire
 
+CUT = b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n" + b"x" * 3_009
 NODE = """
 const report = (error) => console.log("cut " + error.code);
 require("node:http").get(process.argv[2], (answer) => {
@@ -62,7 +62,7 @@ async def test_a_client_reports_an_answer_that_was_cut(program: str, tmp_path: P
 
     async def cut(wire: Wire) -> None:
         await wire.request()
-        await wire.send(HEADS["declared"] + b"x" * SENT)
+        await wire.send(CUT)
         wire.cut()
 
     async with localpayment(cut) as there, sidecar(settings_for(there.url)) as relay:

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from proxy.serve import loop_factory
-from tests.integration.test_relay_gone_callers import PAYOUT, READ
-from tests.integration.test_upstream_harness import Wire, server_tls
 from tests.support.callers import Certificates
+from tests.support.held_calls import PAYOUT, READ
 from tests.support.origins import HELLO, Caller, localpayment
 from tests.support.processes import Running, ran, running
+from tests.support.scripted_origin import Wire, server_tls
 from tests.support.sidecars import BOUND
 
 ASKED = {"default": {}, "uvloop": {"PROXY_EVENT_LOOP": "uvloop"}, "asyncio": {"PROXY_EVENT_LOOP": "asyncio"}}
@@ -23,7 +23,7 @@ ASKED = {"default": {}, "uvloop": {"PROXY_EVENT_LOOP": "uvloop"}, "asyncio": {"P
 
 def native_libraries(process: Running) -> set[str]:
     """The packages of which a native library is in a process's memory."""
-    mapped = Path(f"/proc/{process._process.pid}/maps").read_text()
+    mapped = Path(f"/proc/{process.pid}/maps").read_text()
     return set(re.findall(r"/site-packages/(\w+)/", mapped))
 
 

@@ -12,7 +12,7 @@ from tests.support.origins import calling, greeting, until
 from tests.support.rides import HELLO, LAST, ORDER, PAY, READ, Holding, ask, at_rest, in_front_of
 
 if TYPE_CHECKING:
-    from tests.integration.test_upstream_harness import Wire
+    from tests.support.scripted_origin import Wire
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"
 MIB = 1024 * 1024

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_upstream_harness import SCRIPT
 from tests.support.fakes import settle
 from tests.support.origins import calling, greeting, localpayment, until
 from tests.support.rides import LAST, ORDER, PAY, READ, Holding, ask, at_rest, in_front_of, listener_of, riding
+from tests.support.scripted_origin import SCRIPT
 from tests.support.sidecars import BOUND, settings_for
 
 PAYOUT = ask("POST", PAY, body=ORDER)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 import uvloop
 
-from tests.integration.test_upstream_harness import server_tls
 from tests.support.origins import HELLO, TOKEN_CALL, access, calling, until
+from tests.support.scripted_origin import server_tls
 from tests.support.sidecars import BOUND, Way, settings_for, sidecar
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from tests.support.origins import greeting
 from tests.support.rides import HELLO, READ, Holding, ask, in_front_of, listener_of
 
 if TYPE_CHECKING:
-    from tests.integration.test_upstream_harness import Wire
+    from tests.support.scripted_origin import Wire
 
 
 async def test_it_is_closed_once_it_was_idle_for_long_enough() -> None:

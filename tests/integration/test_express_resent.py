@@ -9,8 +9,8 @@ import pytest
 from proxy.config import RequiredHeader
 from proxy.relay.ride import Ride
 from proxy.upstream.exchange import Exchange
-from tests.integration.test_relay_unauthorized import CHALLENGE, declined, first
 from tests.support.origins import calling, greeting, localpayment, request
+from tests.support.refused_tokens import CHALLENGE, declined, first
 from tests.support.sidecars import settings_for, sidecar
 
 PROOF = "invented-and-shared-with-callers"

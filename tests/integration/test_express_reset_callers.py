@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from proxy.relay.server.connection import CallerConnection
-    from tests.integration.test_upstream_harness import Wire
+    from tests.support.scripted_origin import Wire
 
     Run = Callable[[Coroutine[Any, Any, None]], None]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
     from proxy.relay.server.listener import Listener
-    from tests.integration.test_upstream_harness import Wire
+    from tests.support.scripted_origin import Wire
 
     Run = Callable[[Coroutine[Any, Any, None]], None]
     Script = Callable[[Wire], Coroutine[Any, Any, None]]

@@ -20,16 +20,13 @@ import pytest
 from proxy.process import landlock
 from proxy.secret import Secret
 from proxy.simulator.server import Simulator, SimulatorOptions
+from tests.support.hardened import NAME, NEXT, WORD, needs_landlock, started, told
 from tests.support.processes import BOUND, Running, cleaned, running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-NAME, WORD, NEXT = "the-username", "the-password", "another-password"
 BALANCE = "/api/accounts/032.840.00000001/balance"
-needs_landlock = pytest.mark.skipif(
-    landlock.version() == 0, reason="CONFINING FILES IS NOT TESTED: this kernel, or this container, has no Landlock"
-)
 
 # Tries each thing and says what came of it: "done", or the error's name.
 TRY = """
@@ -183,25 +180,6 @@ async def simulator() -> AsyncIterator[Simulator]:
         yield started
 
 
-def told(simulator: Simulator, **more: str) -> dict[str, str]:
-    return {
-        "LOCALPAYMENT_ENVIRONMENT": "sandbox",
-        "LOCALPAYMENT_BASE_URL": simulator.url,
-        "LOCALPAYMENT_USERNAME": NAME,
-        "PROXY_LISTEN": "127.0.0.1:0",
-        "PROXY_ADMIN_LISTEN": "127.0.0.1:0",
-        "PROXY_HARDENING": "auto",
-        **more,
-    }
-
-
-async def started(sidecar: Running) -> dict[str, Any]:
-    line = json.loads(await sidecar.says("sidecar.started"))
-    await sidecar.says("token.refreshed")
-    assert isinstance(line, dict)
-    return line
-
-
 async def asked(method: str, url: str) -> tuple[int, str]:
     async with aiohttp.ClientSession() as client, client.request(method, url) as answer:
         return answer.status, await answer.text()
@@ -224,7 +202,7 @@ async def unprivileged(settings: dict[str, str]) -> AsyncIterator[Running]:
 
 
 async def seen_by_another_process(sidecar: Running) -> subprocess.CompletedProcess[str]:
-    place = f"/proc/{sidecar._process.pid}/environ"
+    place = f"/proc/{sidecar.pid}/environ"
     command = (sys.executable, "-c", UNPRIVILEGED, "-I", "-c", READ, place)
     return await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=BOUND, check=False)
 
@@ -235,7 +213,7 @@ async def test_another_process_of_the_same_user_cannot_look_into_the_sidecar(sim
         seen = await seen_by_another_process(sidecar)
         assert seen.returncode != 0
         assert "PermissionError" in seen.stderr
-        status = await asyncio.to_thread(Path(f"/proc/{sidecar._process.pid}/status").read_text)
+        status = await asyncio.to_thread(Path(f"/proc/{sidecar.pid}/status").read_text)
         assert "NoNewPrivs:\t1" in status
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from proxy.secret import Secret
 from proxy.simulator.server import Simulator, SimulatorOptions
-from tests.integration.test_hardening import NAME, NEXT, WORD, needs_landlock, started, told
+from tests.support.hardened import NAME, NEXT, WORD, needs_landlock, started, told
 from tests.support.processes import BOUND, cleaned, running
 
 if TYPE_CHECKING:
@@ -172,9 +172,9 @@ def test_what_takes_the_place_of_a_file_is_read_and_nothing_else(layout: Layout,
     found = confined(named, audit, other, both)
     assert found["named"] == "new"
     assert found["audit"] is None
-    assert audit.read_text() == "newline"
+    assert audit.read_text() == "new\nline", "a file that ends within a line is ended first"
     assert "may not be read" in str(found["other"])
-    assert "PROXY_SANDBOX" in str(found["other"]), "the reason may be another than the user's permissions"
+    assert "PROXY_HARDENING" in str(found["other"]), "the reason may be another than the user's permissions"
 
 
 @needs_landlock
@@ -190,7 +190,7 @@ async def test_a_sidecar_takes_the_next_password_in_every_layout(layout: Layout,
             LOCALPAYMENT_CREDENTIALS_INTERVAL="100ms",
         )
         async with running("serve", settings=settings) as sidecar:
-            assert (await started(sidecar))["sandbox"].startswith("files confined")
+            assert (await started(sidecar))["hardening"].startswith("files confined")
             change(tmp_path)
             named.write_text(NEXT)
             await sidecar.says("credentials.changed")

@@ -13,9 +13,9 @@ from proxy.secret import Secret
 from proxy.simulator.faults import Fault, Kind
 from proxy.simulator.server import Simulator, SimulatorOptions
 from proxy.tokens.issuer import FetchFailedError, FetchResult, Issuer
-from tests.integration.test_upstream_harness import Wire, origin
-from tests.integration.token_server import PAIR, answer, asking, met, signed
 from tests.support.fakes import BOUND, CREDENTIALS, WRONG, FakeClock
+from tests.support.scripted_origin import Wire, origin
+from tests.support.token_server import PAIR, answer, asking, met, signed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -31,10 +31,9 @@ async def simulator() -> AsyncIterator[Simulator]:
 
 
 @pytest.fixture
-async def issuer(simulator: Simulator) -> AsyncIterator[Issuer]:
+def issuer(simulator: Simulator) -> Issuer:
     port = int(simulator.url.rpartition(":")[2])
-    async with Issuer(Origin("127.0.0.1", port, tls=False), SystemClock(), None, None) as entered:
-        yield entered
+    return Issuer(Origin("127.0.0.1", port, tls=False), SystemClock(), None, None)
 
 
 async def test_a_login_and_a_refresh_bring_tokens_with_their_lives(issuer: Issuer, simulator: Simulator) -> None:
@@ -106,14 +105,15 @@ async def test_a_call_carries_what_the_endpoints_need_and_nothing_else() -> None
         await wire.request()
         await wire.send(answer("200 OK", PAIR, "Set-Cookie: session=1"))
 
-    async with origin(script) as served, asking(served) as issuer:
+    async with origin(script) as served:
+        issuer = asking(served)
         await issuer.log_in(CREDENTIALS, BOUND)
         await issuer.refresh(Secret("r"), BOUND)
     first, second = (request.decode().partition("\r\n\r\n") for request in served.requests)
     lines = first[0].split("\r\n")
     assert lines[0] == "POST /api/token/ HTTP/1.1"
     assert {line.partition(":")[0].lower() for line in lines[1:]} == {
-        "host", "accept", "accept-encoding", "user-agent", "content-length", "content-type", "connection",
+        "host", "accept", "accept-encoding", "user-agent", "content-length", "content-type",
     }  # fmt: skip
     assert {"Accept: application/json", "Accept-Encoding: identity", "Content-Type: application/json"} <= set(lines)
     assert json.loads(first[2]) == {"username": "user", "password": "right"}
@@ -137,8 +137,8 @@ async def test_lifetimes_are_anchored_before_the_request_was_sent() -> None:
         clock.sleep_through(40)
         await wire.send(answer("200 OK", PAIR))
 
-    async with origin(script) as served, asking(served, clock) as issuer:
-        issued = await issuer.log_in(CREDENTIALS, BOUND)
+    async with origin(script) as served:
+        issued = await asking(served, clock).log_in(CREDENTIALS, BOUND)
     assert (issued.sent_at, issued.access_lifetime) == (500.0, 300.0)
 
 
@@ -146,10 +146,3 @@ async def test_without_a_date_our_own_wall_clock_counts() -> None:
     ours = FakeClock().wall()
     issued = await met(answer("200 OK", {"access": signed(exp=ours + 120)}, date=None))
     assert (issued.access_lifetime, issued.skew) == (120.0, None)
-
-
-async def test_an_issuer_that_was_not_entered_is_a_defect() -> None:
-    issuer = Issuer(Origin("127.0.0.1", 1, tls=False), FakeClock(), None, None)
-    with pytest.raises(RuntimeError, match="before it is entered"):
-        await issuer.log_in(CREDENTIALS, BOUND)
-    await issuer.__aexit__(None, None, None)

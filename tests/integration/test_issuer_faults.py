@@ -8,8 +8,8 @@ import json
 import pytest
 
 from proxy.tokens.issuer import DENIED_PAUSE, FetchFailedError, FetchResult
-from tests.integration.test_upstream_harness import Wire, origin
-from tests.integration.token_server import NOON, PAIR, answer, failure, log_in, met, signed
+from tests.support.scripted_origin import Wire, origin
+from tests.support.token_server import NOON, PAIR, answer, failure, log_in, met, signed
 
 SHORT = 0.1  # real seconds; a hang must end
 THROTTLED, SERVER_ERROR, DENIED = FetchResult.THROTTLED, FetchResult.SERVER_ERROR, FetchResult.DENIED

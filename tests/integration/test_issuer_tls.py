@@ -12,11 +12,11 @@ from proxy.config import EgressProxy, Origin
 from proxy.secret import Secret
 from proxy.tokens.issuer import FetchFailedError, FetchResult, Issuer
 from proxy.upstream.tls import tls_context
-from tests.integration.test_upstream_connect import free_port
-from tests.integration.test_upstream_egress import relay
-from tests.integration.test_upstream_harness import Wire, client_tls, origin, server_tls
-from tests.integration.token_server import PAIR, answer
+from tests.support.addresses import free_port
 from tests.support.fakes import BOUND, CREDENTIALS, FakeClock
+from tests.support.scripted_origin import OPENED, Wire, origin, server_tls, tunnel_to
+from tests.support.token_server import PAIR, answer
+from tests.support.upstream_pool import client_tls
 
 if TYPE_CHECKING:
     import ssl
@@ -38,8 +38,8 @@ async def log_in(
     timeout: float = BOUND,  # noqa: ASYNC109 - handed on
 ) -> float:
     """Log in to https://localhost; return the token's lifetime."""
-    async with Issuer(Origin("localhost", port, tls=True), FakeClock(), tls or client_tls(), egress) as issuer:
-        return (await issuer.log_in(CREDENTIALS, timeout)).access_lifetime
+    issuer = Issuer(Origin("localhost", port, tls=True), FakeClock(), tls or client_tls(), egress)
+    return (await issuer.log_in(CREDENTIALS, timeout)).access_lifetime
 
 
 async def failure(port: int, tls: ssl.SSLContext | None = None, egress: EgressProxy | None = None) -> FetchFailedError:
@@ -54,10 +54,8 @@ async def test_a_login_over_tls_brings_tokens() -> None:
 
 
 async def test_without_a_context_the_systems_authorities_decide() -> None:
-    async with (
-        origin(granting, tls=server_tls()) as served,
-        Issuer(Origin("localhost", served.at.port, tls=True), FakeClock(), None, None) as issuer,
-    ):
+    async with origin(granting, tls=server_tls()) as served:
+        issuer = Issuer(Origin("localhost", served.at.port, tls=True), FakeClock(), None, None)
         with pytest.raises(FetchFailedError) as caught:
             await issuer.log_in(CREDENTIALS, BOUND)
         assert caught.value.result is FetchResult.TLS
@@ -98,9 +96,9 @@ async def test_a_port_that_nobody_listens_on_is_unreachable() -> None:
 
 
 async def test_a_name_that_does_not_resolve_is_unreachable() -> None:
-    async with Issuer(Origin("nowhere.invalid", 443, tls=True), FakeClock(), client_tls(), None) as issuer:
-        with pytest.raises(FetchFailedError) as caught:
-            await issuer.log_in(CREDENTIALS, BOUND)
+    issuer = Issuer(Origin("nowhere.invalid", 443, tls=True), FakeClock(), client_tls(), None)
+    with pytest.raises(FetchFailedError) as caught:
+        await issuer.log_in(CREDENTIALS, BOUND)
     assert caught.value.result is FetchResult.UNREACHABLE
 
 
@@ -110,7 +108,7 @@ async def test_through_an_egress_proxy_it_sees_its_own_credentials_and_nothing_o
         async def tunnel(wire: Wire) -> None:
             await wire.head()
             await wire.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            await relay(wire, served.at.port)
+            await tunnel_to(wire, served.at.port)
 
         async with origin(tunnel) as proxy:
             egress = EgressProxy("127.0.0.1", proxy.at.port, Secret(AUTHORIZATION))
@@ -122,6 +120,19 @@ async def test_through_an_egress_proxy_it_sees_its_own_credentials_and_nothing_o
     assert sent.startswith(b"POST /api/token/ HTTP/1.1\r\n")
     assert AUTHORIZATION.encode() not in sent
     assert b"proxy-authorization" not in sent.lower()
+
+
+@pytest.mark.parametrize("name", OPENED)
+async def test_a_tunnel_carries_a_login_whatever_its_answer_says_of_a_body(name: str) -> None:
+    async with origin(granting, tls=server_tls()) as served:
+
+        async def tunnel(wire: Wire) -> None:
+            await wire.head()
+            await wire.send(OPENED[name])
+            await tunnel_to(wire, served.at.port)
+
+        async with origin(tunnel) as proxy:
+            assert await log_in(served.at.port, egress=EgressProxy("127.0.0.1", proxy.at.port, None)) == 300.0
 
 
 async def test_without_credentials_of_its_own_an_egress_proxy_is_sent_none() -> None:
@@ -146,8 +157,8 @@ async def test_an_egress_proxy_that_is_not_there_is_told_as_such() -> None:
 async def test_a_plain_origin_which_only_loopback_can_be_is_asked_directly() -> None:
     async with origin(granting) as served, origin(Wire.until_end) as proxy:
         egress = EgressProxy("127.0.0.1", proxy.at.port, Secret(AUTHORIZATION))
-        async with Issuer(Origin("127.0.0.1", served.at.port, tls=False), FakeClock(), None, egress) as issuer:
-            assert (await issuer.log_in(CREDENTIALS, BOUND)).access_lifetime == 300.0
+        issuer = Issuer(Origin("127.0.0.1", served.at.port, tls=False), FakeClock(), None, egress)
+        assert (await issuer.log_in(CREDENTIALS, BOUND)).access_lifetime == 300.0
         assert proxy.wires == []
 
 
@@ -155,8 +166,8 @@ async def test_another_context_is_trusted_from_the_next_call_on(tmp_path: Path) 
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.pem"))
     async with origin(granting, tls=server_tls()) as served:
         where = Origin("localhost", served.at.port, tls=True)
-        async with Issuer(where, FakeClock(), tls_context(tmp_path / "other.pem"), None) as issuer:
-            with pytest.raises(FetchFailedError):
-                await issuer.log_in(CREDENTIALS, BOUND)
-            issuer.trust(client_tls())
-            assert (await issuer.log_in(CREDENTIALS, BOUND)).access_lifetime == 300.0
+        issuer = Issuer(where, FakeClock(), tls_context(tmp_path / "other.pem"), None)
+        with pytest.raises(FetchFailedError):
+            await issuer.log_in(CREDENTIALS, BOUND)
+        issuer.trust(client_tls())
+        assert (await issuer.log_in(CREDENTIALS, BOUND)).access_lifetime == 300.0

@@ -11,8 +11,8 @@ from proxy.errors import CredentialsRejectedError, TokenUnavailableError
 from proxy.tokens.issuer import FetchFailedError, FetchResult
 from proxy.tokens.lifecycle import State
 from proxy.tokens.model import Grant
-from tests.integration.keepers import TOKEN_WAIT, running, started
 from tests.support.fakes import BROKEN, LOST, WRONG, FakeClock, ScriptedEndpoints, settle
+from tests.support.running_keeper import TOKEN_WAIT, running, started
 
 HOUR, DAY = 3600.0, 86400.0
 
@@ -192,8 +192,7 @@ async def test_an_answer_that_slept_through_a_suspend_is_not_used(endpoints: Scr
 
 async def test_a_defect_ends_the_loop_visibly_and_no_caller_hangs(endpoints: ScriptedEndpoints) -> None:
     clock = endpoints.clock
-    async with running(endpoints, clock) as stand:
-        stand.keeper._renewal._chance = lambda: 1 / 0  # outside of what a fetch meets
+    async with running(endpoints, clock, chance=lambda: 1 / 0) as stand:  # outside of what a fetch meets
         waiting = asyncio.create_task(stand.keeper.obtain())
         await settle()
         assert isinstance(stand.loop.exception(), ZeroDivisionError)

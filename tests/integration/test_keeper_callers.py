@@ -10,8 +10,8 @@ from proxy.errors import LockedError, TokenUnavailableError
 from proxy.tokens.issuer import FetchFailedError, FetchResult
 from proxy.tokens.lifecycle import State
 from proxy.tokens.model import Grant
-from tests.integration.keepers import TOKEN_WAIT, running, started
 from tests.support.fakes import BROKEN, LOST, FakeClock, ScriptedEndpoints, settle
+from tests.support.running_keeper import TOKEN_WAIT, running, started
 
 
 @pytest.fixture

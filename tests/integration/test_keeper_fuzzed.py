@@ -19,11 +19,11 @@ from proxy.ops.observers import Observers
 from proxy.tokens.answer_fields import http_date
 from proxy.tokens.issuer import FetchFailedError, FetchResult, read_body
 from proxy.tokens.lifecycle import State
-from tests.integration.keepers import running
-from tests.integration.test_upstream_harness import Wire, origin
-from tests.integration.token_server import answer, asking, failure, met
 from tests.support.fakes import BOUND, CREDENTIALS, FakeClock, ScriptedEndpoints, settle
 from tests.support.fuzzed_tokens import Fuzzer, HastyClock, good, jwt_of, on_the_wire
+from tests.support.running_keeper import running
+from tests.support.scripted_origin import Wire, origin
+from tests.support.token_server import answer, asking, failure, met
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,7 +124,8 @@ async def test_fuzzed_answers_over_sockets_are_failures_told_in_words_of_ours_or
         await wire.request()
         await wire.send(on_the_wire(fuzzer.answer(clock.wall())))
 
-    async with origin(script) as served, asking(served, clock) as issuer:
+    async with origin(script) as served:
+        issuer = asking(served, clock)
         for _ in range(SERVED):
             try:
                 await issuer.log_in(CREDENTIALS, BOUND)

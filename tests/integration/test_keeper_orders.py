@@ -11,8 +11,8 @@ from proxy.errors import CredentialsRejectedError, LockedError
 from proxy.tokens.issuer import FetchResult
 from proxy.tokens.lifecycle import State
 from proxy.tokens.model import Grant
-from tests.integration.keepers import running, started
 from tests.support.fakes import BROKEN, CREDENTIALS, OTHERS, WRONG, FakeClock, ScriptedEndpoints, settle
+from tests.support.running_keeper import running, started
 
 HOUR = 3600.0
 

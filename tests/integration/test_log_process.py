@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import signal
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -83,15 +82,6 @@ async def lost(admin: str) -> float:
     return float(found[1])
 
 
-async def ended(process: Running) -> int:
-    """Stop it without reading what it says; asyncio's own wait would read on."""
-    process._process.send_signal(signal.SIGTERM)
-    async with asyncio.timeout(10):
-        while process._process.returncode is None:  # noqa: ASYNC110 - as above
-            await asyncio.sleep(0.02)
-    return process._process.returncode
-
-
 async def test_a_reader_that_stops_loses_lines_stalls_no_call_and_is_told_afterwards(localpayment: Simulator) -> None:
     async with running("serve", settings=settings(localpayment)) as process:
         where = await started(process)
@@ -111,21 +101,20 @@ async def test_a_reader_that_never_comes_back_does_not_hold_up_the_end(localpaym
         where = await started(process)
         await flood(where["data"])
         assert await relayed(where["data"]) == 200
-        assert await ended(process) == 0
-        await process._process.communicate()
+        assert await process.ended_unread() == 0
+        await process.finished()
 
 
 async def test_a_reader_that_is_gone_changes_nothing_for_callers(localpayment: Simulator) -> None:
     async with running("serve", settings=settings(localpayment)) as process:
         where = await started(process)
-        pipe = process._process._transport.get_pipe_transport(1)  # type: ignore[attr-defined]  # asyncio has no public way
-        pipe.close()
+        process.close_stdout()
         assert await relayed(where["data"]) == 200
         assert await relayed(where["data"]) == 200
         async with asyncio.timeout(BOUND):
             while await lost(where["admin"]) == 0:  # noqa: ASYNC110 - another process counts
                 await asyncio.sleep(0.05)
-        assert await ended(process) == 0
+        assert await process.ended_unread() == 0
 
 
 async def test_the_first_line_tells_every_setting_and_masks_the_secrets(localpayment: Simulator) -> None:

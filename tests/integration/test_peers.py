@@ -14,16 +14,16 @@ from proxy.app import BackgroundTaskDiedError
 from proxy.simulator.server import Simulator
 from proxy.tokens.issuer import FetchFailedError, FetchResult
 from proxy.tokens.lifecycle import State
-from tests.integration.keepers import started
 from tests.support.fakes import FakeClock, ScriptedEndpoints, again, settle
 from tests.support.origins import HELLO, Answered, Localpayment, calling, greeting, localpayment, request, said
 from tests.support.processes import running
+from tests.support.running_keeper import started
 from tests.support.sidecars import BOUND, Running, settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.integration.test_upstream_harness import Wire
+    from tests.support.scripted_origin import Wire
 
 PAYOUT = b'{"externalId": "order-1", "amount": 25}'
 MALFORMED = FetchFailedError(FetchResult.MALFORMED, "the answer is not JSON", 200)
@@ -150,7 +150,7 @@ async def test_on_sigterm_readiness_goes_first_and_calls_are_still_taken() -> No
     async with Simulator() as there, running("serve", settings={**settings, "LOCALPAYMENT_BASE_URL": there.url}) as one:
         begun = json.loads(await one.says("sidecar.started"))
         await one.says("token.refreshed")
-        one._process.send_signal(signal.SIGTERM)
+        one.send(signal.SIGTERM)
         await one.says("drain.started")
         assert await _status(begun["admin"], "/readyz") == b"503"
         assert await _status(begun["admin"], "/livez") == b"200"

@@ -25,7 +25,7 @@ GOOD = {
     "LOCALPAYMENT_PASSWORD": "invented",
     "PROXY_LISTEN": "127.0.0.1:0",
     "PROXY_ADMIN_LISTEN": "127.0.0.1:0",
-    "PROXY_SANDBOX": "off",  # or nobody could look into it
+    "PROXY_HARDENING": "off",  # or nobody could look into it
 }
 PAIR = '{"username": "name", "password": "word"}'
 # The start as it is seen from outside: what is in the process's memory by then.

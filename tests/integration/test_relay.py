@@ -1,3 +1,5 @@
+"""Callers without credentials are served by Localpayment through a sidecar, also while tokens die."""
+
 from __future__ import annotations
 
 import asyncio

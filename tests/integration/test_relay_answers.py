@@ -17,7 +17,7 @@ from tests.support.sidecars import settings_for, sidecar
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from tests.integration.test_upstream_harness import Wire
+    from tests.support.scripted_origin import Wire
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 

@@ -11,7 +11,7 @@ from tests.support.origins import Answered, localpayment, request, said
 from tests.support.sidecars import settings_for, sidecar
 
 if TYPE_CHECKING:
-    from tests.integration.test_upstream_harness import Wire
+    from tests.support.scripted_origin import Wire
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CL = b"Content-Length: "
@@ -50,7 +50,7 @@ REFUSED = {
     "a flood of interim answers": b"HTTP/1.1 102 Processing\r\n\r\n" * 9 + OK + CL + b"5\r\n\r\nhello",
     "an interim answer with a body": b"HTTP/1.1 102 Processing\r\n" + CL + b"5\r\n\r\nhello" + OK + CL + b"0\r\n\r\n",
     "an endless head": OK + b"X-A: b\r\n" * 20_000,
-    "too many fields": OK + b"".join(b"X-%d: a\r\n" % n for n in range(200)) + CL + b"5\r\n\r\nhello",
+    "too many fields": OK + b"".join(b"X-%d: a\r\n" % n for n in range(257)) + CL + b"5\r\n\r\nhello",
 }
 
 # Of these a caller gets the beginning, and sees that it is one.

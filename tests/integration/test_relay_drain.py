@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from proxy.config import UnixAddress
-from tests.integration.test_relay_gone_callers import Held
 from tests.support.callers import Certificates
 from tests.support.fakes import settle
+from tests.support.held_calls import Held
 from tests.support.origins import HELLO, Caller, calling, greeting, localpayment, until
 from tests.support.rides import ORDER, PAY, READ, Holding, ask, listener_of
 from tests.support.sidecars import BOUND, settings_for, sidecar
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from tests.integration.test_upstream_harness import Wire
     from tests.support.origins import Answered, Localpayment
+    from tests.support.scripted_origin import Wire
     from tests.support.sidecars import Running
 
 PAYOUT = ask("POST", PAY, body=ORDER)

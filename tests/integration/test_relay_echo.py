@@ -1,4 +1,4 @@
-"""What becomes of an answer of Localpayment's that holds the token with which its call was sent?"""
+"""An answer of Localpayment's that holds the token with which its call was sent is told of, and masked when asked."""
 
 from __future__ import annotations
 
@@ -9,23 +9,16 @@ import pytest
 
 from proxy.relay.token_echo import mask
 from tests.support.callers import policy
-from tests.support.origins import localpayment, request, said
+from tests.support.origins import carried, localpayment, request, said
 from tests.support.sidecars import settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from tests.integration.test_upstream_harness import Wire
+    from tests.support.scripted_origin import Wire
 
 TARGET = "/api/accounts/032.840.00000001/balance"
-
-
-def carried(head: bytes) -> bytes:
-    """The token of a call."""
-    found = re.search(rb"\r\nAuthorization: Bearer ([^\r]+)\r\n", head)
-    assert found is not None
-    return found[1]
 
 
 async def in_header(wire: Wire) -> None:

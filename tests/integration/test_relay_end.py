@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.integration.test_relay_gone_callers import Held, slow_egress
+from tests.support.held_calls import Held, slow_egress
 from tests.support.origins import HELLO, calling, localpayment, request, until
 from tests.support.sidecars import settings_for, sidecar
 
 if TYPE_CHECKING:
-    from tests.integration.test_upstream_harness import Wire
+    from tests.support.scripted_origin import Wire
 
 PAYOUT = request("POST", "/api/payout", body=b'{"externalId": "order-1"}')
 STREAM = request("POST", "/api/payout", body=b"x" * 4096)

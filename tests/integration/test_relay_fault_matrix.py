@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.test_upstream_harness import server_tls
 from tests.support.fault_matrix import CALLS, Call, Expected, observed
 from tests.support.origins import HELLO, calling, greeting, localpayment
+from tests.support.scripted_origin import server_tls
 from tests.support.sidecars import settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.integration.test_upstream_harness import Wire
+    from tests.support.scripted_origin import Wire
 
 # Where it breaks off, in the order of the wire: how much of the request is read, how much of an answer is sent.
 IN_REQUEST = ("16 bytes", "head", "part of body")

@@ -12,10 +12,10 @@ import pytest
 import trustme
 
 from proxy.config.addresses import EgressProxy
-from tests.integration.test_upstream_connect import black_hole, closed_port
-from tests.integration.test_upstream_harness import Wire, authority, origin, server_tls
+from tests.support.addresses import black_hole, closed_port
 from tests.support.fault_matrix import CALLS, Call, Expected, observed
 from tests.support.origins import TOKEN_CALL, Localpayment, calling, greeting, hand_out, localpayment
+from tests.support.scripted_origin import Wire, authority, origin, server_tls
 from tests.support.sidecars import settings_for, sidecar
 
 if TYPE_CHECKING:

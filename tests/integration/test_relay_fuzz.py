@@ -9,13 +9,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.property.test_upstream_segments import Sent, answers
+from tests.support.answer_segments import Sent, answers
 from tests.support.origins import Answered, calling, greeting, localpayment, request, said
 from tests.support.sidecars import settings_for, sidecar
 from tests.support.wire_requests import FORWARDED, REFUSED, get, post
 
 if TYPE_CHECKING:
-    from tests.integration.test_upstream_harness import Wire
+    from tests.support.scripted_origin import Wire
     from tests.support.sidecars import Running
 
 quickly = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])

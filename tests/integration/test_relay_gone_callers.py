@@ -3,55 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 
-from proxy.config.addresses import EgressProxy
 from proxy.simulator.faults import Fault, Kind
 from proxy.simulator.server import Simulator
-from tests.integration.test_upstream_harness import Wire, origin
-from tests.support.origins import HELLO, calling, greeting, hand_out, localpayment, request, until
-from tests.support.sidecars import BOUND, Running, settings_for, sidecar
+from tests.support.held_calls import DECLINED, PAYOUT, READ, STREAM, Held, slow_egress, the_line
+from tests.support.origins import HELLO, calling, greeting, localpayment, request, until
+from tests.support.scripted_origin import Wire
+from tests.support.sidecars import BOUND, settings_for, sidecar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-
-READ = request("GET", "/api/resources/banks")
-PAYOUT = request("POST", "/api/payout", body=b'{"externalId": "order-1"}')
-STREAM = request("POST", "/api/payout", body=b"x" * 4096)
-DECLINED = b'HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer realm="api"\r\nContent-Length: 0\r\n\r\n'
-
-
-class Held:
-    """An origin that reads a call and answers when it is let go."""
-
-    def __init__(self, answer: bytes = HELLO) -> None:
-        self.answer = answer
-        self.begun = asyncio.Event()
-        self.go = asyncio.Event()
-
-    async def __call__(self, wire: Wire) -> None:
-        await wire.request()
-        self.begun.set()
-        gone = asyncio.create_task(wire.until_end())
-        going = asyncio.create_task(self.go.wait())
-        await asyncio.wait((gone, going), return_when=asyncio.FIRST_COMPLETED)
-        if going.done():
-            await wire.send(self.answer)
-        gone.cancel()
-        going.cancel()
-
-
-async def the_line(relay: Running) -> dict[str, Any]:
-    await until(lambda: relay.calls)
-    (line,) = relay.calls
-    assert relay.value("in_flight_requests") == 0
-    return line
+    from collections.abc import Callable
 
 
 async def test_a_read_ends_upstream_with_its_caller() -> None:
@@ -107,20 +74,6 @@ async def test_what_becomes_of_an_orphan_that_gets_no_answer_is_unknown() -> Non
         held.go.set()
         line = await the_line(relay)
         assert (line["outcome"], line["status"], line["code"]) == ("unknown", 0, "upstream_malformed")
-
-
-@contextlib.asynccontextmanager
-async def slow_egress(asked: asyncio.Event) -> AsyncIterator[EgressProxy]:
-    """A proxy that lets logins through and lets everything else wait."""
-
-    async def serve(wire: Wire) -> None:
-        if await wire.begins_with(b"POST http"):
-            await hand_out(wire)
-        asked.set()
-        await wire.until_end()
-
-    async with origin(serve) as served:
-        yield EgressProxy("127.0.0.1", served.at.port, None)
 
 
 @pytest.mark.parametrize("sent", [READ, PAYOUT, STREAM], ids=["read", "held", "streamed"])

@@ -24,7 +24,7 @@ from tests.support.sidecars import settings_for, sidecar
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
 
-    from tests.integration.test_upstream_harness import Wire
+    from tests.support.scripted_origin import Wire
     from tests.support.sidecars import Running
 
     class Way(Protocol):

@@ -13,8 +13,8 @@ from tests.support.origins import HELLO, calling, greeting, localpayment, reques
 from tests.support.sidecars import settings_for, sidecar
 
 if TYPE_CHECKING:
-    from tests.integration.test_upstream_harness import Wire
     from tests.support.origins import Answered
+    from tests.support.scripted_origin import Wire
     from tests.support.sidecars import Running
 
 READ = request("GET", "/api/resources/banks")

@@ -20,8 +20,8 @@ from tests.support.sidecars import settings_for, sidecar
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.integration.test_upstream_harness import Wire
     from tests.support.origins import Localpayment
+    from tests.support.scripted_origin import Wire
     from tests.support.sidecars import Running
 
 BALANCE = "/api/accounts/032.840.00000001/balance"

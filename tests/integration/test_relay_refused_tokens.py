@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.test_relay_unauthorized import CHALLENGE, LINE, PAYOUT, STREAM, declined
-from tests.integration.test_upstream_harness import Wire, origin
 from tests.support.origins import HELLO, TOKEN_CALL, access, calling, request, said, until
+from tests.support.refused_tokens import CHALLENGE, LINE, PAYOUT, STREAM, declined
+from tests.support.scripted_origin import Wire, origin
 from tests.support.sidecars import Running, settings_for, sidecar
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from tests.support.sidecars import settings_for, sidecar
 from tests.support.wire_requests import H2C, HOST, REFUSED, get, post
 
 if TYPE_CHECKING:
-    from tests.integration.test_upstream_harness import Wire
+    from tests.support.scripted_origin import Wire
 
 INVITATION = b"HTTP/1.1 100 Continue\r\n\r\n"
 EXPECT = b"Expect: 100-continue"

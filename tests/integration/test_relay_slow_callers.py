@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from tests.integration.test_upstream_harness import Wire
 from tests.support.origins import Answered, Caller, calling, greeting, localpayment, request, said
+from tests.support.scripted_origin import Wire
 from tests.support.sidecars import settings_for, sidecar
 from tests.support.wire_requests import CL, HOST, TE, get
 

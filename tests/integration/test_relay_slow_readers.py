@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.test_relay_gone_callers import PAYOUT, READ, the_line
+from tests.support.held_calls import PAYOUT, READ, the_line
 from tests.support.origins import Answered, calling, localpayment
 from tests.support.sidecars import settings_for, sidecar
 
 if TYPE_CHECKING:
-    from tests.integration.test_upstream_harness import Wire
+    from tests.support.scripted_origin import Wire
 
 MIB = 1024 * 1024
 

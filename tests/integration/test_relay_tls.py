@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from tests.integration.test_upstream_harness import Wire
     from tests.support.origins import Localpayment
+    from tests.support.scripted_origin import Wire
 
 BALANCE = "/api/accounts/032.840.00000001/balance"
 SHOP = '[callers.shop]\nsan = "DNS:shop.internal"\nallow = ["read"]\n'

@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from typing import TYPE_CHECKING
 
 import pytest
 
 from proxy.config.addresses import EgressProxy
-from tests.integration.test_upstream_harness import Wire, origin
 from tests.support.origins import HELLO, TOKEN_CALL, calling, hand_out, localpayment, request, said, until
+from tests.support.refused_tokens import CHALLENGE, LINE, PAYOUT, STREAM, declined, first
+from tests.support.scripted_origin import Wire, origin
 from tests.support.sidecars import BOUND, settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-PAYOUT = request("POST", "/api/payout", body=b'{"externalId": "order-1"}')
 READ = request("GET", "/api/accounts/1/balance")
-STREAM = request("POST", "/api/payout", body=b"x" * 4096)
-LINE = b"POST /api/payout HTTP/1.1\r\n"
-CHALLENGE = b'WWW-Authenticate: Bearer realm="api"\r\n'
-
-
-def declined(body: object = None, fields: bytes = b"") -> bytes:
-    content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-    return b"HTTP/1.1 401 Unauthorized\r\n%bContent-Length: %d\r\n\r\n%b" % (fields, len(content), content)
 
 
 PROVEN = {
@@ -63,18 +54,6 @@ UNPROVEN = {
     "a list": declined([{"code": "token_not_valid"}]),
     "a code beyond what is looked at": declined({"detail": "x" * 20_000, "code": "token_not_valid"}),
 }
-
-
-def first(*answers: bytes) -> Callable[[Wire], Awaitable[None]]:
-    """Answer the first calls of all connections with these, and every later one with HELLO."""
-    left = list(answers)
-
-    async def script(wire: Wire) -> None:
-        while True:
-            await wire.request()
-            await wire.send(left.pop(0) if left else HELLO)
-
-    return script
 
 
 @pytest.mark.parametrize("name", PROVEN)

@@ -25,9 +25,9 @@ import urllib3
 
 from proxy.simulator.faults import Fault, Kind
 from proxy.simulator.server import Simulator
-from tests.integration.test_shutdown import serving
 from tests.support.origins import until
 from tests.support.processes import BOUND
+from tests.support.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -169,7 +169,7 @@ async def with_aiohttp(url: str, told: Told) -> None:
     async def call(number: int) -> None:
         turn, answer = 0, ""
         async with aiohttp.ClientSession(url, connector=aiohttp.TCPConnector(limit=1)) as session:
-            session._retry_connection = False  # what it would hide is what is looked for
+            session._retry_connection = False  # what it would hide is what is looked for  # noqa: SLF001 - and no public switch
             while answer != REFUSED:
                 turn, answer = turn + 1, await pay(session, number, turn)
                 told.add(answer)

@@ -7,23 +7,23 @@ import contextlib
 import json
 import signal
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.integration.test_relay_gone_callers import DECLINED, Held
+from tests.support.held_calls import DECLINED, Held
 from tests.support.origins import HELLO, calling, localpayment, request, until
 from tests.support.owned_clock import OwnedClock
-from tests.support.processes import BOUND, Running, running
+from tests.support.processes import BOUND
+from tests.support.serving import Served, serving
 from tests.support.sidecars import settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.integration.test_upstream_harness import Wire
     from tests.support.origins import Caller, Localpayment
+    from tests.support.scripted_origin import Wire
     from tests.support.sidecars import Running as RunningSidecar
 
 READ = request("GET", "/api/resources/banks")
@@ -31,35 +31,6 @@ PAYOUT = request("POST", "/api/payout", body=b'{"externalId": "order-1"}')
 STREAM = request("POST", "/api/payout", body=b"x" * 4096)
 TIMEOUT = "1s"
 ALL_CUT = {"list_banks": ("unknown", 502), "create_payout": ("unknown", 502), "create_payin": ("not_sent", 0)}
-
-
-@dataclass(frozen=True)
-class Served:
-    """A `serve` that holds a token, and where it listens."""
-
-    process: Running
-    url: str
-    admin_url: str
-
-    def lines(self, event: str) -> list[dict[str, Any]]:
-        return [line for line in map(json.loads, self.process.said.splitlines()) if line["event"] == event]
-
-
-@contextlib.asynccontextmanager
-async def serving(there: Localpayment, **more: str) -> AsyncIterator[Served]:
-    settings = {
-        "LOCALPAYMENT_ENVIRONMENT": "sandbox",
-        "LOCALPAYMENT_BASE_URL": there.url,
-        "LOCALPAYMENT_USERNAME": "anything",
-        "LOCALPAYMENT_PASSWORD": "anything",
-        "PROXY_LISTEN": "127.0.0.1:0",
-        "PROXY_ADMIN_LISTEN": "127.0.0.1:0",
-        **more,
-    }
-    async with running("serve", settings=settings) as process:
-        started = json.loads(await process.says("sidecar.started"))
-        await process.says("token.refreshed")
-        yield Served(process, started["data"], started["admin"])
 
 
 async def status(url: str) -> int:
@@ -85,7 +56,7 @@ async def until_nobody_listens(url: str) -> None:
 
 def closed(relay: RunningSidecar) -> bool:
     """Whether the data listener is; asyncio itself would lose a connection that came meanwhile, with a warning."""
-    runner = relay.sidecar._data._runner
+    runner = relay.sidecar._data._runner  # noqa: SLF001 - a connection that is tried would be lost with a warning, or taken
     return runner is not None and not runner.sites
 
 
@@ -148,7 +119,7 @@ async def test_a_connection_without_a_call_ends_although_others_have_one(*, used
         if used:
             await idle.send(b"GET /api/token/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert (await idle.one()).status == 403
-        relay.sidecar._listener.parting = 0.05
+        relay.sidecar._listener.parting = 0.05  # noqa: SLF001 - no setting
         ending = asyncio.create_task(relay.sidecar.drain())
         assert (await idle.rest()).raw == b"", "it is not left open with nobody who reads from it"
         assert not ending.done()

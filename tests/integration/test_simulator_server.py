@@ -59,7 +59,7 @@ async def test_a_restart_keeps_tokens_and_transactions() -> None:
 
 async def test_whoever_listens_is_told_of_each_call_when_it_is_over() -> None:
     heard: list[LoggedCall] = []
-    async with Simulator(SimulatorOptions(heard=heard.append)) as simulator, aiohttp.ClientSession() as client:
+    async with Simulator(SimulatorOptions(on_call=heard.append)) as simulator, aiohttp.ClientSession() as client:
         async with client.get(f"{simulator.url}/api/payin") as answer:
             assert answer.status == 401
         simulator.add_fault(Fault(Kind.DROP_AFTER_READ))

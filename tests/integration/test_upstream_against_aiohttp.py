@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from proxy.upstream.model import UpstreamFault
-from tests.integration.test_upstream_harness import At, Wire, call, origin, pool_to
-from tests.property.test_upstream_segments import Sent, answers, segments
+from tests.support.answer_segments import Sent, answers, segments
+from tests.support.scripted_origin import At, Wire, origin
+from tests.support.upstream_pool import call, pool_to
 
 Said = tuple[int, str, list[tuple[bytes, bytes]], bytes]
 

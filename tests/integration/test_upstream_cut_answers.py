@@ -3,81 +3,50 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import pytest
-import uvloop
 
-from proxy.upstream.model import FaultKind, Limits, Progress
-from tests.integration.test_upstream_faults import break_off, paying, warmed
-from tests.integration.test_upstream_harness import (
-    HELLO,
-    Wire,
-    call,
-    fault_of,
-    origin,
-    pool_to,
-    server_tls,
-)
+from proxy.upstream.model import FaultKind, Progress
+from tests.support.scripted_origin import HELLO, Wire, break_off, origin, server_tls
+from tests.support.upstream_pool import ENDS, PAY, QUICK, call, fault_of, paying, pool_to, warmed
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-    from typing import Any
-
-    Run = Callable[[Coroutine[Any, Any, None]], None]
-
-PAY = b"/pay"
-HUGE = 16 * 1024 * 1024  # bytes; more than both kernels' buffers on loopback
-QUICK = Limits(response_timeout=0.03, idle_timeout=0.03)
-RUNS = [pytest.param(asyncio.run, id="asyncio"), pytest.param(uvloop.run, id="uvloop")]
-
-BEFORE_THE_ANSWER = {"after the request": b"", "in the status line": b"HTTP/1.1 2", "in the headers": HELLO[:30]}
 IN_THE_BODY = {"length": HELLO[:-2], "chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel"}
-ENDS = {
-    "cut": FaultKind.DISCONNECTED,
-    "reset": FaultKind.DISCONNECTED,
-    "stall": FaultKind.TIMEOUT,
-    "garbage": FaultKind.MALFORMED,
-}
 
 
-@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.both_loops
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize("reused", [False, True], ids=["fresh", "reused"])
 @pytest.mark.parametrize("body", ["none", "held", "sized", "chunked"])
 @pytest.mark.parametrize("how", ["cut", "reset", "stall"])
 @pytest.mark.parametrize("where", IN_THE_BODY)
-def test_an_answer_that_is_cut_gives_what_came_and_then_the_fault(
-    *, run: Run, tls: bool, reused: bool, body: str, how: str, where: str
+async def test_an_answer_that_is_cut_gives_what_came_and_then_the_fault(
+    *, tls: bool, reused: bool, body: str, how: str, where: str
 ) -> None:
-    async def scenario() -> None:
-        handed_out = asyncio.Event()
+    handed_out = asyncio.Event()
 
-        async def script(wire: Wire) -> None:
-            if reused:
-                await wire.request()
-                await wire.send(HELLO)
+    async def script(wire: Wire) -> None:
+        if reused:
             await wire.request()
-            await wire.send(IN_THE_BODY[where])
-            await handed_out.wait()
-            await break_off(wire, how)
+            await wire.send(HELLO)
+        await wire.request()
+        await wire.send(IN_THE_BODY[where])
+        await handed_out.wait()
+        await break_off(wire, how)
 
-        async with (
-            origin(script, tls=server_tls() if tls else None) as served,
-            pool_to(served.at, limits=QUICK) as pool,
-        ):
-            await warmed(pool, reused=reused)
-            answer = await pool.send(paying(body))
-            assert await answer.read() == b"hel"
-            handed_out.set()
-            for _ in range(2):
-                fault = await fault_of(answer.read())
-                assert (fault.kind, fault.progress, fault.reused) == (ENDS[how], Progress.ALL, reused)
-                assert fault.answer_begun
-            assert b"".join(served.requests).count(PAY) == 1
-            assert pool.stats().idle == 0
-
-    run(scenario())
+    async with (
+        origin(script, tls=server_tls() if tls else None) as served,
+        pool_to(served.at, limits=QUICK) as pool,
+    ):
+        await warmed(pool, reused=reused)
+        answer = await pool.send(paying(body))
+        assert await answer.read() == b"hel"
+        handed_out.set()
+        for _ in range(2):
+            fault = await fault_of(answer.read())
+            assert (fault.kind, fault.progress, fault.reused) == (ENDS[how], Progress.ALL, reused)
+            assert fault.answer_begun
+        assert b"".join(served.requests).count(PAY) == 1
+        assert pool.stats().idle == 0
 
 
 @pytest.mark.parametrize(
@@ -119,37 +88,34 @@ async def test_a_chunked_body_that_goes_wrong_after_the_head_was_handed_out_is_c
         assert (fault.kind, fault.answer_begun) == (FaultKind.MALFORMED, True)
 
 
-@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.both_loops
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize("how", ["said", "cut", "reset"])
-def test_only_a_clean_end_completes_an_answer_that_ends_with_its_connection(*, run: Run, tls: bool, how: str) -> None:
-    async def scenario() -> None:
-        handed_out = asyncio.Event()
+async def test_only_a_clean_end_completes_an_answer_that_ends_with_its_connection(*, tls: bool, how: str) -> None:
+    handed_out = asyncio.Event()
 
-        async def script(wire: Wire) -> None:
-            await wire.request()
-            await wire.send(b"HTTP/1.1 200 OK\r\n\r\nhel")
-            await handed_out.wait()
-            match how:
-                case "said":
-                    wire.writer.close()
-                    await wire.writer.wait_closed()
-                case "cut":
-                    wire.cut()
-                case _:
-                    wire.reset()
+    async def script(wire: Wire) -> None:
+        await wire.request()
+        await wire.send(b"HTTP/1.1 200 OK\r\n\r\nhel")
+        await handed_out.wait()
+        match how:
+            case "said":
+                wire.writer.close()
+                await wire.writer.wait_closed()
+            case "cut":
+                wire.cut()
+            case _:
+                wire.reset()
 
-        async with origin(script, tls=server_tls() if tls else None) as served, pool_to(served.at) as pool:
-            answer = await pool.send(call())
-            assert (answer.length, answer.has_body) == (None, True)
-            assert await answer.read() == b"hel"
-            handed_out.set()
-            if how == "said" or (how == "cut" and not tls):
-                assert await answer.read() == b""
-                assert answer.timings.total_seconds is not None
-            else:
-                fault = await fault_of(answer.read())
-                assert (fault.kind, fault.answer_begun) == (FaultKind.DISCONNECTED, True)
-            assert pool.stats().idle == 0
-
-    run(scenario())
+    async with origin(script, tls=server_tls() if tls else None) as served, pool_to(served.at) as pool:
+        answer = await pool.send(call())
+        assert (answer.length, answer.has_body) == (None, True)
+        assert await answer.read() == b"hel"
+        handed_out.set()
+        if how == "said" or (how == "cut" and not tls):
+            assert await answer.read() == b""
+            assert answer.timings.total_seconds is not None
+        else:
+            fault = await fault_of(answer.read())
+            assert (fault.kind, fault.answer_begun) == (FaultKind.DISCONNECTED, True)
+        assert pool.stats().idle == 0

@@ -7,17 +7,8 @@ import asyncio
 import pytest
 
 from proxy.upstream.model import Limits
-from tests.integration.test_upstream_harness import (
-    HELLO,
-    Wire,
-    answering,
-    call,
-    get,
-    origin,
-    pool_to,
-    server_tls,
-    whole,
-)
+from tests.support.scripted_origin import HELLO, Wire, answering, origin, server_tls
+from tests.support.upstream_pool import call, get, pool_to, whole
 
 OK = b"HTTP/1.1 200 OK\r\n"
 MIB = 1024 * 1024
@@ -52,7 +43,7 @@ async def test_a_slow_reader_stops_the_origin_and_still_gets_every_byte(*, tls: 
         async with await pool.send(call()) as answer:
             await asyncio.sleep(0.15)  # longer than both time-outs, which must not run while we are the slow ones
             assert written < total // 2
-            held = sum(map(len, answer._exchange.pieces))
+            held = sum(map(len, answer._exchange.pieces))  # noqa: SLF001 - the memory that is held shows nowhere else
             assert held <= limits.buffer + 2 * MIB
             got = b"".join([piece async for piece in answer])
         assert got == b"".join(bytes([number]) * MIB for number in range(total))

@@ -4,90 +4,49 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from typing import TYPE_CHECKING, Any
 
 import pytest
-import uvloop
 
+from proxy.http1.head_limits import MAX_FIELDS
 from proxy.secret import Secret
 from proxy.upstream.connecting.tunnel import Tunnel
 from proxy.upstream.model import ConnectError, ConnectResult, FaultKind, Limits
-from tests.integration.test_upstream_connect import free_port, refused_call
-from tests.integration.test_upstream_harness import (
-    At,
-    Egress,
-    Wire,
-    answering,
-    call,
-    get,
-    origin,
-    pool_to,
-    server_tls,
-    whole,
-)
+from tests.support.addresses import free_port
+from tests.support.scripted_origin import OPENED, At, Wire, answering, origin, server_tls, tunnel_to
+from tests.support.upstream_pool import Egress, call, get, pool_to, refused_call, whole
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
-    Run = Callable[[Coroutine[Any, Any, None]], None]
-
-RUNS = [pytest.param(asyncio.run, id="asyncio"), pytest.param(uvloop.run, id="uvloop")]
 SHORT = Limits(connect_timeout=0.05)
 
 
 CREDENTIALS = "Basic " + base64.b64encode(b"user:invented").decode()
 
 
-async def relay(wire: Wire, port: int) -> None:
-    """Carry bytes both ways, as a CONNECT proxy does once the tunnel stands."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-
-    async def upwards() -> None:
-        while data := await wire.reader.read(65536):
-            wire.received += data
-            writer.write(data)
-        writer.close()
-
-    up = asyncio.create_task(upwards(), name="script of an origin")
-    try:
-        while data := await reader.read(65536):
-            await wire.send(data)
-    finally:
-        up.cancel()
-        writer.close()
-
-
-@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.both_loops
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-def test_through_an_egress_proxy_its_credentials_go_to_it_alone(*, run: Run, tls: bool) -> None:
-    async def scenario() -> None:
-        async with origin(answering, tls=server_tls() if tls else None) as served:
+async def test_through_an_egress_proxy_its_credentials_go_to_it_alone(*, tls: bool) -> None:
+    async with origin(answering, tls=server_tls() if tls else None) as served:
 
-            async def tunnel(wire: Wire) -> None:
-                await wire.head()
-                await wire.send(
-                    b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 200 Connection ", b"established\r\nVia: x\r\n\r\n"
-                )
-                await relay(wire, served.at.port)
+        async def tunnel(wire: Wire) -> None:
+            await wire.head()
+            await wire.send(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 200 Connection ", b"established\r\nVia: x\r\n\r\n")
+            await tunnel_to(wire, served.at.port)
 
-            async with (
-                origin(tunnel) as proxy,
-                pool_to(served.at, egress=Egress("localhost", proxy.at.port, Secret(CREDENTIALS))) as pool,
-            ):
-                first = await pool.send(call())
-                assert await whole(first) == b"hello"
-                assert await get(pool) == b"hello"
-                authority = f"localhost:{served.at.port}"
-                assert proxy.requests[0].startswith(
-                    f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n"
-                    f"Proxy-Authorization: {CREDENTIALS}\r\n\r\n".encode()
-                )
-                assert CREDENTIALS.encode() not in served.requests[0]
-                assert (b"GET /x" in proxy.requests[0]) != tls
-                assert served.requests[0].count(b"GET /x") == 2
-                assert (first.timings.tls_seconds is not None) == tls
-
-    run(scenario())
+        async with (
+            origin(tunnel) as proxy,
+            pool_to(served.at, egress=Egress("localhost", proxy.at.port, Secret(CREDENTIALS))) as pool,
+        ):
+            first = await pool.send(call())
+            assert await whole(first) == b"hello"
+            assert await get(pool) == b"hello"
+            authority = f"localhost:{served.at.port}"
+            assert proxy.requests[0].startswith(
+                f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n"
+                f"Proxy-Authorization: {CREDENTIALS}\r\n\r\n".encode()
+            )
+            assert CREDENTIALS.encode() not in served.requests[0]
+            assert (b"GET /x" in proxy.requests[0]) != tls
+            assert served.requests[0].count(b"GET /x") == 2
+            assert (first.timings.tls_seconds is not None) == tls
 
 
 async def test_without_credentials_none_are_sent_and_an_ipv6_origin_is_bracketed() -> None:
@@ -101,47 +60,29 @@ async def test_without_credentials_none_are_sent_and_an_ipv6_origin_is_bracketed
 
 
 # RFC 9110 section 9.3.6 has a client ignore Content-Length and Transfer-Encoding in a 2xx answer to CONNECT.
-OPENED = {
-    "HTTP/1.0": b"HTTP/1.0 200 Connection established\r\n\r\n",
-    "HTTP/1.0 that closes": b"HTTP/1.0 200 OK\r\nConnection: close\r\nProxy-Agent: x\r\n\r\n",
-    "no reason": b"HTTP/1.1 200\r\n\r\n",
-    "another success": b"HTTP/1.1 204 No Content\r\n\r\n",
-    "a coding": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-    "a coding in HTTP/1.0": b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-    "an unknown coding": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
-    "a length": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
-    "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nContent-Length: 5\r\n\r\n",
-    "a length and a coding": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
-    "a length that is none": b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",
-    "an upgrade": b"HTTP/1.1 200 OK\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
-    "interim answers": b"HTTP/1.1 102 Processing\r\n\r\n" * 8 + b"HTTP/1.1 200 OK\r\n\r\n",
-}
 
 
-@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.both_loops
 @pytest.mark.parametrize("step", [1, 1000], ids=["byte by byte", "at once"])
 @pytest.mark.parametrize("name", OPENED)
-def test_a_tunnel_stands_with_any_success_whatever_it_says_of_a_body(*, run: Run, name: str, step: int) -> None:
-    async def scenario() -> None:
-        async def tunnel(wire: Wire) -> None:
-            await wire.head()
-            for at in range(0, len(OPENED[name]), step):
-                await wire.send(OPENED[name][at : at + step])
-                await asyncio.sleep(0)
-            await answering(wire)
+async def test_a_tunnel_stands_with_any_success_whatever_it_says_of_a_body(*, name: str, step: int) -> None:
+    async def tunnel(wire: Wire) -> None:
+        await wire.head()
+        for at in range(0, len(OPENED[name]), step):
+            await wire.send(OPENED[name][at : at + step])
+            await asyncio.sleep(0)
+        await answering(wire)
 
-        async with (
-            origin(tunnel) as proxy,
-            pool_to(At("origin.test", 80), egress=Egress("localhost", proxy.at.port)) as pool,
-        ):
-            assert await get(pool) == b"hello"
-            assert await get(pool) == b"hello"
-            assert len(proxy.wires) == 1
-
-    run(scenario())
+    async with (
+        origin(tunnel) as proxy,
+        pool_to(At("origin.test", 80), egress=Egress("localhost", proxy.at.port)) as pool,
+    ):
+        assert await get(pool) == b"hello"
+        assert await get(pool) == b"hello"
+        assert len(proxy.wires) == 1
 
 
-@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.both_loops
 @pytest.mark.parametrize(
     ("answer", "detail"),
     [
@@ -159,7 +100,7 @@ def test_a_tunnel_stands_with_any_success_whatever_it_says_of_a_body(*, run: Run
         (b"\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", "not valid HTTP"),
         (b"HTTP/1.1 101 Now\r\n\r\n", "not valid HTTP"),
         (b"HTTP/1.1 102 x\r\n\r\n" * 9, "not valid HTTP"),
-        (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 129 + b"\r\n", "not valid HTTP"),
+        (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * (MAX_FIELDS + 1) + b"\r\n", "not valid HTTP"),
         (b"HTTP/1.1 200 OK\r\nA: " + b"x" * 65536, "not valid HTTP"),
         (b"HTTP/1.1 200 OK\r\n\r\n\x16\x03", "more than its answer"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "more than its answer"),
@@ -167,23 +108,18 @@ def test_a_tunnel_stands_with_any_success_whatever_it_says_of_a_body(*, run: Run
         (b"", "without an answer"),
     ],
 )
-def test_an_egress_proxy_that_opens_no_tunnel_makes_the_origin_unreachable(
-    *, run: Run, answer: bytes, detail: str
-) -> None:
-    async def scenario() -> None:
-        async def tunnel(wire: Wire) -> None:
-            await wire.head()
-            await wire.send(answer)
+async def test_an_egress_proxy_that_opens_no_tunnel_makes_the_origin_unreachable(*, answer: bytes, detail: str) -> None:
+    async def tunnel(wire: Wire) -> None:
+        await wire.head()
+        await wire.send(answer)
 
-        async with origin(tunnel) as proxy:
-            at = At("localhost", 1, tls=True)
-            kind, result, told = await refused_call(at, egress=Egress("localhost", proxy.at.port, Secret(CREDENTIALS)))
-            assert (kind, result) == (FaultKind.UNREACHABLE, ConnectResult.UNREACHABLE)
-            assert detail in told
-            assert "secret" not in told
-            await proxy.wires[0].ended.wait()
-
-    run(scenario())
+    async with origin(tunnel) as proxy:
+        at = At("localhost", 1, tls=True)
+        kind, result, told = await refused_call(at, egress=Egress("localhost", proxy.at.port, Secret(CREDENTIALS)))
+        assert (kind, result) == (FaultKind.UNREACHABLE, ConnectResult.UNREACHABLE)
+        assert detail in told
+        assert "secret" not in told
+        await proxy.wires[0].ended.wait()
 
 
 async def test_an_egress_proxy_that_hangs_or_is_not_there_makes_the_origin_unreachable() -> None:

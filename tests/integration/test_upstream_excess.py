@@ -3,31 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
 
 import pytest
-import uvloop
 
 from proxy.upstream.model import FaultKind, Progress
-from tests.integration.test_upstream_harness import (
-    HELLO,
-    Wire,
-    answering,
-    call,
-    fault_of,
-    get,
-    origin,
-    pool_to,
-    server_tls,
-    whole,
-)
+from tests.support.scripted_origin import HELLO, Wire, answering, origin, server_tls
+from tests.support.upstream_pool import call, fault_of, get, pool_to, whole
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
-    Run = Callable[[Coroutine[Any, Any, None]], None]
-
-RUNS = [pytest.param(asyncio.run, id="asyncio"), pytest.param(uvloop.run, id="uvloop")]
 LAST_CHUNK = b"0\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n" + LAST_CHUNK
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n"
@@ -55,65 +37,59 @@ EXCESS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.both_loops
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize("at_once", [True, False], ids=["in one segment", "in two"])
 @pytest.mark.parametrize("which", EXCESS)
-def test_what_comes_behind_an_answer_spoils_the_connection_and_not_the_answer(
-    *, run: Run, tls: bool, at_once: bool, which: str
+async def test_what_comes_behind_an_answer_spoils_the_connection_and_not_the_answer(
+    *, tls: bool, at_once: bool, which: str
 ) -> None:
     method, answer, more, status, body = EXCESS[which]
 
-    async def scenario() -> None:
-        head_read = asyncio.Event()
+    head_read = asyncio.Event()
 
-        async def script(wire: Wire) -> None:
-            if len(served.wires) > 1:
-                await answering(wire)
-            await wire.request()
-            if at_once:
-                await wire.send(answer + more)
-            else:
-                await wire.send(answer)
-                await head_read.wait()
-                await wire.send(more)
-            await wire.until_end()
+    async def script(wire: Wire) -> None:
+        if len(served.wires) > 1:
+            await answering(wire)
+        await wire.request()
+        if at_once:
+            await wire.send(answer + more)
+        else:
+            await wire.send(answer)
+            await head_read.wait()
+            await wire.send(more)
+        await wire.until_end()
 
-        async with origin(script, tls=server_tls() if tls else None) as served, pool_to(served.at) as pool:
-            given = await pool.send(call(method, effects=True))
-            assert given.status == status
-            assert await whole(given) == body
-            head_read.set()
-            await served.wires[0].ended.wait()
-            assert await get(pool) == b"hello"
-            assert [request.count(b"HTTP/1.1") for request in served.requests] == [1, 1]
-
-    run(scenario())
+    async with origin(script, tls=server_tls() if tls else None) as served, pool_to(served.at) as pool:
+        given = await pool.send(call(method, effects=True))
+        assert given.status == status
+        assert await whole(given) == body
+        head_read.set()
+        await served.wires[0].ended.wait()
+        assert await get(pool) == b"hello"
+        assert [request.count(b"HTTP/1.1") for request in served.requests] == [1, 1]
 
 
-@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.both_loops
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize("first", [HELLO, CHUNKED], ids=["length", "chunks"])
-def test_two_answers_at_once_are_none_on_a_connection_that_carried_other_calls(
-    *, run: Run, tls: bool, first: bytes
+async def test_two_answers_at_once_are_none_on_a_connection_that_carried_other_calls(
+    *, tls: bool, first: bytes
 ) -> None:
     """The first may be another call's, which came twice and late."""
 
-    async def scenario() -> None:
-        async def script(wire: Wire) -> None:
-            await wire.request()
-            await wire.send(HELLO)
-            await wire.request()
-            await wire.send(first + HELLO)
-            await wire.until_end()
+    async def script(wire: Wire) -> None:
+        await wire.request()
+        await wire.send(HELLO)
+        await wire.request()
+        await wire.send(first + HELLO)
+        await wire.until_end()
 
-        async with origin(script, tls=server_tls() if tls else None) as served, pool_to(served.at) as pool:
-            assert await get(pool) == b"hello"
-            fault = await fault_of(get(pool, call(b"POST", effects=True)))
-            assert (fault.kind, fault.progress, fault.reused) == (FaultKind.MALFORMED, Progress.ALL, True)
-            await served.wires[0].ended.wait()
-
-    run(scenario())
+    async with origin(script, tls=server_tls() if tls else None) as served, pool_to(served.at) as pool:
+        assert await get(pool) == b"hello"
+        fault = await fault_of(get(pool, call(b"POST", effects=True)))
+        assert (fault.kind, fault.progress, fault.reused) == (FaultKind.MALFORMED, Progress.ALL, True)
+        await served.wires[0].ended.wait()
 
 
 @pytest.mark.parametrize("at", range(len(CHUNKED) - 4, len(CHUNKED) + 1))

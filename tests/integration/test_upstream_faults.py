@@ -6,81 +6,28 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-import uvloop
 
-from proxy.upstream.model import FaultKind, Limits, OutgoingRequest, Progress, Stream, UpstreamFault
-from tests.integration.test_upstream_harness import (
-    HELLO,
-    Wire,
-    answering,
-    call,
-    fault_of,
-    get,
-    origin,
-    pool_to,
-    server_tls,
-    whole,
-)
+from proxy.upstream.model import FaultKind, Limits, Progress, Stream, UpstreamFault
+from tests.support.scripted_origin import HELLO, Wire, answering, break_off, origin, server_tls
+from tests.support.upstream_pool import ENDS, PAY, QUICK, call, fault_of, get, paying, pool_to, two, warmed, whole
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
-    from typing import Any
+    from collections.abc import AsyncIterator
 
-    from proxy.upstream.pool import Pool
 
-    Run = Callable[[Coroutine[Any, Any, None]], None]
-
-PAY = b"/pay"
 HUGE = 16 * 1024 * 1024  # bytes; more than both kernels' buffers on loopback
-QUICK = Limits(response_timeout=0.03, idle_timeout=0.03)
-RUNS = [pytest.param(asyncio.run, id="asyncio"), pytest.param(uvloop.run, id="uvloop")]
 
 BEFORE_THE_ANSWER = {"after the request": b"", "in the status line": b"HTTP/1.1 2", "in the headers": HELLO[:30]}
-IN_THE_BODY = {"length": HELLO[:-2], "chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel"}
-ENDS = {
-    "cut": FaultKind.DISCONNECTED,
-    "reset": FaultKind.DISCONNECTED,
-    "stall": FaultKind.TIMEOUT,
-    "garbage": FaultKind.MALFORMED,
-}
 
 
-async def break_off(wire: Wire, how: str) -> None:
-    match how:
-        case "cut":
-            wire.writer.close()
-        case "reset":
-            wire.reset()
-        case "garbage":
-            await wire.send(b"\x00\x01\r\n\r\n")
-        case _:
-            pass
-    await wire.until_end()
-
-
-async def two(pieces: tuple[bytes, bytes] = (b"ab", b"cd")) -> AsyncIterator[bytes]:
-    for piece in pieces:
-        yield piece
-
-
-def paying(body: str) -> OutgoingRequest:
-    bodies = {"none": None, "held": b"abcd", "sized": Stream(4, two()), "chunked": Stream(None, two())}
-    return call(b"POST", bodies[body], effects=True, target=PAY)
-
-
-async def warmed(pool: Pool, *, reused: bool) -> None:
-    if reused:
-        await get(pool)
-
-
-@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.both_loops
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize("reused", [False, True], ids=["fresh", "reused"])
 @pytest.mark.parametrize("body", ["none", "held", "sized", "chunked"])
 @pytest.mark.parametrize("how", ENDS)
 @pytest.mark.parametrize("where", BEFORE_THE_ANSWER)
-def test_a_call_without_an_answer_was_sent_once_and_is_known_to_have_been_sent(
-    *, run: Run, tls: bool, reused: bool, body: str, how: str, where: str
+async def test_a_call_without_an_answer_was_sent_once_and_is_known_to_have_been_sent(
+    *, tls: bool, reused: bool, body: str, how: str, where: str
 ) -> None:
     async def script(wire: Wire) -> None:
         if reused:
@@ -90,68 +37,62 @@ def test_a_call_without_an_answer_was_sent_once_and_is_known_to_have_been_sent(
         await wire.send(BEFORE_THE_ANSWER[where])
         await break_off(wire, how)
 
-    async def scenario() -> None:
-        async with (
-            origin(script, tls=server_tls() if tls else None) as served,
-            pool_to(served.at, limits=QUICK) as pool,
-        ):
-            await warmed(pool, reused=reused)
-            fault = await fault_of(pool.send(paying(body)))
-            assert (fault.kind, fault.progress, fault.reused) == (ENDS[how], Progress.ALL, reused)
-            assert not fault.answer_begun
-            assert fault.timings.total_seconds is not None
-            assert b"".join(served.requests).count(PAY) == 1
-            assert pool.stats().idle == 0
-
-    run(scenario())
+    async with (
+        origin(script, tls=server_tls() if tls else None) as served,
+        pool_to(served.at, limits=QUICK) as pool,
+    ):
+        await warmed(pool, reused=reused)
+        fault = await fault_of(pool.send(paying(body)))
+        assert (fault.kind, fault.progress, fault.reused) == (ENDS[how], Progress.ALL, reused)
+        assert not fault.answer_begun
+        assert fault.timings.total_seconds is not None
+        assert b"".join(served.requests).count(PAY) == 1
+        assert pool.stats().idle == 0
 
 
-@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.both_loops
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize("reused", [False, True], ids=["fresh", "reused"])
 @pytest.mark.parametrize("length", [4, None], ids=["sized", "chunked"])
 @pytest.mark.parametrize("how", ["cut", "reset", "garbage"])
-def test_a_call_that_breaks_off_in_a_streamed_body_was_sent_in_part(
-    *, run: Run, tls: bool, reused: bool, length: int | None, how: str
+async def test_a_call_that_breaks_off_in_a_streamed_body_was_sent_in_part(
+    *, tls: bool, reused: bool, length: int | None, how: str
 ) -> None:
-    async def scenario() -> None:
-        cancelled = False
+    cancelled = False
 
-        async def body() -> AsyncIterator[bytes]:
-            nonlocal cancelled
-            yield b"ab"
-            try:
-                await asyncio.Event().wait()
-            except asyncio.CancelledError:
-                cancelled = True
-                raise
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal cancelled
+        yield b"ab"
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled = True
+            raise
 
-        async def script(wire: Wire) -> None:
-            if reused:
-                await wire.request()
-                await wire.send(HELLO)
-            await wire.head()
-            await break_off(wire, how)
+    async def script(wire: Wire) -> None:
+        if reused:
+            await wire.request()
+            await wire.send(HELLO)
+        await wire.head()
+        await break_off(wire, how)
 
-        async with (
-            origin(script, tls=server_tls() if tls else None) as served,
-            pool_to(served.at, limits=QUICK) as pool,
-        ):
-            await warmed(pool, reused=reused)
-            fault = await fault_of(pool.send(call(b"POST", Stream(length, body()), effects=True, target=PAY)))
-            assert (fault.kind, fault.progress, fault.reused) == (ENDS[how], Progress.SOME, reused)
-            assert cancelled
-            assert b"".join(served.requests).count(PAY) == 1
-
-    run(scenario())
+    async with (
+        origin(script, tls=server_tls() if tls else None) as served,
+        pool_to(served.at, limits=QUICK) as pool,
+    ):
+        await warmed(pool, reused=reused)
+        fault = await fault_of(pool.send(call(b"POST", Stream(length, body()), effects=True, target=PAY)))
+        assert (fault.kind, fault.progress, fault.reused) == (ENDS[how], Progress.SOME, reused)
+        assert cancelled
+        assert b"".join(served.requests).count(PAY) == 1
 
 
-@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.both_loops
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize("streamed", [False, True], ids=["held", "streamed"])
 @pytest.mark.parametrize("how", ["cut", "reset", "stall"])
-def test_an_origin_that_takes_only_part_of_a_body_leaves_the_call_sent_in_part(
-    *, run: Run, tls: bool, streamed: bool, how: str
+async def test_an_origin_that_takes_only_part_of_a_body_leaves_the_call_sent_in_part(
+    *, tls: bool, streamed: bool, how: str
 ) -> None:
     async def script(wire: Wire) -> None:
         await wire.head()
@@ -160,17 +101,14 @@ def test_an_origin_that_takes_only_part_of_a_body_leaves_the_call_sent_in_part(
             await asyncio.Event().wait()
         wire.reset() if how == "reset" else wire.cut()
 
-    async def scenario() -> None:
-        body = Stream(HUGE, two((bytes(HUGE // 2), bytes(HUGE // 2)))) if streamed else bytes(HUGE)
-        async with (
-            origin(script, tls=server_tls() if tls else None) as served,
-            pool_to(served.at, limits=QUICK) as pool,
-        ):
-            fault = await fault_of(pool.send(call(b"POST", body, effects=True, target=PAY)))
-            assert (fault.kind, fault.progress) == (ENDS[how], Progress.SOME)
-            assert b"".join(served.requests).count(PAY) == 1
-
-    run(scenario())
+    body = Stream(HUGE, two((bytes(HUGE // 2), bytes(HUGE // 2)))) if streamed else bytes(HUGE)
+    async with (
+        origin(script, tls=server_tls() if tls else None) as served,
+        pool_to(served.at, limits=QUICK) as pool,
+    ):
+        fault = await fault_of(pool.send(call(b"POST", body, effects=True, target=PAY)))
+        assert (fault.kind, fault.progress) == (ENDS[how], Progress.SOME)
+        assert b"".join(served.requests).count(PAY) == 1
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
@@ -189,23 +127,20 @@ async def test_a_slow_origin_that_keeps_taking_bytes_is_not_too_slow(*, tls: boo
         assert await get(pool, call(b"PUT", bytes(HUGE))) == b"hello"
 
 
-@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.both_loops
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize("sent", [b"", HELLO[:-1]], ids=["no answer", "part of one"])
-def test_each_wait_has_its_own_limit(*, run: Run, tls: bool, sent: bytes) -> None:
+async def test_each_wait_has_its_own_limit(*, tls: bool, sent: bytes) -> None:
     async def script(wire: Wire) -> None:
         await wire.request()
         await wire.send(sent)
         await wire.until_end()
 
-    async def scenario() -> None:
-        limits = Limits(idle_timeout=0.03) if sent else Limits(response_timeout=0.03)
-        tls_context = server_tls() if tls else None
-        async with origin(script, tls=tls_context) as served, pool_to(served.at, limits=limits) as pool:
-            fault = await fault_of(get(pool, paying("held")))
-            assert (fault.kind, fault.progress) == (FaultKind.TIMEOUT, Progress.ALL)
-
-    run(scenario())
+    limits = Limits(idle_timeout=0.03) if sent else Limits(response_timeout=0.03)
+    tls_context = server_tls() if tls else None
+    async with origin(script, tls=tls_context) as served, pool_to(served.at, limits=limits) as pool:
+        fault = await fault_of(get(pool, paying("held")))
+        assert (fault.kind, fault.progress) == (FaultKind.TIMEOUT, Progress.ALL)
 
 
 async def test_the_time_for_an_answer_counts_from_the_last_byte_of_the_request() -> None:

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from proxy.upstream.model import ConnectResult, FaultKind, Progress, Timings
-from tests.integration.test_upstream_connect import free_port
-from tests.integration.test_upstream_harness import At, answering, call, fault_of, get, origin, pool_to, seen
+from proxy.upstream.model import FaultKind, Progress, Timings
+from tests.support.addresses import free_port
+from tests.support.scripted_origin import At, answering, origin
+from tests.support.upstream_pool import ONE, call, fault_of, get, pool_to, seen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from proxy.upstream.exchange import Exchange
-    from proxy.upstream.pool import Pool
 
 
 class DefectError(Exception):
@@ -36,14 +34,8 @@ async def told() -> Any:
     loop.set_exception_handler(None)
 
 
-def observed(pool: Pool, observer: Callable[[ConnectResult], None]) -> Pool:
-    pool._connected = observer
-    return pool
-
-
 async def test_an_observer_of_connections_that_fails_fails_no_call(told: list[BaseException]) -> None:
-    async with origin(answering) as served, pool_to(served.at) as pool:
-        observed(pool, defective)
+    async with origin(answering) as served, pool_to(served.at, connected=defective) as pool:
         assert [await get(pool), await get(pool)] == [b"hello", b"hello"]
         assert len(served.wires) == 1
         assert pool.stats() == (1, 1, 0)
@@ -51,12 +43,11 @@ async def test_an_observer_of_connections_that_fails_fails_no_call(told: list[Ba
 
 
 async def test_an_observer_of_connections_that_fails_hides_no_fault(told: list[BaseException]) -> None:
-    async with pool_to(At("127.0.0.1", free_port())) as pool:
-        observed(pool, defective)
-        fault = await fault_of(pool.send(call()))
-        assert (fault.kind, fault.progress) == (FaultKind.UNREACHABLE, Progress.NOTHING)
-        assert pool._taken == 0
-    assert [type(error) for error in told] == [DefectError]
+    async with pool_to(At("127.0.0.1", free_port()), limits=ONE, connected=defective) as pool:
+        for _ in range(2):  # the second finds the place of the first
+            fault = await fault_of(pool.send(call()))
+            assert (fault.kind, fault.progress) == (FaultKind.UNREACHABLE, Progress.NOTHING)
+    assert [type(error) for error in told] == [DefectError, DefectError]
 
 
 async def test_a_watcher_that_fails_harms_no_connection(told: list[BaseException]) -> None:
@@ -77,12 +68,11 @@ async def test_a_watcher_that_fails_harms_no_connection(told: list[BaseException
 
 @pytest.mark.parametrize("warm", [False, True])
 async def test_a_call_whose_sending_cannot_be_noted_is_not_sent_and_keeps_no_place(*, warm: bool) -> None:
-    async with origin(answering) as served, pool_to(served.at) as pool:
+    async with origin(answering) as served, pool_to(served.at, limits=ONE) as pool:
         if warm:
             await get(pool)
         with pytest.raises(DefectError):
             await pool.send(replace(call(target=b"/pay"), sending=defective))
-        assert pool._taken == 0
         assert await get(pool) == b"hello"
         assert b"/pay" not in b"".join(served.requests)
         await seen(lambda: pool.stats() == (1, 1, 0))

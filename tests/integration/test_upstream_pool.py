@@ -12,25 +12,11 @@ import pytest
 
 from proxy.upstream.connecting.connect import connect
 from proxy.upstream.model import ConnectResult, FaultKind, Limits, Progress
-from tests.integration.test_upstream_connect import answer_names
-from tests.integration.test_upstream_harness import (
-    HELLO,
-    At,
-    ScriptedOrigin,
-    Wire,
-    answering,
-    call,
-    client_tls,
-    fault_of,
-    get,
-    origin,
-    pool_to,
-    seen,
-    server_tls,
-    whole,
-)
+from tests.support.addresses import answer_names
 from tests.support.owned_clock import OwnedClock
+from tests.support.scripted_origin import HELLO, At, ScriptedOrigin, Wire, answering, origin, server_tls
 from tests.support.tls_server import Server, at, requested, server_context
+from tests.support.upstream_pool import ONE, call, check_place_is_free, client_tls, fault_of, get, pool_to, seen, whole
 
 OK = b"HTTP/1.1 200 OK\r\n"
 STRAY = b"HTTP/1.1 201 Created\r\nContent-Length: 5\r\n\r\nstray"
@@ -234,14 +220,14 @@ async def test_an_origin_that_speaks_before_it_is_asked_gets_no_call(
     monkeypatch.setattr("proxy.upstream.pool.connect", then_hear)
     async with (
         origin(Wire.until_end, tls=server_tls() if tls else None) as served,
-        pool_to(served.at) as pool,
+        pool_to(served.at, limits=ONE) as pool,
     ):
         fault = await fault_of(pool.send(call()))
         assert (fault.kind, fault.progress, fault.reused) == (FaultKind.DISCONNECTED, Progress.NOTHING, False)
         await served.wires[0].ended.wait()
         assert served.requests == [b""]
         await seen(lambda: pool.stats() == (0, 0, 0))
-        assert pool._slots.free
+        await check_place_is_free(pool, served)
 
 
 async def test_a_call_that_is_given_up_while_its_new_connection_is_looked_at_leaves_nothing_behind(
@@ -254,13 +240,15 @@ async def test_a_call_that_is_given_up_while_its_new_connection_is_looked_at_lea
         asyncio.get_running_loop().call_soon(sending.cancel)
 
     monkeypatch.setattr("proxy.upstream.pool.connect", then_hear)
-    async with origin(Wire.until_end) as served, pool_to(served.at) as pool:
+    async with origin(Wire.until_end) as served, pool_to(served.at, limits=ONE) as pool:
         sending = asyncio.create_task(pool.send(call()))
         await asyncio.wait((sending,))
         assert sending.cancelled()
         await served.wires[0].ended.wait()
         await seen(lambda: pool.stats() == (0, 0, 0))
-        assert (served.requests, pool._taken) == ([b""], 0)
+        assert served.requests == [b""]
+        monkeypatch.undo()
+        await check_place_is_free(pool, served)
 
 
 async def test_session_tickets_that_wait_in_the_kernel_keep_no_call_from_a_new_connection(

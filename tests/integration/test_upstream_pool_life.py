@@ -12,20 +12,8 @@ import pytest
 import uvloop
 
 from proxy.upstream.model import FaultKind, Limits, Progress
-from tests.integration.test_upstream_harness import (
-    HELLO,
-    At,
-    Egress,
-    Wire,
-    answering,
-    call,
-    fault_of,
-    get,
-    origin,
-    pool_to,
-    seen,
-    server_tls,
-)
+from tests.support.scripted_origin import HELLO, At, Wire, answering, origin, server_tls
+from tests.support.upstream_pool import Egress, call, fault_of, get, pool_to, seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -217,7 +205,11 @@ def test_a_lost_connection_is_gone_at_once_and_not_when_garbage_is_collected(
     async def lose() -> None:
         async with origin(answering, tls=server_tls() if tls else None) as served, pool_to(served.at) as pool:
             await get(pool)
-            (connection,) = map(weakref.ref, pool._open)
+            taken = pool.acquire(effects=False)
+            assert taken is not None
+            pool.release(taken)
+            connection = weakref.ref(taken)
+            del taken
             served.wires[0].cut()
             await seen(lambda: connection() is None)
 

@@ -8,22 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from proxy.upstream.model import FaultKind, Limits, Progress
-from tests.integration.test_upstream_harness import (
-    HELLO,
-    At,
-    Egress,
-    Wire,
-    answering,
-    call,
-    fault_of,
-    get,
-    origin,
-    pool_to,
-    whole,
-)
-from tests.integration.token_server import PAIR, answer, log_in
+from tests.support.scripted_origin import HELLO, At, Wire, answering, origin
 from tests.support.standstill import arrive, on_asyncio, on_uvloop, patience, stand_still
 from tests.support.tls_server import VERSIONS, Server, at, requested, server_context, shaken
+from tests.support.token_server import PAIR, answer, log_in
+from tests.support.upstream_pool import Egress, call, fault_of, get, pool_to, whole
 
 if TYPE_CHECKING:
     import ssl

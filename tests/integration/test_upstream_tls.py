@@ -4,79 +4,55 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import trustme
-import uvloop
 
 from proxy.upstream.connecting.connect import Route, connect
 from proxy.upstream.connection import Connection
-from proxy.upstream.model import ConnectResult, FaultKind, Limits, Timings
+from proxy.upstream.model import ConnectResult, FaultKind, Limits
 from proxy.upstream.tls import tls_context
-from tests.integration.test_upstream_connect import refused_call
-from tests.integration.test_upstream_harness import (
-    BOUND,
-    At,
-    Wire,
-    answering,
-    call,
-    client_tls,
-    get,
-    origin,
-    pool_to,
-    server_tls,
-    whole,
-)
+from tests.support.scripted_origin import At, Wire, answering, authority, origin, server_tls
+from tests.support.upstream_pool import BOUND, call, client_tls, get, pool_to, refused_call, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
     from pathlib import Path
 
     from proxy.upstream.connecting.channel import Channel
 
-    Run = Callable[[Coroutine[Any, Any, None]], None]
 
-RUNS = [pytest.param(asyncio.run, id="asyncio"), pytest.param(uvloop.run, id="uvloop")]
 SHORT = Limits(connect_timeout=0.05)
 
 
-@pytest.mark.parametrize("run", RUNS)
-def test_tls_carries_the_name_and_http_1_1_and_is_measured(*, run: Run) -> None:
+@pytest.mark.both_loops
+async def test_tls_carries_the_name_and_http_1_1_and_is_measured() -> None:
     names: list[str | None] = []
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.sni_callback = lambda _socket, name, _context: names.append(name)
     context.set_alpn_protocols(["h2", "http/1.1"])
 
-    async def scenario() -> None:
-        from tests.integration.test_upstream_harness import authority  # noqa: PLC0415 - read once the loop runs
-
-        authority().issue_cert("localhost").configure_cert(context)
-        async with origin(answering, tls=context) as served, pool_to(served.at) as pool:
-            first = await pool.send(call())
-            assert await whole(first) == b"hello"
-            assert await get(pool) == b"hello"
-            assert len(served.wires) == 1
-            assert first.timings.tls_seconds is not None
-            assert first.timings.tls_seconds > 0
-            tls = served.wires[0].writer.get_extra_info("ssl_object")
-            assert (names, tls.selected_alpn_protocol()) == (["localhost"], "http/1.1")
-
-    run(scenario())
+    authority().issue_cert("localhost").configure_cert(context)
+    async with origin(answering, tls=context) as served, pool_to(served.at) as pool:
+        first = await pool.send(call())
+        assert await whole(first) == b"hello"
+        assert await get(pool) == b"hello"
+        assert len(served.wires) == 1
+        assert first.timings.tls_seconds is not None
+        assert first.timings.tls_seconds > 0
+        tls = served.wires[0].writer.get_extra_info("ssl_object")
+        assert (names, tls.selected_alpn_protocol()) == (["localhost"], "http/1.1")
 
 
-@pytest.mark.parametrize("run", RUNS)
-def test_a_certificate_of_an_unknown_authority_is_refused(*, run: Run, tmp_path: Path) -> None:
+@pytest.mark.both_loops
+async def test_a_certificate_of_an_unknown_authority_is_refused(*, tmp_path: Path) -> None:
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.pem"))
 
-    async def scenario() -> None:
-        async with origin(answering, tls=server_tls()) as served:
-            kind, result, detail = await refused_call(served.at, ssl_context=tls_context(tmp_path / "other.pem"))
-            assert (kind, result) == (FaultKind.TLS, ConnectResult.TLS)
-            assert "not trusted" in detail
-            assert b"".join(served.requests) == b""
-
-    run(scenario())
+    async with origin(answering, tls=server_tls()) as served:
+        kind, result, detail = await refused_call(served.at, ssl_context=tls_context(tmp_path / "other.pem"))
+        assert (kind, result) == (FaultKind.TLS, ConnectResult.TLS)
+        assert "not trusted" in detail
+        assert b"".join(served.requests) == b""
 
 
 async def test_without_a_private_ca_only_the_systems_authorities_are_trusted() -> None:
@@ -86,16 +62,13 @@ async def test_without_a_private_ca_only_the_systems_authorities_are_trusted() -
         assert "not trusted" in detail
 
 
-@pytest.mark.parametrize("run", RUNS)
-def test_a_certificate_for_another_name_is_refused(*, run: Run) -> None:
-    async def scenario() -> None:
-        async with origin(answering, tls=server_tls("other.test")) as served:
-            kind, result, detail = await refused_call(served.at)
-            assert (kind, result) == (FaultKind.TLS, ConnectResult.TLS)
-            assert "localhost" in detail
-            assert b"".join(served.requests) == b""
-
-    run(scenario())
+@pytest.mark.both_loops
+async def test_a_certificate_for_another_name_is_refused() -> None:
+    async with origin(answering, tls=server_tls("other.test")) as served:
+        kind, result, detail = await refused_call(served.at)
+        assert (kind, result) == (FaultKind.TLS, ConnectResult.TLS)
+        assert "localhost" in detail
+        assert b"".join(served.requests) == b""
 
 
 def test_old_tls_is_not_offered_and_nothing_switches_verification_off(
@@ -117,9 +90,9 @@ def test_a_ca_file_that_holds_no_certificate_is_told_with_its_path(tmp_path: Pat
         tls_context(path)
 
 
-@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.both_loops
 @pytest.mark.parametrize("how", ["cut", "reset", "plain"])
-def test_a_handshake_that_breaks_off_is_a_fault_of_tls(*, run: Run, how: str) -> None:
+async def test_a_handshake_that_breaks_off_is_a_fault_of_tls(*, how: str) -> None:
     async def script(wire: Wire) -> None:
         await wire.read(5)
         match how:
@@ -131,30 +104,24 @@ def test_a_handshake_that_breaks_off_is_a_fault_of_tls(*, run: Run, how: str) ->
                 await wire.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
                 await wire.until_end()
 
-    async def scenario() -> None:
-        async with origin(script) as served:
-            kind, result, _ = await refused_call(At(served.at.host, served.at.port, tls=True))
-            assert (kind, result) == (FaultKind.TLS, ConnectResult.TLS)
-            await served.wires[0].ended.wait()
-
-    run(scenario())
+    async with origin(script) as served:
+        kind, result, _ = await refused_call(At(served.at.host, served.at.port, tls=True))
+        assert (kind, result) == (FaultKind.TLS, ConnectResult.TLS)
+        await served.wires[0].ended.wait()
 
 
-@pytest.mark.parametrize("run", RUNS)
-def test_a_handshake_that_hangs_is_given_up_in_time(*, run: Run) -> None:
-    async def scenario() -> None:
-        async with origin(Wire.until_end) as served:
-            at = At(served.at.host, served.at.port, tls=True)
-            kind, result, detail = await refused_call(at, limits=SHORT)
-            assert (kind, result) == (FaultKind.UNREACHABLE, ConnectResult.TIMEOUT)
-            assert "TLS handshake" in detail
-            await served.wires[0].ended.wait()
-
-    run(scenario())
+@pytest.mark.both_loops
+async def test_a_handshake_that_hangs_is_given_up_in_time() -> None:
+    async with origin(Wire.until_end) as served:
+        at = At(served.at.host, served.at.port, tls=True)
+        kind, result, detail = await refused_call(at, limits=SHORT)
+        assert (kind, result) == (FaultKind.UNREACHABLE, ConnectResult.TIMEOUT)
+        assert "TLS handshake" in detail
+        await served.wires[0].ended.wait()
 
 
-@pytest.mark.parametrize("run", RUNS)
-def test_a_connection_is_closed_whose_caller_gives_up_in_the_moment_in_which_tls_is_agreed_on(*, run: Run) -> None:
+@pytest.mark.both_loops
+async def test_a_connection_is_closed_whose_caller_gives_up_in_the_moment_in_which_tls_is_agreed_on() -> None:
     class Agreed(Connection):
         def secured(self, transport: asyncio.Transport, channel: Channel) -> None:
             super().secured(transport, channel)
@@ -162,16 +129,12 @@ def test_a_connection_is_closed_whose_caller_gives_up_in_the_moment_in_which_tls
 
     connecting: asyncio.Task[None]
 
-    async def scenario() -> None:
-        nonlocal connecting
-        async with asyncio.timeout(BOUND), origin(Wire.until_end, tls=server_tls()) as served:
-            limits, now = Limits(), asyncio.get_running_loop().time
-            connection = Agreed(limits, now, lambda _connection: None, lambda _connection: None)
-            route = Route(served.at, client_tls(), None, limits, now)
-            connecting = asyncio.create_task(connect(route, connection, Timings(now()), now() + BOUND))
-            with pytest.raises(asyncio.CancelledError):
-                await connecting
-            await served.wires[0].ended.wait()
-            assert not connection.alive
-
-    run(scenario())
+    async with asyncio.timeout(BOUND), origin(Wire.until_end, tls=server_tls()) as served:
+        limits, now = Limits(), asyncio.get_running_loop().time
+        connection = Agreed(limits, now, lambda _connection: None, lambda _connection: None)
+        route = Route(served.at, client_tls(), None, limits, now)
+        connecting = asyncio.create_task(connect(route, connection, Timings(now()), now() + BOUND))
+        with pytest.raises(asyncio.CancelledError):
+            await connecting
+        await served.wires[0].ended.wait()
+        assert not connection.alive

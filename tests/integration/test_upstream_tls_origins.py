@@ -9,37 +9,21 @@ import hashlib
 import shutil
 import ssl
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import trustme
-import uvloop
 
 from proxy.upstream.model import ConnectResult, FaultKind, Limits, Stream
-from tests.integration.test_upstream_connect import free_port, refused_call
-from tests.integration.test_upstream_egress import relay
-from tests.integration.test_upstream_harness import (
-    HELLO,
-    At,
-    Egress,
-    Wire,
-    answering,
-    authority,
-    call,
-    fault_of,
-    get,
-    origin,
-    pool_to,
-    server_tls,
-)
+from tests.support.addresses import free_port
+from tests.support.scripted_origin import HELLO, At, Wire, answering, authority, origin, server_tls, tunnel_to
+from tests.support.upstream_pool import Egress, call, fault_of, get, pool_to, refused_call
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    Run = Callable[[Coroutine[Any, Any, None]], None]
 
-RUNS = [pytest.param(asyncio.run, id="asyncio"), pytest.param(uvloop.run, id="uvloop")]
 MIB = 1024 * 1024
 
 
@@ -82,89 +66,81 @@ ORIGINS = {
 }
 
 
-@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.both_loops
 @pytest.mark.parametrize("by_way", [False, True], ids=["straight", "through an egress proxy"])
 @pytest.mark.parametrize(("context", "detail"), ORIGINS.values(), ids=ORIGINS)
-def test_an_origin_that_is_not_ours_gets_no_byte_of_a_call(
-    *, run: Run, by_way: bool, context: Callable[[], ssl.SSLContext], detail: str
+async def test_an_origin_that_is_not_ours_gets_no_byte_of_a_call(
+    *, by_way: bool, context: Callable[[], ssl.SSLContext], detail: str
 ) -> None:
-    async def scenario() -> None:
-        async with origin(answering, tls=context()) as served:
+    async with origin(answering, tls=context()) as served:
 
-            async def tunnel(wire: Wire) -> None:
-                await wire.head()
-                await wire.send(b"HTTP/1.1 200 OK\r\n\r\n")
-                await relay(wire, served.at.port)
-
-            async with origin(tunnel) as proxy:
-                egress = Egress("localhost", proxy.at.port) if by_way else None
-                kind, result, told = await refused_call(served.at, egress=egress)
-                assert (kind, result) == (FaultKind.TLS, ConnectResult.TLS)
-                assert detail in told
-                assert b"".join(served.requests) == b""
-                if by_way:
-                    await proxy.wires[0].ended.wait()
-
-    run(scenario())
-
-
-@pytest.mark.parametrize("run", RUNS)
-@pytest.mark.parametrize("how", ["stalls", "ends", "is no TLS"])
-def test_a_handshake_through_an_egress_proxy_that_does_not_end_leaves_nothing(*, run: Run, how: str) -> None:
-    async def scenario() -> None:
         async def tunnel(wire: Wire) -> None:
             await wire.head()
             await wire.send(b"HTTP/1.1 200 OK\r\n\r\n")
-            await wire.read(5)
-            if how == "ends":
-                wire.cut()
-            elif how == "is no TLS":
-                await wire.send(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
-            await wire.until_end()
+            await tunnel_to(wire, served.at.port)
 
         async with origin(tunnel) as proxy:
-            limits = Limits(connect_timeout=0.1 if how == "stalls" else 5.0)
-            kind, result, told = await refused_call(
-                At("localhost", 443, tls=True), egress=Egress("localhost", proxy.at.port), limits=limits
-            )
-            stalls = (FaultKind.UNREACHABLE, ConnectResult.TIMEOUT)
-            assert (kind, result) == (stalls if how == "stalls" else (FaultKind.TLS, ConnectResult.TLS))
-            assert "TLS handshake" in told
-            await proxy.wires[0].ended.wait()
-
-    run(scenario())
+            egress = Egress("localhost", proxy.at.port) if by_way else None
+            kind, result, told = await refused_call(served.at, egress=egress)
+            assert (kind, result) == (FaultKind.TLS, ConnectResult.TLS)
+            assert detail in told
+            assert b"".join(served.requests) == b""
+            if by_way:
+                await proxy.wires[0].ended.wait()
 
 
-@pytest.mark.parametrize("run", RUNS)
-def test_an_upload_over_tls_to_an_origin_that_reads_slowly_is_whole_and_keeps_no_backlog(*, run: Run) -> None:
+@pytest.mark.both_loops
+@pytest.mark.parametrize("how", ["stalls", "ends", "is no TLS"])
+async def test_a_handshake_through_an_egress_proxy_that_does_not_end_leaves_nothing(*, how: str) -> None:
+    async def tunnel(wire: Wire) -> None:
+        await wire.head()
+        await wire.send(b"HTTP/1.1 200 OK\r\n\r\n")
+        await wire.read(5)
+        if how == "ends":
+            wire.cut()
+        elif how == "is no TLS":
+            await wire.send(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
+        await wire.until_end()
+
+    async with origin(tunnel) as proxy:
+        limits = Limits(connect_timeout=0.1 if how == "stalls" else 5.0)
+        kind, result, told = await refused_call(
+            At("localhost", 443, tls=True), egress=Egress("localhost", proxy.at.port), limits=limits
+        )
+        stalls = (FaultKind.UNREACHABLE, ConnectResult.TIMEOUT)
+        assert (kind, result) == (stalls if how == "stalls" else (FaultKind.TLS, ConnectResult.TLS))
+        assert "TLS handshake" in told
+        await proxy.wires[0].ended.wait()
+
+
+@pytest.mark.both_loops
+async def test_an_upload_over_tls_to_an_origin_that_reads_slowly_is_whole_and_keeps_no_backlog() -> None:
     most, digest = 0, hashlib.sha256()
 
-    async def scenario() -> None:
-        async def body() -> AsyncIterator[bytes]:
-            nonlocal most
-            for number in range(64):
-                piece = bytes((number,)) * (MIB // 4)
-                digest.update(piece)
-                yield piece
-                most = max(most, next(iter(pool._open))._wire.backlog)
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal most
+        for number in range(64):
+            piece = bytes((number,)) * (MIB // 4)
+            digest.update(piece)
+            yield piece
+            (connection,) = pool._open  # noqa: SLF001 - the memory that is held shows nowhere else
+            most = max(most, connection._wire.backlog)  # noqa: SLF001 - as above
 
-        async def script(wire: Wire) -> None:
-            await wire.head()
-            took = hashlib.sha256()
-            for _ in range(256):
-                took.update(await wire.reader.readexactly(MIB // 16))
-                for _ in range(3):
-                    await asyncio.sleep(0)
-            same.append(took.digest() == digest.digest())
-            await wire.send(HELLO)
+    async def script(wire: Wire) -> None:
+        await wire.head()
+        took = hashlib.sha256()
+        for _ in range(256):
+            took.update(await wire.reader.readexactly(MIB // 16))
+            for _ in range(3):
+                await asyncio.sleep(0)
+        same.append(took.digest() == digest.digest())
+        await wire.send(HELLO)
 
-        same: list[bool] = []
-        async with origin(script, tls=server_tls()) as served, pool_to(served.at) as pool:
-            assert await get(pool, call(b"POST", Stream(16 * MIB, body()))) == b"hello"
-            assert same == [True]
-            assert most == 0  # whenever the next piece was asked for, the socket had taken all before
-
-    run(scenario())
+    same: list[bool] = []
+    async with origin(script, tls=server_tls()) as served, pool_to(served.at) as pool:
+        assert await get(pool, call(b"POST", Stream(16 * MIB, body()))) == b"hello"
+        assert same == [True]
+        assert most == 0  # whenever the next piece was asked for, the socket had taken all before
 
 
 needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="KEY CHANGES ARE NOT TESTED: no openssl")
@@ -222,6 +198,7 @@ async def test_an_origin_that_shakes_hands_anew_gets_no_other_answer_from_us_tha
         await printed(process, b"Accept: */*")
         typed(process, b"r\n")
         await printed(process, b"HelloRequest")
+        await printed(process, b"no_renegotiation")  # ours; what is typed before it comes would still be sent
         typed(process, HELLO)
         assert (await fault).kind is FaultKind.DISCONNECTED
         assert pool.stats().idle == 0

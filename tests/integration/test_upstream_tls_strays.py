@@ -4,44 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from typing import TYPE_CHECKING, Any
 
 import pytest
-import uvloop
 
 from proxy.upstream.model import FaultKind, Progress
-from tests.integration.test_upstream_harness import (
-    HELLO,
-    Wire,
-    answering,
-    call,
-    fault_of,
-    get,
-    origin,
-    pool_to,
-    seen,
-    server_tls,
-)
+from tests.support.scripted_origin import HELLO, Wire, answering, origin, server_tls
 from tests.support.tls_server import VERSIONS, at, requested, shaken
+from tests.support.upstream_pool import ONE, call, fault_of, get, pool_to, seen
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
-    Run = Callable[[Coroutine[Any, Any, None]], None]
-
-RUNS = [pytest.param(asyncio.run, id="asyncio"), pytest.param(uvloop.run, id="uvloop")]
-runs = pytest.mark.parametrize("run", RUNS)
 versions = pytest.mark.parametrize("version", VERSIONS.values(), ids=VERSIONS)
 PAY = call(b"POST", b"{}", effects=True)
 STRAY = b"HTTP/1.1 201 Created\r\nContent-Length: 5\r\n\r\nstray"
 
 
-@runs
+@pytest.mark.both_loops
 @versions
 @pytest.mark.parametrize("size", [3, 30])
 @pytest.mark.parametrize("idle", [False, True], ids=["with the answer", "while idle"])
-def test_an_answer_nobody_asked_for_that_comes_in_parts_is_nobodys(
-    *, run: Run, version: ssl.TLSVersion, size: int, idle: bool
+async def test_an_answer_nobody_asked_for_that_comes_in_parts_is_nobodys(
+    *, version: ssl.TLSVersion, size: int, idle: bool
 ) -> None:
     """Else its rest, which comes behind the next call, would be that call's answer."""
 
@@ -66,32 +47,25 @@ def test_an_answer_nobody_asked_for_that_comes_in_parts_is_nobodys(
         await wire.send(answer)
         await wire.until_end()
 
-    async def scenario() -> None:
-        async with origin(script) as served, pool_to(at(served)) as pool:
-            answered.append(await get(pool, PAY))
-            for _ in range(50):  # turns of the loop in which the part of a record comes in
-                await asyncio.sleep(0)
-            answered.append(await get(pool, PAY))
-            assert answered == [b"hello", b"hello"]
-            assert len(wires) == 2
-
-    run(scenario())
+    async with origin(script) as served, pool_to(at(served)) as pool:
+        answered.append(await get(pool, PAY))
+        for _ in range(50):  # turns of the loop in which the part of a record comes in
+            await asyncio.sleep(0)
+        answered.append(await get(pool, PAY))
+        assert answered == [b"hello", b"hello"]
+        assert len(wires) == 2
 
 
-@runs
-def test_a_call_that_tls_takes_no_more_is_lost_and_its_connection_with_it(*, run: Run) -> None:
-    async def scenario() -> None:
-        async with origin(answering, tls=server_tls()) as served, pool_to(served.at) as pool:
-            assert await get(pool) == b"hello"
-            channel = pool._idle[0]._wire._channel
-            assert channel is not None
-            with pytest.raises(ssl.SSLWantReadError):
-                channel._object.unwrap()  # from here on OpenSSL refuses to write
-            fault = await fault_of(pool.send(PAY))
-            assert (fault.kind, fault.progress) == (FaultKind.DISCONNECTED, Progress.SOME)
-            assert pool._taken == 0
-            await seen(lambda: pool.stats().open == 0)
-            assert await get(pool, PAY) == b"hello"
-            assert served.requests[0].count(b"POST ") == 0
-
-    run(scenario())
+@pytest.mark.both_loops
+async def test_a_call_that_tls_takes_no_more_is_lost_and_its_connection_with_it() -> None:
+    async with origin(answering, tls=server_tls()) as served, pool_to(served.at, limits=ONE) as pool:
+        assert await get(pool) == b"hello"
+        channel = pool._idle[0]._wire._channel  # noqa: SLF001 - OpenSSL is brought to refuse by nothing that comes over a socket
+        assert channel is not None
+        with pytest.raises(ssl.SSLWantReadError):
+            channel._object.unwrap()  # noqa: SLF001 - as above; from here on OpenSSL refuses to write
+        fault = await fault_of(pool.send(PAY))
+        assert (fault.kind, fault.progress) == (FaultKind.DISCONNECTED, Progress.SOME)
+        await seen(lambda: pool.stats().open == 0)
+        assert await get(pool, PAY) == b"hello"
+        assert served.requests[0].count(b"POST ") == 0

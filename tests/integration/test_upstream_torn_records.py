@@ -5,19 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from typing import TYPE_CHECKING, Any
 
 import pytest
-import uvloop
 
-from tests.integration.test_upstream_harness import HELLO, SCRIPT, At, get, pool_to, server_tls
+from tests.support.scripted_origin import HELLO, SCRIPT, At, server_tls
+from tests.support.upstream_pool import get, pool_to
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
-    Run = Callable[[Coroutine[Any, Any, None]], None]
-
-RUNS = [pytest.param(asyncio.run, id="asyncio"), pytest.param(uvloop.run, id="uvloop")]
 STRAY = HELLO.replace(b"hello", b"stray")
 
 
@@ -58,17 +51,14 @@ class TearingOrigin:
 
 
 @pytest.mark.parametrize(("torn", "connections"), [(0, 1), (1, 2), (5, 2), (20, 2)])
-@pytest.mark.parametrize("run", RUNS)
-def test_what_came_in_part_between_two_calls_is_not_the_second_ones_answer(
-    *, run: Run, torn: int, connections: int
+@pytest.mark.both_loops
+async def test_what_came_in_part_between_two_calls_is_not_the_second_ones_answer(
+    *, torn: int, connections: int
 ) -> None:
-    async def scenario() -> None:
-        origin = TearingOrigin(torn)
-        async with (
-            await asyncio.start_server(origin.serve, "127.0.0.1", 0) as server,
-            pool_to(At("localhost", server.sockets[0].getsockname()[1], tls=True)) as pool,
-        ):
-            assert [await get(pool), await get(pool)] == [b"hello", b"hello"]
-            assert origin.connections == connections
-
-    run(scenario())
+    origin = TearingOrigin(torn)
+    async with (
+        await asyncio.start_server(origin.serve, "127.0.0.1", 0) as server,
+        pool_to(At("localhost", server.sockets[0].getsockname()[1], tls=True)) as pool,
+    ):
+        assert [await get(pool), await get(pool)] == [b"hello", b"hello"]
+        assert origin.connections == connections

@@ -8,17 +8,8 @@ from typing import TYPE_CHECKING, Self
 import pytest
 
 from proxy.upstream.model import BodyLengthError, Stream
-from tests.integration.test_upstream_harness import (
-    Wire,
-    answering,
-    call,
-    get,
-    origin,
-    pool_to,
-    seen,
-    server_tls,
-    whole,
-)
+from tests.support.scripted_origin import Wire, answering, origin, server_tls
+from tests.support.upstream_pool import call, get, pool_to, seen, whole
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

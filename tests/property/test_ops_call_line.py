@@ -1,3 +1,5 @@
+"""Whatever a call was: its line is the same, whichever way it is made."""
+
 from __future__ import annotations
 
 import json

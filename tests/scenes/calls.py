@@ -1,4 +1,4 @@
-"""What goes wrong with calls? With those of the first sidecar, nothing."""
+"""What goes wrong with calls, scene by scene. With those of the first sidecar, nothing does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong with a sidecar itself, and with what is around it?"""
+"""What goes wrong with a sidecar itself and with what is around it, scene by scene."""
 
 from __future__ import annotations
 

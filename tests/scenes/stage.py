@@ -1,4 +1,4 @@
-"""What does a scene consist of? A sidecar, a fault of its simulator or of its callers, and the alerts that must follow.
+"""A scene: a sidecar, a fault of its simulator or of its callers, and the alerts that must follow.
 
 A sidecar whose faults concern the life of a token runs on a clock that is as fast as Prometheus is made; the others'
 clocks are true. A fault begins in `happen`, once Prometheus has seen the sidecar well, unless the scene says otherwise.

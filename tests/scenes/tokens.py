@@ -1,4 +1,4 @@
-"""What goes wrong with tokens?"""
+"""What goes wrong with tokens, scene by scene."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ from typing import Final
 
 import pytest
 
-from tests.integration.test_upstream_harness import Wire, origin
 from tests.support.fuzzed_tokens import Fuzzer, HastyClock, good, on_the_wire
+from tests.support.scripted_origin import Wire, origin
 from tests.support.sidecars import settings_for, sidecar
 
 ANSWERS: Final = int(os.environ.get("FUZZED_ANSWERS", "1000"))

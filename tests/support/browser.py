@@ -1,4 +1,4 @@
-"""How do tests look at a page? A headless Chromium of its own, told what to do by its DevTools protocol.
+"""Looks at pages with a headless Chromium of its own, told what to do by its DevTools protocol.
 
 It has a fresh profile and talks to nobody but the test's own listener.
 """

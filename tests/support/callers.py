@@ -1,4 +1,4 @@
-"""How do tests call a sidecar in the ways by which a policy knows callers? Socket files, client certificates, keys."""
+"""Callers in the ways by which a policy knows them: socket files, client certificates, keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where do traces go in tests? A real OTLP/HTTP receiver on loopback that parses what it is sent.
+"""A collector of traces: a real OTLP/HTTP receiver on loopback that parses what it is sent.
 
 It keeps every span flat: its fields, its resource and the header fields that it came with.
 """

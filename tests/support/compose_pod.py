@@ -1,4 +1,4 @@
-"""Does docker-compose.yml work? Its services as processes of one network namespace, as the containers would stand.
+"""Runs docker-compose.yml's services as processes of one network namespace, as the containers would stand.
 
 `unshare --user --map-root-user --net -- python -m tests.support.compose_pod FOLDER`: what was seen is printed as JSON.
 Each process gets the file's own command and environment; paths of a container become those that are mounted there.

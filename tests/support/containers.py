@@ -1,4 +1,4 @@
-"""How do tests build the image and run it? With buildah and podman, from a base image that is there: nothing is pulled.
+"""Builds the image and runs it, with buildah and podman, from a base image that is there: nothing is pulled.
 
 IMAGE_TESTS says when: `1` always, `if-possible` where both tools and the base image are, unset never, since a build
 takes a minute. What is built and started here is removed here, and nothing else.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.integration.test_relay_echo import carried
+from tests.support.origins import carried
 from tests.support.rides import HELLO, ORDER, PAY, READ, REQUEST_ID, Case, ask
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What do the tests of the token control plane stand on? A clock that the test moves, and endpoints that do as told.
+"""Fakes for the tests of the token control plane: a clock that the test moves, and endpoints that do as told.
 
 No time passes here by itself: a wait ends when its event is set, or when the test advances the clock past it.
 """

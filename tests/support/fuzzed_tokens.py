@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Final
 
-from proxy.tokens.renewal import NAP
+from proxy.tokens.renewal import LONGEST_SLEEP
 from tests.support.fakes import FakeClock
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class HastyClock(FakeClock):
         if self.is_over():
             self.over.set()
             await event.wait()  # and only then does the loop look again
-        self._now += SUSPENDED if seconds >= NAP else max(seconds, 0.001)
+        self._now += SUSPENDED if seconds >= LONGEST_SLEEP else max(seconds, 0.001)
         return event.is_set()
 
 

@@ -1,4 +1,4 @@
-"""What would kustomize make of a folder of ours? The part of its language that config/kubernetes uses, and no more.
+"""Assembles a folder as kustomize would: the part of its language that config/kubernetes uses, and no more.
 
 Bare machines have no kustomize; where there is one, a test compares. A field that is not known here is an error.
 """

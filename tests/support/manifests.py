@@ -1,4 +1,4 @@
-"""What do the tests of config/kubernetes look at? Each folder assembled, and what its sidecar would read."""
+"""The manifests of config/kubernetes: each folder assembled, and what its sidecar would read."""
 
 from __future__ import annotations
 

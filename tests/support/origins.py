@@ -1,4 +1,4 @@
-"""How do tests put an origin behind a sidecar that misbehaves exactly as told? It hands out tokens by itself.
+"""An origin behind a sidecar that misbehaves exactly as told. It hands out tokens by itself.
 
 A script is called once for each connection that carries calls; what came is recorded byte for byte.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import time
 import uuid
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 
 import jwt
 
-from tests.integration.test_upstream_harness import ScriptedOrigin, Wire, origin
+from tests.support.scripted_origin import ScriptedOrigin, Wire, origin
 from tests.support.sidecars import BOUND
 
 if TYPE_CHECKING:
@@ -233,3 +234,10 @@ def request(method: str, target: str, *lines: str, body: bytes | None = None, ch
     elif body is not None:
         fields.append(f"Content-Length: {len(body)}")
     return "\r\n".join([f"{method} {target} HTTP/1.1", *fields, "", ""]).encode() + payload
+
+
+def carried(head: bytes) -> bytes:
+    """The token of a call."""
+    found = re.search(rb"\r\nAuthorization: Bearer ([^\r]+)\r\n", head)
+    assert found is not None
+    return found[1]

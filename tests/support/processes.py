@@ -1,4 +1,4 @@
-"""How do tests run the product's own commands? Real processes, a clean environment each, ended by their handle."""
+"""Runs the product's own commands: real processes, a clean environment each, ended by their handle."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class Running:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self.pid = process.pid
         self.said = ""
 
     async def says(self, text: str) -> str:
@@ -53,6 +54,19 @@ class Running:
         """Send a signal, and wait for the end."""
         self.send(number)
         return await self.finished()
+
+    async def ended_unread(self) -> int:
+        """Stop it without reading what it says; asyncio's own wait would read on."""
+        self.send(signal.SIGTERM)
+        async with asyncio.timeout(BOUND):
+            while self._process.returncode is None:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.02)
+        return self._process.returncode
+
+    def close_stdout(self) -> None:
+        """Be a reader that goes away."""
+        pipe = self._process._transport.get_pipe_transport(1)  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio has no public way
+        pipe.close()
 
     async def finished(self) -> Finished:
         """Wait for the end."""

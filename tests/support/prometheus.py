@@ -1,4 +1,4 @@
-"""How do tests ask a real Prometheus? With the scrape configuration and the rules that are shipped, faster if need be.
+"""Asks a real Prometheus, with the scrape configuration and the rules that are shipped, faster if need be.
 
 Faster means: every duration below a day, divided by one factor, in a copy of the rules. Days stay days: history is
 made up and imported instead. No threshold is touched, but for those that compare seconds of Prometheus's own clock.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from proxy.relay.server.connection import CallerConnection
     from proxy.relay.server.listener import Listener
     from proxy.relay.server.response import Written
-    from tests.integration.test_upstream_harness import Wire
+    from tests.support.scripted_origin import Wire
 
 READ = "/api/resources/banks"
 PAY = "/api/payout"

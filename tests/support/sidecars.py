@@ -1,4 +1,4 @@
-"""How do tests run a sidecar? In this process, on real sockets, in front of whatever origin they choose.
+"""Runs a sidecar in this process, on real sockets, in front of whatever origin a test chooses.
 
 What it logs is kept, line by line as parsed JSON; what it counts is read from its metrics as a scrape would.
 """
@@ -33,6 +33,7 @@ DEFAULTS = load_settings(
     {"LOCALPAYMENT_ENVIRONMENT": "sandbox", "LOCALPAYMENT_USERNAME": "merchant", "LOCALPAYMENT_PASSWORD": "invented"}
 )
 BOUND = 20.0  # seconds that nothing here may take; only a defect reaches it
+PREHEATED = 1.0  # seconds after which an origin, or an egress proxy, is one that lets connections hang
 SILENCE = 0.15  # seconds after which a connection that is kept open has no more to say
 
 
@@ -156,7 +157,8 @@ async def sidecar(
 
 async def preheat(pool: Pool) -> None:
     """Give a pool a connection that has carried nothing, so that the first call goes express."""
-    with contextlib.suppress(UpstreamFault):
-        connection = await pool._take(Timings(0.0), effects=True)
+    with contextlib.suppress(UpstreamFault, TimeoutError):
+        async with asyncio.timeout(PREHEATED):
+            connection = await pool._take(Timings(0.0), effects=True)
         connection.free, connection.idle_since = True, pool._now()
         pool.release(connection)

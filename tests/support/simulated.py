@@ -1,4 +1,4 @@
-"""How do the simulator's tests speak to it? As one invented account, over a real socket, on a clock that they own."""
+"""Speaks to the simulator as one invented account, over a real socket, on a clock that the test owns."""
 
 from __future__ import annotations
 

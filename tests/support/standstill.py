@@ -14,7 +14,7 @@ import uvloop
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from tests.integration.test_upstream_harness import Wire
+    from tests.support.scripted_origin import Wire
 
     Run = Callable[[Coroutine[Any, Any, None]], None]
 

@@ -1,4 +1,4 @@
-"""How do tests play a TLS origin whose records are theirs to part, spoil and hold back? With OpenSSL, in memory."""
+"""A TLS origin whose records a test may part, spoil and hold back: OpenSSL, in memory."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import ssl
 from functools import cache
 from typing import TYPE_CHECKING
 
-from tests.integration.test_upstream_harness import At, authority
+from tests.support.scripted_origin import At, authority
 
 if TYPE_CHECKING:
-    from tests.integration.test_upstream_harness import ScriptedOrigin, Wire
+    from tests.support.scripted_origin import ScriptedOrigin, Wire
 
 VERSIONS = {"TLS 1.2": ssl.TLSVersion.TLSv1_2, "TLS 1.3": ssl.TLSVersion.TLSv1_3}
 

@@ -1,4 +1,4 @@
-"""Requests as bytes that no client library would send: which are refused, and what becomes of those that are not?"""
+"""Requests as bytes that no client library would send, with what must become of each."""
 
 from __future__ import annotations
 

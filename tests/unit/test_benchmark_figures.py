@@ -1,3 +1,5 @@
+"""Figures of benchmarks: ratios of the same round, spreads, and targets that are met or missed."""
+
 from __future__ import annotations
 
 import json

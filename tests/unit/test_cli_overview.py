@@ -1,3 +1,5 @@
+"""The overview that `status` draws: what matters in a few lines, and what is wrong at the top."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.config.files import UnusableFileError, read_headers
 from proxy.config.parsing import collector
-from tests.unit.test_config_together import told
+from tests.support.settings_problems import told
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,3 +1,5 @@
+"""The example of a settings file can be used as it is."""
+
 from __future__ import annotations
 
 from pathlib import Path

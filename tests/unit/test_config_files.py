@@ -64,7 +64,7 @@ def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_permission_error_says_what_to_grant() -> None:
-    assert "read permission" in str(files._translated(PermissionError(13, "Permission denied")))
+    assert "read permission" in str(files._translated(PermissionError(13, "Permission denied")))  # noqa: SLF001 - root, as who many tests run, may read every file
 
 
 def test_a_large_file_is_refused(tmp_path: Path) -> None:

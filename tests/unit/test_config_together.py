@@ -6,16 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from proxy.config import SettingsError, load_settings
+from tests.support.settings_problems import told
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-SANDBOX = {
-    "LOCALPAYMENT_ENVIRONMENT": "sandbox",
-    "LOCALPAYMENT_USERNAME": "name",
-    "LOCALPAYMENT_PASSWORD": "word",
-}
 
 
 @pytest.fixture
@@ -23,15 +17,6 @@ def key(tmp_path: Path) -> str:
     path = tmp_path / "key"
     path.write_text("k" * 32)
     return str(path)
-
-
-def told(**environ: str) -> list[str]:
-    """The problems of settings, as an operator reads them."""
-    try:
-        load_settings({**SANDBOX, **environ})
-    except SettingsError as error:
-        return [str(problem) for problem in error.problems]
-    return []
 
 
 def test_a_key_of_hashes_that_nobody_writes_is_refused(key: str) -> None:

@@ -1,3 +1,5 @@
+"""Links, decisions and make goals that the docs name are there."""
+
 from __future__ import annotations
 
 import re

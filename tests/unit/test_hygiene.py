@@ -1,3 +1,5 @@
+"""What must never be committed is found, is not quoted, and fails the check."""
+
 from __future__ import annotations
 
 import subprocess

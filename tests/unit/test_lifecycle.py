@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.tokens.lifecycle import State
-from tests.unit.lifecycle_bench import DAY, START, Bench
+from tests.support.lifecycle_bench import DAY, START, Bench
 
 
 def test_at_the_start_it_logs_in() -> None:

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from proxy.tokens.lifecycle import Dispute, State, Wait
-from tests.unit.lifecycle_bench import START, Bench
+from tests.support.lifecycle_bench import START, Bench
 
 
 def test_a_401_for_the_token_in_use_forces_one_refresh_at_once() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.tokens.lifecycle import LogIn, Refresh
-from tests.unit.lifecycle_bench import DAY, START, Bench
+from tests.support.lifecycle_bench import DAY, START, Bench
 
 EARLY = 0.8 * DAY  # with chance 0
 
@@ -87,7 +87,7 @@ def test_a_pair_that_proves_itself_forgets_those_that_did_not() -> None:
     bench.grant(bench.login(), bench.issued(refresh="second"))
     bench.grant(bench.refresh(), bench.issued())
     assert bench.life.credentials.login_from(alive=True) < START
-    bench.life.credentials.held.put_off(bench.now)
+    bench.life.credentials.held.postpone(bench.now)
     assert bench.life.credentials.login_from(alive=True) == bench.now + 60
 
 
@@ -103,7 +103,7 @@ def test_a_401_during_the_trial_needs_no_login_after_it() -> None:
 def test_when_the_old_refresh_token_ends_the_new_pair_is_taken_as_it_is() -> None:
     bench = at_the_early_login()
     for _ in range(3):
-        bench.life.credentials.held.put_off(DAY + START)
+        bench.life.credentials.held.postpone(DAY + START)
     bench.grant(bench.at(DAY - 1).refresh(), bench.issued())
     step = bench.at(DAY + 200).login()
     assert bench.grant(step, bench.issued(refresh="second"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.tokens.lifecycle import State
-from tests.unit.lifecycle_bench import START, Bench
+from tests.support.lifecycle_bench import START, Bench
 
 
 def in_doubt(bench: Bench) -> bool:

@@ -8,7 +8,7 @@ from proxy.credentials.model import Credentials
 from proxy.secret import Secret
 from proxy.tokens.lifecycle import Dispute, State, Wait
 from tests.support.fakes import CREDENTIALS, OTHERS, WRONG
-from tests.unit.lifecycle_bench import START, Bench
+from tests.support.lifecycle_bench import START, Bench
 
 
 def test_offered_credentials_log_in_at_once_and_what_is_held_serves_until_then() -> None:

@@ -1,3 +1,5 @@
+"""A module of the product that blocks the event loop fails the test in which it does."""
+
 from __future__ import annotations
 
 from pathlib import Path

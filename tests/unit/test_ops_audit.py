@@ -1,3 +1,5 @@
+"""The audit log: which calls are lines of it, and how an id is found again with the key."""
+
 from __future__ import annotations
 
 import hashlib

@@ -1,3 +1,5 @@
+"""Lines for a terminal: a level has its colour there, and nowhere else."""
+
 from __future__ import annotations
 
 from proxy.ops.logs.console import Console

@@ -1,3 +1,5 @@
+"""The last calls and the last fifteen minutes, as the status shows them: bounded, and naming no one."""
+
 from __future__ import annotations
 
 from typing import Any

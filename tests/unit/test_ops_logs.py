@@ -1,3 +1,5 @@
+"""A call is one line of the log, and what it holds; so are mistakes, warnings and crashes."""
+
 from __future__ import annotations
 
 import asyncio

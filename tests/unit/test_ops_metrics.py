@@ -1,3 +1,5 @@
+"""Metrics are those that were promised, and their labels come from closed sets."""
+
 from __future__ import annotations
 
 import platform

@@ -1,3 +1,5 @@
+"""Secrets are masked in whatever is written, in every form in which they appear."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Options that weaken the sidecar are named."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Lines are written in order by a thread; a slow or missing reader costs lines, and never time."""
+
 from __future__ import annotations
 
 import os
@@ -8,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from proxy.ops.logs.background_writer import AppendedFile, AuditLine, BackgroundWriter, CutError, Lines, write_all
+from proxy.ops.logs.background_writer import AppendedFile, AuditLine, BackgroundWriter, CutError, LineWriter, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -260,7 +262,7 @@ def test_the_thread_outlives_whatever_its_sink_raises() -> None:
 def test_lines_to_a_pipe_whose_reader_is_gone_are_all_counted() -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    writer = BackgroundWriter(Lines(writing).write, note=note)
+    writer = BackgroundWriter(LineWriter(writing).write, note=note)
     for number in range(60):
         writer.write(AuditLine(f"{number}\n"))
     assert writer.close(BOUND)

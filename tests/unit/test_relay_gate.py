@@ -1,4 +1,4 @@
-"""Is there room for one more call?"""
+"""Counts calls in flight: there is room for one more, or there is not."""
 
 from __future__ import annotations
 

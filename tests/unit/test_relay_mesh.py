@@ -1,4 +1,4 @@
-"""Has a mesh sent this call before?"""
+"""A call that a mesh has sent before is known by its header fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""May a call be sent again? Every combination there is, against a table that was written from the design alone."""
+"""Which calls may be sent again: every combination, against a table that was written from the design alone."""
 
 from __future__ import annotations
 

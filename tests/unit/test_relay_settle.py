@@ -1,4 +1,4 @@
-"""Which read tells what became of a call?"""
+"""The read that tells what became of a call."""
 
 from __future__ import annotations
 

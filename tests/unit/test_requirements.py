@@ -1,3 +1,5 @@
+"""Pinned requirements: exact, hashed, in agreement with each other and with pyproject.toml."""
+
 from __future__ import annotations
 
 import re

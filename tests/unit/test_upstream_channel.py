@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.upstream.connecting.channel import Channel
-from tests.integration.test_upstream_harness import client_tls
 from tests.support.tls_server import VERSIONS, Server, server_context
+from tests.support.upstream_pool import client_tls
 
 versions = pytest.mark.parametrize("version", VERSIONS.values(), ids=VERSIONS)
 VERSION = st.sampled_from(list(VERSIONS.values()))
@@ -22,7 +22,7 @@ def agreed(version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3, tickets: int = 2) -
     channel, server = Channel(client_tls(), "localhost"), Server(server_context(version, tickets))
     done, records = False, b""
     for _ in range(10):
-        done = done or channel.shake(records)
+        done = done or channel.handshake(records)
         records = server.shake(channel.outgoing())
         if done and server.done:
             return channel, server, records
@@ -170,18 +170,18 @@ def test_what_is_no_tls_is_refused(version: ssl.TLSVersion) -> None:
 @versions
 def test_a_handshake_in_single_bytes_is_a_handshake(version: ssl.TLSVersion) -> None:
     channel, server = Channel(client_tls(), "localhost"), Server(server_context(version))
-    assert not channel.shake(b"")
+    assert not channel.handshake(b"")
     done = False
     for _ in range(4):
         for byte in server.shake(channel.outgoing()):
-            done = done or channel.shake(bytes((byte,)))
+            done = done or channel.handshake(bytes((byte,)))
     assert done
     assert server.done
 
 
 def test_a_certificate_for_another_name_is_refused() -> None:
     channel, server = Channel(client_tls(), "other.test"), Server(server_context(ssl.TLSVersion.TLSv1_3))
-    channel.shake(b"")
+    channel.handshake(b"")
     with pytest.raises(ssl.SSLCertVerificationError):
-        channel.shake(server.shake(channel.outgoing()))
+        channel.handshake(server.shake(channel.outgoing()))
     assert channel.outgoing()  # the alert that says so

@@ -44,9 +44,9 @@ FETCH_ADVICE: Final = {
 async def log_in(context: CheckContext) -> str:
     """Exchange username and password for a token pair, once."""
     settings = context.settings
+    issuer = Issuer(settings.origin, context.clock, context.tls, context.egress)
     try:
-        async with Issuer(settings.origin, context.clock, context.tls, context.egress) as issuer:
-            context.issued = await issuer.log_in(context.credentials, settings.token_timeout)
+        context.issued = await issuer.log_in(context.credentials, settings.token_timeout)
     except FetchFailedError as error:
         raise _login_failure(error, settings.environment) from None
     return "username and password accepted"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class CheckContext:
-    """Settings, and what the steps so far have won.
+    """Settings, and the results of the steps so far.
 
     Attributes:
         country: ISO 3166-1 alpha-3 code that the read call asks about.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from proxy.cli.exits import Exit
+from proxy.cli.exits import Exit, can_encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -98,7 +98,7 @@ class Report:
             yield "Effective settings:"
             yield from (f"  {name:<{widest}}  {value}" for name, value in self.settings.items())
             yield ""
-        signs = SIGNS if _writes("".join(SIGNS.values()), encoding) else ASCII_SIGNS
+        signs = SIGNS if can_encode("".join(SIGNS.values()), encoding) else ASCII_SIGNS
         margin = max(map(len, signs.values()))
         widest = max((len(item.step) for item in self.findings), default=0)
         for item in self.findings:
@@ -106,11 +106,3 @@ class Report:
             yield f"{signs[item.result]:<{margin}} {item.step:<{widest}} {took:>8}  {item.found}"
             if item.advice:
                 yield f"{'':<{margin}} {'':<{widest}} {'':>8}  To do: {item.advice}"
-
-
-def _writes(text: str, encoding: str) -> bool:
-    try:
-        text.encode(encoding)
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True

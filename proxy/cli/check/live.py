@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to prove.
+    """One step of the check.
 
     Attributes:
-        name: how it is told.
+        name: as it is printed.
         prove: returns what was found, or raises FailedError or NotNeededError.
-        carries: whether the steps after it need what it proves.
+        needed: whether the steps after it need what it proves.
     """
 
     name: str
     prove: Callable[[CheckContext], Awaitable[str]]
-    carries: bool = True
+    needed: bool = True
 
 
 EGRESS: Final = Step("egress proxy", network.tunnel)
@@ -42,14 +42,14 @@ STEPS: Final = (
     EGRESS,
     Step("TLS", network.secure),
     Step("login", account.log_in),
-    Step("token lifetime", account.judge_lifetimes, carries=False),
-    Step("clock skew", account.judge_clock, carries=False),
+    Step("token lifetime", account.judge_lifetimes, needed=False),
+    Step("clock skew", account.judge_clock, needed=False),
     Step("read call", account.read),
 )
 
 
 async def findings(settings: Settings, credentials: Credentials, clock: Clock, country: str) -> Sequence[Finding]:
-    """Go the way of a call, step by step; what a failed step carries is skipped."""
+    """Run the steps in order; those that need a failed one are skipped."""
     context = CheckContext(settings, credentials, clock, country)
     found: list[Finding] = []
     broken: str | None = None
@@ -59,7 +59,7 @@ async def findings(settings: Settings, credentials: Credentials, clock: Clock, c
                 continue
             if broken is None:
                 found.append(await _proven(step, context))
-                broken = step.name if step.carries and found[-1].result is Result.FAILED else None
+                broken = step.name if step.needed and found[-1].result is Result.FAILED else None
             else:
                 found.append(Finding(step.name, Result.SKIPPED, f"not tried, because {broken} failed"))
     finally:

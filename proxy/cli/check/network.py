@@ -16,6 +16,8 @@ from aiohappyeyeballs import start_connection
 
 from proxy.cli.check.findings import FailedError, NotNeededError
 from proxy.cli.exits import Exit
+from proxy.config.addresses import bracketed
+from proxy.upstream.connecting.tunnel import connect_request
 from proxy.upstream.tls import tls_context
 
 if TYPE_CHECKING:
@@ -81,10 +83,8 @@ async def tunnel(context: CheckContext) -> str:
         message = "calls go through no egress proxy"
         raise NotNeededError(message)
     reader, writer = context.stream
-    authority = origin.authority if f":{origin.port}" in origin.authority else f"{origin.authority}:{origin.port}"
-    secret = egress.authorization
-    proof = f"Proxy-Authorization: {secret.reveal()}\r\n" if secret else ""
-    writer.write(f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n{proof}\r\n".encode("latin-1"))
+    authority = f"{bracketed(origin.host)}:{origin.port}"
+    writer.write(connect_request(origin, egress))
     try:
         async with asyncio.timeout(context.settings.connect_timeout):
             head = await reader.readuntil(b"\r\n\r\n")

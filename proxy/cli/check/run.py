@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.cli.check.findings import Finding, Report, Result
 from proxy.cli.exits import Exit
+from proxy.cli.stop_signals import cancelled_by_sigterm
 from proxy.cli.usable_settings import POLICY_FILE, usable_settings
 from proxy.clock import SystemClock
 from proxy.config import SettingsError
@@ -25,8 +26,8 @@ POLICY: Final = "policy"
 SOURCE: Final = "secret source"
 
 
-def checked(environ: Mapping[str, str], *, live: bool, country: str) -> Report:
-    """Check everything; what one failure makes impossible is not tried.
+def run_checks(environ: Mapping[str, str], *, live: bool, country: str) -> Report:
+    """Run all checks; a check that needs a failed one is skipped.
 
     Args:
         environ: environment variables.
@@ -40,13 +41,13 @@ def checked(environ: Mapping[str, str], *, live: bool, country: str) -> Report:
         found = [_wrong(step, str(problem)) for step, problem in zip(steps, error.problems, strict=True)]
         return Report([*found, Finding(SOURCE, Result.SKIPPED, f"not tried, because {steps[0]} failed")])
     fine = Finding(SETTINGS, Result.OK, f"{settings.environment} at {settings.origin}")
-    further = asyncio.run(_found(settings, live=live, country=country))
+    further = asyncio.run(cancelled_by_sigterm(_found(settings, live=live, country=country)))
     outdated = [Finding(SETTINGS, Result.OK, f"but {text}") for text in settings.warnings]
     return Report([fine, *outdated, *_policy(settings), *further], effective(settings))
 
 
 def _policy(settings: Settings) -> Iterator[Finding]:
-    """Tell what the policy says, and what in it is probably not meant."""
+    """Summarise the policy, and point out what in it is probably not meant."""
     if settings.policy_file is None:
         return
     file = read_policy(settings.policy_file)
@@ -75,5 +76,5 @@ async def _found(settings: Settings, *, live: bool, country: str) -> Sequence[Fi
 
 
 def _wrong(step: str, text: str) -> Finding:
-    """Return a failure whose text says already what to do."""
+    """Return a failure whose text already says what to do."""
     return Finding(step, Result.FAILED, text, exit_code=Exit.BAD_CONFIGURATION)

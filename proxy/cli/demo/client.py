@@ -56,7 +56,7 @@ class DemoClient:
     patience: float = 20.0
 
     async def call(self, path: str, body: Mapping[str, object] | None = None) -> Reply:
-        """Call the sidecar, POST with a body and GET without; tell the call, its answer and what Localpayment saw."""
+        """Call the sidecar, POST with a body and GET without; print the call, its answer and what Localpayment saw."""
         seen = len(self.simulator.log)
         for line in curl(self.origin + path, body):
             self.tell(line)
@@ -91,7 +91,7 @@ class DemoClient:
         self.tell(f"  {text.strip()}")
 
     def note(self, text: str) -> None:
-        """Say what happened behind the scenes."""
+        """Explain what happened."""
         self.tell(f"  » {text}")
 
     async def ready(self) -> bool:

@@ -14,7 +14,7 @@ import aiohttp
 
 from proxy.app import Sidecar
 from proxy.cli.demo.client import DemoClient
-from proxy.cli.demo.steps import BALANCE, FIRST_LIFETIME, STEPS, walk
+from proxy.cli.demo.steps import BALANCE, FIRST_LIFETIME, STEPS, run_steps
 from proxy.cli.exits import Exit
 from proxy.cli.stop_signals import stop_requested
 from proxy.config import TcpAddress, load_settings
@@ -30,16 +30,16 @@ USERNAME: Final = "demo"
 HOST: Final = "127.0.0.1"
 
 
-async def show(
+async def run_demo(
     listen: TcpAddress | None, admin_listen: TcpAddress | None, tell: Callable[[str], None], *, once: bool
 ) -> Exit:
-    """Run until the walk has ended, or unless `once` until a signal.
+    """Run the steps, then, unless `once`, wait for a signal.
 
     Args:
         listen: where the sidecar takes calls; None: the default port if it is free, else any.
         admin_listen: the same for its admin listener.
         tell: prints a line.
-        once: whether to end after the walk.
+        once: whether to end after the steps.
 
     Raises:
         OSError: a port is in use.
@@ -57,7 +57,7 @@ async def show(
             async with Sidecar(settings) as sidecar:
                 demo = DemoClient(simulator, sidecar.url, sidecar.admin_url, client, tell)
                 _introduce(demo)
-                wrong = await _unless(stop, walk(demo))
+                wrong = await _until_stopped(stop, run_steps(demo))
                 if wrong is None:
                     return Exit.FAILED
                 tell(f"\n{len(STEPS) - wrong} of {len(STEPS)} steps went as they must.")
@@ -67,16 +67,16 @@ async def show(
     return Exit.FAILED if wrong else Exit.FINE
 
 
-async def _unless(stop: asyncio.Event, walking: Coroutine[None, None, int]) -> int | None:
-    """Return what the walk returns; None if it was told to stop on the way."""
-    tasks = asyncio.create_task(walking), asyncio.create_task(stop.wait())
+async def _until_stopped(stop: asyncio.Event, running: Coroutine[None, None, int]) -> int | None:
+    """Return what the steps return; None if a signal stopped them."""
+    tasks = asyncio.create_task(running), asyncio.create_task(stop.wait())
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    walk_task, stop_task = tasks
+    steps_task, stop_task = tasks
     stop_task.cancel()
-    if walk_task.done():
-        return walk_task.result()
-    walk_task.cancel()
-    await asyncio.wait((walk_task,))
+    if steps_task.done():
+        return steps_task.result()
+    steps_task.cancel()
+    await asyncio.wait((steps_task,))
     return None
 
 

@@ -119,8 +119,8 @@ STEPS: Final[tuple[Callable[[DemoClient], Awaitable[None]], ...]] = (
 )
 
 
-async def walk(demo: DemoClient) -> int:
-    """Take every step; return how many went wrong."""
+async def run_steps(demo: DemoClient) -> int:
+    """Run every step; return how many went wrong."""
     wrong = 0
     for number, step in enumerate(STEPS, 1):
         demo.tell(f"\n{number}. {(step.__doc__ or '').strip()}")

@@ -3,29 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from proxy.tokens.lifecycle import State
-
-
-class TokenView(Protocol):
-    """What health needs to see of the control plane."""
-
-    @property
-    def ready(self) -> bool:
-        """Whether a token is held that may be injected now, and that Localpayment does not refuse."""
-        ...
-
-    @property
-    def unreplaced(self) -> bool:
-        """Whether Localpayment refuses the token held, and no newer one was to be had."""
-        ...
-
-    @property
-    def state(self) -> State:
-        """What the control plane is in."""
-        ...
+    from proxy.tokens.keeper import Keeper
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +24,7 @@ class Health:
         draining_since: when draining began, in seconds since the epoch; None before.
     """
 
-    def __init__(self, tokens: TokenView) -> None:
+    def __init__(self, tokens: Keeper) -> None:
         self._tokens = tokens
         self._was_ready = False
         self.draining_since: float | None = None

@@ -16,7 +16,7 @@ KEY_LENGTH: Final = 16  # characters; fewer can be tried out
 
 
 class KeyFileError(ValueError):
-    """A key cannot be used; the text says what to do, and quotes nothing of it."""
+    """A key cannot be used; the text says what to do, without quoting it."""
 
 
 def read_key(path: Path, setting: str) -> Secret:

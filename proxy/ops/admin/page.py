@@ -47,7 +47,7 @@ def page(view: View) -> str:
 
 
 def icon(environment: str) -> str:
-    """Return a coloured disc, so that tabs of sandbox and production are told apart."""
+    """Return a coloured disc, so that tabs of sandbox and production differ."""
     shape = f'<circle cx="8" cy="8" r="7" fill="{_COLOURS[environment]}"/>'
     return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16">{shape}</svg>'
 

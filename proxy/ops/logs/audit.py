@@ -73,7 +73,7 @@ class Audit:
         now = record.started + record.total_seconds
         if self._unknown_callers.is_due(now):
             self._sum_up()
-        if not self._unknown_callers.is_told(record, now):
+        if not self._unknown_callers.has_line(record, now):
             return
         facts = stamped(
             "info",
@@ -94,12 +94,12 @@ class Audit:
 
     def close(self, seconds: float) -> bool:
         """Write what waits, for at most so many seconds; return whether that was all."""
-        if self._unknown_callers.untold:
+        if self._unknown_callers.unwritten:
             self._sum_up()
         return self._writer is None or self._writer.close(seconds)
 
     def _sum_up(self) -> None:
-        self._write(json_line(stamped("warning", SUMMED, calls=self._unknown_callers.tell())))
+        self._write(json_line(stamped("warning", SUMMED, calls=self._unknown_callers.take_unwritten())))
 
 
 def open_audit(place: Path | str, key_file: Path | None, log: Log) -> Audit:

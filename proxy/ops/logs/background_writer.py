@@ -45,7 +45,7 @@ class CutError(OSError):
 
 
 class BackgroundWriter:
-    """Takes lines at once, and has them written in the order in which they came.
+    """Queues lines, and has a thread write them in order.
 
     The writing thread is woken once for many lines: each time that it runs, the event loop waits for it.
 
@@ -156,7 +156,7 @@ def write_all(descriptor: int, content: bytes) -> None:
             raise CutError(len(content) - len(rest)) from error
 
 
-class Lines:
+class LineWriter:
     """Writes lines to a descriptor; a line that was cut is ended before the next one is written.
 
     Attributes:
@@ -197,7 +197,7 @@ class AppendedFile:
         self._lines = self._opened()
 
     def write(self, content: bytes) -> None:
-        """Append; open the file anew first if its name means another one by now, or none.
+        """Append; open the file again first if its name leads to another file, or to none.
 
         Raises:
             OSError: that does not work.
@@ -212,9 +212,9 @@ class AppendedFile:
         """Close it."""
         os.close(self._lines.descriptor)
 
-    def _opened(self) -> Lines:
+    def _opened(self) -> LineWriter:
         descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, _AUDIT_MODE)
-        return Lines(descriptor, torn=_is_torn(self._path))
+        return LineWriter(descriptor, torn=_is_torn(self._path))
 
     def _is_current(self) -> bool:
         try:

@@ -34,7 +34,7 @@ _UNSETTLED: Final = frozenset((Outcome.UNKNOWN, Outcome.ABORTED, Outcome.ORPHANE
 
 
 class Events:
-    """The lines about calls, tokens and credentials."""
+    """Logs calls, token fetches and changes of credentials."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
@@ -43,10 +43,10 @@ class Events:
         self._is_json = log.is_json
         self._forms: dict[CallShape, Form] = {}
         self._state: State | None = None
-        self._told_at: dict[str, float] = {}
+        self._logged_at: dict[str, float] = {}
 
     def observe(self, record: Record, at: float) -> None:
-        """Write that a request was over `at` seconds since the epoch, and what about it deserves a look."""
+        """Log a request that ended `at` seconds since the epoch, and what about it is unusual."""
         if self._is_json:
             self._observe_json(record, at)
         else:
@@ -75,7 +75,7 @@ class Events:
             self._logger.warning("request.repeated_by_mesh", **facts, mesh_attempt=record.mesh_attempt)
 
     def fetched(self, report: TokenFetched) -> None:
-        """Write that a token fetch ended."""
+        """Log a token fetch."""
         facts = {"grant": report.grant.value, "result": report.result.value, "fetch_ms": milliseconds(report.seconds)}
         if report.result is FetchResult.GRANTED:
             skew = None if report.skew is None else round(report.skew, 1)
@@ -103,18 +103,18 @@ class Events:
         )
 
     def disputed(self, report: TokenDisputed) -> None:
-        """Write that the API refused a token."""
+        """Log that the API refused a token."""
         facts = {"token_generation": report.generation, "renewing": report.renewing, "lagging": report.lagging}
         self._logger.warning("token.disputed", **facts)
 
     def state(self, state: State) -> None:
-        """Write that the token is in another state than when this was last told."""
+        """Log a change of the token's state."""
         if state is not self._state:
             before, self._state = self._state, state
             self._logger.info("token.state_changed", was=None if before is None else before.value, state=state.value)
 
     def credentials(self, event: Event) -> None:
-        """Write what became of looking at the source of the credentials."""
+        """Log what a look at the source of the credentials found."""
         match event:
             case Reloaded():
                 self._logger.info("credentials.changed")
@@ -124,24 +124,24 @@ class Events:
                 self._logger.warning("credentials.reload_failed", reason=event.reason, failures=event.failures)
 
     def wrong_protocol(self, came: WrongProtocol, at: float) -> None:
-        """Write that a caller speaks another protocol; once a minute for each, at most, since callers try again."""
+        """Log a caller that speaks another protocol; once a minute for each protocol, since callers try again."""
         if self._first_in_a_minute(f"caller.wrong_protocol {came.value}", at):
             self._logger.warning("caller.wrong_protocol", came=came.value, fix=came.fix)
 
     def accept_paused(self, listener: str, reason: str, at: float) -> None:
-        """Write that a listener takes no connections, once a minute at most while it happens again and again."""
+        """Log that a listener accepts no connections, once a minute at most."""
         if self._first_in_a_minute(f"listener.paused {listener}", at):
             self._logger.error("listener.paused", listener=listener, reason=reason)
 
     def _first_in_a_minute(self, fact: str, at: float) -> bool:
-        """Whether a fact was not told in the minute before; a clock that was set back tells it again."""
-        first = abs(at - self._told_at.get(fact, -_MINUTE)) >= _MINUTE
+        """Whether a fact was not logged within the last minute; a clock that was set back logs it again."""
+        first = abs(at - self._logged_at.get(fact, -_MINUTE)) >= _MINUTE
         if first:
-            self._told_at[fact] = at
+            self._logged_at[fact] = at
         return first
 
     def failed(self, error: BaseException) -> None:
-        """Write that the sidecar itself failed: where and with what type, never with what text."""
+        """Log a failure of the sidecar itself: type and location, never the text."""
         self._logger.error("request.failed", exception=type(error).__qualname__, where=where(error))
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import structlog
 
-from proxy.ops.logs.background_writer import STDOUT, BackgroundWriter, Lines
+from proxy.ops.logs.background_writer import STDOUT, BackgroundWriter, LineWriter
 from proxy.ops.logs.console import Console
 from proxy.ops.logs.redaction import KnownSecrets
 from proxy.process.error_location import place, where
@@ -100,7 +100,7 @@ class Log:
         return 0 if self.writer is None else self.writer.audit_lost
 
     def close(self, seconds: float) -> bool:
-        """Write what waits, for at most so many seconds; tell whether that was all."""
+        """Write what waits, for at most so many seconds; return whether that was all."""
         return self.writer is None or self.writer.close(seconds)
 
 
@@ -118,7 +118,7 @@ def open_log(level: str, style: Style, stream: TextIO | None = None) -> Log:
     render = Console(colours=terminal).render if console else json_line
     writer = None
     if stream is None:
-        writer = BackgroundWriter(Lines(STDOUT).write, note=lambda count: render(_dropped(count)))
+        writer = BackgroundWriter(LineWriter(STDOUT).write, note=lambda count: render(_dropped(count)))
         write: Callable[[str], object] = writer.write
     else:
         write = stream.write
@@ -131,7 +131,7 @@ def open_log(level: str, style: Style, stream: TextIO | None = None) -> Log:
         write(masked)
 
     logger: FilteringBoundLogger = structlog.wrap_logger(
-        _Lines(emit),
+        _LineSink(emit),
         processors=[threshold, _stamped, partial(_rendered, render)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
         cache_logger_on_first_use=True,
@@ -153,7 +153,7 @@ def json_line(facts: EventDict) -> str:
 
 
 def capture_library_logs(logger: FilteringBoundLogger) -> None:
-    """Make the standard library's loggers speak through ours."""
+    """Send what the standard library's loggers get to ours."""
     root = logging.getLogger()
     root.handlers = [_LibraryHandler(logger)]
     root.setLevel(logging.WARNING)
@@ -161,15 +161,15 @@ def capture_library_logs(logger: FilteringBoundLogger) -> None:
     access.propagate = False
 
 
-class _Lines:
-    """What structlog writes to: takes finished lines, whatever their level."""
+class _LineSink:
+    """Where structlog writes finished lines, of any level."""
 
     def __init__(self, emit: Callable[[str], None]) -> None:
         self.debug = self.info = self.warning = self.error = self.critical = emit
 
 
 class _LibraryHandler(logging.Handler):
-    """A standard handler that passes on who spoke, where in the source and how severely, but not what was said."""
+    """A handler that logs logger, source line and severity of a record, but not its text."""
 
     def __init__(self, logger: FilteringBoundLogger) -> None:
         super().__init__()
@@ -189,7 +189,7 @@ class _LibraryHandler(logging.Handler):
 
 
 def _capture_crashes(logger: FilteringBoundLogger) -> None:
-    """Say where and with what type a thread or a finaliser failed; Python itself would print the exception's text."""
+    """Log type and location of exceptions in threads and finalisers; Python would print their text."""
 
     def in_thread(args: threading.ExceptHookArgs) -> None:
         logger.critical("thread.failed", exception=args.exc_type.__qualname__, where=place(args.exc_traceback))
@@ -203,8 +203,7 @@ def _capture_crashes(logger: FilteringBoundLogger) -> None:
 
 
 def _stamped(_: WrappedLogger, level: str, facts: EventDict) -> EventDict:
-    event = facts.pop("event")
-    return {"time": moment(time.time()), "level": level, "event": event, **facts}
+    return stamped(level, facts.pop("event"), **facts)
 
 
 def _rendered(render: Callable[[EventDict], str], _: WrappedLogger, __: str, facts: EventDict) -> str:

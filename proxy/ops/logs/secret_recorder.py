@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class SecretRecordingIssuer:
-    """Token endpoints whose secrets are noted; stands between keeper and issuer.
+    """Token endpoints whose secrets are recorded; stands between keeper and issuer.
 
     Args:
         endpoints: what is asked.
         known: takes the secrets.
-        failed: told of an exception that noting one has raised; the fetch goes on.
+        failed: called with an exception that recording has raised; the fetch goes on.
     """
 
     def __init__(

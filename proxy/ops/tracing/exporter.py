@@ -39,14 +39,14 @@ class TracingError(ValueError):
 
 
 class Exporter(Protocol):
-    """What takes spans to a collector."""
+    """Sends spans to a collector."""
 
     def export(self, batch: Sequence[Span]) -> str:
-        """Send them; return why that did not work, in words of ours, or nothing. Blocks."""
+        """Send them; return why that failed, in our own words, or an empty text. Blocks."""
         ...
 
     def close(self) -> None:
-        """Give up what is being sent."""
+        """Stop sending."""
         ...
 
 
@@ -59,7 +59,7 @@ class _FinishedCall:
 
 
 class Traces:
-    """Takes calls at once, and has their spans exported.
+    """Queues finished calls, and has a thread export their spans.
 
     Args:
         exporter: takes them on.

@@ -139,7 +139,7 @@ def _parent(span: Span) -> Context:
 
 
 def _resource(version: str, environment: str) -> Resource:
-    """Say who speaks; OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES, which platforms set, add to it and win."""
+    """Return the resource; OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES are merged in and win."""
     own = Resource(
         {
             SERVICE_NAME: PRODUCT,

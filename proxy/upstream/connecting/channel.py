@@ -38,7 +38,7 @@ class Channel:
         self.midway = False
         self.broken = False
 
-    def shake(self, records: bytes) -> bool:
+    def handshake(self, records: bytes) -> bool:
         """Go on with the handshake, given what came; return whether it is done. `outgoing` has what is to be sent.
 
         Raises:
@@ -83,7 +83,7 @@ class Channel:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _follow(self, records: bytes) -> None:
-        """Note where the last record ends; OpenSSL does not tell what it keeps of one that is not whole."""
+        """Track where the last record ends; OpenSSL does not tell how much of a partial one it keeps."""
         at, size = self._left, len(records)
         if at <= size and self._begun:
             records, self._begun = self._begun + records, b""

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
+    from proxy.config import EgressProxy, Origin
     from proxy.upstream.connection import Connection
-    from proxy.upstream.model import EgressProxy, Limits, Origin, Timings
+    from proxy.upstream.model import Limits, Timings
 
 _NEXT_ADDRESS_AFTER: Final = 0.25  # seconds; the Connection Attempt Delay that RFC 8305 section 5 recommends
 
@@ -71,7 +72,7 @@ async def _reach(route: Route, protocol: asyncio.Protocol) -> asyncio.Transport:
 
 
 async def _dial(host: str, port: int, factory: Callable[[], asyncio.Protocol]) -> asyncio.Transport:
-    """Resolve the name anew and race its addresses."""
+    """Resolve the name and race its addresses."""
     loop = asyncio.get_running_loop()
     try:
         addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)

@@ -46,7 +46,7 @@ class Handshake(asyncio.Protocol):
             return
         done, failure = False, None
         try:
-            done = self._channel.shake(data)
+            done = self._channel.handshake(data)
         except ssl.SSLCertVerificationError as error:
             failure = f"the certificate of {self._host} is not trusted: {error.verify_message}"
         except ssl.SSLError as error:

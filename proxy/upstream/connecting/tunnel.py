@@ -10,11 +10,13 @@ import asyncio
 import re
 from typing import TYPE_CHECKING, Final, cast
 
+from proxy.config.addresses import bracketed
 from proxy.http1.framing import MalformedAnswerError, field_value, is_token
 from proxy.upstream.model import ConnectError, ConnectResult
 
 if TYPE_CHECKING:
-    from proxy.upstream.model import EgressProxy, Limits, Origin
+    from proxy.config import EgressProxy, Origin
+    from proxy.upstream.model import Limits
 
 _HEAD_END: Final = b"\r\n\r\n"
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?").fullmatch
@@ -24,8 +26,7 @@ _FINAL_STATUS: Final = 200
 
 def connect_request(origin: Origin, egress: EgressProxy) -> bytes:
     """Return the request for a tunnel."""
-    host = f"[{origin.host}]" if ":" in origin.host else origin.host
-    authority = f"{host}:{origin.port}"
+    authority = f"{bracketed(origin.host)}:{origin.port}"
     secret = egress.authorization
     proof = f"Proxy-Authorization: {secret.reveal()}\r\n" if secret else ""
     return f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n{proof}\r\n".encode("latin-1")

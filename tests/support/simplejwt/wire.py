@@ -1,4 +1,4 @@
-"""How do the contract tests speak HTTP to a token server, and what do they keep of its answers?
+"""Speaks HTTP to a token server for the contract tests, and keeps what they may see of its answers.
 
 Tokens are sealed as soon as they arrive: a failing assertion prints its operands, and none may show a token.
 """

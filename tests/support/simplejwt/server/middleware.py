@@ -1,4 +1,4 @@
-"""What does the server see of each request? Counts it, and dates the answer by the server's own clock."""
+"""Counts what the server sees of each request, and dates the answer by the server's own clock."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils.http import http_date
 
-from tests.contract.server.clock import clock
-from tests.contract.server.ledger import ledger
+from tests.support.simplejwt.server.clock import clock
+from tests.support.simplejwt.server.ledger import ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable

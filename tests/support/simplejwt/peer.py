@@ -1,4 +1,4 @@
-"""How does a test run the Simple JWT server and work its switches?
+"""Runs the Simple JWT server and works its switches.
 
 The server is a process of its own; it is ended by its own handle, and ends by itself when this process does.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from proxy.secret import Secret
-from tests.contract.wire import Wire
+from tests.support.simplejwt.wire import Wire
 
 if TYPE_CHECKING:
     import aiohttp
@@ -32,7 +32,7 @@ class PeerOptions:
     """Lifetimes and clock offset in seconds; the defaults are Simple JWT's own, and Localpayment documents them.
 
     Attributes:
-        errors: a handler of tests/contract/server/handlers.py; empty for REST framework's own.
+        errors: a handler of tests/support/simplejwt/server/handlers.py; empty for REST framework's own.
         session_first: whether sessions are tried before tokens, so that a refused token is answered 403.
     """
 

@@ -1,4 +1,4 @@
-"""How does a test run a keeper in front of the real Simple JWT server? On one clock for both, which the test moves.
+"""Runs a keeper in front of the real Simple JWT server, on one clock for both, which the test moves.
 
 The server's clock is set as far ahead as the keeper's has moved, so that a day takes no time and tokens do expire.
 """
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from proxy.tokens.issuer import FetchResult
     from proxy.tokens.model import AccessToken, Grant
-    from tests.contract.peer import Peer
-    from tests.contract.wire import Answer
+    from tests.support.simplejwt.peer import Peer
+    from tests.support.simplejwt.wire import Answer
 
 STEP = 30.0  # seconds; a fetch that is due is done before the clock moves on
 
@@ -53,7 +53,7 @@ class Pair:
     async def quiet(self) -> None:
         """Wait until the loop has nothing to do at this moment."""
         async with asyncio.timeout(BOUND):
-            while self.keeper._renewal.next_fetch(self.clock.now()) <= self.clock.now():  # noqa: ASYNC110 - the server's time is real
+            while self.keeper._renewal.next_fetch(self.clock.now()) <= self.clock.now():  # noqa: ASYNC110, SLF001 - the server's time is real, and what is due is told to no one
                 await asyncio.sleep(0.001)
 
     async def call(self, token: AccessToken | None) -> Answer:
@@ -85,21 +85,21 @@ async def keeping(peer: Peer, *, ahead: float = 0.0, chance: float = 0.0, ready:
     clock, reports, where = FakeClock(wall=time.time()), Reports(), urlsplit(peer.url)
     assert where.hostname is not None
     assert where.port is not None
-    async with Issuer(Origin(where.hostname, where.port, tls=False), clock, None, None) as issuer:
-        keeper = Keeper(
-            issuer=issuer,
-            credentials=credentials(peer),
-            clock=clock,
-            chance=lambda: chance,
-            report=reports,
-            token_wait=2.5,
-            fetch_timeout=5.0,
-        )
-        loop = asyncio.create_task(keeper.run())
-        try:
-            await reports.until(1)
-            assert keeper.ready is ready
-            yield Pair(keeper, peer, clock, reports, ahead, clock.now())
-        finally:
-            loop.cancel()
-            await asyncio.gather(loop, return_exceptions=True)
+    issuer = Issuer(Origin(where.hostname, where.port, tls=False), clock, None, None)
+    keeper = Keeper(
+        issuer=issuer,
+        credentials=credentials(peer),
+        clock=clock,
+        chance=lambda: chance,
+        report=reports,
+        token_wait=2.5,
+        fetch_timeout=5.0,
+    )
+    loop = asyncio.create_task(keeper.run())
+    try:
+        await reports.until(1)
+        assert keeper.ready is ready
+        yield Pair(keeper, peer, clock, reports, ahead, clock.now())
+    finally:
+        loop.cancel()
+        await asyncio.gather(loop, return_exceptions=True)

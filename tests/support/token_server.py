@@ -1,4 +1,4 @@
-"""What do the issuer's tests stand on? A server that answers just these bytes, and an issuer that asks it."""
+"""A token server that answers just these bytes, and an issuer that asks it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pytest
 
 from proxy.config import Origin
 from proxy.tokens.issuer import FetchFailedError, Issuer
-from tests.integration.test_upstream_harness import Wire, origin
 from tests.support.fakes import BOUND, CREDENTIALS, FakeClock
+from tests.support.scripted_origin import Wire, origin
 
 if TYPE_CHECKING:
     from proxy.tokens.model import Issued
-    from tests.integration.test_upstream_harness import ScriptedOrigin
+    from tests.support.scripted_origin import ScriptedOrigin
 
 DATE = "Wed, 01 Jan 2025 12:00:00 GMT"
 NOON = 1_735_732_800
@@ -39,8 +39,7 @@ def asking(served: ScriptedOrigin, clock: FakeClock | None = None) -> Issuer:
 
 
 async def log_in(served: ScriptedOrigin, timeout: float = BOUND) -> Issued:  # noqa: ASYNC109 - handed on
-    async with asking(served) as issuer:
-        return await issuer.log_in(CREDENTIALS, timeout)
+    return await asking(served).log_in(CREDENTIALS, timeout)
 
 
 async def met(*pieces: bytes) -> Issued:

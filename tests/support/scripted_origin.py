@@ -1,4 +1,4 @@
-"""What the other upstream tests stand on: an origin that does exactly what a script says, and a pool to it.
+"""An origin that does exactly what a script says.
 
 A script is called once per accepted connection; what the peer sent is recorded byte for byte.
 """
@@ -11,43 +11,25 @@ import functools
 import socket
 import ssl
 import struct
-import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import trustme
 
-from proxy.upstream.model import Body, ConnectResult, Limits, OutgoingRequest, UpstreamFault
-from proxy.upstream.pool import Pool
-from proxy.upstream.tls import tls_context
+from proxy.config import Origin
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from proxy.secret import Secret
-    from proxy.upstream.answer import Answer
 
 HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
-BOUND = 5.0  # seconds that nothing here may take; only a defect reaches it
 
 
 @dataclass(frozen=True)
-class At:
-    host: str
-    port: int
+class At(Origin):
+    """An origin, without TLS unless it is asked for."""
+
     tls: bool = False
-
-    @property
-    def authority(self) -> str:
-        return f"{self.host}:{self.port}"
-
-
-@dataclass(frozen=True)
-class Egress:
-    host: str
-    port: int
-    authorization: Secret | None = None
 
 
 class Wire:
@@ -73,7 +55,7 @@ class Wire:
     async def begins_with(self, prefix: bytes) -> bool:
         """Look at the next bytes without taking them."""
         begun = await self.reader.readexactly(len(prefix))
-        self.reader._buffer[:0] = begun  # type: ignore[attr-defined]  # asyncio's reader has no way to put bytes back
+        self.reader._buffer[:0] = begun  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio's reader has no way to put bytes back
         return begun == prefix
 
     async def head(self) -> bytes:
@@ -136,12 +118,6 @@ def server_tls(name: str = "localhost") -> ssl.SSLContext:
     return context
 
 
-@functools.cache
-def client_tls() -> ssl.SSLContext:
-    with authority().cert_pem.tempfile() as path:
-        return tls_context(Path(path))
-
-
 @contextlib.asynccontextmanager
 async def origin(
     script: Callable[[Wire], Awaitable[None]], *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
@@ -179,65 +155,6 @@ async def origin(
             await asyncio.sleep(0)
 
 
-@contextlib.asynccontextmanager
-async def pool_to(
-    at: At,
-    *,
-    limits: Limits | None = None,
-    egress: Egress | None = None,
-    ssl_context: ssl.SSLContext | None = None,
-    now: Callable[[], float] = time.monotonic,
-    chance: Callable[[], float] = lambda: 0.0,
-    connects: list[ConnectResult] | None = None,
-) -> AsyncIterator[Pool]:
-    pool = Pool(
-        at,
-        limits=limits or Limits(),
-        ssl_context=ssl_context or (client_tls() if at.tls else None),
-        egress=egress,
-        now=now,
-        chance=chance,
-        connected=(connects if connects is not None else []).append,
-    )
-    before = asyncio.all_tasks()
-    try:
-        async with asyncio.timeout(BOUND):
-            yield pool
-    finally:
-        await pool.close()
-        assert pool.stats() == (0, 0, 0)
-        left = [task for task in asyncio.all_tasks() - before if task.get_name() != SCRIPT]
-        assert [task for task in left if "_accept_connection" not in repr(task)] == []  # the server's own
-
-
-def call(method: bytes = b"GET", body: Body = None, *, effects: bool = False, target: bytes = b"/x") -> OutgoingRequest:
-    return OutgoingRequest(method, target, ((b"Accept", b"*/*"),), body, effects)
-
-
-async def whole(answer: Answer) -> bytes:
-    async with answer:
-        return b"".join([piece async for piece in answer])
-
-
-async def get(pool: Pool, sent: OutgoingRequest | None = None) -> bytes:
-    return await whole(await pool.send(sent or call()))
-
-
-async def fault_of(sending: Awaitable[object]) -> UpstreamFault:
-    try:
-        await sending
-    except UpstreamFault as fault:
-        return fault
-    message = "the call was answered"
-    raise AssertionError(message)
-
-
-async def seen(condition: Callable[[], object]) -> None:
-    """Let the event loop turn until it is so; the pool's own bound ends a wait in vain."""
-    while not condition():  # noqa: ASYNC110 - what is waited for tells nobody that it came
-        await asyncio.sleep(0)
-
-
 async def answering(wire: Wire) -> None:
     """Answer every request with HELLO."""
     while True:
@@ -245,12 +162,51 @@ async def answering(wire: Wire) -> None:
         await wire.send(HELLO)
 
 
-async def test_the_scripted_origin_records_exactly_the_bytes_it_was_sent() -> None:
-    async with origin(answering) as served:
-        reader, writer = await asyncio.open_connection("127.0.0.1", served.at.port)
-        for request in (b"GET / HTTP/1.1\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi"):
-            writer.write(request)
-            assert await reader.readexactly(len(HELLO)) == HELLO
+async def break_off(wire: Wire, how: str) -> None:
+    match how:
+        case "cut":
+            wire.writer.close()
+        case "reset":
+            wire.reset()
+        case "garbage":
+            await wire.send(b"\x00\x01\r\n\r\n")
+        case _:
+            pass
+    await wire.until_end()
+
+
+# Answers of an egress proxy to CONNECT, each of which opens the tunnel whatever it says of a body.
+OPENED = {
+    "HTTP/1.0": b"HTTP/1.0 200 Connection established\r\n\r\n",
+    "HTTP/1.0 that closes": b"HTTP/1.0 200 OK\r\nConnection: close\r\nProxy-Agent: x\r\n\r\n",
+    "no reason": b"HTTP/1.1 200\r\n\r\n",
+    "another success": b"HTTP/1.1 204 No Content\r\n\r\n",
+    "a coding": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "a coding in HTTP/1.0": b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "an unknown coding": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
+    "a length": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
+    "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nContent-Length: 5\r\n\r\n",
+    "a length and a coding": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "a length that is none": b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",
+    "an upgrade": b"HTTP/1.1 200 OK\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+    "interim answers": b"HTTP/1.1 102 Processing\r\n\r\n" * 8 + b"HTTP/1.1 200 OK\r\n\r\n",
+}
+
+
+async def tunnel_to(wire: Wire, port: int) -> None:
+    """Carry bytes both ways, as a CONNECT proxy does once the tunnel stands."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+    async def upwards() -> None:
+        while data := await wire.reader.read(65536):
+            wire.received += data
+            writer.write(data)
         writer.close()
-        await writer.wait_closed()
-        assert served.requests == [b"GET / HTTP/1.1\r\n\r\nPOST / HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi"]
+
+    up = asyncio.create_task(upwards(), name=SCRIPT)
+    try:
+        while data := await reader.read(65536):
+            await wire.send(data)
+    finally:
+        up.cancel()
+        writer.close()

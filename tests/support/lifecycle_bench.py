@@ -1,4 +1,4 @@
-"""How do the lifecycle's tests drive it? By hand: what is done next, what came of it, what the time is."""
+"""Drives a lifecycle by hand: what is done next, what came of it, what the time is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do the keeper's tests run one? On a clock of their own, with endpoints that do as told."""
+"""Runs a keeper on the test's clock, with endpoints that do as told."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from proxy.tokens.keeper import Keeper
 from tests.support.fakes import BOUND, CREDENTIALS, FakeClock, Reports, ScriptedEndpoints, settle
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from proxy.credentials.model import Credentials
     from proxy.tokens.keeper import TokenEndpoints
@@ -35,7 +35,7 @@ async def running(
     clock: FakeClock,
     *,
     credentials: Credentials = CREDENTIALS,
-    chance: float = 0.0,
+    chance: Callable[[], float] = lambda: 0.0,
     fetch_timeout: float = 5.0,
 ) -> AsyncIterator[Stand]:
     """Run a keeper inside the block; what was started is ended, and nothing of it may be left."""
@@ -44,7 +44,7 @@ async def running(
         issuer=endpoints,
         credentials=credentials,
         clock=clock,
-        chance=lambda: chance,
+        chance=chance,
         report=reports,
         token_wait=TOKEN_WAIT,
         fetch_timeout=fetch_timeout,
@@ -61,7 +61,7 @@ async def running(
 @contextlib.asynccontextmanager
 async def started(endpoints: ScriptedEndpoints, *, chance: float = 0.0) -> AsyncIterator[Stand]:
     """Run a keeper that holds its first token."""
-    async with running(endpoints, endpoints.clock, chance=chance) as stand:
+    async with running(endpoints, endpoints.clock, chance=lambda: chance) as stand:
         await settle()
         assert stand.keeper.ready
         yield stand

@@ -1,4 +1,4 @@
-"""What time does the server believe it is? The machine's, plus an offset that a test may move.
+"""The server's clock: the machine's, plus an offset that a test may move.
 
 Simple JWT and PyJWT ask `datetime.now`; both are given a datetime whose `now` is shifted. So a test lets a token expire
 without waiting for it.

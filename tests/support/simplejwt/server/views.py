@@ -1,4 +1,4 @@
-"""Which calls does the API offer behind its authentication? A few of Localpayment's, and two that only a test needs."""
+"""The API behind its authentication: a few of Localpayment's calls, and two that only a test needs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.http import HttpResponse
 from rest_framework.decorators import api_view
 from rest_framework.response import Response
 
-from tests.contract.server.ledger import ledger
+from tests.support.simplejwt.server.ledger import ledger
 
 LONGEST_HOLD = 60.0  # seconds; a forgotten release must not keep a thread for good
 

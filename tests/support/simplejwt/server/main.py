@@ -1,4 +1,4 @@
-"""How is the Simple JWT peer started? `python tests/contract/server/main.py --port 0 --directory DIR`.
+"""Starts the Simple JWT peer: `python tests/support/simplejwt/server/main.py --port 0 --directory DIR`.
 
 A real Django REST framework + Simple JWT site in one process, loopback only, for tests. The account's name and password
 come through the environment; nothing here may print them. The process ends when its standard input does, so that it
@@ -41,13 +41,13 @@ def main() -> int:
         sys.stderr.write("set SIMPLEJWT_USERNAME and SIMPLEJWT_PASSWORD to the account that may log in\n")
         return 2
     # A script's own directory comes first on the path; the site is imported by its name from the project's root.
-    sys.path[0] = str(Path(__file__).resolve().parents[3])
-    from tests.contract.server import settings  # noqa: PLC0415 - the path is only now right
+    sys.path[0] = str(Path(__file__).resolve().parents[4])
+    from tests.support.simplejwt.server import settings  # noqa: PLC0415 - the path is only now right
 
     settings.configure(options)
     from waitress import create_server  # noqa: PLC0415 - as the next
 
-    from tests.contract.server.control import Control  # noqa: PLC0415 - Django's models need its settings
+    from tests.support.simplejwt.server.control import Control  # noqa: PLC0415 - Django's models need its settings
 
     control = Control(username=account[0], password=account[1], clock_offset=options.clock_offset)
     site = create_server(settings.application(), host="127.0.0.1", port=options.port, threads=THREADS)

@@ -1,4 +1,4 @@
-"""Which token calls must a server answer how? One table, for Simple JWT itself and for what claims to be like it."""
+"""Token calls and how a server must answer them: one table, for Simple JWT itself and for what claims to be like it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol
 
-from tests.contract.peer import STOCK, PeerOptions
-from tests.contract.wire import BALANCE, LOGIN, REFRESH
+from tests.support.simplejwt.peer import STOCK, PeerOptions
+from tests.support.simplejwt.wire import BALANCE, LOGIN, REFRESH
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from proxy.secret import Secret
-    from tests.contract.wire import Answer, Wire
+    from tests.support.simplejwt.wire import Answer, Wire
 
 PAIR = frozenset({"access", "refresh"})
 NEW_ACCESS = frozenset({"access"})

@@ -1,11 +1,11 @@
-"""Where does each view sit? The token endpoints end in a slash, the API mostly does not, as documented."""
+"""The address of each view: the token endpoints end in a slash, the API mostly does not, as documented."""
 
 from __future__ import annotations
 
 from django.urls import path
 from rest_framework_simplejwt.views import TokenObtainPairView, TokenRefreshView
 
-from tests.contract.server import views
+from tests.support.simplejwt.server import views
 
 urlpatterns = [
     path("api/token/", TokenObtainPairView.as_view()),

@@ -1,4 +1,4 @@
-"""What has reached the server? Counts only: no token, no body, no header is kept."""
+"""Counts what has reached the server: no token, no body, no header is kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may a test change while the server runs? A WSGI application on its own loopback port, JSON in and out.
+"""What a test may change while the server runs: a WSGI application on its own loopback port, JSON in and out.
 
 It stands for what happens at Localpayment out of our sight: an account closed, a password changed, keys replaced.
 """
@@ -13,8 +13,8 @@ from django.contrib.auth import get_user_model
 from rest_framework_simplejwt.state import token_backend
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
-from tests.contract.server.clock import clock, install
-from tests.contract.server.ledger import ledger
+from tests.support.simplejwt.server.clock import clock, install
+from tests.support.simplejwt.server.ledger import ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

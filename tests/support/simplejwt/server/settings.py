@@ -1,4 +1,4 @@
-"""What does the Django site consist of? Stock REST framework and Simple JWT; only lifetimes and switches are ours."""
+"""The Django site: stock REST framework and Simple JWT; only lifetimes and switches are ours."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def configure(options: argparse.Namespace) -> None:
         ALLOWED_HOSTS=["127.0.0.1", "localhost"],
         USE_TZ=True,
         STATIC_URL="/static/",
-        ROOT_URLCONF="tests.contract.server.urls",
+        ROOT_URLCONF="tests.support.simplejwt.server.urls",
         INSTALLED_APPS=APPS,
         # CommonMiddleware is what redirects a path without its trailing slash, as in every stock project.
-        MIDDLEWARE=["tests.contract.server.middleware.observed", "django.middleware.common.CommonMiddleware"],
+        MIDDLEWARE=["tests.support.simplejwt.server.middleware.observed", "django.middleware.common.CommonMiddleware"],
         TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}],
         DATABASES={"default": _database(options)},
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
@@ -47,7 +47,9 @@ def configure(options: argparse.Namespace) -> None:
         REST_FRAMEWORK={
             "DEFAULT_AUTHENTICATION_CLASSES": [*([SESSION] if options.session_first else []), TOKEN],
             "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-            "EXCEPTION_HANDLER": f"tests.contract.server.handlers.{options.errors}" if options.errors else STOCK,
+            "EXCEPTION_HANDLER": f"tests.support.simplejwt.server.handlers.{options.errors}"
+            if options.errors
+            else STOCK,
         },
         SIMPLE_JWT={
             "ACCESS_TOKEN_LIFETIME": timedelta(seconds=options.access_lifetime),
