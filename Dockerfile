@@ -20,6 +20,8 @@ RUN python3 -m venv /opt/sbom \
     && /opt/sbom/bin/cyclonedx-py requirements requirements/${SET}.txt --pyproject pyproject.toml --output-reproducible \
         --output-format JSON --output-file /opt/proxy/sbom.cdx.json
 COPY proxy proxy
+COPY docs docs
+COPY config config
 # The commit's time becomes that of the wheel's and of all compiled files, so that two builds give the same bytes.
 ARG SOURCE_DATE_EPOCH=0
 ENV SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH}

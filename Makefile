@@ -30,7 +30,7 @@ PART := $(LOCK) --constraint requirements/dev.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint types imports coverage hygiene docs soak bench bench-micro bench-check bench-soak bench-scaling image-check lock audit licences dist image clean
+.PHONY: help demo test clients check lint types imports coverage hygiene docs soak bench bench-micro bench-check bench-soak bench-scaling image-check lock audit licences dist image clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ demo: $(VENV)/.run ## start a simulated Localpayment and the sidecar, walk throu
 
 test: $(VENV)/.test ## run the tests; ARGS are pytest's
 	$(BIN)/python -m pytest $(ARGS)
+
+clients: $(VENV)/.test ## run the recipes for callers, in each language that is installed here
+	$(BIN)/python -m pytest tests/integration/test_callers.py tests/integration/test_callers_repeat.py $(ARGS)
 
 check: lint types imports hygiene docs licences coverage bench-check ## do all that CI does
 

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import sys
 
+import proxy
 from proxy.process.startup import prepare
 
 
 def main() -> int:
     """Carry out the command that argv names, and return its exit code."""
+    if not hasattr(proxy, "VERSION"):
+        sys.stderr.write(
+            "localpayment-proxy: another distribution's package `proxy` was installed over this one. "
+            "Fix: install it into an environment of its own, as pipx does.\n"
+        )
+        return 1
     prepare(sys.argv[1:])
 
     from proxy.cli.commands import exit_code  # noqa: PLC0415 - a signal that comes during this must find its handler

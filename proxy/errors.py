@@ -199,7 +199,7 @@ class TokenUnavailableError(NotSentError):
     code = "token_unavailable"
     title = "No access token is available"
     fault = Fault.UPSTREAM
-    proxy_status = "proxy_internal_error"
+    proxy_status = "proxy_internal_response"
 
 
 class TokenRefusedError(NotSentError):

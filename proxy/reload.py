@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 RELOADABLE: Final = frozenset(
     field.name for field in fields(Settings) if any(one.reloads for one in settings_of(field))
 )
+VARIABLES: Final = {field.name: [one.variable for one in settings_of(field)] for field in fields(Settings)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +36,15 @@ class Part:
     Attributes:
         name: what it is.
         kept: why the old one stays in use; empty when the new one is.
+        done: what was done when nothing is kept.
     """
 
     name: str
     kept: str = ""
+    done: str = "read anew"
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.kept or 'read anew'}"
+        return f"{self.name}: {self.kept or self.done}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +108,13 @@ class Reload:
         old, self._settings = self._started_with, fresh
         compared = [field.name for field in fields(fresh) if field.compare]
         changed = (name for name in compared if getattr(old, name) != getattr(fresh, name))
-        fixed = sorted(set(changed) - RELOADABLE)
+        fixed = sorted(variable for name in set(changed) - RELOADABLE for variable in VARIABLES[name])
         return fresh, [Part("settings", f"restart to change {', '.join(fixed)}" if fixed else "")]
 
     async def _policy(self, settings: Settings) -> Part:
         if settings.policy_file is None:
             self._uses.policy(DEFAULT)
-            return Part("policy")
+            return Part("policy", done="PROXY_POLICY_FILE is not set")
         try:
             read = await asyncio.to_thread(read_policy, settings.policy_file)
         except PolicyFileError as error:
@@ -125,7 +128,8 @@ class Reload:
                 self._uses.trust(await asyncio.to_thread(tls_context, settings.upstream_ca_file))
             except ValueError as error:
                 return Part("CA file", f"the old one stays: {error}")
-        return Part("CA file")
+            return Part("CA file")
+        return Part("CA file", done="not used, since LOCALPAYMENT_BASE_URL is http")
 
     async def _certificates(self) -> list[Part]:
         if self._uses.certificates is None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from proxy import VERSION
-from proxy.cli import admin_commands, option_types
+from proxy.cli import admin_commands, option_types, shipped
 from proxy.cli.exits import Exit, admin_listener, failed, report_readiness
 from proxy.cli.operations import operations
 from proxy.cli.policy import policy
@@ -52,7 +52,7 @@ def commands() -> None:
     """
 
 
-for command in (status, *admin_commands.COMMANDS, operations, policy):
+for command in (status, *admin_commands.COMMANDS, *shipped.COMMANDS, operations, policy):
     commands.add_command(command)
 
 

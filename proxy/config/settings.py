@@ -137,9 +137,10 @@ class Settings:
     max_connection_age: float = setting("PROXY_MAX_CONNECTION_AGE", DURATION, "5m",
         "A connection to Localpayment that is older begins no call; up to a fifth is taken off at random. A new "
         "address of the name is found within this time, however steady the calls.")
-    check_from_body: bool = setting("PROXY_CHECK_FROM_BODY", FLAG, "false",
+    check_from_body: bool = setting("PROXY_CHECK_FROM_BODY", FLAG, "true",
         "Lets the answer to a call of unknown outcome name the read that settles it when the `externalId` stands in "
-        "the call's body: only in JSON of at most 64 KiB, only at its top level.", section="Answers")
+        "the call's body: only in JSON of at most 64 KiB, only at its top level. Only then is the body looked at.",
+        section="Answers")
     server_timing: bool = setting("PROXY_SERVER_TIMING", FLAG, "false",
         "Adds a `Server-Timing` field to Localpayment's answers: the milliseconds that the sidecar and Localpayment "
         "took until the answer began.")

@@ -21,6 +21,14 @@ _HEAD: Final = """\
 <!-- Written by `python -m tests.generators.cli_page > docs/reference/cli.md`; a test fails when it is stale. -->
 
 What `--help` (`-h`) says of each command, but for the line on itself.
+
+A shell completes commands and options with
+
+```text
+eval "$(_LOCALPAYMENT_PROXY_COMPLETE=bash_source localpayment-proxy)"    # in ~/.bashrc
+eval "$(_LOCALPAYMENT_PROXY_COMPLETE=zsh_source localpayment-proxy)"     # in ~/.zshrc
+_LOCALPAYMENT_PROXY_COMPLETE=fish_source localpayment-proxy | source     # in ~/.config/fish/config.fish
+```
 """
 _WIDTH: Final = 100  # columns, whatever terminal writes the page
 

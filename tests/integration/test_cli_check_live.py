@@ -230,6 +230,13 @@ async def test_a_login_without_a_token_is_told_by_its_kind(simulator: Simulator,
     assert skipped(found) == ["token lifetime", "clock skew", "read call"]
 
 
+async def test_a_login_that_is_not_found_says_first_that_the_origin_is_wrong(simulator: Simulator) -> None:
+    simulator.add_fault(Fault(Kind.STATUS, "token", status=404))
+    failed = failure(await report(told(simulator.url)), "login", Exit.FAILED)
+    assert failed.found.startswith("wrong origin")
+    assert "LOCALPAYMENT_BASE_URL" in failed.advice
+
+
 @pytest.mark.parametrize(
     ("fault", "code"),
     [

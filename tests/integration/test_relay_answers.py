@@ -142,15 +142,18 @@ async def test_what_a_mesh_repeats_is_told_and_passed_on(
         assert relay.value("mesh_repeats_total", operation=operation) == (0 if told is None else 1)
 
 
-@pytest.mark.parametrize("read", [True, False], ids=["read from the body", "not asked for"])
-async def test_the_read_that_settles_an_unknown_outcome_is_named_from_a_body_only_when_asked_to(*, read: bool) -> None:
+@pytest.mark.parametrize(("changes", "read"), [({}, True), ({"check_from_body": False}, False)], ids=["default", "off"])
+@pytest.mark.parametrize("target", ["/api/payin", "/api/payout"])
+async def test_the_read_that_settles_an_unknown_outcome_is_named_from_a_body_unless_that_is_off(
+    target: str, *, changes: dict[str, bool], read: bool
+) -> None:
     async def script(wire: Wire) -> None:
         await wire.request()
         wire.cut()
 
     body = b'{"amount": 1, "externalId": "order/1"}'
-    async with localpayment(script) as there, sidecar(settings_for(there.url, check_from_body=read)) as relay:
-        problem = (await said(relay, request("POST", "/api/payout", body=body))).problem
+    async with localpayment(script) as there, sidecar(settings_for(there.url, **changes)) as relay:
+        problem = (await said(relay, request("POST", target, body=body))).problem
         assert (problem["status"], problem["outcome"]) == (502, "unknown")
         assert problem.get("check") == ("/api/transactions/order%2F1/status" if read else None)
         assert "order" not in relay.text_of_log

@@ -8,6 +8,8 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -77,3 +79,56 @@ def test_the_list_of_contents_names_exactly_what_is_pinned(release: Path) -> Non
     pinned = re.findall(r"^([\w.-]+)==([\w.]+)", (ROOT / "requirements" / "run.txt").read_text(), re.MULTILINE)
     assert {(one["name"], one["version"]) for one in listed["components"]} == set(pinned)
     assert listed["metadata"]["component"]["name"] == "localpayment-proxy"
+
+
+@pytest.fixture(scope="module")
+def installed(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment that holds the wheel; what it needs is lent by this one, which has the pinned versions."""
+    folder = tmp_path_factory.mktemp("installed")
+    ran(sys.executable, "-m", "venv", "--without-pip", str(folder))
+    python = folder / "bin" / "python"
+    (wheel,) = release.glob("*.whl")
+    pip(python, wheel)
+    own = Path(ran(str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", folder=folder).strip())
+    (own / "lent.pth").write_text(
+        sysconfig.get_path("purelib")
+    )  # its own .pth files, and so the clone, count for nothing
+    return folder
+
+
+def pip(python: Path, wheel: Path) -> None:
+    ran(sys.executable, "-m", "pip", "-q", "--python", str(python), "install", "--no-deps", "--no-index", str(wheel))
+
+
+def test_what_was_installed_from_the_wheel_shows_the_demo(installed: Path) -> None:
+    where = ran(str(installed / "bin" / "python"), "-c", "import proxy; print(proxy.__file__)", folder=installed)
+    assert Path(where).is_relative_to(installed)
+    said = ran(str(installed / "bin" / "localpayment-proxy"), "demo", "--once", folder=installed)
+    assert "curl" in said
+
+
+def test_what_was_installed_gives_out_pages_and_files(installed: Path, tmp_path: Path) -> None:
+    command = str(installed / "bin" / "localpayment-proxy")
+    assert ran(command, "docs", "errors", folder=installed) == (ROOT / "docs" / "errors.md").read_text("utf-8")
+    ran(command, "files", "export", str(tmp_path), folder=installed)
+    tracked = ran("git", "ls-files", "config").split()
+    assert {name for name in tracked if not (tmp_path / name).is_file()} == set()
+
+
+def test_another_distribution_with_a_package_of_that_name_ends_the_command_at_once(
+    installed: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(installed, tmp_path / "both", symlinks=True)
+    python = tmp_path / "both" / "bin" / "python"
+    wheel = tmp_path / "other-1-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("proxy/__init__.py", "")
+        archive.writestr("other-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: other\nVersion: 1\n")
+        archive.writestr("other-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr("other-1.dist-info/RECORD", "proxy/__init__.py,,\n")
+    pip(python, wheel)
+    done = subprocess.run(
+        [python, "-m", "proxy", "--version"], cwd=tmp_path, capture_output=True, check=False, text=True, timeout=BOUND
+    )
+    assert done.returncode == 1
+    assert "install it into an environment of its own" in done.stderr

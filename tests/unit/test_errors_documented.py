@@ -90,6 +90,12 @@ def test_the_table_has_every_code_with_its_status_outcome_and_advice() -> None:
     assert table == tree, "docs/errors.md and proxy/errors differ; mend the page"
 
 
+def test_the_page_says_which_type_of_proxy_status_each_code_has() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (`\w+`(?:, `\w+`)*) \|$", PAGE.read_text(), re.MULTILINE)
+    said = {code: kind for kind, codes in rows for code in re.findall(r"\w+", codes)}
+    assert said == {kind.code: kind.proxy_status for kind in CONCRETE}
+
+
 def test_every_code_has_a_section_that_says_what_happened_and_what_to_do() -> None:
     sections = {match["code"]: match["text"] for match in SECTION.finditer(PAGE.read_text())}
     assert list(sections) == [row["code"] for row in ROW.finditer(PAGE.read_text())]

@@ -131,6 +131,8 @@ def _login_failure(error: FetchFailedError, environment: str) -> FailedError:
             return FailedError(seen, advice, Exit.NO_PERMISSION)
         case FetchResult.DENIED if error.status == HTTPStatus.FORBIDDEN:
             return FailedError(f"{NOT_PERMITTED} (403)", ALLOW_LIST, Exit.NO_PERMISSION)
+        case FetchResult.DENIED if error.status == HTTPStatus.NOT_FOUND:
+            return FailedError("wrong origin: it has no login at /api/token/ (404)", OTHER_SERVER, Exit.FAILED)
         case FetchResult.DENIED | FetchResult.MALFORMED | FetchResult.GRANTED | FetchResult.NO_PROGRESS:
             status = "" if error.status is None else f" (status {error.status})"
             return FailedError(f"no token came of it{status}: {error.reason}", OTHER_SERVER, Exit.FAILED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -131,7 +132,7 @@ class AdminApplication:
         view = self._status.view()
         if "text/html" in request.headers.get("Accept", ""):
             return web.Response(text=page.page(view), content_type="text/html", headers=_SAFE)
-        return web.json_response(view, headers=_SAFE)
+        return web.json_response(text=json.dumps(view) + "\n", headers=_SAFE)
 
     async def _reload(self, _: web.Request) -> web.Response:
         parts = await self._commands.reload()
@@ -158,6 +159,7 @@ class AdminApplication:
             response = await handler(request)
         except web.HTTPException as error:
             self._log_response(request, error.status)
+            error.text = f"{error.text}\n"
             raise
         self._log_response(request, response.status)
         return response
