@@ -20,7 +20,6 @@ from proxy.relay.attempts import unknown
 from proxy.relay.call import SAFE, Call
 from proxy.relay.call_spans import lineage
 from proxy.relay.concurrency import draining
-from proxy.relay.problem import own_answer
 from proxy.relay.record import METHODS, OTHER_METHOD, Record
 from proxy.relay.request.entrance import Entrance
 from proxy.relay.request.framing import request_framing
@@ -31,8 +30,9 @@ from proxy.relay.request.plain_request import Reader
 from proxy.relay.request.request_fields import CONTENT, TRACEPARENT, pairs_of
 from proxy.relay.request.request_line import WrongProtocolError
 from proxy.relay.request.trace_context import RANDOM_BITS, trace_id, uuid7
+from proxy.relay.response.problem import own_answer
+from proxy.relay.response.token_echo import Echo
 from proxy.relay.server.body import CallerBody, CallerGoneError, body_in_pieces
-from proxy.relay.token_echo import Echo
 from proxy.upstream.model import UpstreamFault
 
 if TYPE_CHECKING:
@@ -99,17 +99,12 @@ class Relay:
         try:
             if not self._judge(call):
                 self.end(call)
-                return True
-            if source is not None:
+            elif source is not None:
                 call.fed()
-                return True
-            self._look_into_body(call)
-            if self._attempts.send_at_once(call):
-                return True
+            else:
+                self._go_on_at_once(call)
         except Exception as error:  # noqa: BLE001 - `end` tells them apart
             self.end(call, error)
-            return True
-        call.hand_over()
         return True
 
     def body_came(self, call: Call) -> None:
@@ -117,13 +112,15 @@ class Relay:
         try:
             if call.body is not None:
                 call.content = call.body.take_at_once()
-            self._look_into_body(call)
-            if self._attempts.send_at_once(call):
-                return
+            self._go_on_at_once(call)
         except Exception as error:  # noqa: BLE001 - `end` tells them apart
             self.end(call, error)
-            return
-        call.hand_over()
+
+    def _go_on_at_once(self, call: Call) -> None:
+        """Send a call whose body is here, or let a task wait for what is missing."""
+        self._look_into_body(call)
+        if not self._attempts.send_at_once(call):
+            call.hand_over()
 
     async def __call__(self, incoming: IncomingRequest) -> Written:
         """Relay one request that the server's parser has read."""
