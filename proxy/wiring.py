@@ -15,7 +15,7 @@ from proxy.policy.file import read_policy
 from proxy.policy.rules import DEFAULT
 from proxy.relay.parts import RelayParts
 from proxy.relay.relay import Relay
-from proxy.relay.response_head import ResponseHeads
+from proxy.relay.response.head import ResponseHeads
 from proxy.relay.server.listener import Listener
 from proxy.tokens.keeper import Keeper
 from proxy.upstream.model import Limits

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Final, Protocol
 from proxy.api.status_check import check_path_of
 from proxy.errors import Outcome
 from proxy.http1.framing import Ending
-from proxy.relay.problem import options_head, own_answer
-from proxy.relay.response_head import CLOSES, KEEPS
+from proxy.relay.response.head import CLOSES, KEEPS
+from proxy.relay.response.problem import options_head, own_answer
+from proxy.relay.response.token_echo import LOOKED_AT
 from proxy.relay.server.body import CallerGoneError
 from proxy.relay.server.response import ResponseWriter
-from proxy.relay.token_echo import LOOKED_AT
 from proxy.upstream.model import FaultKind, Timings, held
 from proxy.upstream.request import answered
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from proxy.relay.record import Record
     from proxy.relay.refused_paths import Refusals
     from proxy.relay.request.request_line import WrongProtocol
-    from proxy.relay.response_head import ResponseHeads
+    from proxy.relay.response.head import ResponseHeads
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,6 @@ from proxy.relay.attempts import unknown
 from proxy.relay.call import SAFE, Call
 from proxy.relay.call_spans import lineage
 from proxy.relay.concurrency import draining
-from proxy.relay.problem import own_answer
 from proxy.relay.record import METHODS, OTHER_METHOD, Record
 from proxy.relay.request.entrance import Entrance
 from proxy.relay.request.framing import request_framing
@@ -31,8 +30,9 @@ from proxy.relay.request.plain_request import Reader
 from proxy.relay.request.request_fields import CONTENT, TRACEPARENT, pairs_of
 from proxy.relay.request.request_line import WrongProtocolError
 from proxy.relay.request.trace_context import RANDOM_BITS, trace_id, uuid7
+from proxy.relay.response.problem import own_answer
+from proxy.relay.response.token_echo import Echo
 from proxy.relay.server.body import CallerBody, CallerGoneError, body_in_pieces
-from proxy.relay.token_echo import Echo
 from proxy.upstream.model import UpstreamFault
 
 if TYPE_CHECKING:
@@ -97,34 +97,30 @@ class Relay:
             return False
         connection.begin(call)
         try:
-            self._begun(call, waits=source is not None)
+            if not self._judge(call):
+                self.end(call)
+            elif source is not None:
+                call.fed()
+            else:
+                self._go_on_at_once(call)
         except Exception as error:  # noqa: BLE001 - `end` tells them apart
             self.end(call, error)
         return True
-
-    def _begun(self, call: Call, *, waits: bool) -> None:
-        """Judge a call, and send it if nothing is waited for: not the rest of its body, a token or a connection."""
-        if not self._judge(call):
-            self.end(call)
-        elif waits:
-            call.fed()
-        else:
-            self._look_into_body(call)
-            if not self._attempts.send_at_once(call):
-                call.hand_over()
 
     def body_came(self, call: Call) -> None:
         """Go on with a call that waited for nothing but its body."""
         try:
             if call.body is not None:
                 call.content = call.body.take_at_once()
-            self._look_into_body(call)
-            if self._attempts.send_at_once(call):
-                return
+            self._go_on_at_once(call)
         except Exception as error:  # noqa: BLE001 - `end` tells them apart
             self.end(call, error)
-            return
-        call.hand_over()
+
+    def _go_on_at_once(self, call: Call) -> None:
+        """Send a call whose body is here, or let a task wait for what is missing."""
+        self._look_into_body(call)
+        if not self._attempts.send_at_once(call):
+            call.hand_over()
 
     async def __call__(self, incoming: IncomingRequest) -> Written:
         """Relay one request that the server's parser has read."""

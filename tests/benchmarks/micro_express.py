@@ -10,7 +10,7 @@ import trustme
 
 from proxy.config import Origin
 from proxy.relay.request.plain_request import Reader
-from proxy.relay.response_head import ResponseHeads
+from proxy.relay.response.head import ResponseHeads
 from proxy.upstream.connecting.channel import Channel
 from proxy.upstream.model import Limits
 from proxy.upstream.parser import AnswerParser

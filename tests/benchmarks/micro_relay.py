@@ -22,7 +22,7 @@ from proxy.relay.request.framing import HTTP_1_1, Framing, request_framing
 from proxy.relay.request.headers import request_lines
 from proxy.relay.request.request_fields import read_fields
 from proxy.relay.request.trace_context import RANDOM_BITS, trace_id, uuid7
-from proxy.relay.response_fields import headers_to_caller
+from proxy.relay.response.fields import headers_to_caller
 from tests.benchmarks.samples import ANSWER, AUTHORIZATION, BALANCE, CARD, REFUND, REQUEST, REQUEST_ID
 
 if TYPE_CHECKING:

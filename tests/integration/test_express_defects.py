@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from proxy.relay import attempts as sending
-from proxy.relay.response_head import ResponseHeads
+from proxy.relay.response.head import ResponseHeads
 from proxy.upstream.connection import Connection
 from tests.support.fakes import settle
 from tests.support.origins import greeting, until

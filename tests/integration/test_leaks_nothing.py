@@ -283,11 +283,11 @@ async def test_whatever_is_sent_wrongly_to_the_admin_listener(relay: Running, si
 async def test_a_defect_of_ours_whose_text_quotes_a_call(
     relay: Running, sinks: Sinks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fails(*_: object) -> None:
+    def fails(*_: object) -> None:
         message = f"{PASSWORD} {CARD} {TOKENS['access']}"
         raise RuntimeError(message)
 
-    monkeypatch.setattr(relay.sidecar.relay, "_go_on", fails)
+    monkeypatch.setattr(relay.sidecar.relay, "_judge", fails)
     await call(relay, sinks, "POST", "/api/payout", json=PERSON)
     assert relay.value("refusals_total", code="internal_error") == 1
     assert sinks.own_answers

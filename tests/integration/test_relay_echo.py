@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from proxy.relay.token_echo import mask
+from proxy.relay.response.token_echo import mask
 from tests.support.callers import policy
 from tests.support.origins import carried, localpayment, request, said
 from tests.support.sidecars import settings_for, sidecar

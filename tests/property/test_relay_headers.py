@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from proxy.config import Origin
 from proxy.errors import BadRequestError
-from proxy.relay.response_fields import headers_to_caller
+from proxy.relay.response.fields import headers_to_caller
 from proxy.upstream.request import header_lines
 from tests.support.fields import to_upstream
 

@@ -19,8 +19,8 @@ from proxy.relay.fields import VIA
 from proxy.relay.request.framing import request_framing
 from proxy.relay.request.plain_request import Reader
 from proxy.relay.request.request_fields import read_fields
-from proxy.relay.response_fields import headers_to_caller
-from proxy.relay.response_head import ResponseHeads
+from proxy.relay.response.fields import headers_to_caller
+from proxy.relay.response.head import ResponseHeads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ from proxy.errors import BadRequestError
 from proxy.http1.framing import Ending, Framing, Head
 from proxy.relay.request.headers import check_crossing, request_lines
 from proxy.relay.request.request_fields import read_fields
-from proxy.relay.response_head import ResponseHeads
+from proxy.relay.response.head import ResponseHeads
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

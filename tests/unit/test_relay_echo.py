@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.relay.token_echo import LOOKED_AT, Echo, mask
+from proxy.relay.response.token_echo import LOOKED_AT, Echo, mask
 
 TOKEN = b"eyJhbGciOiJIUzI1NiJ9.eyJqdGkiOiJpbnZlbnRlZCJ9.c2lnbmF0dXJl"
 FIELDS = [(b"Content-Type", b"text/html"), (b"X-Debug", b"Authorization: Bearer " + TOKEN), (b"ETag", TOKEN[:-1])]

@@ -7,7 +7,7 @@ import pytest
 from proxy.config import Origin
 from proxy.errors import BadRequestError
 from proxy.relay.request.headers import own_authorization
-from proxy.relay.response_fields import headers_to_caller
+from proxy.relay.response.fields import headers_to_caller
 from tests.support.fields import to_caller, to_upstream, told
 
 Fields = list[tuple[bytes, bytes]]

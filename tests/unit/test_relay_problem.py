@@ -9,7 +9,7 @@ import pytest
 
 from proxy import errors
 from proxy.errors import BadRequestError, MethodForbiddenError, Outcome, RelayError, UpstreamTimeoutError
-from proxy.relay.problem import problem, problem_body, problem_head
+from proxy.relay.response.problem import problem, problem_body, problem_head
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

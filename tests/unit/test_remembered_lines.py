@@ -12,7 +12,7 @@ from proxy.http1 import answer_head as heads
 from proxy.http1.bounded_cache import keep
 from proxy.http1.header_cache import HARMLESS, LONGEST, MOST, is_harmless
 from proxy.relay.request.plain_request import Reader
-from proxy.relay.response_head import ResponseHeads
+from proxy.relay.response.head import ResponseHeads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from proxy.http1.timeouts import timeout_at
-from proxy.relay.response_head import ending
+from proxy.relay.response.head import ending
 from proxy.relay.server.body import CallerGoneError
 
 if TYPE_CHECKING:

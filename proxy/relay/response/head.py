@@ -1,6 +1,6 @@
 """Composes the heads of answers as they go to the caller, from those that Localpayment sent.
 
-Pure. It must never let another field cross than `response_fields` does.
+Pure. It must never let another field cross than `fields` does.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from proxy.http1.bounded_cache import keep
 from proxy.http1.header_cache import MOST
 from proxy.relay.fields import VIA
-from proxy.relay.response_fields import headers_to_caller
+from proxy.relay.response.fields import headers_to_caller
 
 if TYPE_CHECKING:
     from proxy.config import Origin

@@ -17,7 +17,7 @@ from proxy.relay.fields import (
     connection_options,
     without_named,
 )
-from proxy.relay.location import REFERENCES, reference_to_caller
+from proxy.relay.response.location import REFERENCES, reference_to_caller
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
