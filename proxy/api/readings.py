@@ -25,6 +25,9 @@ _PARAMETERS: Final = re.compile(";[^/]*")
 _TRIMMED: Final = re.compile(r"/[ +]|[ +.](?:/|\Z)").search
 _SPACES: Final = re.compile(r"(?<=/)[ +]++|(?<![ +])[ +]++(?=/|\Z)")
 _ENDS: Final = re.compile(r"(?<![ +.])[ +.]++(?=/|\Z)")
+_DOTS_AND_SPACES: Final = re.compile(r"(?<![ .])[ .]++(?=/|\Z)")
+# An encoded slash that ends the path, while those within a parameter stay the data that they are.
+_SLASH_AT_END: Final = re.compile(r"(?:%(?:25)*2f)++/?\Z", re.IGNORECASE)
 # What Windows' best fit makes of signs that Unicode's compatibility forms leave alone: slashes, backslashes, a dot.
 _BEST_FIT: Final = str.maketrans("\u2044\u2215\u29f8\u2216\u29f5\u29f9\u3002", "///\\\\\\.")
 _ACCENTS: Final = frozenset(("Mn", "Me"))  # categories of combining marks
@@ -81,6 +84,7 @@ def _steps(path: str, change: Change) -> Iterator[tuple[str, Change]]:
     if _TRIMMED(path):
         yield _SPACES.sub("", path), change
         yield _ENDS.sub("", path), change
+        yield _DOTS_AND_SPACES.sub("", path), change
     if "." in path:
         yield _without_suffix(path), change
     if "%" in path:
@@ -88,6 +92,7 @@ def _steps(path: str, change: Change) -> Iterator[tuple[str, Change]]:
         # Parted at its slashes first and decoded segment by segment.
         if _ENCODED_SLASH.search(path):
             yield _decoded(_ENCODED_SLASH.sub("%25", path)), change
+            yield _SLASH_AT_END.sub("/", path), change
     for rewritten in _rewritten(path):
         yield rewritten, Change.MORE
 

@@ -141,7 +141,7 @@ async def test_a_thread_that_waits_for_ever_does_not_keep_a_process_that_was_tol
 # A child that has ended is left while a command runs, and reaped as soon as that has ended.
 PUT_OFF = """
 import os
-from proxy.process.orphans import own_children, reap
+from proxy.process.child_reaper import own_children, reap
 with own_children():
     child = os.posix_spawn("/bin/true", ["true"], {})
     os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)

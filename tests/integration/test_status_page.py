@@ -123,7 +123,7 @@ async def test_a_screen_reader_finds_headings_tables_and_what_is_live(page: Page
 
 async def test_a_page_that_lost_its_sidecar_says_that_it_is_old(page: Page, relay: Running) -> None:
     await page.open(relay.sidecar.admin_url + "/status")
-    await page.until("document.getElementById('link').textContent === 'EventStream.'")
+    await page.until("document.getElementById('link').textContent === 'Live.'")
     await relay.sidecar.__aexit__(None, None, None)
     await page.until("document.getElementById('link').textContent.includes('what is shown is old')")
     assert "bad" in await page.evaluate("document.getElementById('link').className")

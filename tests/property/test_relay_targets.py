@@ -269,6 +269,13 @@ def test_no_spelling_reaches_a_token_endpoint(method: str, path: str, data: st.D
         read_target(data.draw(respelt(path)).encode(), method)
 
 
+@pytest.mark.parametrize("end", ["%2f", "%2F", "%252f", "/%2f", "%2f."])
+@pytest.mark.parametrize("external_id", ["a%2Fb", "%2F", "+"])
+def test_a_slash_at_the_end_is_none_of_the_id_beside_it(external_id: str, end: str) -> None:
+    with pytest.raises(BadTargetError):
+        read_target(f"/api./payin/{external_id}/refund{end}".encode(), "PATCH")
+
+
 @given(st.sampled_from(peer.CATALOGUE), st.sampled_from(["", "/"]), st.data())
 def test_every_operation_passes_as_it_is_documented(operation: peer.Operation, end: str, data: st.DataObject) -> None:
     for method in operation.methods:

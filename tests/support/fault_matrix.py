@@ -55,7 +55,9 @@ _ACCOUNT = "/api/virtual-account/va-1"
 CALLS = (
     Call("GET", "/api/accounts/032.840.00000001/balance", "get_balance"),
     *(Call("POST", "/api/validation/bank", "validate_bank_account", body=body) for body in (HELD, STREAMED)),
-    *(Call("POST", "/api/payout", "create_payout", body=body) for body in (HELD, STREAMED)),
+    # Its id is in the body, which is looked into only where it is held.
+    Call("POST", "/api/payout", "create_payout", "/api/transactions/order-1/status", body=HELD),
+    Call("POST", "/api/payout", "create_payout", body=STREAMED),
     Call("POST", "/api/payout", "create_payout", body=STREAMED, chunked=True),
     *(
         Call("PATCH", "/api/payin/order-1/refund", "refund_payin", "/api/transactions/order-1/status", body)
