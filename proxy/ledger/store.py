@@ -1,0 +1,317 @@
+"""Keeps entries in a SQL database: what SQLite and PostgreSQL have in common.
+
+It is used from one thread. It never updates what was intended, and never forgets an entry that is not settled.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from proxy.ledger.entry import UNSETTLED, Earlier, End, Entry, Intent, Settled, State, may_have_been_done
+from proxy.ledger.schedule import next_ask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+VERSION: Final = 1  # of the schema; a migration leads from each to the next
+_COLUMNS: Final = (
+    "number, request_id, at, instance, caller, operation, kind, external_id, digest, check_path, "
+    "state, ended_at, status, attempts, asks, next_ask, settled, detail, settled_at"
+)
+
+
+class LedgerError(Exception):
+    """The ledger cannot be read or written; the text says why, and holds nothing of an entry."""
+
+
+@dataclass(eq=False, slots=True)
+class Ticket:
+    """One call on its way into the ledger.
+
+    Attributes:
+        intent: to be written before the call is sent.
+        window: seconds in which a call with the same operation and external id makes this one a repeat.
+        refused: whether a repeat is to be left out, since its call will not be sent.
+        number: of its entry, once that is durable; None before, and for a repeat that was refused.
+        earlier: the call that it repeats, once that was looked up.
+        end: how the call ended, once it has.
+    """
+
+    intent: Intent
+    window: float
+    refused: bool
+    number: int | None = None
+    earlier: Earlier | None = None
+    end: End | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which entries are asked for; each condition that is given must hold."""
+
+    request_id: str | None = None
+    number: int | None = None
+    since: float | None = None
+    operation: str | None = None
+    states: frozenset[State] = frozenset()
+    unsettled: bool = False
+    most: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How many calls are not settled, by operation, and when the oldest of them began; None when there is none."""
+
+    open: Counter[str] = field(default_factory=Counter)
+    oldest: float | None = None
+
+
+class Store(ABC):
+    """A ledger in a database. Everything but the dialect's own is here; `?` stands for a value."""
+
+    # What the dialects do differently
+
+    @abstractmethod
+    def open(self) -> None:
+        """Connect, and bring the schema up to date; raises LedgerError."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the connection."""
+
+    @abstractmethod
+    def transaction(self) -> AbstractContextManager[None]:
+        """Make all that is done inside durable at its end, or nothing of it; raises LedgerError."""
+
+    @abstractmethod
+    def execute(self, sql: str, values: Sequence[object] = ()) -> Sequence[Sequence[Any]]:
+        """Execute a statement inside a transaction; return its rows."""
+
+    @abstractmethod
+    def serialize(self, keys: Sequence[tuple[str, str]]) -> None:
+        """Let no other process look for repeats of these calls, each an operation and an external id, meanwhile."""
+
+    @abstractmethod
+    def alive(self, instance: str, now: float) -> None:
+        """Tell the other processes of the ledger that this instance still carries its calls."""
+
+    @abstractmethod
+    def abandoned(self, instance: str, now: float) -> tuple[str, tuple[object, ...]]:
+        """Return a condition, with its values, that holds for entries whose process has died."""
+
+    @abstractmethod
+    def verify(self) -> list[str]:
+        """Check the database itself; return what is wrong with it."""
+
+    # Calls
+
+    def write(self, begun: Sequence[Ticket], ended: Sequence[Ticket]) -> None:
+        """Make intents and ends durable in one transaction; the tickets then hold numbers and earlier calls.
+
+        Raises:
+            LedgerError: nothing was written.
+        """
+        numbers: list[int | None] = []
+        earliers: list[Earlier | None] = []
+        late: list[int | None] = []
+        with self.transaction():
+            keys = {(one.intent.operation, one.intent.external_id) for one in begun if one.intent.external_id}
+            self.serialize(sorted(keys))
+            for ticket in begun:
+                earlier = self._earlier(ticket)
+                earliers.append(earlier)
+                numbers.append(None if earlier is not None and ticket.refused else self._insert(ticket.intent))
+            for ticket in ended:
+                number = ticket.number
+                if number is None and ticket.end is not None and ticket.end.state is not State.NOT_SENT:
+                    number = self._insert(ticket.intent)
+                late.append(number)
+                if number is not None and ticket.end is not None:
+                    self._end(number, ticket.end)
+        for ticket, number, earlier in zip(begun, numbers, earliers, strict=True):
+            ticket.number, ticket.earlier = number, earlier
+        for ticket, number in zip(ended, late, strict=True):
+            ticket.number = number
+
+    def _insert(self, intent: Intent) -> int:
+        rows = self.execute(
+            "INSERT INTO entry (request_id, at, instance, caller, operation, kind, external_id, digest, check_path)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING number",
+            (
+                intent.request_id, intent.at, intent.instance, intent.caller, intent.operation, intent.kind,
+                intent.external_id, intent.digest, intent.check,
+            ),
+        )  # fmt: skip
+        return int(rows[0][0])
+
+    def _earlier(self, ticket: Ticket) -> Earlier | None:
+        intent = ticket.intent
+        if not intent.external_id:
+            return None
+        rows = self.execute(
+            f"SELECT {_COLUMNS} FROM entry"  # noqa: S608 - names of columns, ours
+            " WHERE operation = ? AND external_id = ? AND repeatable = 0 AND at > ? ORDER BY number DESC LIMIT 1",
+            (intent.operation, intent.external_id, intent.at - ticket.window),
+        )
+        if not rows:
+            return None
+        found = _entry(rows[0])
+        known = bool(intent.digest and found.intent.digest)
+        same = intent.digest == found.intent.digest if known else None
+        return Earlier(found.intent.request_id, found.intent.at, found.state, found.settled, same)
+
+    def _end(self, number: int, end: End) -> None:
+        due = next_ask(end.at, 0) if end.state in UNSETTLED else None
+        self.execute(
+            "UPDATE entry SET state = ?, ended_at = ?, status = ?, attempts = ?, next_ask = ?, repeatable = ?"
+            " WHERE number = ?",
+            (end.state.value, end.at, end.status, end.attempts, due, _repeatable(end.state, end.status), number),
+        )
+
+    # After a crash, and until it is known what became of each call
+
+    def interrupt(self, instance: str, now: float) -> list[Entry]:
+        """Mark the open entries of processes that have died, and return them."""
+        condition, values = self.abandoned(instance, now)
+        with self.transaction():
+            rows = self.execute(
+                f"UPDATE entry SET state = ?, ended_at = ?, next_ask = ? WHERE state = ? AND {condition}"  # noqa: S608 - ours
+                f" RETURNING {_COLUMNS}",
+                (State.INTERRUPTED.value, now, next_ask(now, 0), State.OPEN.value, *values),
+            )
+        return [_entry(row) for row in rows]
+
+    def due(self, now: float, most: int) -> list[Entry]:
+        """Return entries whose status is to be asked for now, each moved on to its next ask, and claimed by that."""
+        with self.transaction():
+            rows = self.execute(
+                f"SELECT {_COLUMNS} FROM entry WHERE settled IS NULL AND next_ask <= ?"  # noqa: S608 - names of columns, ours
+                f" ORDER BY next_ask LIMIT ?{self.claim}",
+                (now, most),
+            )
+            entries = [_entry(row) for row in rows]
+            for entry in entries:
+                ended = entry.intent.at if entry.ended_at is None else entry.ended_at
+                self.execute(
+                    "UPDATE entry SET asks = ?, next_ask = ? WHERE number = ?",
+                    (entry.asks + 1, next_ask(ended, entry.asks + 1), entry.number),
+                )
+        return entries
+
+    claim: str = ""
+
+    def postpone(self, entry: Entry, until: float) -> None:
+        """Take back an ask that could not be made; it is due again then."""
+        with self.transaction():
+            self.execute("UPDATE entry SET asks = ?, next_ask = ? WHERE number = ?", (entry.asks, until, entry.number))
+
+    def settle(self, number: int, settled: Settled, detail: str, now: float) -> bool:
+        """Note what became of a call; what a person said before stays. Return whether it was noted."""
+        with self.transaction():
+            rows = self.execute(
+                "UPDATE entry SET settled = ?, detail = ?, settled_at = ?, next_ask = NULL, repeatable = ?"
+                " WHERE number = ? AND settled IS NULL RETURNING number",
+                (settled.value, detail, now, _repeatable(State.UNKNOWN, 0, settled), number),
+            )
+        return bool(rows)
+
+    def resolve(self, number: int, settled: Settled, note: str, now: float) -> bool:
+        """Note what a person says of a call, whatever was known of it; return whether there is such an entry."""
+        with self.transaction():
+            rows = self.execute(
+                "UPDATE entry SET settled = ?, detail = ?, settled_at = ?, next_ask = NULL, repeatable = ?"
+                " WHERE number = ? RETURNING number",
+                (settled.value, note, now, _repeatable(State.UNKNOWN, 0, settled), number),
+            )
+        return bool(rows)
+
+    # For people
+
+    def entries(self, wanted: Wanted) -> Iterator[Entry]:
+        """Give entries, the newest first."""
+        conditions, values = _conditions(wanted)
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        limit = "" if wanted.most is None else " LIMIT ?"
+        if wanted.most is not None:
+            values.append(wanted.most)
+        with self.transaction():
+            rows = self.execute(
+                f"SELECT {_COLUMNS} FROM entry{where} ORDER BY number DESC{limit}",  # noqa: S608 - ours
+                values,
+            )
+        yield from map(_entry, rows)
+
+    def summary(self) -> Summary:
+        """Count what is not settled."""
+        states = sorted(state.value for state in UNSETTLED | {State.OPEN})
+        marks = ", ".join("?" * len(states))
+        with self.transaction():
+            rows = self.execute(
+                f"SELECT operation, count(*), min(at) FROM entry WHERE settled IS NULL AND state IN ({marks})"  # noqa: S608 - ours
+                " GROUP BY operation",
+                states,
+            )
+        return Summary(Counter({row[0]: row[1] for row in rows}), min((row[2] for row in rows), default=None))
+
+    def prune(self, before: float) -> int:
+        """Forget entries that began before then and whose calls' fate is known; return how many."""
+        states = sorted(state.value for state in UNSETTLED | {State.OPEN})
+        marks = ", ".join("?" * len(states))
+        with self.transaction():
+            rows = self.execute(
+                f"DELETE FROM entry WHERE at < ? AND (settled IS NOT NULL OR state NOT IN ({marks})) RETURNING number",  # noqa: S608 - ours
+                (before, *states),
+            )
+        return len(rows)
+
+    def key(self) -> bytes:
+        """Return the key of the bodies' digests, which the ledger made when it was made."""
+        with self.transaction():
+            rows = self.execute("SELECT value FROM fact WHERE name = 'digest_key'")
+        return bytes.fromhex(rows[0][0])
+
+
+def _repeatable(state: State, status: int, settled: Settled | None = None) -> int:
+    return int(not may_have_been_done(state, status, settled))
+
+
+def _conditions(wanted: Wanted) -> tuple[list[str], list[object]]:
+    conditions: list[str] = []
+    values: list[object] = []
+    for column, value in (
+        ("request_id = ?", wanted.request_id),
+        ("number = ?", wanted.number),
+        ("at >= ?", wanted.since),
+        ("operation = ?", wanted.operation),
+    ):
+        if value is not None:
+            conditions.append(column)
+            values.append(value)
+    if wanted.states:
+        conditions.append(f"state IN ({', '.join('?' * len(wanted.states))})")
+        values.extend(sorted(state.value for state in wanted.states))
+    if wanted.unsettled:
+        conditions.append("settled IS NULL")
+    return conditions, values
+
+
+def _entry(row: Sequence[Any]) -> Entry:
+    number, *intent = row[:10]
+    state, ended_at, status, attempts, asks, due, settled, detail, settled_at = row[10:]
+    return Entry(
+        number=number,
+        intent=Intent(*intent),
+        state=State(state),
+        ended_at=ended_at,
+        status=status,
+        attempts=attempts,
+        asks=asks,
+        next_ask=due,
+        settled=None if settled is None else Settled(settled),
+        detail=detail,
+        settled_at=settled_at,
+    )
