@@ -36,6 +36,7 @@ class Settled(StrEnum):
 # States whose truth a status read can still tell. An aborted answer began, so that its status was seen.
 UNSETTLED: Final = frozenset((State.INTERRUPTED, State.UNKNOWN, State.ORPHANED))
 _NOTHING_DONE: Final = frozenset((State.REJECTED, State.NOT_SENT))
+_ANSWERED: Final = frozenset((State.ANSWERED, State.ABORTED, State.ORPHANED))  # the answer's status was seen
 _REFUSED: Final = range(400, 500)  # RFC 9110 section 15.5
 
 
@@ -50,7 +51,7 @@ class Intent:
         caller: its name in the policy.
         operation, kind: as the catalogue names them.
         external_id: the merchant's id; empty when the call has none that could be read.
-        digest: keyed digest of the body in hex; empty for a body that was streamed.
+        digest: a few bits of a keyed digest of the body, in hex; empty for a body that was streamed.
         check: path of the read that tells what became of the call; empty when none is known.
     """
 
@@ -120,13 +121,14 @@ class Earlier:
     """The earlier call that a call repeats.
 
     Attributes:
-        request_id, at, state, settled: of its entry.
+        request_id, at, state, status, settled: of its entry.
         same_body: whether both bodies have the same digest; None when one has none.
     """
 
     request_id: str
     at: float
     state: State
+    status: int
     settled: Settled | None
     same_body: bool | None
 
@@ -142,5 +144,5 @@ def may_have_been_done(state: State, status: int, settled: Settled | None) -> bo
         case Settled.NOT_FOUND | Settled.NOT_EXECUTED:
             return False
         case None:
-            refused = state is State.ANSWERED and status in _REFUSED
+            refused = state in _ANSWERED and status in _REFUSED
             return state not in _NOTHING_DONE and not refused

@@ -7,6 +7,7 @@ kept, and tried again, until it is written.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 from collections import deque
 from contextlib import suppress
@@ -24,22 +25,23 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-MOST_WAITING: Final = 10_000  # ends that wait for a ledger that cannot be written; each holds some 500 bytes
+MOST_WAITING: Final = 10_000  # of intents, and of ends, for a ledger that cannot be written; each holds a kilobyte
 GATHERING: Final = 0.02  # seconds that ends wait for company; nothing waits for them
-AGAIN: Final = 1.0  # seconds until a store that failed is tried again
+AGAIN: Final = 1.0  # seconds until ends are tried again with a store that failed, unless a call comes first
 
 
 class Journal:
     """The thread that writes to a store; made inside the event loop.
 
     Args:
-        store: opened already; from now on only this thread uses it.
+        store: only this thread uses it from now on.
         now: seconds since the Unix epoch.
-        wrote: told in the thread how many seconds each commit took, and whether it went well.
+        clock: seconds on a clock that only moves forward.
+        wrote: told in the thread how many seconds each commit took, and why it failed; the text is empty when it
+            went well.
 
     Attributes:
-        lost: ends that were dropped because too many waited; their entries stay open, and are settled like others.
-        failing: why the last commit failed; empty when it went well.
+        lost: ends that were dropped because too many waited; their entries stay open until the process has ended.
     """
 
     def __init__(
@@ -48,20 +50,21 @@ class Journal:
         *,
         now: Callable[[], float],
         clock: Callable[[], float],
-        wrote: Callable[[float, bool], None] = lambda _seconds, _good: None,
+        wrote: Callable[[float, str], None] = lambda _seconds, _fault: None,
     ) -> None:
         self._store = store
         self._now = now
         self._clock = clock
         self._wrote = wrote
         self._loop = asyncio.get_running_loop()
+        self._serials = itertools.count(1)
         self._begun: deque[tuple[Ticket, asyncio.Future[None]]] = deque()
         self._ended: deque[Ticket] = deque()
         self._asked: deque[tuple[Callable[[Store], Any], asyncio.Future[Any]]] = deque()
-        self._wake = threading.Event()
-        self._ending = threading.Event()
+        self._something = threading.Event()  # there is work
+        self._urgent = threading.Event()  # somebody waits for it
+        self._closing = threading.Event()
         self.lost = 0
-        self.failing = ""
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
 
@@ -70,37 +73,36 @@ class Journal:
         """Ends that are not written yet."""
         return len(self._ended)
 
-    async def begin(self, intent: Intent, *, window: float, refused: bool, timeout: float) -> Ticket:  # noqa: ASYNC109 - a bound that the settings give
-        """Make an intent durable.
+    def ticket(self, intent: Intent, *, window: float, refused: bool) -> Ticket:
+        """Return a ticket for a call; see there for the arguments."""
+        return Ticket(next(self._serials), intent, window, refused)
 
-        Args:
-            intent: of the call.
-            window: as for `Ticket`.
-            refused: as for `Ticket`.
-            timeout: seconds that this may take.
+    async def begin(self, ticket: Ticket, seconds: float) -> None:
+        """Make an intent durable within so many seconds.
 
         Raises:
-            LedgerError: it was not written in time; should it be written yet, its end will say `not_sent`.
+            LedgerError: it is not known to be written. The call must either not be sent, and `give_up` say so, or go on
+                with `Ticket.late`.
         """
-        ticket = Ticket(intent, window, refused)
+        if len(self._begun) >= MOST_WAITING:
+            message = "the ledger has stood still for too many calls"
+            raise LedgerError(message)
         future: asyncio.Future[None] = self._loop.create_future()
         self._begun.append((ticket, future))
-        self._wake.set()
+        self._wake()
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(seconds):
                 await future
         except TimeoutError:
-            self._give_up(ticket)
-            message = f"the ledger did not answer within {timeout:g} s"
+            message = f"the ledger did not answer within {seconds:g} s"
             raise LedgerError(message) from None
         except asyncio.CancelledError:
-            self._give_up(ticket)
+            self.give_up(ticket)
             raise
-        return ticket
 
-    def unwritten(self, intent: Intent) -> Ticket:
-        """Return a ticket for a call that goes on without its intent; it is written with its end."""
-        return Ticket(intent, 0.0, refused=False)
+    def give_up(self, ticket: Ticket) -> None:
+        """Note that a call was not sent, should its intent have been written."""
+        self.end(ticket, End(self._now(), State.NOT_SENT))
 
     def end(self, ticket: Ticket, end: End) -> None:
         """Note how a call ended; never waits."""
@@ -111,44 +113,46 @@ class Journal:
             self.lost += 1
             return
         self._ended.append(ticket)
-        self._wake.set()
+        self._something.set()
 
     async def ask(self, work: Callable[[Store], Result]) -> Result:
         """Have the thread do something with the store; raises what it raises."""
         future: asyncio.Future[Result] = self._loop.create_future()
         self._asked.append((work, future))
-        self._wake.set()
+        self._wake()
         return await future
 
     def close(self, seconds: float) -> bool:
         """Write what waits, for at most so many seconds; return whether all of it was written. Blocks."""
-        self._ending.set()
-        self._wake.set()
+        self._closing.set()
+        self._wake()
         self._thread.join(seconds)
         return not self._thread.is_alive() and not self._ended
 
-    def _give_up(self, ticket: Ticket) -> None:
-        self.end(ticket, End(self._now(), State.NOT_SENT))
+    def _wake(self) -> None:
+        self._urgent.set()
+        self._something.set()
 
     def _run(self) -> None:
         while True:
-            self._wake.wait()
-            if not self._begun and not self._asked:
-                self._ending.wait(GATHERING)
-            self._wake.clear()
-            good = self._commit()
+            self._something.wait()
+            self._something.clear()
+            self._urgent.wait(GATHERING)
+            self._urgent.clear()
+            written = self._commit()
             self._answer()
-            if self._ending.is_set() and not self._begun and not self._asked and (not self._ended or not good):
+            if self._closing.is_set() and not (self._begun or self._asked or (self._ended and written)):
                 self._store.close()
                 return
-            if self._ended and not good:
-                self._ending.wait(AGAIN)
-                self._wake.set()
+            if self._ended and not written:
+                self._urgent.wait(AGAIN)
+                self._something.set()
 
     def _commit(self) -> bool:
         """Write all that waits in one transaction; what was begun fails with it, what has ended is kept."""
-        begun = [self._begun.popleft() for _ in range(len(self._begun))]
         ended = [self._ended.popleft() for _ in range(len(self._ended))]
+        begun = [self._begun.popleft() for _ in range(len(self._begun))]
+        begun = [(ticket, future) for ticket, future in begun if ticket.end is None]  # the others were given up
         if not begun and not ended:
             return True
         started = self._clock()
@@ -161,23 +165,10 @@ class Journal:
             fault = LedgerError(f"the ledger failed: {type(error).__name__}")
         if fault is not None:
             self._ended.extendleft(reversed(ended))
-        self.failing = "" if fault is None else str(fault)
-        self._wrote(self._clock() - started, fault is None)
+        self._wrote(self._clock() - started, "" if fault is None else str(fault))
         if begun:
-            self._tell([(future, fault) for _, future in begun])
+            self._later(partial(_tell, [future for _, future in begun], fault))
         return fault is None
-
-    def _tell(self, results: list[tuple[asyncio.Future[None], LedgerError | None]]) -> None:
-        def tell() -> None:
-            for future, fault in results:
-                if future.done():
-                    continue
-                if fault is None:
-                    future.set_result(None)
-                else:
-                    future.set_exception(fault)
-
-        self._later(tell)
 
     def _answer(self) -> None:
         for _ in range(len(self._asked)):
@@ -191,6 +182,11 @@ class Journal:
     def _later(self, told: Callable[[], None]) -> None:
         with suppress(RuntimeError):  # the loop has ended, and with it whoever waits
             self._loop.call_soon_threadsafe(told)
+
+
+def _tell(futures: list[asyncio.Future[None]], fault: LedgerError | None) -> None:
+    for future in futures:
+        _settle(future, None, fault)
 
 
 def _settle(future: asyncio.Future[Any], result: object, fault: Exception | None) -> None:

@@ -11,7 +11,7 @@ import secrets
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from proxy.ledger.store import VERSION, LedgerError, Store
+from proxy.ledger.store import VERSION, LedgerError, Store, UnusableLedgerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,10 +19,15 @@ if TYPE_CHECKING:
     from proxy.secret import Secret
 
 LEASE: Final = 60.0  # seconds; a sidecar that the database did not hear of for so long is taken for dead
+_CONNECT: Final = 2  # seconds, the least that libpq takes
+# A server that vanishes without a word is given up after some 5 seconds; libpq would wait for hours.
+_VANISHED: Final[dict[str, Any]] = {
+    "keepalives_idle": 3, "keepalives_interval": 1, "keepalives_count": 2, "tcp_user_timeout": 5000,
+}  # fmt: skip
 _SCHEMA_LOCK: Final = 0x6C70_6C67  # a number of ours for pg_advisory_lock: one process at a time migrates
 SCHEMA: Final = (
     """CREATE TABLE entry (
-        number BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        number BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, serial BIGINT NOT NULL,
         request_id TEXT NOT NULL, at DOUBLE PRECISION NOT NULL, instance TEXT NOT NULL, caller TEXT NOT NULL,
         operation TEXT NOT NULL, kind TEXT NOT NULL, external_id TEXT NOT NULL, digest TEXT NOT NULL,
         check_path TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'open', ended_at DOUBLE PRECISION,
@@ -30,6 +35,7 @@ SCHEMA: Final = (
         next_ask DOUBLE PRECISION, settled TEXT, detail TEXT NOT NULL DEFAULT '', settled_at DOUBLE PRECISION,
         repeatable INTEGER NOT NULL DEFAULT 0
     )""",
+    "CREATE UNIQUE INDEX entry_ticket ON entry (instance, serial)",
     "CREATE INDEX entry_call ON entry (operation, external_id, at) WHERE repeatable = 0 AND external_id <> ''",
     "CREATE INDEX entry_request ON entry (request_id)",
     "CREATE INDEX entry_due ON entry (next_ask) WHERE next_ask IS NOT NULL",
@@ -57,7 +63,7 @@ class PostgresStore(Store):
             import psycopg  # noqa: PLC0415 - there only with the extra
         except ImportError as error:
             message = "a ledger in PostgreSQL takes the extra: pip install 'localpayment-proxy[postgres]'"
-            raise LedgerError(message) from error
+            raise UnusableLedgerError(message) from error
         self._driver = psycopg
         self._address = address
         self._timeout = timeout
@@ -70,13 +76,20 @@ class PostgresStore(Store):
             self._connection = self._driver.connect(
                 self._address.reveal(),
                 autocommit=True,
-                connect_timeout=max(2, round(self._timeout)),
-                options=f"-c search_path=localpayment_proxy -c statement_timeout={int(self._timeout * 1000)}",
+                connect_timeout=_CONNECT,
+                # What the server's own configuration may say must not make an intent less durable.
+                options="-c search_path=localpayment_proxy -c synchronous_commit=on"
+                f" -c statement_timeout={int(self._timeout * 1000)}",
                 application_name="localpayment-proxy",
+                **_VANISHED,
             )
             self._migrate(self._connection)
         except self._driver.Error as error:
+            self.close()
             raise _error(error) from None
+        except LedgerError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """End the connection."""
@@ -146,7 +159,7 @@ class PostgresStore(Store):
             version = int(rows[0][0] or 0)
             if version > VERSION:
                 message = f"the ledger's schema is of a newer release ({version}): run that one"
-                raise LedgerError(message)
+                raise UnusableLedgerError(message)
             for statement in (statement for step in MIGRATIONS[version:] for statement in step):
                 self.execute(statement)
             if version < VERSION:

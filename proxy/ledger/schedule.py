@@ -26,12 +26,15 @@ _MOST_DETAIL: Final = 64  # characters of a business status
 _READ: Final = 64 * 1024  # bytes of an answer that are looked at; longer ones tell nothing
 
 
-def next_ask(ended_at: float, asks: int) -> float | None:
-    """Return when the ask after so many asks is due, seconds since the Unix epoch; None after the last one."""
-    return ended_at + ASKS[asks] if asks < len(ASKS) else None
+def next_ask(ended_at: float, now: float) -> float | None:
+    """Return when the next ask is due, seconds since the Unix epoch; None when the last moment for one has passed.
+
+    What was missed while nothing could be asked is not made up for.
+    """
+    return next((ended_at + after for after in ASKS if ended_at + after > now), None)
 
 
-def verdict(operation: str, status: int, body: bytes, *, last: bool) -> tuple[Settled, str] | None:
+def verdict(operation: str, external_id: str, status: int, body: bytes, *, last: bool) -> tuple[Settled, str] | None:
     """Tell what an answer to a status read proves, with the business status if there is one.
 
     What a call has created is there, so a JSON object with status 200 shows that it was carried out. What a call has
@@ -40,11 +43,14 @@ def verdict(operation: str, status: int, body: bytes, *, last: bool) -> tuple[Se
 
     Args:
         operation: of the call that is asked about.
+        external_id: of the same.
         status: of HTTP.
         body: the answer's beginning.
         last: whether no ask follows.
     """
     found = _object(body) if status == HTTPStatus.OK else None
+    if found is not None and found.get("externalId", external_id) != external_id:
+        found = None  # it speaks of another payment
     word = "" if found is None else business_status(found)
     if found is not None and (operation in CREATES or word in LEADS_TO.get(operation, ())):
         return Settled.EXECUTED, word

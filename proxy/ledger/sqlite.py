@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from proxy.ledger.store import VERSION, LedgerError, Store
+from proxy.ledger.store import VERSION, LedgerError, Store, UnusableLedgerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -24,13 +24,14 @@ _BUSY: Final = 5.0  # seconds that a writer waits for a person's command, which 
 # `repeatable` is 1 once the call is known not to have been carried out, so that the index holds what makes a repeat.
 SCHEMA: Final = (
     """CREATE TABLE entry (
-        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        number INTEGER PRIMARY KEY AUTOINCREMENT, serial INTEGER NOT NULL,
         request_id TEXT NOT NULL, at REAL NOT NULL, instance TEXT NOT NULL, caller TEXT NOT NULL,
         operation TEXT NOT NULL, kind TEXT NOT NULL, external_id TEXT NOT NULL, digest TEXT NOT NULL,
         check_path TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'open', ended_at REAL, status INTEGER NOT NULL DEFAULT 0,
         attempts INTEGER NOT NULL DEFAULT 0, asks INTEGER NOT NULL DEFAULT 0, next_ask REAL, settled TEXT,
         detail TEXT NOT NULL DEFAULT '', settled_at REAL, repeatable INTEGER NOT NULL DEFAULT 0
     ) STRICT""",
+    "CREATE UNIQUE INDEX entry_ticket ON entry (instance, serial)",
     "CREATE INDEX entry_call ON entry (operation, external_id, at) WHERE repeatable = 0 AND external_id <> ''",
     "CREATE INDEX entry_request ON entry (request_id)",
     "CREATE INDEX entry_due ON entry (next_ask) WHERE next_ask IS NOT NULL",
@@ -75,11 +76,15 @@ class SqliteStore(Store):
                 self._lock = self._locked()
             elif not self._path.exists():
                 message = f"there is no ledger at {self._path}"
-                raise LedgerError(message)
+                raise UnusableLedgerError(message)
             self._database = self._sound() if self._writes else self._connected()
             self._migrate()
         except (OSError, sqlite3.Error) as error:
+            self.close()
             raise self._error(error) from error
+        except LedgerError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close the file; the last connection to it moves the WAL into it."""
@@ -135,15 +140,24 @@ class SqliteStore(Store):
         except BlockingIOError:
             os.close(lock)
             message = f"another sidecar uses the ledger {self._path}: give each a file, or let them share PostgreSQL"
-            raise LedgerError(message) from None
+            raise UnusableLedgerError(message) from None
         return lock
 
     def _connected(self) -> sqlite3.Connection:
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE))  # SQLite would ask the umask
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)  # SQLite would ask the umask
+        try:
+            if self._writes:
+                os.fchmod(file, _MODE)  # of a file that was there before; SQLite gives its WAL the same
+        finally:
+            os.close(file)
         # Opened in one thread and used in another, never by two at once: see `Store`.
         database = sqlite3.connect(self._path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = FULL")
+        except BaseException:
+            database.close()
+            raise
         return database
 
     def _sound(self) -> sqlite3.Connection:
@@ -151,12 +165,11 @@ class SqliteStore(Store):
         try:
             database = self._connected()
             try:
-                found = database.execute("PRAGMA quick_check(1)").fetchall()
+                if database.execute("PRAGMA quick_check(1)").fetchall() == [("ok",)]:
+                    return database
             except BaseException:
                 database.close()
                 raise
-            if found == [("ok",)]:
-                return database
             database.close()
         except sqlite3.OperationalError:
             raise  # the disk is full, the file cannot be opened: no damage
@@ -176,9 +189,12 @@ class SqliteStore(Store):
         (version,) = self._database.execute("PRAGMA user_version").fetchone()
         if version > VERSION:
             message = f"{self._path} was written by a newer release (schema {version}): run that one"
-            raise LedgerError(message)
+            raise UnusableLedgerError(message)
         if version == VERSION:
             return
+        if not self._writes:
+            message = f"{self._path} was written by an older release (schema {version}): start this release's sidecar"
+            raise UnusableLedgerError(message)
         with self.transaction():
             for statement in (statement for step in MIGRATIONS[version:] for statement in step):
                 self._database.execute(statement)

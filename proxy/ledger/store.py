@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 VERSION: Final = 1  # of the schema; a migration leads from each to the next
+CLAIM: Final = 120.0  # seconds that an ask takes at most, its waits for a token and a connection included
+PRUNED: Final = 1000  # entries that one transaction forgets, lest calls wait for it
 _COLUMNS: Final = (
     "number, request_id, at, instance, caller, operation, kind, external_id, digest, check_path, "
     "state, ended_at, status, attempts, asks, next_ask, settled, detail, settled_at"
@@ -28,23 +30,29 @@ class LedgerError(Exception):
     """The ledger cannot be read or written; the text says why, and holds nothing of an entry."""
 
 
+class UnusableLedgerError(LedgerError):
+    """The ledger that the settings name cannot be used, and time alone does not mend it."""
+
+
 @dataclass(eq=False, slots=True)
 class Ticket:
     """One call on its way into the ledger.
 
     Attributes:
+        serial: with the intent's instance, the key of its entry: what is written twice by mistake is written once.
         intent: to be written before the call is sent.
         window: seconds in which a call with the same operation and external id makes this one a repeat.
         refused: whether a repeat is to be left out, since its call will not be sent.
-        number: of its entry, once that is durable; None before, and for a repeat that was refused.
+        late: whether the call goes on although its intent may not have been written; it is written with its end.
         earlier: the call that it repeats, once that was looked up.
         end: how the call ended, once it has.
     """
 
+    serial: int
     intent: Intent
     window: float
     refused: bool
-    number: int | None = None
+    late: bool = False
     earlier: Earlier | None = None
     end: End | None = None
 
@@ -110,67 +118,69 @@ class Store(ABC):
     # Calls
 
     def write(self, begun: Sequence[Ticket], ended: Sequence[Ticket]) -> None:
-        """Make intents and ends durable in one transaction; the tickets then hold numbers and earlier calls.
+        """Make intents and ends durable in one transaction; the begun tickets then hold the calls that they repeat.
 
         Raises:
-            LedgerError: nothing was written.
+            LedgerError: nothing was written, or all of it was and the database did not get to say so.
         """
-        numbers: list[int | None] = []
         earliers: list[Earlier | None] = []
-        late: list[int | None] = []
         with self.transaction():
             keys = {(one.intent.operation, one.intent.external_id) for one in begun if one.intent.external_id}
             self.serialize(sorted(keys))
             for ticket in begun:
                 earlier = self._earlier(ticket)
                 earliers.append(earlier)
-                numbers.append(None if earlier is not None and ticket.refused else self._insert(ticket.intent))
+                if earlier is None or not ticket.refused:
+                    self._insert(ticket)
             for ticket in ended:
-                number = ticket.number
-                if number is None and ticket.end is not None and ticket.end.state is not State.NOT_SENT:
-                    number = self._insert(ticket.intent)
-                late.append(number)
-                if number is not None and ticket.end is not None:
-                    self._end(number, ticket.end)
-        for ticket, number, earlier in zip(begun, numbers, earliers, strict=True):
-            ticket.number, ticket.earlier = number, earlier
-        for ticket, number in zip(ended, late, strict=True):
-            ticket.number = number
+                if ticket.late:
+                    self._insert(ticket)
+                if ticket.end is not None:
+                    self._end(ticket, ticket.end)
+        for ticket, earlier in zip(begun, earliers, strict=True):
+            ticket.earlier = earlier
 
-    def _insert(self, intent: Intent) -> int:
-        rows = self.execute(
-            "INSERT INTO entry (request_id, at, instance, caller, operation, kind, external_id, digest, check_path)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING number",
+    def _insert(self, ticket: Ticket) -> None:
+        intent = ticket.intent
+        self.execute(
+            "INSERT INTO entry"
+            " (serial, request_id, at, instance, caller, operation, kind, external_id, digest, check_path)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (instance, serial) DO NOTHING",
             (
-                intent.request_id, intent.at, intent.instance, intent.caller, intent.operation, intent.kind,
-                intent.external_id, intent.digest, intent.check,
+                ticket.serial, intent.request_id, intent.at, intent.instance, intent.caller, intent.operation,
+                intent.kind, intent.external_id, intent.digest, intent.check,
             ),
         )  # fmt: skip
-        return int(rows[0][0])
 
     def _earlier(self, ticket: Ticket) -> Earlier | None:
         intent = ticket.intent
         if not intent.external_id:
             return None
         rows = self.execute(
-            f"SELECT {_COLUMNS} FROM entry"  # noqa: S608 - names of columns, ours
-            " WHERE operation = ? AND external_id = ? AND repeatable = 0 AND at > ? ORDER BY number DESC LIMIT 1",
+            "SELECT request_id, at, state, status, settled, digest FROM entry"
+            " WHERE operation = ? AND external_id = ? AND external_id <> '' AND repeatable = 0 AND at > ?"
+            " ORDER BY at DESC LIMIT 1",
             (intent.operation, intent.external_id, intent.at - ticket.window),
         )
         if not rows:
             return None
-        found = _entry(rows[0])
-        known = bool(intent.digest and found.intent.digest)
-        same = intent.digest == found.intent.digest if known else None
-        return Earlier(found.intent.request_id, found.intent.at, found.state, found.settled, same)
+        request_id, at, state, status, settled, digest = rows[0]
+        same = intent.digest == digest if intent.digest and digest else None
+        return Earlier(request_id, at, State(state), status, None if settled is None else Settled(settled), same)
 
-    def _end(self, number: int, end: End) -> None:
-        due = next_ask(end.at, 0) if end.state in UNSETTLED else None
+    def _end(self, ticket: Ticket, end: End) -> None:
+        """Note an end; what was settled meanwhile, because this process was taken for dead, stays."""
+        due = next_ask(end.at, end.at) if end.state in UNSETTLED else None
         self.execute(
-            "UPDATE entry SET state = ?, ended_at = ?, status = ?, attempts = ?, next_ask = ?, repeatable = ?"
-            " WHERE number = ?",
-            (end.state.value, end.at, end.status, end.attempts, due, _repeatable(end.state, end.status), number),
-        )
+            "UPDATE entry SET state = ?, ended_at = ?, status = ?, attempts = ?,"
+            " next_ask = CASE WHEN settled IS NULL THEN CAST(? AS DOUBLE PRECISION) END,"
+            " repeatable = CASE WHEN settled IS NULL THEN CAST(? AS INTEGER) ELSE repeatable END"
+            " WHERE instance = ? AND serial = ?",
+            (
+                end.state.value, end.at, end.status, end.attempts, due, _repeatable(end.state, end.status),
+                ticket.intent.instance, ticket.serial,
+            ),
+        )  # fmt: skip
 
     # After a crash, and until it is known what became of each call
 
@@ -181,12 +191,15 @@ class Store(ABC):
             rows = self.execute(
                 f"UPDATE entry SET state = ?, ended_at = ?, next_ask = ? WHERE state = ? AND {condition}"  # noqa: S608 - ours
                 f" RETURNING {_COLUMNS}",
-                (State.INTERRUPTED.value, now, next_ask(now, 0), State.OPEN.value, *values),
+                (State.INTERRUPTED.value, now, next_ask(now, now), State.OPEN.value, *values),
             )
         return [_entry(row) for row in rows]
 
     def due(self, now: float, most: int) -> list[Entry]:
-        """Return entries whose status is to be asked for now, each moved on to its next ask, and claimed by that."""
+        """Return entries whose status is to be asked for now; they are not due again until `CLAIM` has passed.
+
+        Whoever claims an entry ends that with `settle` or `postpone`; when it dies first, another one asks.
+        """
         with self.transaction():
             rows = self.execute(
                 f"SELECT {_COLUMNS} FROM entry WHERE settled IS NULL AND next_ask <= ?"  # noqa: S608 - names of columns, ours
@@ -195,26 +208,25 @@ class Store(ABC):
             )
             entries = [_entry(row) for row in rows]
             for entry in entries:
-                ended = entry.intent.at if entry.ended_at is None else entry.ended_at
-                self.execute(
-                    "UPDATE entry SET asks = ?, next_ask = ? WHERE number = ?",
-                    (entry.asks + 1, next_ask(ended, entry.asks + 1), entry.number),
-                )
+                self.execute("UPDATE entry SET next_ask = ? WHERE number = ?", (now + CLAIM, entry.number))
         return entries
 
     claim: str = ""
 
-    def postpone(self, entry: Entry, until: float) -> None:
-        """Take back an ask that could not be made; it is due again then."""
+    def postpone(self, number: int, until: float, *, asked: bool) -> None:
+        """Have an entry asked about at another time, after an ask that told nothing, or one that was not made."""
         with self.transaction():
-            self.execute("UPDATE entry SET asks = ?, next_ask = ? WHERE number = ?", (entry.asks, until, entry.number))
+            self.execute(
+                "UPDATE entry SET asks = asks + ?, next_ask = ? WHERE number = ? AND settled IS NULL",
+                (int(asked), until, number),
+            )
 
     def settle(self, number: int, settled: Settled, detail: str, now: float) -> bool:
         """Note what became of a call; what a person said before stays. Return whether it was noted."""
         with self.transaction():
             rows = self.execute(
-                "UPDATE entry SET settled = ?, detail = ?, settled_at = ?, next_ask = NULL, repeatable = ?"
-                " WHERE number = ? AND settled IS NULL RETURNING number",
+                "UPDATE entry SET settled = ?, detail = ?, settled_at = ?, asks = asks + 1, next_ask = NULL,"
+                " repeatable = ? WHERE number = ? AND settled IS NULL RETURNING number",
                 (settled.value, detail, now, _repeatable(State.UNKNOWN, 0, settled), number),
             )
         return bool(rows)
@@ -258,13 +270,14 @@ class Store(ABC):
         return Summary(Counter({row[0]: row[1] for row in rows}), min((row[2] for row in rows), default=None))
 
     def prune(self, before: float) -> int:
-        """Forget entries that began before then and whose calls' fate is known; return how many."""
+        """Forget entries that began before then and whose calls' fate is known; return how many, `PRUNED` at most."""
         states = sorted(state.value for state in UNSETTLED | {State.OPEN})
         marks = ", ".join("?" * len(states))
         with self.transaction():
             rows = self.execute(
-                f"DELETE FROM entry WHERE at < ? AND (settled IS NOT NULL OR state NOT IN ({marks})) RETURNING number",  # noqa: S608 - ours
-                (before, *states),
+                "DELETE FROM entry WHERE number IN (SELECT number FROM entry WHERE at < ?"  # noqa: S608 - ours
+                f" AND (settled IS NOT NULL OR state NOT IN ({marks})) LIMIT ?) RETURNING number",
+                (before, *states, PRUNED),
             )
         return len(rows)
 
