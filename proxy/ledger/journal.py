@@ -150,9 +150,10 @@ class Journal:
 
     def _commit(self) -> bool:
         """Write all that waits in one transaction; what was begun fails with it, what has ended is kept."""
-        ended = [self._ended.popleft() for _ in range(len(self._ended))]
+        # In this order, so that every end which came before an intent is written with it at the latest.
         begun = [self._begun.popleft() for _ in range(len(self._begun))]
         begun = [(ticket, future) for ticket, future in begun if ticket.end is None]  # the others were given up
+        ended = [self._ended.popleft() for _ in range(len(self._ended))]
         if not begun and not ended:
             return True
         started = self._clock()

@@ -120,11 +120,17 @@ class Store(ABC):
     def write(self, begun: Sequence[Ticket], ended: Sequence[Ticket]) -> None:
         """Make intents and ends durable in one transaction; the begun tickets then hold the calls that they repeat.
 
+        Ends come first: who got `not_sent` and sends the call again at once repeats nothing.
+
         Raises:
             LedgerError: nothing was written, or all of it was and the database did not get to say so.
         """
         earliers: list[Earlier | None] = []
+        fresh = set(map(id, begun))
         with self.transaction():
+            for ticket in ended:
+                if id(ticket) not in fresh:
+                    self._finish(ticket)
             keys = {(one.intent.operation, one.intent.external_id) for one in begun if one.intent.external_id}
             self.serialize(sorted(keys))
             for ticket in begun:
@@ -133,12 +139,16 @@ class Store(ABC):
                 if earlier is None or not ticket.refused:
                     self._insert(ticket)
             for ticket in ended:
-                if ticket.late:
-                    self._insert(ticket)
-                if ticket.end is not None:
-                    self._end(ticket, ticket.end)
+                if id(ticket) in fresh:
+                    self._finish(ticket)
         for ticket, earlier in zip(begun, earliers, strict=True):
             ticket.earlier = earlier
+
+    def _finish(self, ticket: Ticket) -> None:
+        if ticket.late:
+            self._insert(ticket)
+        if ticket.end is not None:
+            self._end(ticket, ticket.end)
 
     def _insert(self, ticket: Ticket) -> None:
         intent = ticket.intent

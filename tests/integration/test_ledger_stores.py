@@ -113,6 +113,13 @@ def test_the_same_call_again_is_a_repeat_of_one_that_may_have_been_carried_out(
         assert again.earlier.same_body is True
 
 
+def test_who_was_told_not_sent_and_sends_the_call_again_at_once_repeats_nothing(store: Store) -> None:
+    (one,) = begun(store, intent("p-1"))
+    again = ticket(intent("p-1"), refused=True)
+    store.write([again], [ended(one, State.NOT_SENT, 0)])
+    assert again.earlier is None
+
+
 def test_an_open_call_is_repeated_too_and_one_in_the_same_commit(store: Store) -> None:
     one, two = begun(store, intent("p-1", request_id="first"), intent("p-1"))
     assert one.earlier is None
