@@ -91,6 +91,7 @@ lock: | $(UV) ## write requirements/*.txt anew from pyproject.toml; UPGRADE=1 ta
 	$(UV) $(PART) pyproject.toml -o requirements/run.txt
 	$(UV) $(PART) pyproject.toml --extra aws -o requirements/aws.txt
 	$(UV) $(PART) pyproject.toml --extra otel -o requirements/otel.txt
+	$(UV) $(PART) pyproject.toml --extra postgres -o requirements/postgres.txt
 	$(UV) $(PART) pyproject.toml --extra docs -o requirements/docs.txt
 	$(UV) $(PART) --group pyproject.toml:build -o requirements/build.txt
 	$(UV) $(PART) --group pyproject.toml:sbom -o requirements/sbom.txt

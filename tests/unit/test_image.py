@@ -59,6 +59,7 @@ def test_every_stage_starts_from_the_one_base_that_can_be_replaced() -> None:
         "proxy",
         "requirements/run.txt",
         "requirements/otel.txt",
+        "requirements/postgres.txt",
         "requirements/build.txt",
         "requirements/sbom.txt",
         "pyproject.toml",

@@ -1,0 +1,148 @@
+"""The ledger's values: an intent, how its call ended, and what was found out later.
+
+Pure. Nothing here may hold a body, a card, a name or an account; the merchant's external id is the one thing in plain
+text, because a status read needs it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+
+class State(StrEnum):
+    """How a call ended, as far as the sidecar saw it: `proxy.errors.Outcome`, and two states of the ledger's own."""
+
+    OPEN = "open"  # its intent is durable, and its end was not written yet
+    INTERRUPTED = "interrupted"  # the process that carried it died first
+    ANSWERED = "answered"
+    REJECTED = "rejected"
+    NOT_SENT = "not_sent"
+    UNKNOWN = "unknown"
+    ABORTED = "aborted"
+    ORPHANED = "orphaned"
+
+
+class Settled(StrEnum):
+    """What became of a call whose end was not seen."""
+
+    EXECUTED = "executed"
+    NOT_FOUND = "not_found"  # the last of all asks found nothing; an earlier "nothing" is no answer
+    NOT_EXECUTED = "not_executed"  # a person said so
+    UNDETERMINED = "undetermined"  # there is nothing to ask, or no ask got an answer
+
+
+# States whose truth a status read can still tell. An aborted answer began, so that its status was seen.
+UNSETTLED: Final = frozenset((State.INTERRUPTED, State.UNKNOWN, State.ORPHANED))
+_NOTHING_DONE: Final = frozenset((State.REJECTED, State.NOT_SENT))
+_ANSWERED: Final = frozenset((State.ANSWERED, State.ABORTED, State.ORPHANED))  # the answer's status was seen
+_REFUSED: Final = range(400, 500)  # RFC 9110 section 15.5
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A call with effects that is about to be sent.
+
+    Attributes:
+        request_id: the call's X-Request-Id; callers may use one twice.
+        at: seconds since the Unix epoch.
+        instance: of the sidecar.
+        caller: its name in the policy.
+        operation, kind: as the catalogue names them.
+        external_id: the merchant's id; empty when the call has none that could be read.
+        digest: a few bits of a keyed digest of the body, in hex; empty for a body that was streamed.
+        check: path of the read that tells what became of the call; empty when none is known.
+    """
+
+    request_id: str
+    at: float
+    instance: str
+    caller: str
+    operation: str
+    kind: str
+    external_id: str = field(default="", repr=False)
+    digest: str = ""
+    check: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a call ended: what the sidecar's log says of it.
+
+    Attributes:
+        at: seconds since the Unix epoch.
+        state: never OPEN.
+        status: of Localpayment's answer, 0 without one.
+        attempts: how often the call was given to the upstream pool.
+    """
+
+    at: float
+    state: State
+    status: int = 0
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row of the ledger.
+
+    Attributes:
+        number: its key; rises with time within one ledger.
+        intent: as it was written before the call.
+        state, ended_at, status, attempts: of its `End`; ended_at is None while it is open.
+        asks: how many status reads were made.
+        next_ask: when the next one is due, seconds since the Unix epoch; None when none is.
+        settled: what was found out, None as long as nothing was.
+        detail: the business status behind `executed`, or the note of the person who resolved it.
+        settled_at: seconds since the Unix epoch, None before.
+    """
+
+    number: int
+    intent: Intent
+    state: State
+    ended_at: float | None
+    status: int
+    attempts: int
+    asks: int
+    next_ask: float | None
+    settled: Settled | None
+    detail: str
+    settled_at: float | None
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether what became of the call is not known yet."""
+        return self.settled is None and (self.state is State.OPEN or self.state in UNSETTLED)
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """The earlier call that a call repeats.
+
+    Attributes:
+        request_id, at, state, status, settled: of its entry.
+        same_body: whether both bodies have the same digest; None when one has none.
+    """
+
+    request_id: str
+    at: float
+    state: State
+    status: int
+    settled: Settled | None
+    same_body: bool | None
+
+
+def may_have_been_done(state: State, status: int, settled: Settled | None) -> bool:
+    """Tell whether a call may have been carried out, so that the same call again is a repeat.
+
+    An answer of 5xx counts: whether the origin failed before or after its work is unknown. One of 4xx is a refusal.
+    """
+    match settled:
+        case Settled.EXECUTED | Settled.UNDETERMINED:
+            return True
+        case Settled.NOT_FOUND | Settled.NOT_EXECUTED:
+            return False
+        case None:
+            refused = state in _ANSWERED and status in _REFUSED
+            return state not in _NOTHING_DONE and not refused

@@ -1,0 +1,199 @@
+"""Writes the ledger from one thread: calls wait for their intent only, and calls that come together share a commit.
+
+A call that was refused because its intent could not be written was never sent. The end of a call that was sent is
+kept, and tried again, until it is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+from collections import deque
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from proxy.ledger.entry import End, State
+from proxy.ledger.store import LedgerError, Ticket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from proxy.ledger.entry import Intent
+    from proxy.ledger.store import Store
+
+Result = TypeVar("Result")
+
+MOST_WAITING: Final = 10_000  # of intents, and of ends, for a ledger that cannot be written; each holds a kilobyte
+GATHERING: Final = 0.02  # seconds that ends wait for company; nothing waits for them
+AGAIN: Final = 1.0  # seconds until ends are tried again with a store that failed, unless a call comes first
+
+
+class Journal:
+    """The thread that writes to a store; made inside the event loop.
+
+    Args:
+        store: only this thread uses it from now on.
+        now: seconds since the Unix epoch.
+        clock: seconds on a clock that only moves forward.
+        wrote: told in the thread how many seconds each commit took, and why it failed; the text is empty when it
+            went well.
+
+    Attributes:
+        lost: ends that were dropped because too many waited; their entries stay open until the process has ended.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        now: Callable[[], float],
+        clock: Callable[[], float],
+        wrote: Callable[[float, str], None] = lambda _seconds, _fault: None,
+    ) -> None:
+        self._store = store
+        self._now = now
+        self._clock = clock
+        self._wrote = wrote
+        self._loop = asyncio.get_running_loop()
+        self._serials = itertools.count(1)
+        self._begun: deque[tuple[Ticket, asyncio.Future[None]]] = deque()
+        self._ended: deque[Ticket] = deque()
+        self._asked: deque[tuple[Callable[[Store], Any], asyncio.Future[Any]]] = deque()
+        self._something = threading.Event()  # there is work
+        self._urgent = threading.Event()  # somebody waits for it
+        self._closing = threading.Event()
+        self.lost = 0
+        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Ends that are not written yet."""
+        return len(self._ended)
+
+    def ticket(self, intent: Intent, *, window: float, refused: bool) -> Ticket:
+        """Return a ticket for a call; see there for the arguments."""
+        return Ticket(next(self._serials), intent, window, refused)
+
+    async def begin(self, ticket: Ticket, seconds: float) -> None:
+        """Make an intent durable within so many seconds.
+
+        Raises:
+            LedgerError: it is not known to be written. The call must either not be sent, and `give_up` say so, or go on
+                with `Ticket.late`.
+        """
+        if len(self._begun) >= MOST_WAITING:
+            message = "the ledger has stood still for too many calls"
+            raise LedgerError(message)
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._begun.append((ticket, future))
+        self._wake()
+        try:
+            async with asyncio.timeout(seconds):
+                await future
+        except TimeoutError:
+            message = f"the ledger did not answer within {seconds:g} s"
+            raise LedgerError(message) from None
+        except asyncio.CancelledError:
+            self.give_up(ticket)
+            raise
+
+    def give_up(self, ticket: Ticket) -> None:
+        """Note that a call was not sent, should its intent have been written."""
+        self.end(ticket, End(self._now(), State.NOT_SENT))
+
+    def end(self, ticket: Ticket, end: End) -> None:
+        """Note how a call ended; never waits."""
+        if ticket.end is not None or (ticket.refused and ticket.earlier is not None):
+            return
+        ticket.end = end
+        if len(self._ended) >= MOST_WAITING:
+            self.lost += 1
+            return
+        self._ended.append(ticket)
+        self._something.set()
+
+    async def ask(self, work: Callable[[Store], Result]) -> Result:
+        """Have the thread do something with the store; raises what it raises."""
+        future: asyncio.Future[Result] = self._loop.create_future()
+        self._asked.append((work, future))
+        self._wake()
+        return await future
+
+    def close(self, seconds: float) -> bool:
+        """Write what waits, for at most so many seconds; return whether all of it was written. Blocks."""
+        self._closing.set()
+        self._wake()
+        self._thread.join(seconds)
+        return not self._thread.is_alive() and not self._ended
+
+    def _wake(self) -> None:
+        self._urgent.set()
+        self._something.set()
+
+    def _run(self) -> None:
+        while True:
+            self._something.wait()
+            self._something.clear()
+            self._urgent.wait(GATHERING)
+            self._urgent.clear()
+            written = self._commit()
+            self._answer()
+            if self._closing.is_set() and not (self._begun or self._asked or (self._ended and written)):
+                self._store.close()
+                return
+            if self._ended and not written:
+                self._urgent.wait(AGAIN)
+                self._something.set()
+
+    def _commit(self) -> bool:
+        """Write all that waits in one transaction; what was begun fails with it, what has ended is kept."""
+        # In this order, so that every end which came before an intent is written with it at the latest.
+        begun = [self._begun.popleft() for _ in range(len(self._begun))]
+        begun = [(ticket, future) for ticket, future in begun if ticket.end is None]  # the others were given up
+        ended = [self._ended.popleft() for _ in range(len(self._ended))]
+        if not begun and not ended:
+            return True
+        started = self._clock()
+        fault: LedgerError | None = None
+        try:
+            self._store.write([ticket for ticket, _ in begun], ended)
+        except LedgerError as error:
+            fault = error
+        except Exception as error:  # noqa: BLE001 - the thread must live: without it every call with effects is refused
+            fault = LedgerError(f"the ledger failed: {type(error).__name__}")
+        if fault is not None:
+            self._ended.extendleft(reversed(ended))
+        self._wrote(self._clock() - started, "" if fault is None else str(fault))
+        if begun:
+            self._later(partial(_tell, [future for _, future in begun], fault))
+        return fault is None
+
+    def _answer(self) -> None:
+        for _ in range(len(self._asked)):
+            work, future = self._asked.popleft()
+            try:
+                result, fault = work(self._store), None
+            except Exception as error:  # noqa: BLE001 - it belongs to the one who asked
+                result, fault = None, error
+            self._later(partial(_settle, future, result, fault))
+
+    def _later(self, told: Callable[[], None]) -> None:
+        with suppress(RuntimeError):  # the loop has ended, and with it whoever waits
+            self._loop.call_soon_threadsafe(told)
+
+
+def _tell(futures: list[asyncio.Future[None]], fault: LedgerError | None) -> None:
+    for future in futures:
+        _settle(future, None, fault)
+
+
+def _settle(future: asyncio.Future[Any], result: object, fault: Exception | None) -> None:
+    if future.done():
+        return
+    if fault is None:
+        future.set_result(result)
+    else:
+        future.set_exception(fault)

@@ -1,0 +1,105 @@
+"""Finds out what became of calls whose end was not seen, by asking Localpayment's status reads.
+
+It only reads; it never sends a call with effects. What an answer proves is decided in `schedule`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final, Protocol
+
+from proxy.ledger.entry import Settled
+from proxy.ledger.reports import CallSettled
+from proxy.ledger.schedule import next_ask, verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from proxy.ledger.entry import Entry
+    from proxy.ledger.journal import Journal
+    from proxy.ledger.reports import Report
+    from proxy.ledger.store import Store
+
+AT_ONCE: Final = 20  # entries that are claimed together; they are asked about one after the other
+PAUSE: Final = 60.0  # seconds until an ask that could not be made is tried again
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The answer to a status read; status 0 when it was sent and got no answer."""
+
+    status: int
+    body: bytes
+
+
+class StatusReads(Protocol):
+    """The way to Localpayment for status reads: the relay's own token, limits and connections."""
+
+    @property
+    def healthy(self) -> bool:
+        """Whether a token is held and Localpayment can be reached, so that asking makes sense."""
+        ...
+
+    async def __call__(self, path: str) -> Reading | None:
+        """Make the read; None when it could not be sent."""
+        ...
+
+
+class Settler:
+    """Asks about the entries that are due.
+
+    Args:
+        journal: of the ledger.
+        reads: the way to Localpayment.
+        wall: seconds since the Unix epoch.
+        report: told of each call that was settled.
+    """
+
+    def __init__(
+        self, journal: Journal, reads: StatusReads, wall: Callable[[], float], report: Callable[[Report], None]
+    ) -> None:
+        self._journal = journal
+        self._reads = reads
+        self._wall = wall
+        self._report = report
+
+    async def settle_due(self) -> None:
+        """Ask about all entries that are due now, unless asking makes no sense; raises LedgerError."""
+        while self._reads.healthy:
+            now = self._wall()
+            entries = await self._journal.ask(partial(_due, now))
+            for entry in entries:
+                await self.settle(entry)
+            if len(entries) < AT_ONCE:
+                return
+
+    async def settle(self, entry: Entry) -> None:
+        """Ask about one entry, and note what the answer proves, or when to ask again; raises LedgerError."""
+        intent = entry.intent
+        if not intent.check:
+            await self._note(entry, Settled.UNDETERMINED, "")
+            return
+        reading = await self._reads(intent.check)
+        now = self._wall()
+        if reading is None:
+            await self._postpone(entry, now + PAUSE, asked=False)
+            return
+        following = next_ask(intent.at if entry.ended_at is None else entry.ended_at, now)
+        found = verdict(intent.operation, intent.external_id, reading.status, reading.body, last=following is None)
+        if found is not None:
+            await self._note(entry, *found)
+        elif following is not None:
+            await self._postpone(entry, following, asked=True)
+
+    async def _postpone(self, entry: Entry, until: float, *, asked: bool) -> None:
+        await self._journal.ask(lambda store: store.postpone(entry.number, until, asked=asked))
+
+    async def _note(self, entry: Entry, settled: Settled, word: str) -> None:
+        now = self._wall()
+        if await self._journal.ask(lambda store: store.settle(entry.number, settled, word, now)):
+            self._report(CallSettled(entry, settled, word))
+
+
+def _due(now: float, store: Store) -> list[Entry]:
+    return store.due(now, AT_ONCE)

@@ -1,0 +1,207 @@
+"""Keeps the ledger in a SQLite file: one process writes it, others may read.
+
+A commit is on the disk when it returns (WAL with `synchronous=FULL`). A damaged file is set aside under another name
+and told; it is never repaired, and never replaced in silence.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import sqlite3
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from proxy.ledger.store import VERSION, LedgerError, Store, UnusableLedgerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+_MODE: Final = 0o600
+_BUSY: Final = 5.0  # seconds that a writer waits for a person's command, which takes milliseconds
+# `repeatable` is 1 once the call is known not to have been carried out, so that the index holds what makes a repeat.
+SCHEMA: Final = (
+    """CREATE TABLE entry (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, serial INTEGER NOT NULL,
+        request_id TEXT NOT NULL, at REAL NOT NULL, instance TEXT NOT NULL, caller TEXT NOT NULL,
+        operation TEXT NOT NULL, kind TEXT NOT NULL, external_id TEXT NOT NULL, digest TEXT NOT NULL,
+        check_path TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'open', ended_at REAL, status INTEGER NOT NULL DEFAULT 0,
+        attempts INTEGER NOT NULL DEFAULT 0, asks INTEGER NOT NULL DEFAULT 0, next_ask REAL, settled TEXT,
+        detail TEXT NOT NULL DEFAULT '', settled_at REAL, repeatable INTEGER NOT NULL DEFAULT 0
+    ) STRICT""",
+    "CREATE UNIQUE INDEX entry_ticket ON entry (instance, serial)",
+    "CREATE INDEX entry_call ON entry (operation, external_id, at) WHERE repeatable = 0 AND external_id <> ''",
+    "CREATE INDEX entry_request ON entry (request_id)",
+    "CREATE INDEX entry_due ON entry (next_ask) WHERE next_ask IS NOT NULL",
+    ("CREATE INDEX entry_unsettled ON entry (state) WHERE settled IS NULL"
+    " AND state IN ('open', 'interrupted', 'unknown', 'orphaned')"),
+    "CREATE INDEX entry_at ON entry (at)",
+    "CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
+)  # fmt: skip
+# What leads from each version of the schema to the next; the first entry leads from an empty file to version 1.
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (SCHEMA,)
+
+
+class SqliteStore(Store):
+    """A ledger in one file.
+
+    Args:
+        path: the file; made when it is missing.
+        wall: seconds since the Unix epoch, for the name of a file that is set aside.
+        damaged: told where a damaged file was set aside.
+        writes: whether this process carries calls; a file has one such process. A person's command takes False.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        wall: Callable[[], float],
+        damaged: Callable[[Path], None] = lambda _path: None,
+        writes: bool = True,
+    ) -> None:
+        self._path = path
+        self._wall = wall
+        self._damaged = damaged
+        self._writes = writes
+        self._lock: int | None = None
+        self._database: sqlite3.Connection
+
+    def open(self) -> None:
+        """Open the file, or a new one in the place of a damaged one; raises LedgerError."""
+        try:
+            if self._writes:
+                self._lock = self._locked()
+            elif not self._path.exists():
+                message = f"there is no ledger at {self._path}"
+                raise UnusableLedgerError(message)
+            self._database = self._sound() if self._writes else self._connected()
+            self._migrate()
+        except (OSError, sqlite3.Error) as error:
+            self.close()
+            raise self._error(error) from error
+        except LedgerError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file; the last connection to it moves the WAL into it."""
+        with suppress(AttributeError, sqlite3.Error):
+            self._database.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit all of it at the end, or nothing; raises LedgerError."""
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._database.execute("COMMIT")
+            except BaseException:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise self._error(error) from error
+
+    def execute(self, sql: str, values: Sequence[object] = ()) -> Sequence[Sequence[Any]]:
+        """Execute a statement; return its rows."""
+        return self._database.execute(sql, tuple(values)).fetchall()
+
+    def serialize(self, keys: Sequence[tuple[str, str]]) -> None:
+        """Do nothing: BEGIN IMMEDIATE lets one transaction write at a time."""
+
+    def alive(self, instance: str, now: float) -> None:
+        """Do nothing: the lock on the file tells."""
+
+    def abandoned(self, instance: str, now: float) -> tuple[str, tuple[object, ...]]:
+        """Return a condition for entries of other processes: this one holds the lock, so that those have ended."""
+        del now
+        return "instance <> ?", (instance,)
+
+    def verify(self) -> list[str]:
+        """Return what SQLite's own check of the whole file finds."""
+        try:
+            rows = self._database.execute("PRAGMA integrity_check").fetchall()
+        except sqlite3.Error as error:
+            return [str(error)]
+        return [row[0] for row in rows if row[0] != "ok"]
+
+    def _locked(self) -> int:
+        """Take the lock of the process that carries calls with this ledger; the kernel frees it with the process."""
+        lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            message = f"another sidecar uses the ledger {self._path}: give each a file, or let them share PostgreSQL"
+            raise UnusableLedgerError(message) from None
+        return lock
+
+    def _connected(self) -> sqlite3.Connection:
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)  # SQLite would ask the umask
+        try:
+            if self._writes:
+                os.fchmod(file, _MODE)  # of a file that was there before; SQLite gives its WAL the same
+        finally:
+            os.close(file)
+        # Opened in one thread and used in another, never by two at once: see `Store`.
+        database = sqlite3.connect(self._path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = FULL")
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def _sound(self) -> sqlite3.Connection:
+        """Return a connection to a file that SQLite's quick check finds nothing wrong with."""
+        try:
+            database = self._connected()
+            try:
+                if database.execute("PRAGMA quick_check(1)").fetchall() == [("ok",)]:
+                    return database
+            except BaseException:
+                database.close()
+                raise
+            database.close()
+        except sqlite3.OperationalError:
+            raise  # the disk is full, the file cannot be opened: no damage
+        except sqlite3.DatabaseError:
+            pass
+        self._set_aside()
+        return self._connected()
+
+    def _set_aside(self) -> None:
+        aside = self._path.with_name(f"{self._path.name}.damaged-{int(self._wall())}")
+        for suffix in ("-wal", "-shm", ""):
+            with suppress(FileNotFoundError):
+                Path(f"{self._path}{suffix}").rename(f"{aside}{suffix}")
+        self._damaged(aside)
+
+    def _migrate(self) -> None:
+        (version,) = self._database.execute("PRAGMA user_version").fetchone()
+        if version > VERSION:
+            message = f"{self._path} was written by a newer release (schema {version}): run that one"
+            raise UnusableLedgerError(message)
+        if version == VERSION:
+            return
+        if not self._writes:
+            message = f"{self._path} was written by an older release (schema {version}): start this release's sidecar"
+            raise UnusableLedgerError(message)
+        with self.transaction():
+            for statement in (statement for step in MIGRATIONS[version:] for statement in step):
+                self._database.execute(statement)
+            if not version:
+                self.execute("INSERT INTO fact (name, value) VALUES ('digest_key', ?)", (secrets.token_hex(32),))
+            self._database.execute(f"PRAGMA user_version = {VERSION}")
+
+    def _error(self, error: OSError | sqlite3.Error) -> LedgerError:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        return LedgerError(f"{self._path}: {reason}")

@@ -1,0 +1,340 @@
+"""Keeps entries in a SQL database: what SQLite and PostgreSQL have in common.
+
+It is used from one thread. It never updates what was intended, and never forgets an entry that is not settled.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from proxy.ledger.entry import UNSETTLED, Earlier, End, Entry, Intent, Settled, State, may_have_been_done
+from proxy.ledger.schedule import next_ask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+VERSION: Final = 1  # of the schema; a migration leads from each to the next
+CLAIM: Final = 120.0  # seconds that an ask takes at most, its waits for a token and a connection included
+PRUNED: Final = 1000  # entries that one transaction forgets, lest calls wait for it
+_COLUMNS: Final = (
+    "number, request_id, at, instance, caller, operation, kind, external_id, digest, check_path, "
+    "state, ended_at, status, attempts, asks, next_ask, settled, detail, settled_at"
+)
+
+
+class LedgerError(Exception):
+    """The ledger cannot be read or written; the text says why, and holds nothing of an entry."""
+
+
+class UnusableLedgerError(LedgerError):
+    """The ledger that the settings name cannot be used, and time alone does not mend it."""
+
+
+@dataclass(eq=False, slots=True)
+class Ticket:
+    """One call on its way into the ledger.
+
+    Attributes:
+        serial: with the intent's instance, the key of its entry: what is written twice by mistake is written once.
+        intent: to be written before the call is sent.
+        window: seconds in which a call with the same operation and external id makes this one a repeat.
+        refused: whether a repeat is to be left out, since its call will not be sent.
+        late: whether the call goes on although its intent may not have been written; it is written with its end.
+        earlier: the call that it repeats, once that was looked up.
+        end: how the call ended, once it has.
+    """
+
+    serial: int
+    intent: Intent
+    window: float
+    refused: bool
+    late: bool = False
+    earlier: Earlier | None = None
+    end: End | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which entries are asked for; each condition that is given must hold."""
+
+    request_id: str | None = None
+    number: int | None = None
+    since: float | None = None
+    operation: str | None = None
+    states: frozenset[State] = frozenset()
+    unsettled: bool = False
+    most: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How many calls are not settled, by operation, and when the oldest of them began; None when there is none."""
+
+    open: Counter[str] = field(default_factory=Counter)
+    oldest: float | None = None
+
+
+class Store(ABC):
+    """A ledger in a database. Everything but the dialect's own is here; `?` stands for a value."""
+
+    # What the dialects do differently
+
+    @abstractmethod
+    def open(self) -> None:
+        """Connect, and bring the schema up to date; raises LedgerError."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the connection."""
+
+    @abstractmethod
+    def transaction(self) -> AbstractContextManager[None]:
+        """Make all that is done inside durable at its end, or nothing of it; raises LedgerError."""
+
+    @abstractmethod
+    def execute(self, sql: str, values: Sequence[object] = ()) -> Sequence[Sequence[Any]]:
+        """Execute a statement inside a transaction; return its rows."""
+
+    @abstractmethod
+    def serialize(self, keys: Sequence[tuple[str, str]]) -> None:
+        """Let no other process look for repeats of these calls, each an operation and an external id, meanwhile."""
+
+    @abstractmethod
+    def alive(self, instance: str, now: float) -> None:
+        """Tell the other processes of the ledger that this instance still carries its calls."""
+
+    @abstractmethod
+    def abandoned(self, instance: str, now: float) -> tuple[str, tuple[object, ...]]:
+        """Return a condition, with its values, that holds for entries whose process has died."""
+
+    @abstractmethod
+    def verify(self) -> list[str]:
+        """Check the database itself; return what is wrong with it."""
+
+    # Calls
+
+    def write(self, begun: Sequence[Ticket], ended: Sequence[Ticket]) -> None:
+        """Make intents and ends durable in one transaction; the begun tickets then hold the calls that they repeat.
+
+        Ends come first: who got `not_sent` and sends the call again at once repeats nothing.
+
+        Raises:
+            LedgerError: nothing was written, or all of it was and the database did not get to say so.
+        """
+        earliers: list[Earlier | None] = []
+        fresh = set(map(id, begun))
+        with self.transaction():
+            for ticket in ended:
+                if id(ticket) not in fresh:
+                    self._finish(ticket)
+            keys = {(one.intent.operation, one.intent.external_id) for one in begun if one.intent.external_id}
+            self.serialize(sorted(keys))
+            for ticket in begun:
+                earlier = self._earlier(ticket)
+                earliers.append(earlier)
+                if earlier is None or not ticket.refused:
+                    self._insert(ticket)
+            for ticket in ended:
+                if id(ticket) in fresh:
+                    self._finish(ticket)
+        for ticket, earlier in zip(begun, earliers, strict=True):
+            ticket.earlier = earlier
+
+    def _finish(self, ticket: Ticket) -> None:
+        if ticket.late:
+            self._insert(ticket)
+        if ticket.end is not None:
+            self._end(ticket, ticket.end)
+
+    def _insert(self, ticket: Ticket) -> None:
+        intent = ticket.intent
+        self.execute(
+            "INSERT INTO entry"
+            " (serial, request_id, at, instance, caller, operation, kind, external_id, digest, check_path)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (instance, serial) DO NOTHING",
+            (
+                ticket.serial, intent.request_id, intent.at, intent.instance, intent.caller, intent.operation,
+                intent.kind, intent.external_id, intent.digest, intent.check,
+            ),
+        )  # fmt: skip
+
+    def _earlier(self, ticket: Ticket) -> Earlier | None:
+        intent = ticket.intent
+        if not intent.external_id:
+            return None
+        rows = self.execute(
+            "SELECT request_id, at, state, status, settled, digest FROM entry"
+            " WHERE operation = ? AND external_id = ? AND external_id <> '' AND repeatable = 0 AND at > ?"
+            " ORDER BY at DESC LIMIT 1",
+            (intent.operation, intent.external_id, intent.at - ticket.window),
+        )
+        if not rows:
+            return None
+        request_id, at, state, status, settled, digest = rows[0]
+        same = intent.digest == digest if intent.digest and digest else None
+        return Earlier(request_id, at, State(state), status, None if settled is None else Settled(settled), same)
+
+    def _end(self, ticket: Ticket, end: End) -> None:
+        """Note an end; what was settled meanwhile, because this process was taken for dead, stays."""
+        due = next_ask(end.at, end.at) if end.state in UNSETTLED else None
+        self.execute(
+            "UPDATE entry SET state = ?, ended_at = ?, status = ?, attempts = ?,"
+            " next_ask = CASE WHEN settled IS NULL THEN CAST(? AS DOUBLE PRECISION) END,"
+            " repeatable = CASE WHEN settled IS NULL THEN CAST(? AS INTEGER) ELSE repeatable END"
+            " WHERE instance = ? AND serial = ?",
+            (
+                end.state.value, end.at, end.status, end.attempts, due, _repeatable(end.state, end.status),
+                ticket.intent.instance, ticket.serial,
+            ),
+        )  # fmt: skip
+
+    # After a crash, and until it is known what became of each call
+
+    def interrupt(self, instance: str, now: float) -> list[Entry]:
+        """Mark the open entries of processes that have died, and return them."""
+        condition, values = self.abandoned(instance, now)
+        with self.transaction():
+            rows = self.execute(
+                f"UPDATE entry SET state = ?, ended_at = ?, next_ask = ? WHERE state = ? AND {condition}"  # noqa: S608 - ours
+                f" RETURNING {_COLUMNS}",
+                (State.INTERRUPTED.value, now, next_ask(now, now), State.OPEN.value, *values),
+            )
+        return [_entry(row) for row in rows]
+
+    def due(self, now: float, most: int) -> list[Entry]:
+        """Return entries whose status is to be asked for now; they are not due again until `CLAIM` has passed.
+
+        Whoever claims an entry ends that with `settle` or `postpone`; when it dies first, another one asks.
+        """
+        with self.transaction():
+            rows = self.execute(
+                f"SELECT {_COLUMNS} FROM entry WHERE settled IS NULL AND next_ask <= ?"  # noqa: S608 - names of columns, ours
+                f" ORDER BY next_ask LIMIT ?{self.claim}",
+                (now, most),
+            )
+            entries = [_entry(row) for row in rows]
+            for entry in entries:
+                self.execute("UPDATE entry SET next_ask = ? WHERE number = ?", (now + CLAIM, entry.number))
+        return entries
+
+    claim: str = ""
+
+    def postpone(self, number: int, until: float, *, asked: bool) -> None:
+        """Have an entry asked about at another time, after an ask that told nothing, or one that was not made."""
+        with self.transaction():
+            self.execute(
+                "UPDATE entry SET asks = asks + ?, next_ask = ? WHERE number = ? AND settled IS NULL",
+                (int(asked), until, number),
+            )
+
+    def settle(self, number: int, settled: Settled, detail: str, now: float) -> bool:
+        """Note what became of a call; what a person said before stays. Return whether it was noted."""
+        with self.transaction():
+            rows = self.execute(
+                "UPDATE entry SET settled = ?, detail = ?, settled_at = ?, asks = asks + 1, next_ask = NULL,"
+                " repeatable = ? WHERE number = ? AND settled IS NULL RETURNING number",
+                (settled.value, detail, now, _repeatable(State.UNKNOWN, 0, settled), number),
+            )
+        return bool(rows)
+
+    def resolve(self, number: int, settled: Settled, note: str, now: float) -> bool:
+        """Note what a person says of a call, whatever was known of it; return whether there is such an entry."""
+        with self.transaction():
+            rows = self.execute(
+                "UPDATE entry SET settled = ?, detail = ?, settled_at = ?, next_ask = NULL, repeatable = ?"
+                " WHERE number = ? RETURNING number",
+                (settled.value, note, now, _repeatable(State.UNKNOWN, 0, settled), number),
+            )
+        return bool(rows)
+
+    # For people
+
+    def entries(self, wanted: Wanted) -> Iterator[Entry]:
+        """Give entries, the newest first."""
+        conditions, values = _conditions(wanted)
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        limit = "" if wanted.most is None else " LIMIT ?"
+        if wanted.most is not None:
+            values.append(wanted.most)
+        with self.transaction():
+            rows = self.execute(
+                f"SELECT {_COLUMNS} FROM entry{where} ORDER BY number DESC{limit}",  # noqa: S608 - ours
+                values,
+            )
+        yield from map(_entry, rows)
+
+    def summary(self) -> Summary:
+        """Count what is not settled."""
+        states = sorted(state.value for state in UNSETTLED | {State.OPEN})
+        marks = ", ".join("?" * len(states))
+        with self.transaction():
+            rows = self.execute(
+                f"SELECT operation, count(*), min(at) FROM entry WHERE settled IS NULL AND state IN ({marks})"  # noqa: S608 - ours
+                " GROUP BY operation",
+                states,
+            )
+        return Summary(Counter({row[0]: row[1] for row in rows}), min((row[2] for row in rows), default=None))
+
+    def prune(self, before: float) -> int:
+        """Forget entries that began before then and whose calls' fate is known; return how many, `PRUNED` at most."""
+        states = sorted(state.value for state in UNSETTLED | {State.OPEN})
+        marks = ", ".join("?" * len(states))
+        with self.transaction():
+            rows = self.execute(
+                "DELETE FROM entry WHERE number IN (SELECT number FROM entry WHERE at < ?"  # noqa: S608 - ours
+                f" AND (settled IS NOT NULL OR state NOT IN ({marks})) LIMIT ?) RETURNING number",
+                (before, *states, PRUNED),
+            )
+        return len(rows)
+
+    def key(self) -> bytes:
+        """Return the key of the bodies' digests, which the ledger made when it was made."""
+        with self.transaction():
+            rows = self.execute("SELECT value FROM fact WHERE name = 'digest_key'")
+        return bytes.fromhex(rows[0][0])
+
+
+def _repeatable(state: State, status: int, settled: Settled | None = None) -> int:
+    return int(not may_have_been_done(state, status, settled))
+
+
+def _conditions(wanted: Wanted) -> tuple[list[str], list[object]]:
+    conditions: list[str] = []
+    values: list[object] = []
+    for column, value in (
+        ("request_id = ?", wanted.request_id),
+        ("number = ?", wanted.number),
+        ("at >= ?", wanted.since),
+        ("operation = ?", wanted.operation),
+    ):
+        if value is not None:
+            conditions.append(column)
+            values.append(value)
+    if wanted.states:
+        conditions.append(f"state IN ({', '.join('?' * len(wanted.states))})")
+        values.extend(sorted(state.value for state in wanted.states))
+    if wanted.unsettled:
+        conditions.append("settled IS NULL")
+    return conditions, values
+
+
+def _entry(row: Sequence[Any]) -> Entry:
+    number, *intent = row[:10]
+    state, ended_at, status, attempts, asks, due, settled, detail, settled_at = row[10:]
+    return Entry(
+        number=number,
+        intent=Intent(*intent),
+        state=State(state),
+        ended_at=ended_at,
+        status=status,
+        attempts=attempts,
+        asks=asks,
+        next_ask=due,
+        settled=None if settled is None else Settled(settled),
+        detail=detail,
+        settled_at=settled_at,
+    )

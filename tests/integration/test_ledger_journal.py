@@ -1,0 +1,187 @@
+"""The thread that writes the ledger: what calls wait for, what they share, and what it does with a store that fails."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from proxy.ledger.entry import End, State
+from proxy.ledger.journal import MOST_WAITING, Journal
+from proxy.ledger.sqlite import SqliteStore
+from proxy.ledger.store import LedgerError, Wanted
+from tests.support.ledgers import DAY, NOW, intent
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
+
+    from proxy.ledger.entry import Entry
+    from proxy.ledger.store import Store, Ticket
+
+BOUND = 30.0  # seconds that only a defect reaches
+
+
+class Gated(SqliteStore):
+    """A file whose next write waits for the test, or fails."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, wall=lambda: NOW)
+        self.gate = threading.Event()
+        self.gate.set()
+        self.reached = threading.Event()
+        self.fails = False
+        self.batches: list[tuple[int, int]] = []
+
+    def write(self, begun: Sequence[Ticket], ended: Sequence[Ticket]) -> None:
+        self.reached.set()
+        self.gate.wait(BOUND)
+        if self.fails:
+            message = "database or disk is full"
+            raise LedgerError(message)
+        super().write(begun, ended)
+        self.batches.append((len(begun), len(ended)))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Gated:
+    store = Gated(tmp_path / "ledger.db")
+    store.open()
+    return store
+
+
+@pytest.fixture
+async def journal(store: Gated) -> AsyncIterator[Journal]:
+    journal = Journal(store, now=lambda: NOW, clock=lambda: 0.0)
+    yield journal
+    store.gate.set()
+    store.fails = False
+    await asyncio.to_thread(journal.close, BOUND)
+
+
+async def begin(journal: Journal, external_id: str = "p-1", seconds: float = BOUND, *, refused: bool = False) -> Ticket:
+    ticket = journal.ticket(intent(external_id), window=DAY, refused=refused)
+    await journal.begin(ticket, seconds)
+    return ticket
+
+
+def entries(store: Store) -> list[Entry]:
+    return list(store.entries(Wanted()))
+
+
+async def all_written(journal: Journal) -> None:
+    while journal.waiting:
+        await journal.ask(lambda _store: None)
+
+
+async def test_a_call_waits_for_its_intent_and_its_end_is_written_behind(journal: Journal) -> None:
+    ticket = await begin(journal)
+    (entry,) = await journal.ask(entries)
+    assert entry.state is State.OPEN
+    journal.end(ticket, End(NOW + 1, State.ANSWERED, 201, 1))
+    await all_written(journal)
+    (entry,) = await journal.ask(entries)
+    assert (entry.state, entry.status) == (State.ANSWERED, 201)
+
+
+async def test_calls_that_come_together_share_a_commit(journal: Journal, store: Gated) -> None:
+    store.gate.clear()
+    first = asyncio.create_task(begin(journal, "p-0"))
+    await asyncio.to_thread(store.reached.wait, BOUND)
+    others = [asyncio.create_task(begin(journal, f"p-{number}")) for number in range(1, 33)]
+    await asyncio.sleep(0)
+    store.gate.set()
+    await asyncio.gather(first, *others)
+    assert store.batches == [(1, 0), (32, 0)]
+
+
+async def test_a_call_that_could_not_wait_is_closed_should_its_intent_be_written_yet(
+    journal: Journal, store: Gated
+) -> None:
+    store.gate.clear()
+    task = asyncio.create_task(begin(journal, seconds=0.0))
+    await asyncio.to_thread(store.reached.wait, BOUND)
+    ticket = journal.ticket(intent("p-2"), window=DAY, refused=False)
+    with pytest.raises(LedgerError, match="did not answer within"):
+        await task
+    with pytest.raises(LedgerError):
+        await journal.begin(ticket, 0.0)
+    journal.give_up(ticket)
+    store.gate.set()
+    await all_written(journal)
+    states = {entry.intent.external_id: entry.state for entry in await journal.ask(entries)}
+    assert states.get("p-2", State.NOT_SENT) is State.NOT_SENT
+
+
+async def test_a_call_that_is_cancelled_while_it_waits_is_closed(journal: Journal, store: Gated) -> None:
+    store.gate.clear()
+    task = asyncio.create_task(begin(journal))
+    await asyncio.to_thread(store.reached.wait, BOUND)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    store.gate.set()
+    await all_written(journal)
+    assert [entry.state for entry in await journal.ask(entries)] == [State.NOT_SENT]
+
+
+async def test_a_store_that_fails_refuses_calls_and_keeps_ends(journal: Journal, store: Gated) -> None:
+    ticket = await begin(journal)
+    store.fails = True
+    journal.end(ticket, End(NOW + 1, State.ANSWERED, 201, 1))
+    with pytest.raises(LedgerError, match="disk is full"):
+        await begin(journal, "p-2")
+    assert journal.waiting == 1
+    store.fails = False
+    await begin(journal, "p-3")
+    await all_written(journal)
+    states = {entry.intent.external_id: entry.state for entry in await journal.ask(entries)}
+    assert states == {"p-1": State.ANSWERED, "p-3": State.OPEN}
+
+
+async def test_a_call_that_goes_on_without_the_ledger_is_written_once_it_can_be(journal: Journal, store: Gated) -> None:
+    store.fails = True
+    ticket = journal.ticket(intent("p-1"), window=DAY, refused=False)
+    with pytest.raises(LedgerError):
+        await journal.begin(ticket, BOUND)
+    ticket.late = True
+    journal.end(ticket, End(NOW + 1, State.UNKNOWN, 0, 1))
+    store.fails = False
+    await begin(journal, "p-2")
+    await all_written(journal)
+    states = {entry.intent.external_id: entry.state for entry in await journal.ask(entries)}
+    assert states == {"p-1": State.UNKNOWN, "p-2": State.OPEN}
+
+
+async def test_a_defect_in_the_store_does_not_end_the_thread(journal: Journal, store: Gated) -> None:
+    del store.batches
+    with pytest.raises(LedgerError, match="the ledger failed: AttributeError"):
+        await begin(journal)
+    store.batches = []
+    await begin(journal, "p-2")
+
+
+async def test_what_waits_for_a_ledger_that_stands_still_is_bounded(journal: Journal, store: Gated) -> None:
+    store.gate.clear()
+    first = asyncio.create_task(begin(journal))
+    await asyncio.to_thread(store.reached.wait, BOUND)
+    for _ in range(MOST_WAITING):
+        journal.end(journal.ticket(intent(), window=DAY, refused=False), End(NOW, State.NOT_SENT))
+    assert (journal.waiting, journal.lost) == (MOST_WAITING, 0)
+    journal.end(journal.ticket(intent(), window=DAY, refused=False), End(NOW, State.NOT_SENT))
+    assert (journal.waiting, journal.lost) == (MOST_WAITING, 1)
+    store.gate.set()
+    await first
+
+
+async def test_closing_writes_what_waits_and_says_when_it_could_not(tmp_path: Path) -> None:
+    for fails in (False, True):
+        store = Gated(tmp_path / f"{fails}.db")
+        await asyncio.to_thread(store.open)
+        journal = Journal(store, now=lambda: NOW, clock=lambda: 0.0)
+        ticket = await begin(journal)
+        store.fails = fails
+        journal.end(ticket, End(NOW, State.ANSWERED, 200, 1))
+        assert await asyncio.to_thread(journal.close, BOUND) is not fails
