@@ -1,6 +1,6 @@
 """Serves the control port: commands that let the simulator misbehave, JSON in and out.
 
-Answers hold no token, no password and no external id.
+Answers hold no token and no password, and no external id but in `/executions`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shlex
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
@@ -39,7 +39,7 @@ class Command:
     """One line of the control interface.
 
     Attributes:
-        run: given the service and the fields read, returns what is answered.
+        run: given the service, and the fields read by name, returns what is answered.
         fields: what the body, or the query of a GET, may hold, and how it is read.
         example: a body for the curl example.
         required: which of the fields must be there.
@@ -48,7 +48,7 @@ class Command:
     method: str
     path: str
     does: str
-    run: Callable[[Service, Mapping[str, object]], object]
+    run: Callable[..., object]
     fields: Mapping[str, Reader] = field(default_factory=dict)
     example: Mapping[str, object] = field(default_factory=dict)
     required: tuple[str, ...] = ()
@@ -60,40 +60,32 @@ class Command:
         return f"curl -s{method} {origin}{self.path}{body}"
 
 
-def _add_fault(service: Service, fields: Mapping[str, object]) -> object:
-    rule = Fault(**{**fields, "kind": FaultKind(str(fields["kind"]))})  # type: ignore[arg-type]  # each was read by its reader
-    return service.add_fault(rule).as_json()
+def _add_fault(service: Service, *, kind: str, **fields: Any) -> object:  # noqa: ANN401 - each was read by its reader
+    return service.add_fault(Fault(FaultKind(kind), **fields)).as_json()
 
 
-def _password_changed(service: Service, fields: Mapping[str, object]) -> object:
-    password = fields.get("password")
-    service.change_password(Secret(str(password)) if password else None, revoke_check=bool(fields.get("revoke_check")))
-    return {"password": "changed", "revoke_check": service.account.revoke_check}
+def _password_changed(service: Service, *, password: str = "", revoke_check: bool = False) -> object:
+    service.change_password(Secret(password) if password else None, revoke_check=revoke_check)
+    return {"password": "changed", "revoke_check": revoke_check}
 
 
-def _set_user(service: Service, fields: Mapping[str, object]) -> object:
-    service.set_user(User(str(fields["state"])))
-    return {"state": service.account.user}
+def _set_user(service: Service, *, state: str) -> object:
+    service.set_user(User(state))
+    return {"state": state}
 
 
-def _set_clock(service: Service, fields: Mapping[str, object]) -> object:
-    service.set_clock(float(str(fields["offset"])))
-    return {"offset": service.clock_offset}
+def _set_clock(service: Service, *, offset: float) -> object:
+    service.set_clock(offset)
+    return {"offset": offset}
 
 
-def _log(service: Service, fields: Mapping[str, object]) -> object:
-    last = int(str(fields.get("last", LOG_SHOWN)))
+def _log(service: Service, *, last: int = LOG_SHOWN) -> object:
     return {"calls": [call.as_json() for call in list(service.log)[-last:]] if last else []}
 
 
-def _reset(service: Service, fields: Mapping[str, object]) -> object:
-    del fields
+def _reset(service: Service) -> object:
     service.reset()
     return {"reset": True}
-
-
-def _kinds(fields: Mapping[str, object]) -> tuple[Kind, ...]:
-    return TOKEN_KINDS[str(fields.get("kind", "all"))]
 
 
 FAULT_FIELDS: Mapping[str, Reader] = {
@@ -127,19 +119,19 @@ COMMANDS = (
         "GET",
         "/faults",
         "lists the faults in force",
-        lambda service, _: {"faults": [rule.as_json() for rule in service.faults.rules]},
+        lambda service: {"faults": [rule.as_json() for rule in service.faults.rules]},
     ),
     Command(
         "DELETE",
         "/faults",
         "ends all faults and releases the calls that hang",
-        lambda service, _: {"cleared": service.clear_faults()},
+        lambda service: {"cleared": service.clear_faults()},
     ),
     Command(
         "POST",
         "/tokens/revoke",
         "ends the tokens issued so far: access, refresh or all",
-        lambda service, fields: {"revoked": service.revoke(*_kinds(fields))},
+        lambda service, kind="all": {"revoked": service.revoke(*TOKEN_KINDS[kind])},
         {"kind": one_of(TOKEN_KINDS)},
         {"kind": "all"},
     ),
@@ -147,7 +139,7 @@ COMMANDS = (
         "POST",
         "/tokens/expire",
         "lets the tokens issued so far expire now: access, refresh or all",
-        lambda service, fields: {"expired": service.expire(*_kinds(fields))},
+        lambda service, kind="all": {"expired": service.expire(*TOKEN_KINDS[kind])},
         {"kind": one_of(TOKEN_KINDS)},
         {"kind": "access"},
     ),
@@ -164,7 +156,7 @@ COMMANDS = (
         "POST",
         "/settings",
         "changes how tokens are issued from now on; lifetimes in seconds",
-        lambda service, fields: asdict(service.change_settings(**fields)),  # type: ignore[arg-type]  # each was read by its reader
+        lambda service, **fields: asdict(service.change_settings(**fields)),
         SETTINGS_FIELDS,
         {"access_lifetime": 10, "rotate": True},
     ),
@@ -186,7 +178,14 @@ COMMANDS = (
         ("state",),
     ),
     Command("GET", "/log", "shows the last calls; `?last=N` for more or fewer", _log, {"last": whole}),
-    Command("GET", "/stats", "counts token calls, 401s and operations", lambda service, _: service.stats()),
+    Command("GET", "/stats", "counts token calls, 401s and operations", lambda service: service.stats()),
+    Command(
+        "GET",
+        "/executions",
+        "counts how often each operation with effects took effect, by external id; `?external_id=ID` for one id",
+        lambda service, external_id=None: {"executions": service.executed_by_id(external_id)},
+        {"external_id": text},
+    ),
     Command("POST", "/reset", "begins again as at the start; tokens issued stay alive", _reset),
 )
 
@@ -214,8 +213,8 @@ class ControlPort:
             return written({"error": "no such command; GET / explains them", "commands": known}, 404)
         body = request.query if request.method == "GET" else await request.read()
         try:
-            return written(command.run(self._service, fields_in(body, command.fields, command.required)))
-        except (TypeError, ValueError) as error:
+            return written(command.run(self._service, **fields_in(body, command.fields, command.required)))
+        except ValueError as error:
             accepted = {"fields": sorted(command.fields), "example": command.example}
             return written({"error": str(error), "accepts": accepted}, 400)
 

@@ -25,6 +25,8 @@ class Kind(StrEnum):
     DROP_BEFORE_READ = "drop_before_read"
     DROP_AFTER_READ = "drop_after_read"
     DROP_MID_ANSWER = "drop_mid_answer"
+    GARBAGE = "garbage"
+    ANOTHER_PAYMENT = "another_payment"
     HANG = "hang"
 
 
@@ -34,6 +36,8 @@ EFFECTS = {
     Kind.DROP_BEFORE_READ: "cuts the connection with the request's body unread; not executed",
     Kind.DROP_AFTER_READ: "executes the call, then cuts the connection instead of answering",
     Kind.DROP_MID_ANSWER: "executes the call, then cuts the connection half-way through the answer's body",
+    Kind.GARBAGE: "executes the call, then answers 200 with half of a JSON text",
+    Kind.ANOTHER_PAYMENT: "executes the call, then answers 200 and a completed payment of another external id",
     Kind.HANG: "reads the request, does nothing, never answers; ends when faults are cleared",
 }
 
