@@ -156,16 +156,9 @@ class Faults:
         latencies = [rule for rule in concerning if rule.kind is Kind.LATENCY]
         failure = next((rule for rule in concerning if rule.kind is not Kind.LATENCY), None)
         for rule in [*latencies, *([failure] if failure else [])]:
-            self._use(rule)
+            place = self._rules.index(rule)
+            if rule.times is not None:
+                self._rules[place : place + 1] = [replace(rule, times=rule.times - 1)] if rule.times > 1 else []
+        if not self._rules:
+            self.used_up.set()
         return InjectedFault(sum(rule.seconds for rule in latencies), failure, self._released)
-
-    def _use(self, rule: Fault) -> None:
-        place = self._rules.index(rule)
-        if rule.times is None:
-            return
-        if rule.times == 1:
-            del self._rules[place]
-            if not self._rules:
-                self.used_up.set()
-        else:
-            self._rules[place] = replace(rule, times=rule.times - 1)

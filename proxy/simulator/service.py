@@ -142,13 +142,6 @@ class Service:
         self.tokens.settings = replace(self.tokens.settings, **changes)
         return self.tokens.settings
 
-    def change_password(self, password: Secret | None = None, *, revoke_check: bool = False) -> None:
-        """Let the account's owner set another password, or with None the same one again.
-
-        With `revoke_check` tokens issued before are refused as `password_changed`, while refreshing still answers 200.
-        """
-        self.account.change_password(password, revoke_check=revoke_check)
-
     def set_user(self, user: User) -> None:
         """Let the account be active, inactive or deleted."""
         self.account.user = user

@@ -34,14 +34,12 @@ PICTURE = base64.b64decode(
 
 def validate_document(_: Ledger, call: Call) -> Answer:
     """Whether a document number could be one; never says the number again."""
-    number = str(call.mapping("document").get("id", ""))
-    return said({"valid": _plausible(number), "country": call.text("country")})
+    return _validated(call, call.mapping("document").get("id", ""))
 
 
 def validate_bank_account(_: Ledger, call: Call) -> Answer:
     """Whether an account number could be one; never says the number again."""
-    number = str(call.mapping("bank").get("accountNumber", ""))
-    return said({"valid": _plausible(number), "country": call.text("country")})
+    return _validated(call, call.mapping("bank").get("accountNumber", ""))
 
 
 def lookup_bin(_: Ledger, call: Call) -> Answer:
@@ -126,5 +124,6 @@ def get_ticket_image(_ledger: Ledger, _call: Call) -> Answer:
     return Answer(200, PICTURE, "image/png")
 
 
-def _plausible(number: str) -> bool:
-    return len(number) >= SHORTEST_NUMBER and number.isalnum()
+def _validated(call: Call, number: object) -> Answer:
+    text = str(number)
+    return said({"valid": len(text) >= SHORTEST_NUMBER and text.isalnum(), "country": call.text("country")})
