@@ -99,7 +99,7 @@ class Settings:
     tls_key_file: Path | None = optional("PROXY_TLS_KEY_FILE", SECRET_FILE,
         "PEM file of the certificate's private key, without a passphrase.")
     tls_client_ca_file: Path | None = optional("PROXY_TLS_CLIENT_CA_FILE", CERTIFICATES_FILE,
-        "PEM file of CA certificates. Each caller then needs a certificate of one of them; the policy's `san` names it.",
+        "PEM file of CA certificates. Each caller then needs one of theirs; the policy's `san` names it.",
         note="callers need no certificate")
     required_header: RequiredHeader | None = optional("PROXY_REQUIRED_HEADER", _HEADER,
         "A field that every call must carry, such as `X-Internal: yes`; without it 412. It stops requests that a "
