@@ -24,6 +24,7 @@ What Localpayment's public documentation lists, under the names that policies, m
 method and path is `other`: forwarded, with effects assumed, and allowed only by a policy that names it. HEAD goes with
 GET. A slash at the end of a path is optional, and is forwarded as it came.
 
+- **kind**: in the headings. `read` has no effects, all others have.
 - **presets** of a [policy](../policy.md) that allow it; all allow reads. `{BY_DATE}` is in none.
 - **externalId**: where your id sits, by which Localpayment refuses a repeat; without one nothing does.
 - **check**: the GET that settles an unknown outcome. Where none stands but the id is in the body, ask for the id's
