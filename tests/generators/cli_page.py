@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +21,7 @@ _HEAD: Final = """\
 
 <!-- Written by `python -m tests.generators.cli_page > docs/reference/cli.md`; a test fails when it is stale. -->
 
-What `--help` (`-h`) says of each command, but for the line on itself.
+What `--help` (`-h`) says of each command, without what the headings here say.
 
 A shell completes commands and options with
 
@@ -47,10 +48,11 @@ def _sections(name: str, command: click.Command, parent: click.Context | None) -
 
 
 def _help(command: click.Command, context: click.Context) -> str:
-    """Return a command's help without the option for help, which every command has."""
+    """Return a command's help without its list of commands, its option for help, and a usage that only names it."""
     lines = command.get_help(context).splitlines()
-    kept = [line for line in lines if not line.strip().startswith("-h, --help")]
-    return "\n".join(kept).removesuffix("\n\nOptions:")
+    kept = "\n".join(line for line in lines if not line.strip().startswith("-h, --help"))
+    kept = re.sub(r"\nCommands:\n(  .*\n)+", "", f"{kept}\n").rstrip("\n").removesuffix("\n\nOptions:")
+    return kept.removeprefix(f"Usage: {context.command_path} [OPTIONS]\n\n")
 
 
 if __name__ == "__main__":

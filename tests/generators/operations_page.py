@@ -20,15 +20,15 @@ _HEAD: Final = f"""\
 <!-- Written by `python -m tests.generators.operations_page > docs/reference/operations.md`;
 a test fails when it is stale. -->
 
-What Localpayment's public documentation lists, and the names that policies, metrics and logs have for it. Every other
-method and path is `other`: it is forwarded, counts as a call with effects, and a policy must name it to allow it.
-HEAD goes with GET. A slash at the end of a path is optional, and is forwarded as it came.
+What Localpayment's public documentation lists, under the names that policies, metrics and logs have for it. Every other
+method and path is `other`: forwarded, with effects assumed, and allowed only by a policy that names it. HEAD goes with
+GET. A slash at the end of a path is optional, and is forwarded as it came.
 
-- **kind**: `read` has no effects; all others have. [Policies](../policy.md) allow operations by kind as well.
-- **presets**: those of a policy that allow it; all of them allow reads. `{BY_DATE}` is in none.
-- **externalId**: where your id sits, by which Localpayment refuses a repeat. Without one nothing does.
-- **after an unknown outcome**: the call that tells what became of it. Where none stands but the id is in the body, ask
-  for the id's transaction, which the sidecar names unless `PROXY_CHECK_FROM_BODY` is off.
+- **kind**: in the headings. `read` has no effects, all others have.
+- **presets** of a [policy](../policy.md) that allow it; all allow reads. `{BY_DATE}` is in none.
+- **externalId**: where your id sits, by which Localpayment refuses a repeat; without one nothing does.
+- **check**: the GET that settles an unknown outcome. Where none stands but the id is in the body, ask for the id's
+  transaction, which the sidecar names unless `PROXY_CHECK_FROM_BODY` is off.
 """
 _PLACES: Final = {None: "none", "body": "body", "path": "path", "part": "part `request`"}
 _KINDS: Final = {
@@ -52,7 +52,7 @@ def _section(kind: Kind, title: str) -> list[str]:
         head = ["| operation | call |", "|---|---|"]
         rows = [f"| `{one.name}` | {_call(one)} |" for one in found]
     else:
-        head = ["| operation | call | presets | externalId | after an unknown outcome |", "|---|---|---|---|---|"]
+        head = ["| operation | call | presets | externalId | check |", "|---|---|---|---|---|"]
         rows = [
             f"| `{one.name}` | {_call(one)} | {_presets(one)} | {_PLACES[one.duplicate_key]} | {_check(one)} |"
             for one in found
@@ -70,7 +70,7 @@ def _presets(operation: Operation) -> str:
 
 
 def _check(operation: Operation) -> str:
-    return f"GET `{operation.check}`" if operation.check else ""
+    return f"`{operation.check}`" if operation.check else ""
 
 
 if __name__ == "__main__":
