@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
@@ -32,11 +32,16 @@ if TYPE_CHECKING:
     from proxy.ops.admin.status import Status
     from proxy.ops.observers import Observers
     from proxy.policy.rules import Policy
+    from proxy.process.memory import MemoryBudget
     from proxy.relay.attempts import Attempts
     from proxy.relay.concurrency import ConcurrencyLimit
     from proxy.secret import Secret
     from proxy.tokens.keeper import TokenDisputed, TokenEndpoints, TokenFetched
     from proxy.upstream.model import ConnectResult
+
+
+ADMIN_IDLE: Final = 10.0  # seconds for a request to the admin listener to come, the first and any further one
+MOST_OF_ADMIN: Final = 48  # connections to it; fewer than the descriptors that are left for it
 
 
 def upstream_pool(
@@ -96,6 +101,7 @@ def relay_for(  # noqa: PLR0913 - what a relay is made of
     *,
     attempts: Attempts,
     concurrency: ConcurrencyLimit,
+    memory: MemoryBudget,
     clock: Clock,
     observers: Observers,
 ) -> Relay:
@@ -104,6 +110,7 @@ def relay_for(  # noqa: PLR0913 - what a relay is made of
         settings=settings,
         refusals=attempts.refusals,
         concurrency=concurrency,
+        memory=memory,
         heads=ResponseHeads(settings.origin),
         authorizer=Authorizer(clock.now, policy),
         now=clock.now,
@@ -118,11 +125,17 @@ def relay_for(  # noqa: PLR0913 - what a relay is made of
     return Relay(parts, attempts)
 
 
-def data_listener(settings: Settings, relay: Relay, connections: int) -> Listener:
+def data_listener(settings: Settings, relay: Relay, memory: MemoryBudget, connections: int) -> Listener:
     """Return what serves callers, on so many connections."""
-    listener = Listener(relay, header_timeout=settings.header_timeout, max_connections=connections)
+    listener = Listener(
+        relay,
+        header_timeout=settings.header_timeout,
+        memory=memory,
+        max_connections=connections,
+        caller_idle=settings.caller_idle_timeout,
+    )
     if connections < settings.max_connections:
-        listener.limited_by = "the limit of open files (ulimit -n)"
+        listener.limited_by = "the limit of open files (ulimit -n), or of memory,"
     return listener
 
 
@@ -140,4 +153,10 @@ def admin_runner(
         commands=commands,
         logger=readings.observers.log.logger,
     )
-    return web.AppRunner(admin.application(), access_log=None, shutdown_timeout=closing)
+    return web.AppRunner(
+        admin.application(),
+        access_log=None,
+        shutdown_timeout=closing,
+        keepalive_timeout=ADMIN_IDLE,
+        lingering_time=closing,
+    )

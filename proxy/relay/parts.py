@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from proxy.api.operations import Match
     from proxy.config import Settings
     from proxy.policy.authorizer import Authorizer
+    from proxy.process.memory import MemoryBudget
     from proxy.relay.concurrency import ConcurrencyLimit
     from proxy.relay.record import Record
     from proxy.relay.refused_paths import Refusals
@@ -28,6 +29,7 @@ class RelayParts:
         settings: limits and waits.
         refusals: what paths have refused lately.
         concurrency: places for calls in flight.
+        memory: counts what is held for callers.
         heads: composes the heads of answers.
         authorizer: who may call what; `authorizer.enforce` puts another policy in force.
         now: seconds on a clock that only moves forward.
@@ -43,6 +45,7 @@ class RelayParts:
     settings: Settings
     refusals: Refusals
     concurrency: ConcurrencyLimit
+    memory: MemoryBudget
     heads: ResponseHeads
     authorizer: Authorizer
     now: Callable[[], float]
