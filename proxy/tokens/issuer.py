@@ -18,7 +18,7 @@ from proxy.process.error_location import where
 from proxy.tokens.answer_fields import first_value, http_date, seconds_to_wait
 from proxy.tokens.content_coding import decoded
 from proxy.tokens.model import Issued, UnusableTokenError, read_answer
-from proxy.upstream.model import FaultKind, Limits, OutgoingRequest, UpstreamFault
+from proxy.upstream.model import FaultKind, Limits, Obstacle, OutgoingRequest, UpstreamFault
 from proxy.upstream.pool import Pool
 from proxy.upstream.tls import tls_context
 
@@ -71,12 +71,14 @@ class FetchFailedError(Exception):
         reason: the same in words of ours.
         status: the HTTP status, if there was an answer.
         retry_after: seconds before another try makes sense, 0 when the server did not say.
+        obstacle: what kept a connection from coming about; None when there was one.
     """
 
     result: FetchResult
     reason: str
     status: int | None = None
     retry_after: float = 0.0
+    obstacle: Obstacle | None = None
 
     def __str__(self) -> str:
         return self.reason
@@ -117,7 +119,9 @@ class Issuer:
         return await self._post(REFRESH_PATH, {"refresh": token.reveal()}, timeout)
 
     async def _post(self, path: str, body: dict[str, str], timeout: float) -> Issued:  # noqa: ASYNC109 - as above
-        call = OutgoingRequest(b"POST", path.encode(), _FIELDS, json.dumps(body).encode(), effects=True)
+        connected = asyncio.Event()
+        content = json.dumps(body).encode()
+        call = OutgoingRequest(b"POST", path.encode(), _FIELDS, content, effects=True, sending=connected.set)
         sent_at = self._clock.now()
         pool = self._connection()
         try:
@@ -128,7 +132,11 @@ class Issuer:
         except UpstreamFault as fault:
             raise _translated(fault, self._egress) from None
         except TimeoutError:
-            raise FetchFailedError(FetchResult.TIMEOUT, _TOO_LATE) from None
+            met = None if connected.is_set() else Obstacle.SLOW
+            reason = (
+                _TOO_LATE if met is None else f"no connection to the token endpoint came about within {timeout:g} s"
+            )
+            raise FetchFailedError(FetchResult.TIMEOUT, reason, obstacle=met) from None
         except FetchFailedError:
             raise
         except Exception as error:  # noqa: BLE001 - what an answer makes a library raise is not known in full
@@ -211,16 +219,19 @@ def _check_size(content: bytes | bytearray) -> None:
 
 
 def _translated(fault: UpstreamFault, egress: EgressProxy | None) -> FetchFailedError:
+    met = fault.obstacle
     match fault.kind:
         case FaultKind.TIMEOUT:
             return FetchFailedError(FetchResult.TIMEOUT, _TOO_LATE)
         case FaultKind.TLS:
-            return FetchFailedError(FetchResult.TLS, f"no trusted TLS connection to the token endpoint: {fault.detail}")
+            reason = f"no trusted TLS connection to the token endpoint: {fault.detail}"
+            return FetchFailedError(FetchResult.TLS, reason, obstacle=met)
         case FaultKind.UNREACHABLE | FaultKind.POOL if egress is not None:
             reason = f"the egress proxy gave no way to the token endpoint: {fault.detail}"
-            return FetchFailedError(FetchResult.UNREACHABLE, reason)
+            return FetchFailedError(FetchResult.UNREACHABLE, reason, obstacle=met)
         case FaultKind.UNREACHABLE | FaultKind.POOL:
-            return FetchFailedError(FetchResult.UNREACHABLE, f"the token endpoint cannot be reached: {fault.detail}")
+            reason = f"the token endpoint cannot be reached: {fault.detail}"
+            return FetchFailedError(FetchResult.UNREACHABLE, reason, obstacle=met)
         case FaultKind.DISCONNECTED if not fault.timings.response_bytes:
             return FetchFailedError(FetchResult.UNREACHABLE, "the connection to the token endpoint was lost")
         case FaultKind.DISCONNECTED | FaultKind.MALFORMED:
