@@ -34,7 +34,7 @@ _ALLOW_LIST: Final = (
     "allow-list the public address of this machine, or of its egress proxy, in Localpayment's dashboard; "
     "if it is there, ask Localpayment about the account's restrictions and permissions"
 )
-_TRY_LATER: Final = "try again in a minute; if it stays, ask Localpayment for its status"
+_TRY_LATER: Final = "wait a minute; if it stays, ask Localpayment for its status"
 _OTHER_SERVER: Final = "check that LOCALPAYMENT_BASE_URL is Localpayment's origin"
 _FIREWALL: Final = "allow outgoing TCP to {host} port {port} in the firewall, or check {variable}"
 _EGRESS_ANSWER: Final = "check that PROXY_EGRESS_PROXY names an HTTP proxy, and its log"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from proxy.ops.admin.markup import Markup, clock, countdown, element, joined, pairs, sparkline, table
+from proxy.ops.admin.markup import Markup, clock, countdown, element, joined, notes, pairs, spaced, sparkline, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ POLICY: Final = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _MEANS: Final = {"sandbox": "Sandbox: play money", "production": "Production: real money"}
-_CALL: Final = ("Time (UTC)", "Operation", "Status", "Outcome", "Code", "ms")
+_CALL: Final = ("UTC", "Operation", "Status", "Outcome", "ms")
 _COLOURS: Final = {"sandbox": "#0b6e4f", "production": "#b3122b"}
 
 
@@ -72,7 +72,7 @@ def index_text() -> str:
 def index_page() -> str:
     """Return the same as a page."""
     links = (element("div", element("dt", element("a", path, href=path)), element("dd", what)) for path, what in INDEX)
-    section = element("section", element("dl", *links), element("p", _COMMANDS))
+    section = element("section", element("dl", *links), element("p", _COMMANDS), class_="told")
     body = element("header", element("h1", "Admin listener")), element("main", section)
     return _document("admin listener · localpayment-proxy", *body)
 
@@ -106,17 +106,16 @@ def _top(view: View) -> Markup:
             element("h1", _MEANS[view["environment"]]),
             element("p", view["origin"], class_="origin"),
             element("p", ready, class_="good" if view["ready"] else "bad"),
-            _why(view["why"]),
+            _why("Why", view["why"]),
         )
     )
 
 
-def _why(why: View | None) -> Markup:
+def _why(term: str, why: View | None) -> Markup:
     """Say a cause and what to do next, in full; nothing without one."""
     if why is None:
         return Markup()
-    rows: list[tuple[str, object]] = [("Why", why["cause"]), ("To do", why["advice"])]
-    return element("div", pairs(rows), class_="why")
+    return element("div", pairs([(term, why["cause"]), ("To do", why["advice"])]), class_="told")
 
 
 def _token(view: View) -> Markup:
@@ -134,7 +133,7 @@ def _token(view: View) -> Markup:
         (
             element("h2", "Token"),
             pairs(rows),
-            _why(token["failing"] if view["ready"] else None),
+            _why("Failing", token["failing"] if view["ready"] else None),
             _fetches(token["fetches"]),
         )
     )
@@ -145,14 +144,11 @@ def _unsettled(unsettled: View) -> Markup:
     if not total:
         return joined((element("h2", "Unknown outcomes"), element("p", "None since the start.", class_="good")))
     text = f"{total} since the start. Settle each: find its request id in the log, then ask Localpayment."
-    rows = [(*_call(call), element("code", call["request_id"])) for call in unsettled["last"]]
-    return joined(
-        (
-            element("h2", "Unknown outcomes"),
-            element("p", text, class_="bad"),
-            table("Last of them", (*_CALL, "Request id"), rows, ""),
-        )
-    )
+    items = [
+        (spaced(_call(call)[:-1]), joined(("Request id ", element("code", call["request_id"]))))
+        for call in unsettled["last"]
+    ]
+    return joined((element("h2", "Unknown outcomes"), element("p", text, class_="bad"), notes("Last of them", items)))
 
 
 def _minutes(minutes: View, view: View) -> Markup:
@@ -182,22 +178,21 @@ def _call(call: View) -> tuple[object, ...]:
     """Return a call's cells; a status that says that something is wrong is marked."""
     status = element("strong", call["status"], class_="bad") if call["wrong"] else call["status"] or "none"
     outcome = element("span", call["outcome"], class_=f"outcome {call['outcome']}")
-    return clock(call["at"]), call["operation"], status, outcome, call["code"], f"{call['milliseconds']:.1f}"
+    told = spaced((outcome, call["code"])) if call["code"] else outcome
+    return clock(call["at"]), call["operation"], status, told, f"{call['milliseconds']:.1f}"
 
 
 def _fetches(fetches: Sequence[View]) -> Markup:
-    """List token fetches; why one failed stands below it in full, however narrow the page is."""
     if not fetches:
         return joined((element("h3", "Token fetches"), element("p", "No token was fetched yet.", class_="empty")))
-    items = (element("li", _fetch(each), element("p", each["reason"]) if each["reason"] else "") for each in fetches)
-    return joined((element("h3", "Token fetches"), element("ol", *items, class_="fetches")))
+    return notes("Token fetches", [(_fetch(each), each["reason"]) for each in fetches])
 
 
 def _fetch(each: View) -> Markup:
-    good = each["result"] == "granted"
-    result = element("span", each["result"]) if good else element("strong", each["result"], class_="bad")
-    times = joined((f" {each['times']} times since ", clock(each["since"]))) if each["times"] > 1 else ""
-    return joined((clock(each["at"]), " ", each["grant"], " ", result, times, f", {each['milliseconds']:.1f} ms"))
+    result = each["result"] if each["result"] == "granted" else element("strong", each["result"], class_="bad")
+    times = (f"{each['times']} times since", clock(each["since"])) if each["times"] > 1 else ()
+    told = spaced((clock(each["at"]), each["grant"], result, *times))
+    return joined((told, f", {each['milliseconds']:.1f} ms"))
 
 
 def _policy(policy: View) -> Markup:
