@@ -34,7 +34,11 @@ def status_lines(view: View, encoding: str, width: int = 80, height: int | None 
     above = [*_state(view, width), *_token(view, width), *_calls(view, encoding)]
     unsettled = _unsettled(view["unsettled"], width)
     warnings = [line for text in view["warnings"] for line in _rows("warning", text, width, fg="yellow")]
-    calls = [line for call in view["last_calls"][:CALLS_SHOWN] for line in _call(call, width)]
+    calls = [
+        line
+        for call in view["last_calls"][:CALLS_SHOWN]
+        for line in _call(call, width, f"{call['milliseconds']:.1f} ms")
+    ]
     below = [_row("version", f"{view['version']}, running for {_span(view['now'] - view['started'])}")]
     if height is None:
         return [*above, *unsettled, *calls, *warnings, *below]
@@ -97,15 +101,14 @@ def _unsettled(unsettled: View, width: int) -> list[str]:
         return [_row("unknown", "no outcome since the start")]
     lines = _rows("unknown", f"{total} outcomes since the start", width, fg="red", bold=True)
     for call in unsettled["last"]:
-        lines += [*_call(call, width), *_rows("", f"  request_id {call['request_id']}", width)]
+        lines += _call(call, width, f"request_id {call['request_id']}")
     return lines
 
 
-def _call(call: View, width: int) -> list[str]:
+def _call(call: View, width: int, end: str) -> list[str]:
     at, status = datetime.fromtimestamp(call["at"], UTC), str(call["status"] or "---")
-    code = f" {call['code']}" if call["code"] else ""
-    text = f"{at:%H:%M:%S} {call['operation']:<24} {status} {call['outcome']}{code}  {call['milliseconds']:.1f} ms"
-    return _rows("", text, width, fg="red" if call["wrong"] else None)
+    text = f"{at:%H:%M:%S} {call['operation']:<20} {status} {call['outcome']} {call['code']}".rstrip()
+    return _rows("", f"{text}  {end}", width, fg="red" if call["wrong"] else None)
 
 
 def _left(word: str, moment: float | None, now: float) -> str:

@@ -58,7 +58,7 @@ def test_all_that_matters_fits_a_few_lines() -> None:
         "          95 %  " + " " * 58 + "█▂",
         "          95 % of the calls within 400 ms",
         "unknown   no outcome since the start",
-        "          16:59:57 create_payout            201 answered  45.2 ms",
+        "          16:59:57 create_payout        201 answered  45.2 ms",
         "version   1.2.3, running for 2 h 2 min",
     ]
 
@@ -82,7 +82,7 @@ def test_what_is_wrong_stands_at_the_top_and_in_full() -> None:
         "refresh token at its end",
         "Localpayment refuses the credentials",
         "7 outcomes since the start",
-        "create_payout            502 unknown upstream_disconnected",
+        "create_payout        502 unknown upstream_disconnected",
         "request_id order-1-try-2",
         "why       wrong username or password (401)",
         "warning   Mount the password.",
