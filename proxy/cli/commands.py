@@ -14,6 +14,7 @@ import click
 from proxy import VERSION
 from proxy.cli import admin_commands, option_types, shipped
 from proxy.cli.exits import Exit, admin_listener, failed, report_readiness
+from proxy.cli.ledger import ledger
 from proxy.cli.operations import operations
 from proxy.cli.policy import policy
 from proxy.cli.status import status
@@ -52,7 +53,7 @@ def commands() -> None:
     """
 
 
-for command in (status, *admin_commands.COMMANDS, *shipped.COMMANDS, operations, policy):
+for command in (status, *admin_commands.COMMANDS, *shipped.COMMANDS, ledger, operations, policy):
     commands.add_command(command)
 
 

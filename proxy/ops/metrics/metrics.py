@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from proxy import errors
 from proxy.api.operations import OPERATIONS, OTHER
 from proxy.errors import Outcome, RelayError
-from proxy.http1.bounded_cache import keep
+from proxy.http1.header_cache import keep
 from proxy.ops.metrics.call_shape import KEPT, call_shape
 from proxy.ops.metrics.instruments import Instruments
 from proxy.ops.metrics.series import CallSeries
