@@ -24,11 +24,11 @@ method and path is `other`: forwarded, with effects assumed, and allowed only by
 GET. A slash at the end of a path is optional, and is forwarded as it came.
 
 - **kind**: in the headings. `read` has no effects, all others have. [Policies](../policy.md) allow kinds as well.
-- **externalId**: where your id sits, by which Localpayment refuses a repeat; without one nothing does.
+- **In brackets**: where the `externalId` sits, by which Localpayment refuses a repeat; without one nothing does.
 - **check**: the GET that settles an unknown outcome. Where none stands but the id is in the body, ask for the id's
   transaction, which the sidecar names unless `PROXY_CHECK_FROM_BODY` is off.
 """
-_PLACES: Final = {None: "none", "body": "body", "path": "path", "part": "part `request`"}
+_PLACES: Final = {None: "no id", "body": "body", "path": "path", "part": "part `request`"}
 _KINDS: Final = {
     Kind.READ: "Reads",
     Kind.QUOTE: "Quotes",
@@ -45,23 +45,21 @@ def reference() -> str:
 
 
 def _section(kind: Kind, title: str) -> list[str]:
-    found = [operation for operation in OPERATIONS if operation.kind is kind]
-    if kind is Kind.READ:
-        head = ["| operation | call |", "|---|---|"]
-        rows = [f"| `{one.name}` | {_call(one)} |" for one in found]
-    else:
-        head = ["| operation | call | externalId | check |", "|---|---|---|---|"]
-        rows = [f"| `{one.name}` | {_call(one)} | {_PLACES[one.duplicate_key]} | {_check(one)} |" for one in found]
-    return [f"## {title}: `{kind}`", "", *head, *rows, ""]
+    entries = [f"- `{one.name}`: {_call(one)}{_settling(one)}" for one in OPERATIONS if one.kind is kind]
+    return [f"## {title}: `{kind}`", "", *entries, ""]
 
 
 def _call(operation: Operation) -> str:
-    paths = "<br>".join(f"`{path}`" for path in operation.templates)
+    paths = " or ".join(f"`{path}`" for path in operation.templates)
     return f"{' or '.join(operation.methods)} {paths}"
 
 
-def _check(operation: Operation) -> str:
-    return f"`{operation.check}`" if operation.check else ""
+def _settling(operation: Operation) -> str:
+    """Tell where the external id of a call with effects sits, and the check that settles its outcome."""
+    if not operation.has_effects:
+        return ""
+    check = f", check `{operation.check}`" if operation.check else ""
+    return f" ({_PLACES[operation.duplicate_key]}{check})"
 
 
 if __name__ == "__main__":
