@@ -95,7 +95,7 @@ class Settings:
         note="the loopback names and the listen address; on a Unix socket every host")
     policy_file: Path | None = optional("PROXY_POLICY_FILE", TEXT_FILE,
         "The policy: which caller may do which operation.",
-        note="every operation but the token endpoints", reloads=True)
+        note="all but the token endpoints and the release of payouts by date", reloads=True)
     max_in_flight: int = setting("PROXY_MAX_IN_FLIGHT", _COUNT, "512", "Calls relayed at once. One more gets 503.")
     tls_cert_file: Path | None = optional("PROXY_TLS_CERT_FILE", CERTIFICATES_FILE,
         "PEM file of the certificate that callers see, with its chain. `PROXY_LISTEN` then speaks TLS, 1.2 or newer. A "

@@ -42,19 +42,17 @@ def reference() -> str:
     return "\n".join(
         [
             _HEAD,
-            "| metric | type | labels | meaning |",
-            "|---|---|---|---|",
-            *(_row(metric) for metric in metrics.declared),
-            *("", "## Labels", "", "| label | values |", "|---|---|"),
-            *(f"| `{label}` | {LABELS[label]} |" for label in used),
+            *(_entry(metric) for metric in metrics.declared),
+            *("", "## Labels", ""),
+            *(f"- `{label}`: {LABELS[label]}" for label in used),
             "",
         ]
     )
 
 
-def _row(metric: Declared) -> str:
-    labels = ", ".join(f"`{label}`" for label in metric.labels) or "none"
-    return f"| `{metric.name}` | {metric.kind} | {labels} | {metric.text} |"
+def _entry(metric: Declared) -> str:
+    labels = ", ".join(f"`{label}`" for label in metric.labels)
+    return f"- **`{metric.name}`** ({'; '.join(filter(None, (metric.kind, labels)))}): {metric.text}"
 
 
 class _Unread:

@@ -34,16 +34,17 @@ def reference() -> str:
     lines = [_HEAD.rstrip("\n")]
     for setting in SETTINGS.values():
         if setting.section:
-            lines += ["", f"## {setting.section}", "", "| variable | value | default | meaning |", "|---|---|---|---|"]
-        lines.append(_row(setting))
+            lines += ["", f"## {setting.section}", ""]
+        lines.append(_entry(setting))
     return "\n".join(lines) + "\n"
 
 
-def _row(setting: Setting) -> str:
+def _entry(setting: Setting) -> str:
     default = f"`{setting.default}`" if setting.default else setting.note
+    facts = [setting.kind.form, *([default if default == "required" else f"default {default}"] if default else [])]
     meaning = setting.meaning + " A reload takes a new value." * setting.reloads
     meaning += f" Until the next release also `{setting.formerly}`." if setting.formerly else ""
-    return f"| `{setting.variable}` | {setting.kind.form} | {default} | {meaning} |"
+    return f"- **`{setting.variable}`** ({'; '.join(facts)}): {meaning}"
 
 
 if __name__ == "__main__":
