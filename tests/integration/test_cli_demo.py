@@ -11,6 +11,7 @@ import pytest
 
 from proxy.cli.demo.client import DemoClient
 from proxy.cli.demo.run import free_port
+from proxy.cli.demo.sidecar import SidecarProcess
 from proxy.cli.demo.steps import STEPS, run_steps
 from proxy.simulator.server import Simulator
 from tests.support.processes import ran, running
@@ -87,6 +88,8 @@ def test_a_default_port_that_is_taken_gives_way_to_any() -> None:
 async def test_a_walk_without_a_working_sidecar_counts_every_step_as_wrong() -> None:
     said: list[str] = []
     async with Simulator() as simulator, aiohttp.ClientSession() as client:
-        stage = DemoClient(simulator, simulator.url, simulator.control_url, client, said.append, patience=0.1)
+        absent = SidecarProcess({})
+        absent.url, absent.admin_url = simulator.url, simulator.control_url
+        stage = DemoClient(simulator, absent, client, said.append, patience=0.1)
         assert await run_steps(stage) == len(STEPS)
     assert sum("WRONG: " in line for line in said) == len(STEPS)

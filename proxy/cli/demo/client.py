@@ -17,6 +17,7 @@ import aiohttp
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from proxy.cli.demo.sidecar import SidecarProcess
     from proxy.simulator.server import Simulator
     from proxy.simulator.service import LoggedCall
 
@@ -42,15 +43,14 @@ class DemoClient:
     """The running simulator and sidecar, and how to call them.
 
     Attributes:
-        origin: where the sidecar takes calls.
-        admin: where it shows its health and metrics.
+        simulator: in this process.
+        sidecar: in a process of its own.
         tell: prints a line.
         patience: seconds that a busy machine may take for what it does in less than two.
     """
 
     simulator: Simulator
-    origin: str
-    admin: str
+    sidecar: SidecarProcess
     client: aiohttp.ClientSession
     tell: Callable[[str], None]
     patience: float = 20.0
@@ -58,11 +58,11 @@ class DemoClient:
     async def call(self, path: str, body: Mapping[str, object] | None = None) -> Reply:
         """Call the sidecar, POST with a body and GET without; print the call, its answer and what Localpayment saw."""
         seen = len(self.simulator.log)
-        for line in curl(self.origin + path, body):
+        for line in curl(self.sidecar.url + path, body):
             self.tell(line)
         method = "GET" if body is None else "POST"
         try:
-            async with self.client.request(method, self.origin + path, json=body) as answer:
+            async with self.client.request(method, self.sidecar.url + path, json=body) as answer:
                 reply = Reply(answer.status, _content(await answer.text()))
                 self.tell(f"  HTTP {answer.status} {answer.reason or ''}".rstrip())
         except aiohttp.ClientError as error:
@@ -75,9 +75,9 @@ class DemoClient:
 
     async def look(self, path: str) -> None:
         """Read something of the sidecar's admin listener."""
-        for line in curl(self.admin + path, None):
+        for line in curl(self.sidecar.admin_url + path, None):
             self.tell(line)
-        async with self.client.get(self.admin + path) as answer:
+        async with self.client.get(self.sidecar.admin_url + path) as answer:
             self.tell(f"  HTTP {answer.status} {answer.reason}")
             self.tell(f"  {(await answer.text()).strip()}")
 
@@ -96,12 +96,12 @@ class DemoClient:
 
     async def ready(self) -> bool:
         """Ask whether the sidecar holds a token."""
-        async with self.client.get(f"{self.admin}/readyz") as answer:
+        async with self.client.get(f"{self.sidecar.admin_url}/readyz") as answer:
             return answer.status == 200  # noqa: PLR2004 - OK
 
     async def count(self, metric: str, label: str = "") -> int:
         """Add up a counter of the sidecar over all labels that hold this text."""
-        async with self.client.get(f"{self.admin}/metrics") as answer:
+        async with self.client.get(f"{self.sidecar.admin_url}/metrics") as answer:
             samples = [SAMPLE.fullmatch(line) for line in (await answer.text()).splitlines()]
         return sum(
             int(float(found["value"]))
