@@ -143,7 +143,7 @@ class Store(ABC):
             for ticket in begun:
                 earlier = self._earlier(ticket)
                 earliers.append(earlier)
-                if earlier is None or not ticket.refused:
+                if earlier is None or not ticket.refused or ticket.late:
                     self._insert(ticket)
             for ticket in ended:
                 if id(ticket) in fresh:

@@ -17,6 +17,7 @@ from proxy.errors import Outcome, RelayError
 from proxy.http1.bounded_cache import keep
 from proxy.ops.metrics.call_shape import KEPT, call_shape
 from proxy.ops.metrics.instruments import Instruments
+from proxy.ops.metrics.ledger_metrics import LedgerMetrics
 from proxy.ops.metrics.series import CallSeries
 from proxy.ops.risks import OPTIONS
 from proxy.policy.authorizer import Reported
@@ -132,6 +133,7 @@ class Metrics:
             "observer_failures", "Defects of what looks on; what it looked on went on.", "observer"
         )
         self.connects = make.counter("upstream_connects", "Attempts to connect to Localpayment.", "result")
+        self.ledger = LedgerMetrics(make)
         self._kinds = make.gauge(
             "operation_info", "1 for each operation of the catalogue; tells its kind.", "operation", "kind"
         )
