@@ -66,6 +66,7 @@ class Wanted:
     `name` is the entry's number, its request id or its external id.
     """
 
+    number: int | None = None
     name: str | None = None
     since: float | None = None
     operation: str | None = None
@@ -315,6 +316,7 @@ def _conditions(wanted: Wanted) -> tuple[list[str], list[object]]:
     conditions: list[str] = []
     values: list[object] = []
     for column, value in (
+        ("number = ?", wanted.number),
         ("at >= ?", wanted.since),
         ("operation = ?", wanted.operation),
     ):
