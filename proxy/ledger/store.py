@@ -92,8 +92,11 @@ class Store(ABC):
         """End the connection."""
 
     @abstractmethod
-    def transaction(self) -> AbstractContextManager[None]:
-        """Make all that is done inside durable at its end, or nothing of it; raises LedgerError."""
+    def transaction(self, *, writes: bool = True) -> AbstractContextManager[None]:
+        """Make all that is done inside durable at its end, or nothing of it; raises LedgerError.
+
+        One that only reads keeps no other process from writing.
+        """
 
     @abstractmethod
     def execute(self, sql: str, values: Sequence[object] = ()) -> Sequence[Sequence[Any]]:
@@ -270,7 +273,7 @@ class Store(ABC):
         limit = "" if wanted.most is None else " LIMIT ?"
         if wanted.most is not None:
             values.append(wanted.most)
-        with self.transaction():
+        with self.transaction(writes=False):
             rows = self.execute(
                 f"SELECT {_COLUMNS} FROM entry{where} ORDER BY number DESC{limit}",  # noqa: S608 - ours
                 values,
@@ -281,7 +284,7 @@ class Store(ABC):
         """Count what is not settled."""
         states = sorted(state.value for state in UNSETTLED | {State.OPEN})
         marks = ", ".join("?" * len(states))
-        with self.transaction():
+        with self.transaction(writes=False):
             rows = self.execute(
                 f"SELECT operation, count(*), min(at) FROM entry WHERE settled IS NULL AND state IN ({marks})"  # noqa: S608 - ours
                 " GROUP BY operation",
@@ -303,7 +306,7 @@ class Store(ABC):
 
     def key(self) -> bytes:
         """Return the key of the bodies' digests, which the ledger made when it was made."""
-        with self.transaction():
+        with self.transaction(writes=False):
             rows = self.execute("SELECT value FROM fact WHERE name = 'digest_key'")
         return bytes.fromhex(rows[0][0])
 
