@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from proxy.config import LedgerDatabase, LedgerFile
+from proxy.config import LedgerFile
 from proxy.ledger.ledger import Ledger, Rules
-from proxy.ledger.postgres import PostgresStore
+from proxy.ledger.places import store_at
 from proxy.ledger.reports import SetAside, Written
-from proxy.ledger.sqlite import SqliteStore
 from proxy.ledger.store import LedgerError, UnusableLedgerError
 from proxy.ops.admin.access import AdminAccess, admin_hosts
 from proxy.ops.admin.event_stream import EventStream
@@ -106,20 +105,20 @@ def ledger_store(settings: Settings, clock: Clock, report: Callable[[Report], No
     Raises:
         LedgerError: it cannot be used. A database that is only away for now is no reason: it is tried again.
     """
-    match settings.ledger:
-        case LedgerFile(path):
-            store: Store = SqliteStore(path, wall=clock.wall, damaged=lambda aside: report(SetAside(aside)))
-            store.open()
-        case LedgerDatabase(address):
-            store = PostgresStore(address, timeout=settings.ledger_timeout)
-            try:
-                store.open()
-            except UnusableLedgerError:
-                raise
-            except LedgerError as error:
-                report(Written(0.0, str(error)))
-        case _:
-            return None
+    place = settings.ledger
+    if place == "off":
+        return None
+    store = store_at(
+        place, wall=clock.wall, timeout=settings.ledger_timeout, damaged=lambda aside: report(SetAside(aside))
+    )
+    try:
+        store.open()
+    except UnusableLedgerError:
+        raise
+    except LedgerError as error:
+        if isinstance(place, LedgerFile):
+            raise
+        report(Written(0.0, str(error)))
     return store
 
 

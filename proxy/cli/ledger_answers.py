@@ -27,9 +27,10 @@ from proxy.cli.admin_client import (
 from proxy.cli.exits import Exit, admin_listener, failed
 from proxy.cli.ledger_text import HEAD, as_json, csv_lines, fate, in_full, json_lines, row
 from proxy.cli.operations import table
-from proxy.config.ledger_place import LedgerFile, ledger_place
+from proxy.config.ledger_place import ledger_place
 from proxy.ledger.entry import UNSETTLED, Settled, State
 from proxy.ledger.one_call import NotOneCallError, note_problem, one_call
+from proxy.ledger.places import store_at
 from proxy.ledger.store import PRUNED, LedgerError, Wanted
 
 if TYPE_CHECKING:
@@ -173,14 +174,8 @@ def _store() -> Store:
     try:
         folder = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]  # systemd.exec(5): colons part several
         place = ledger_place(written(VARIABLE, os.environ) or (f"sqlite:{folder}/ledger.db" if folder else "off"))
-        if isinstance(place, LedgerFile):
-            from proxy.ledger.sqlite import SqliteStore  # noqa: PLC0415 - the engine that is used
-
-            return SqliteStore(place.path, wall=time.time, writes=False)
         if place != "off":
-            from proxy.ledger.postgres import PostgresStore  # noqa: PLC0415 - as above
-
-            return PostgresStore(place.address, timeout=_SECONDS, writes=False)
+            return store_at(place, wall=time.time, timeout=_SECONDS, writes=False)
     except (AddressError, LedgerError) as error:
         text = str(error)
     except ValueError as error:

@@ -97,10 +97,10 @@ class Store(ABC):
         """End the connection."""
 
     @abstractmethod
-    def transaction(self, *, reads: bool = False) -> AbstractContextManager[None]:
+    def transaction(self, *, writes: bool = True) -> AbstractContextManager[None]:
         """Make all that is done inside durable at its end, or nothing of it; raises LedgerError.
 
-        With `reads` nothing is written inside, and no writer waits for it.
+        One that only reads keeps no other process from writing.
         """
 
     @abstractmethod
@@ -239,6 +239,16 @@ class Store(ABC):
                 (int(asked), until, number),
             )
 
+    def ask_now(self, number: int | None, now: float) -> int:
+        """Make an entry due, or all that wait for an ask; return how many. The sidecar's next round asks about them."""
+        with self.transaction():
+            rows = self.execute(
+                "UPDATE entry SET next_ask = ? WHERE settled IS NULL AND next_ask IS NOT NULL"
+                " AND number = COALESCE(CAST(? AS BIGINT), number) RETURNING number",
+                (now, number),
+            )
+        return len(rows)
+
     def settle(self, number: int, settled: Settled, detail: str, now: float) -> bool:
         """Note what became of a call; what a person said before stays. Return whether it was noted."""
         with self.transaction():
@@ -267,7 +277,7 @@ class Store(ABC):
         where = " AND ".join(["number < ?", *conditions])
         left, before = _ALL if wanted.most is None else wanted.most, _ALL
         while left > 0:
-            with self.transaction(reads=True):
+            with self.transaction(writes=False):
                 rows = self.execute(
                     f"SELECT {_COLUMNS} FROM entry WHERE {where} ORDER BY number DESC LIMIT ?",  # noqa: S608 - ours
                     (before, *values, min(left, _PAGE)),
@@ -281,7 +291,7 @@ class Store(ABC):
         """Count what is not settled."""
         states = sorted(state.value for state in UNSETTLED | {State.OPEN})
         marks = ", ".join("?" * len(states))
-        with self.transaction(reads=True):
+        with self.transaction(writes=False):
             rows = self.execute(
                 f"SELECT operation, count(*), min(at) FROM entry WHERE settled IS NULL AND state IN ({marks})"  # noqa: S608 - ours
                 " GROUP BY operation",
@@ -303,7 +313,7 @@ class Store(ABC):
 
     def key(self) -> bytes:
         """Return the key of the bodies' digests, which the ledger made when it was made."""
-        with self.transaction(reads=True):
+        with self.transaction(writes=False):
             rows = self.execute("SELECT value FROM fact WHERE name = 'digest_key'")
         return bytes.fromhex(rows[0][0])
 
