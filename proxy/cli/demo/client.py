@@ -90,6 +90,19 @@ class DemoClient:
             promise(answer.status, 200, "the status of the simulator's control interface")
         self.tell(f"  {text.strip()}")
 
+    async def kill(self) -> None:
+        """Kill the sidecar."""
+        self.tell(f"$ kill -9 {self.sidecar.pid}")
+        await self.sidecar.kill()
+
+    async def run(self, *words: str) -> str:
+        """Run a command of ours with the sidecar's settings; print and return what it says."""
+        self.tell(f"$ localpayment-proxy {' '.join(words)}")
+        text = await self.sidecar.run(*words)
+        for line in text.splitlines():
+            self.tell(f"  {line}")
+        return text
+
     def note(self, text: str) -> None:
         """Explain what happened."""
         self.tell(f"  » {text}")
@@ -113,11 +126,14 @@ class DemoClient:
         """Count the tokens that the sidecar has been granted; the last one is in use."""
         return await self.count("token_fetches_total", 'result="granted"')
 
-    async def until(self, holds: Callable[[], Awaitable[bool]], what: str) -> None:
-        """Look until an asynchronous condition holds, as long as patience lasts."""
+    async def until(self, holds: Callable[[], bool | Awaitable[bool]], what: str) -> None:
+        """Look until a condition holds, as long as patience lasts."""
         try:
             async with asyncio.timeout(self.patience):
-                while not await holds():  # noqa: ASYNC110 - what is looked at is another listener's answer
+                while True:
+                    found = holds()
+                    if found if isinstance(found, bool) else await found:
+                        return
                     await asyncio.sleep(LOOK_AGAIN)
         except TimeoutError:
             message = f"{what} did not happen within {self.patience:g} s"

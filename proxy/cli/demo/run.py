@@ -64,7 +64,7 @@ async def run_demo(
                     return Exit.FAILED
                 tell(f"\n{len(STEPS) - wrong} of {len(STEPS)} steps went as they must.")
                 if not once:
-                    _invite(demo)
+                    _invite(demo, folder)
                     await stop.wait()
     return Exit.FAILED if wrong else Exit.FINE
 
@@ -96,9 +96,10 @@ def _introduce(demo: DemoClient) -> None:
     demo.tell(f"Sidecar                 {demo.sidecar.url}  (admin: {demo.sidecar.admin_url})")
 
 
-def _invite(demo: DemoClient) -> None:
+def _invite(demo: DemoClient, folder: str) -> None:
     demo.tell("\nBoth stay up; end them with Ctrl-C. To try:")
     demo.tell(f"  curl -s {demo.sidecar.url}{BALANCE}")
     demo.tell(f"  curl -s {demo.sidecar.admin_url}/metrics")
+    demo.tell(f"  PROXY_LEDGER=sqlite:{folder}/ledger.db localpayment-proxy ledger list")
     demo.tell(f"  curl -s {demo.simulator.control_url}/          # commands that let Localpayment misbehave")
     demo.tell(f"  curl -s {demo.simulator.control_url}/log       # the calls that Localpayment saw")

@@ -42,6 +42,11 @@ class SidecarProcess:
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[bytes] | None = None
 
+    @property
+    def pid(self) -> int | None:
+        """The process's number; None when it does not run."""
+        return None if self._process is None else self._process.pid
+
     async def start(self) -> None:
         """Start it, at the same addresses when it ran before.
 
@@ -65,11 +70,11 @@ class SidecarProcess:
         """End it as a crash does: it gets to do nothing more."""
         await self._end(kill=True)
 
-    async def run(self, *words: str) -> tuple[int, str]:
-        """Run another command with its settings; return the exit code and what was written."""
+    async def run(self, *words: str) -> str:
+        """Run another command with its settings; return what it writes."""
         process = await self._spawn(*words)
         out, error = await process.communicate()
-        return process.returncode or 0, (out + error).decode().strip()
+        return (out + error).decode().strip()
 
     async def __aenter__(self) -> Self:
         await self.start()
