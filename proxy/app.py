@@ -23,6 +23,7 @@ from proxy.http1.timeouts import timeout_at
 from proxy.listening.listener_socket import ListenerSocket
 from proxy.ops.admin.health import Health
 from proxy.ops.admin.key_file import admin_key
+from proxy.ops.admin.ledger_commands import LedgerCommands
 from proxy.ops.admin.listener import AdminCommands
 from proxy.ops.admin.status import Status
 from proxy.ops.diagnosis import Site
@@ -269,6 +270,7 @@ class Sidecar:
             unlock=self._unlock,
             drain=self.make_unready,
             quit=self.stopping.set,
+            ledger=LedgerCommands(self.ledger, self._clock.wall),
         )
 
     def _reloading(self, issuer: Issuer) -> Reload:
