@@ -17,6 +17,7 @@ CALLS ?=
 UV ?= $(BIN)/uv
 DIST ?= dist/release
 SIGN ?=
+WITH ?=
 # As they are written: an expression with another licence in it is another one.
 LICENCES := Apache-2.0;Apache Software License;Apache-2.0 AND BSD-2-Clause;Apache-2.0 AND MIT;BSD-3-Clause;MIT;MIT License;\
 MIT OR Apache-2.0;PSF-2.0;Python Software Foundation License
@@ -34,7 +35,7 @@ PART := $(LOCK) --constraint requirements/dev.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test clients check lint types imports coverage hygiene docs soak bench bench-micro bench-check bench-soak bench-scaling image-check lock audit licences dist image clean
+.PHONY: help demo test clients check lint types imports coverage hygiene docs soak bench bench-micro bench-check bench-soak bench-scaling image-check lock audit licences dist image image-archive clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -107,11 +108,12 @@ licences: $(VENV)/.dev ## list the licences of what the product runs on; fails o
 	@$(BIN)/pip-licenses --from=mixed --order=license --allow-only '$(LICENCES)' \
 		--packages $$(sed -n 's/^\([A-Za-z0-9._-]*\)==.*/\1/p' requirements/run.txt)
 
-dist: $(VENV)/.dev ## make what is released into DIST: packages, list of contents, checksums; SIGN= a key that signs them
+dist: $(VENV)/.dev ## make what is released into DIST: packages, list of contents, checksums; SIGN= a key that signs, WITH= a folder more
 	rm -rf $(DIST)
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m hatchling build --directory $(DIST)
 	$(BIN)/cyclonedx-py requirements requirements/run.txt --pyproject pyproject.toml --output-reproducible \
 		--output-format JSON --output-file $(DIST)/sbom.cdx.json
+	$(if $(WITH),cp -R $(WITH)/. $(DIST))
 	cd $(DIST) && sha256sum -- * > SHA256SUMS
 	$(if $(SIGN),ssh-keygen -Y sign -n localpayment-proxy-release -f $(SIGN) $(DIST)/SHA256SUMS)
 
@@ -123,6 +125,11 @@ image: ## build the container image with docker, podman or buildah; BASE= anothe
 	set -x; "$$@" --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) --build-arg REVISION=$$(git rev-parse HEAD) \
 		--build-arg VERSION=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) \
 		$(if $(BASE),--build-arg BASE=$(BASE)) --tag $(IMAGE) .
+
+image-archive: image ## save the image as dist/image/localpayment-proxy.oci.tar, with docker or podman
+	rm -rf dist/image && mkdir -p dist/image
+	@if docker info >/dev/null 2>&1; then set -- docker save; else set -- podman save --quiet --format oci-archive; fi; \
+	set -x; "$$@" --output dist/image/localpayment-proxy.oci.tar $(IMAGE)
 
 image-check: $(VENV)/.test ## build the image with buildah, and run it with podman; needs both, and the base image
 	IMAGE_TESTS=1 $(BIN)/python -m pytest tests/integration/test_image_runs.py $(ARGS)
