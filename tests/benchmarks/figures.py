@@ -62,7 +62,8 @@ UPLOAD: Final = Figure("upload", "requests of 1 MiB, 4 connections", "MiB/s", mo
 IDLER: Final = Figure("idler", "memory of an idle caller", "KiB", 1)
 
 FIGURES: Final = (
-    RATE_1, RATE_32, RATE_128, P50_1, P99_32, P99_128, P999_32, P999_128, COLD_32, COLD_128, COLD_999_32, COLD_999_128, CPU_32, IDLE, LOADED, READY, READY_CPU, DOWNLOAD, UPLOAD, IDLER,
+    RATE_1, RATE_32, RATE_128, P50_1, P99_32, P99_128, P999_32, P999_128, COLD_32, COLD_128, COLD_999_32, COLD_999_128,
+    CPU_32, IDLE, LOADED, READY, READY_CPU, DOWNLOAD, UPLOAD, IDLER,
 )  # fmt: skip
 
 
