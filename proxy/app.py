@@ -15,6 +15,7 @@ from aiohttp import web
 
 from proxy import VERSION
 from proxy.clock import SystemClock
+from proxy.config import TcpAddress
 from proxy.credentials.sources import open_source
 from proxy.credentials.watch import Reloaded, Watch
 from proxy.hardening import Hardening
@@ -24,19 +25,31 @@ from proxy.ops.admin.health import Health
 from proxy.ops.admin.key_file import admin_key
 from proxy.ops.admin.listener import AdminCommands
 from proxy.ops.admin.status import Status
+from proxy.ops.diagnosis import Site
 from proxy.ops.logs.log import open_log
 from proxy.ops.logs.secret_recorder import SecretRecordingIssuer
 from proxy.ops.metrics.gauges import SidecarState, declare_gauges
+from proxy.ops.metrics.ledger_metrics import declare_ledger_readings
 from proxy.ops.metrics.metrics import Metrics
 from proxy.ops.observers import open_observers
 from proxy.process import child_reaper
 from proxy.relay.attempts import Attempts
 from proxy.relay.concurrency import ConcurrencyLimit
 from proxy.relay.server.tls import caller_tls
+from proxy.relay.status_reads import UpstreamStatusReads
 from proxy.reload import Reload, Uses
 from proxy.tokens.issuer import Issuer
 from proxy.upstream.tls import tls_context
-from proxy.wiring import admin_runner, data_listener, load_policy, relay_for, token_keeper, upstream_pool
+from proxy.wiring import (
+    admin_runner,
+    data_listener,
+    ledger_for,
+    ledger_store,
+    load_policy,
+    relay_for,
+    token_keeper,
+    upstream_pool,
+)
 
 if TYPE_CHECKING:
     import ssl
@@ -46,6 +59,8 @@ if TYPE_CHECKING:
     from proxy.clock import Clock
     from proxy.config import Settings
     from proxy.credentials.watch import Event
+    from proxy.ledger.ledger import Ledger
+    from proxy.ledger.store import Store
     from proxy.ops.logs.log import Log
     from proxy.tokens.keeper import TokenDisputed, TokenFetched
 
@@ -69,6 +84,7 @@ class Sidecar:
 
     Raises on entering:
         BindError: a listener's address cannot be had.
+        LedgerError: the outcome ledger cannot be used.
         CredentialSourceError: the credentials cannot be read.
         PolicyFileError: the policy has a mistake.
         ValueError: the CA file holds no certificates, or those for callers cannot be used.
@@ -96,6 +112,8 @@ class Sidecar:
         self.metrics = Metrics(VERSION, settings.environment.value)
         self.concurrency = ConcurrencyLimit(settings.max_in_flight)
         self.stopping = asyncio.Event()
+        self.ledger: Ledger | None = None
+        self._store: Store | None = None
         self._clock = clock or SystemClock()
         self._exits = contextlib.AsyncExitStack()
 
@@ -176,6 +194,8 @@ class Sidecar:
         self.log.known.keep(key)
         self.observers = await asyncio.to_thread(open_observers, settings, self.log, self.metrics, self._clock.wall)
         self._exits.push_async_callback(asyncio.to_thread, self.observers.close, CLOSING)
+        self._store = await asyncio.to_thread(ledger_store, settings, self._clock, self.observers.ledger)
+        self._exits.push_async_callback(self._close_ledger)  # once the listeners are closed, and with them all calls
         tls = tls_context(settings.upstream_ca_file) if settings.origin.tls else None
         to_callers = await asyncio.to_thread(caller_tls, settings, self.observers.handshake_refused)
         paused = self.observers.accept_paused
@@ -188,12 +208,13 @@ class Sidecar:
         issuer = Issuer(settings.origin, self._clock, tls, settings.egress_proxy)
         endpoints = SecretRecordingIssuer(issuer, self.log.known, self.observers.failed)
         self.keeper = token_keeper(settings, endpoints, credentials, self._clock, self._reported)
-        self.health = Health(self.keeper)
+        self.health = Health(self.keeper, self.observers.history, Site.of(settings))
         readings = SidecarState(self.concurrency, self.pool, self.keeper, self.health, self.observers, self._hardening)
         declare_gauges(self.metrics.instruments, readings)
         self.metrics.credentials_loaded.set(self._clock.wall())
         self._watch = Watch(source, held=credentials, clock=self._clock, report=self._looked)
         attempts = Attempts(self.pool, self.keeper, self._clock.now)
+        await self._open_ledger()
         self.relay = relay_for(
             settings,
             policy,
@@ -201,6 +222,7 @@ class Sidecar:
             concurrency=self.concurrency,
             clock=self._clock,
             observers=self.observers,
+            ledger=self.ledger,
         )
         self.reload = self._reloading(issuer)
         started, rules = self._clock.wall(), self.relay.authorizer
@@ -212,10 +234,29 @@ class Sidecar:
             self._task(self.keeper.run(), "token renewal"),
             self._task(self._watch.run(), "credentials watch"),
         ]
+        if self.ledger is not None:
+            self._loops.append(self._task(self.ledger.run(), "outcome ledger"))
         if child_reaper.inherits():
             self._loops.append(self._task(child_reaper.reap_forever(), "child reaper"))
         facts = {"version": VERSION, "data": self.url, "admin": self.admin_url, "hardening": str(self._hardening)}
-        self.observers.started(settings, source, **facts)
+        page = (
+            f"{self.admin_url}/status" if isinstance(settings.admin_listen, TcpAddress) else "localpayment-proxy status"
+        )
+        self.observers.started(settings, source, **facts, status=page)
+
+    async def _open_ledger(self) -> None:
+        reads = UpstreamStatusReads(self.pool, self.keeper, self.concurrency)
+        if self._store is not None:
+            self.ledger = ledger_for(self.settings, self._store, self._clock, reads, self.observers.ledger)
+            await self.ledger.prepare()
+        declare_ledger_readings(self.metrics.instruments, self.ledger, self._clock.wall)
+
+    async def _close_ledger(self) -> None:
+        if self.ledger is None:
+            if self._store is not None:
+                await asyncio.to_thread(self._store.close)
+        elif not await asyncio.to_thread(self.ledger.close, CLOSING):
+            self.logger.error("ledger.cut", waiting=self.ledger.journal.waiting)
 
     def _commands(self) -> AdminCommands:
         return AdminCommands(

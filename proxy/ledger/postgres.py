@@ -140,9 +140,15 @@ class PostgresStore(Store):
             )
 
     def abandoned(self, instance: str, now: float) -> tuple[str, tuple[object, ...]]:
-        """Return a condition for entries of instances whose lease has ended, by the database's clock."""
+        """Return a condition for entries of instances whose lease has ended, by the database's clock.
+
+        A call may begin before its instance could tell that it lives, so that a young entry proves nothing.
+        """
         del now
-        return "instance <> ? AND instance NOT IN (SELECT name FROM instance WHERE until > now())", (instance,)
+        return (
+            "instance <> ? AND instance NOT IN (SELECT name FROM instance WHERE until > now())"
+            " AND at < extract(epoch FROM now()) - ?"
+        ), (instance, LEASE)
 
     def verify(self) -> list[str]:
         """Return what is wrong: PostgreSQL checks its files itself, so only that the ledger can be read."""

@@ -106,11 +106,13 @@ def free_port(port: int) -> int:
 def _introduce(demo: DemoClient) -> None:
     demo.tell(f"Simulated Localpayment  {demo.simulator.url}  (control: {demo.simulator.control_url})")
     demo.tell(f"Sidecar                 {demo.origin}  (admin: {demo.admin})")
+    demo.tell(f"Status page             {demo.admin}/status")
 
 
 def _invite(demo: DemoClient) -> None:
     demo.tell("\nBoth stay up; end them with Ctrl-C. To try:")
     demo.tell(f"  curl -s {demo.origin}{BALANCE}")
     demo.tell(f"  curl -s {demo.admin}/metrics")
+    demo.tell(f"  {demo.admin}/status          # in a browser: what the sidecar does, as it does it")
     demo.tell(f"  curl -s {demo.simulator.control_url}/          # commands that let Localpayment misbehave")
     demo.tell(f"  curl -s {demo.simulator.control_url}/log       # the calls that Localpayment saw")

@@ -29,6 +29,7 @@ LABELS: Final = {
     "status": "of the caller's answer, `0` without one; one that HTTP does not define by its class, such as `2xx`",
     "outcome": "`answered`, `rejected`, `not_sent`, `unknown`, `aborted`, `orphaned`",
     "code": "a code of [errors.md](errors.md)",
+    "body": "`same`, `other`, or `unknown` when one was not held whole",
     "reason": "`token`, `same_token`, `disconnected`, `connect`",
     "caller": "name in the policy, `anyone` without a policy, `unknown` for a caller not in it, empty when refused "
     "before that, `other` from the 65th on",

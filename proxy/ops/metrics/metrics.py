@@ -17,6 +17,7 @@ from proxy.errors import Outcome, RelayError
 from proxy.http1.header_cache import keep
 from proxy.ops.metrics.call_shape import KEPT, call_shape
 from proxy.ops.metrics.instruments import Instruments
+from proxy.ops.metrics.ledger_metrics import LedgerMetrics
 from proxy.ops.metrics.series import CallSeries
 from proxy.ops.risks import OPTIONS
 from proxy.policy.authorizer import Reported
@@ -128,6 +129,7 @@ class Metrics:
             "observer_failures", "Defects of an observer; the calls went on.", "observer"
         )
         self.connects = make.counter("upstream_connects", "Attempts to connect to Localpayment.", "result")
+        self.ledger = LedgerMetrics(make)
         self._kinds = make.gauge("operation_info", "1 for each operation, with its kind.", "operation", "kind")
         build = make.gauge("build_info", "What is running.", *_BUILD)
         build.labels(version, platform.python_version(), environment).set(1)
