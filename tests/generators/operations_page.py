@@ -27,7 +27,7 @@ HEAD goes with GET. A slash at the end of a path is optional, and is forwarded a
 - **kind**: `read` has no effects; all others have. [Policies](../policy.md) allow operations by kind as well.
 - **presets**: those of a policy that allow it; all of them allow reads. `{BY_DATE}` is in none.
 - **externalId**: where your id sits, by which Localpayment refuses a repeat. Without one nothing does.
-- **after an unknown outcome**: the call that tells what became of it. The sidecar's answer names it, with your id; where
+- **after an unknown outcome**: the call that tells what became of it. The sidecar's answer names it with your id; where
   the id is in the body, unless `PROXY_CHECK_FROM_BODY` is off. Where none stands but the id is in the body, ask for the
   id's transaction.
 """
