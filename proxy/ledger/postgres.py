@@ -101,9 +101,9 @@ class PostgresStore(Store):
             self._connection = None
 
     @contextmanager
-    def transaction(self, *, reads: bool = False) -> Iterator[None]:
+    def transaction(self, *, writes: bool = True) -> Iterator[None]:
         """Commit all of it at the end, or nothing; connect anew first if the connection was lost."""
-        del reads  # they never wait for writers here, nor writers for them
+        del writes  # who reads never waits for who writes here, nor the reverse
         if self._connection is None or self._connection.closed:
             self.open()
         connection = self._connection
@@ -153,7 +153,7 @@ class PostgresStore(Store):
     def verify(self) -> list[str]:
         """Return what is wrong: PostgreSQL checks its files itself, so only that the ledger can be read."""
         try:
-            with self.transaction():
+            with self.transaction(writes=False):
                 self.execute("SELECT count(*) FROM entry")
         except LedgerError as error:
             return [str(error)]

@@ -95,10 +95,10 @@ class SqliteStore(Store):
             self._lock = None
 
     @contextmanager
-    def transaction(self, *, reads: bool = False) -> Iterator[None]:
+    def transaction(self, *, writes: bool = True) -> Iterator[None]:
         """Commit all of it at the end, or nothing; raises LedgerError."""
         try:
-            self._database.execute("BEGIN" if reads else "BEGIN IMMEDIATE")
+            self._database.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
             try:
                 yield
                 self._database.execute("COMMIT")

@@ -66,6 +66,7 @@ class Wanted:
     `name` is the entry's number, its request id or its external id.
     """
 
+    number: int | None = None
     name: str | None = None
     since: float | None = None
     operation: str | None = None
@@ -96,10 +97,10 @@ class Store(ABC):
         """End the connection."""
 
     @abstractmethod
-    def transaction(self, *, reads: bool = False) -> AbstractContextManager[None]:
+    def transaction(self, *, writes: bool = True) -> AbstractContextManager[None]:
         """Make all that is done inside durable at its end, or nothing of it; raises LedgerError.
 
-        With `reads` nothing is written inside, and no writer waits for it.
+        One that only reads keeps no other process from writing.
         """
 
     @abstractmethod
@@ -276,7 +277,7 @@ class Store(ABC):
         where = " AND ".join(["number < ?", *conditions])
         left, before = _ALL if wanted.most is None else wanted.most, _ALL
         while left > 0:
-            with self.transaction(reads=True):
+            with self.transaction(writes=False):
                 rows = self.execute(
                     f"SELECT {_COLUMNS} FROM entry WHERE {where} ORDER BY number DESC LIMIT ?",  # noqa: S608 - ours
                     (before, *values, min(left, _PAGE)),
@@ -290,7 +291,7 @@ class Store(ABC):
         """Count what is not settled."""
         states = sorted(state.value for state in UNSETTLED | {State.OPEN})
         marks = ", ".join("?" * len(states))
-        with self.transaction(reads=True):
+        with self.transaction(writes=False):
             rows = self.execute(
                 f"SELECT operation, count(*), min(at) FROM entry WHERE settled IS NULL AND state IN ({marks})"  # noqa: S608 - ours
                 " GROUP BY operation",
@@ -312,7 +313,7 @@ class Store(ABC):
 
     def key(self) -> bytes:
         """Return the key of the bodies' digests, which the ledger made when it was made."""
-        with self.transaction(reads=True):
+        with self.transaction(writes=False):
             rows = self.execute("SELECT value FROM fact WHERE name = 'digest_key'")
         return bytes.fromhex(rows[0][0])
 
@@ -325,6 +326,7 @@ def _conditions(wanted: Wanted) -> tuple[list[str], list[object]]:
     conditions: list[str] = []
     values: list[object] = []
     for column, value in (
+        ("number = ?", wanted.number),
         ("at >= ?", wanted.since),
         ("operation = ?", wanted.operation),
     ):

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING, Final, cast
 
 from proxy.ops.metrics.gauges import declare_gauges
 from proxy.ops.metrics.instruments import LABELS
+from proxy.ops.metrics.ledger_metrics import declare_ledger_readings
 from proxy.ops.metrics.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ def reference() -> str:
     """Return the page, Markdown that ends with a newline."""
     metrics = Metrics("0", "sandbox")
     declare_gauges(metrics.instruments, cast("SidecarState", _Unread()))
+    declare_ledger_readings(metrics.instruments, None, time.time)
     used = sorted({label for metric in metrics.declared for label in metric.labels})
     return "\n".join(
         [

@@ -77,7 +77,7 @@ def test_a_person_who_reads_holds_up_no_call(path: Path) -> None:
     store = sqlite_store(path)
     begun(store, intent("p-1"))
     reader = sqlite_store(path, writes=False)
-    with reader.transaction(reads=True):
+    with reader.transaction(writes=False):
         assert reader.execute("SELECT count(*) FROM entry")[0][0] == 1
         begun(store, intent("p-2"))
     reader.close()

@@ -17,6 +17,7 @@ import aiohttp
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from proxy.cli.demo.sidecar import SidecarProcess
     from proxy.simulator.server import Simulator
     from proxy.simulator.service import LoggedCall
 
@@ -42,15 +43,14 @@ class DemoClient:
     """The running simulator and sidecar, and how to call them.
 
     Attributes:
-        origin: where the sidecar takes calls.
-        admin: where it shows its health and metrics.
+        simulator: in this process.
+        sidecar: in a process of its own.
         tell: prints a line.
         patience: seconds that a busy machine may take for what it does in less than two.
     """
 
     simulator: Simulator
-    origin: str
-    admin: str
+    sidecar: SidecarProcess
     client: aiohttp.ClientSession
     tell: Callable[[str], None]
     patience: float = 20.0
@@ -58,11 +58,11 @@ class DemoClient:
     async def call(self, path: str, body: Mapping[str, object] | None = None) -> Reply:
         """Call the sidecar, POST with a body and GET without; print the call, its answer and what Localpayment saw."""
         seen = len(self.simulator.log)
-        for line in curl(self.origin + path, body):
+        for line in curl(self.sidecar.url + path, body):
             self.tell(line)
         method = "GET" if body is None else "POST"
         try:
-            async with self.client.request(method, self.origin + path, json=body) as answer:
+            async with self.client.request(method, self.sidecar.url + path, json=body) as answer:
                 reply = Reply(answer.status, _content(await answer.text()))
                 self.tell(f"  HTTP {answer.status} {answer.reason or ''}".rstrip())
         except aiohttp.ClientError as error:
@@ -75,9 +75,9 @@ class DemoClient:
 
     async def look(self, path: str) -> None:
         """Read something of the sidecar's admin listener."""
-        for line in curl(self.admin + path, None):
+        for line in curl(self.sidecar.admin_url + path, None):
             self.tell(line)
-        async with self.client.get(self.admin + path) as answer:
+        async with self.client.get(self.sidecar.admin_url + path) as answer:
             self.tell(f"  HTTP {answer.status} {answer.reason}")
             self.tell(f"  {(await answer.text()).strip()}")
 
@@ -90,18 +90,31 @@ class DemoClient:
             promise(answer.status, 200, "the status of the simulator's control interface")
         self.tell(f"  {text.strip()}")
 
+    async def kill(self) -> None:
+        """Kill the sidecar."""
+        self.tell(f"$ kill -9 {self.sidecar.pid}")
+        await self.sidecar.kill()
+
+    async def run(self, *words: str) -> str:
+        """Run a command of ours with the sidecar's settings; print and return what it says."""
+        self.tell(f"$ localpayment-proxy {' '.join(words)}")
+        text = await self.sidecar.run(*words)
+        for line in text.splitlines():
+            self.tell(f"  {line}")
+        return text
+
     def note(self, text: str) -> None:
         """Explain what happened."""
         self.tell(f"  » {text}")
 
     async def ready(self) -> bool:
         """Ask whether the sidecar holds a token."""
-        async with self.client.get(f"{self.admin}/readyz") as answer:
+        async with self.client.get(f"{self.sidecar.admin_url}/readyz") as answer:
             return answer.status == 200  # noqa: PLR2004 - OK
 
     async def count(self, metric: str, label: str = "") -> int:
         """Add up a counter of the sidecar over all labels that hold this text."""
-        async with self.client.get(f"{self.admin}/metrics") as answer:
+        async with self.client.get(f"{self.sidecar.admin_url}/metrics") as answer:
             samples = [SAMPLE.fullmatch(line) for line in (await answer.text()).splitlines()]
         return sum(
             int(float(found["value"]))
@@ -113,11 +126,14 @@ class DemoClient:
         """Count the tokens that the sidecar has been granted; the last one is in use."""
         return await self.count("token_fetches_total", 'result="granted"')
 
-    async def until(self, holds: Callable[[], Awaitable[bool]], what: str) -> None:
-        """Look until an asynchronous condition holds, as long as patience lasts."""
+    async def until(self, holds: Callable[[], bool | Awaitable[bool]], what: str) -> None:
+        """Look until a condition holds, as long as patience lasts."""
         try:
             async with asyncio.timeout(self.patience):
-                while not await holds():  # noqa: ASYNC110 - what is looked at is another listener's answer
+                while True:
+                    found = holds()
+                    if found if isinstance(found, bool) else await found:
+                        return
                     await asyncio.sleep(LOOK_AGAIN)
         except TimeoutError:
             message = f"{what} did not happen within {self.patience:g} s"
