@@ -1,7 +1,7 @@
 """Recognises callers by the socket's peer, a client certificate, or a key in `X-Proxy-Key`.
 
-Pure. A key itself is never held, only its SHA-256. The sender of a key that no caller has is
-unknown, whatever its user or certificate.
+Pure. A key itself is never held, only its SHA-256. The sender of a key that no caller has is unknown, whatever its user
+or certificate.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ _ID: Final = re.compile(r"[^\W_][\w.:/+=@#~|-]{0,127}").fullmatch
 
 
 class _Object(NamedTuple):
-    """A JSON object with all its members, repeated names included, since readers differ in which of them counts."""
+    """A JSON object with every one of its members, repeated names included: readers differ in which counts."""
 
     members: list[tuple[str, object]]
 
