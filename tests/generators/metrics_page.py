@@ -11,12 +11,39 @@ from typing import TYPE_CHECKING, Final, cast
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from proxy.ops.metrics.gauges import declare_gauges
-from proxy.ops.metrics.instruments import LABELS
 from proxy.ops.metrics.metrics import Metrics
 
 if TYPE_CHECKING:
     from proxy.ops.metrics.gauges import SidecarState
     from proxy.ops.metrics.instruments import Declared
+
+LABELS: Final = {
+    "operation": "name in the catalogue of Localpayment's operations, `other` for what is not in it",
+    "kind": "`read`, `quote`, `state`, `money_in`, `money_out`, `money_internal`",
+    "method": "as sent, `other` for one that HTTP does not define",
+    "status": "HTTP status of the caller's answer, `0` when it got none; one that HTTP does not define by its class, "
+    "such as `2xx`",
+    "outcome": "`answered`, `rejected`, `not_sent`, `unknown`, `aborted`, `orphaned`",
+    "code": "a code of [errors.md](errors.md)",
+    "reason": "`token`, `same_token`, `disconnected`, `connect`",
+    "caller": "name in the policy, `anyone` without one, `unknown` for a caller not in it, "
+    "empty when refused before that, `other` from the 64th on",
+    "cause": "`no_certificate`, `untrusted`, `other`",
+    "listener": "`data` for callers, `admin` for probes and operators",
+    "verdict": "`unknown_caller`, `not_allowed`, `denied`, `over_rate`",
+    "grant": "`password`, `refresh_token`",
+    "result": "how it ended",
+    "state": "what it is in",
+    "option": "the option's name",
+    "files": "`confined` by Landlock, `off`, `unavailable`, `helpers` when the source of the credentials runs or reads "
+    "what only it knows",
+    "dumps": "`true` when no core is dumped and no process of the same user may look in, `false`",
+    "privileges": "`true` when no program can bring new ones, `false`",
+    "observer": "`metrics`, `log`, `history`, `audit`, `traces`, `witness` for the recorder of secrets",
+    "version": "of the sidecar",
+    "environment": "`sandbox`, `production`",
+    "python": "version of the interpreter",
+}
 
 _HEAD: Final = """\
 # Metrics

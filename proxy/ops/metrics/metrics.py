@@ -65,19 +65,19 @@ class Metrics:
         self.requests = make.counter(
             "requests", "Requests that ended, by what became of them.", "operation", "method", "status", "outcome"
         )
-        self.request_seconds = make.fast_histogram(
+        self.request_seconds = make.histogram(
             "request_duration_seconds",
             "From a request's head to the last byte of its answer. Exemplars hold trace ids.",
             CALL_BUCKETS,
             "operation",
         )
-        self.upstream_seconds = make.fast_histogram(
+        self.upstream_seconds = make.histogram(
             "upstream_duration_seconds",
             "Of it, what Localpayment took, all attempts together.",
             CALL_BUCKETS,
             "operation",
         )
-        self.own_seconds = make.fast_histogram(
+        self.own_seconds = make.histogram(
             "own_duration_seconds", "Of it, what the sidecar itself added, waiting for a token included.", OWN_BUCKETS
         ).labels()
         self._request_bytes = make.count("request_body_bytes", "Bytes of request bodies received from callers.")
@@ -116,7 +116,7 @@ class Metrics:
             "token_headroom_seconds",
             "Seconds that a token could still have been used when it was replaced.",
             HEADROOM_BUCKETS,
-        )
+        ).labels()
         self.disputes = make.count(
             "token_disputes",
             "Answers that may refuse the token that their call carried: 401, or 403 with a code of Simple JWT's.",
