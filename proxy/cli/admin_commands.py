@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from proxy.cli.admin_client import AddressError, AnswerTimeoutError, NoAnswerError, admin_key, ask
 from proxy.cli.exits import Exit, admin_listener, failed
 
 ANSWER_SECONDS: Final = 15.0  # a reload reads files, and asks nothing on the network before it answers
@@ -56,18 +57,10 @@ def quit() -> Exit:  # noqa: A001 - the command's name, as in `POST /-/quit`
 
 
 def _commanded(name: str) -> Exit:
-    from proxy.cli.admin_client import (  # noqa: PLC0415 - http.client
-        AnswerTimeoutError,
-        NoAnswerError,
-        UnreadableKeyError,
-        admin_key,
-        ask,
-    )
-
     try:
         key = admin_key(os.environ)
         answer = ask(admin_listener(), "POST", f"/-/{name}", seconds=ANSWER_SECONDS, most=MOST_TEXT, headers=key)
-    except UnreadableKeyError as error:
+    except AddressError as error:
         return failed(str(error), Exit.BAD_CONFIGURATION)
     except AnswerTimeoutError as error:
         return failed(f"{error}; whether the command was carried out is unknown")

@@ -13,6 +13,7 @@ import click
 
 from proxy import VERSION
 from proxy.cli import admin_commands, option_types, shipped
+from proxy.cli.admin_client import readiness, wait_until_ready
 from proxy.cli.exits import Exit, admin_listener, failed, report_readiness
 from proxy.cli.operations import operations
 from proxy.cli.policy import policy
@@ -194,8 +195,6 @@ def healthcheck() -> Exit:
 
     The address is PROXY_ADMIN_LISTEN, as for `serve`.
     """
-    from proxy.cli.admin_client import readiness  # noqa: PLC0415 - http.client
-
     return report_readiness(readiness(admin_listener()))
 
 
@@ -205,6 +204,4 @@ def healthcheck() -> Exit:
 )
 def wait(timeout: float) -> Exit:
     """Wait until the sidecar of this machine is ready; exit code 0 if it became so."""
-    from proxy.cli.admin_client import wait_until_ready  # noqa: PLC0415 - http.client
-
     return report_readiness(wait_until_ready(admin_listener(), timeout))
