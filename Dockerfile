@@ -47,6 +47,9 @@ RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3*/site-packages/* /usr/loca
     && python3 -m compileall -q --invalidation-mode unchecked-hash -x '/(test|idlelib|tkinter|turtledemo|lib2to3)/' . \
     && find . -newermt "@${SOURCE_DATE_EPOCH}" -exec touch --no-dereference --date "@${SOURCE_DATE_EPOCH}" {} +
 COPY --from=build /opt/proxy /opt/proxy
+# The one place that may be written, once a volume is mounted there: for the outcome ledger. A new named volume takes over this owner.
+RUN mkdir -m 0700 /var/lib/localpayment-proxy && chown 65532:65532 /var/lib/localpayment-proxy \
+    && touch --date "@${SOURCE_DATE_EPOCH}" /var/lib/localpayment-proxy /var/lib
 ENV PATH=/opt/proxy/bin:/usr/local/bin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 # Numbers, so that Kubernetes' runAsNonRoot can see that it is not root.
 USER 65532:65532

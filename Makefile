@@ -1,12 +1,14 @@
 # One entry for people and CI: on a machine with only make and Python, every goal sets up what it needs.
 # make PYTHON=python3.13 …   another interpreter for .venv        make demo ONCE=1     walk through the demo and end
 # make test ARGS='-k token'  hand arguments on to pytest          make lock UPGRADE=1  take newer versions
+# make test JOBS=0           in one process, as --pdb and -s need it
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 ONCE ?=
 ARGS ?=
+JOBS ?= $(shell nproc)
 UPGRADE ?=
 IMAGE ?= localpayment-proxy:dev
 BASE ?=
@@ -20,6 +22,8 @@ WITH ?=
 LICENCES := Apache-2.0;Apache Software License;Apache-2.0 AND BSD-2-Clause;Apache-2.0 AND MIT;BSD-3-Clause;MIT;MIT License;\
 MIT OR Apache-2.0;PSF-2.0;Python Software Foundation License
 
+# So many processes share the tests; a file's stay in one. In the order in which they are found, the longest come early.
+SHARED = -n $(JOBS) --dist loadfile --no-loadscope-reorder
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 # A package without wheels is built with what build.txt pins, not with what pip would fetch unasked.
 REQUIRE := $(PIP) install --quiet --require-hashes --no-build-isolation -r
@@ -40,7 +44,7 @@ demo: $(VENV)/.run ## start a simulated Localpayment and the sidecar, walk throu
 	@$(BIN)/localpayment-proxy demo $(if $(filter-out 0,$(ONCE)),--once)
 
 test: $(VENV)/.test ## run the tests; ARGS are pytest's
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(SHARED) $(ARGS)
 
 clients: $(VENV)/.test ## run the recipes for callers, in each language that is installed here
 	$(BIN)/python -m pytest tests/integration/test_callers.py tests/integration/test_callers_repeat.py $(ARGS)
@@ -58,13 +62,13 @@ imports: $(VENV)/.dev ## check which module may import which
 	$(BIN)/lint-imports
 
 coverage: $(VENV)/.test ## run the tests; fail when they miss too many branches
-	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest $(SHARED) --cov --cov-report=term $(ARGS)
 
 hygiene: $(VENV)/.test ## look for what must never be committed
 	$(BIN)/python -m tests.hygiene
 
-soak: $(VENV)/.test ## ten minutes of calls while the token endpoints fail 30 % of the time, twice; 10,000 fuzzed token answers
-	SOAK_SECONDS=$${SOAK_SECONDS:-600} FUZZED_ANSWERS=$${FUZZED_ANSWERS:-10000} $(BIN)/python -m pytest tests/soak -s $(ARGS)
+soak: $(VENV)/.test ## ten minutes of calls while the token endpoints fail 30 % of the time, twice; 10,000 fuzzed token answers; 200 kills for each ledger
+	SOAK_SECONDS=$${SOAK_SECONDS:-600} FUZZED_ANSWERS=$${FUZZED_ANSWERS:-10000} KILLS=$${KILLS:-200} $(BIN)/python -m pytest tests/soak -s $(ARGS)
 
 docs: $(VENV)/.dev ## build the docs site into dist/site/html; fails on a link that leads nowhere
 	$(BIN)/python -m tests.docs_site dist/site

@@ -43,6 +43,7 @@ class RelayError(Exception):
         fault: who has to act.
         proxy_status: error type of the Proxy-Status field (RFC 9209 section 2.3); what kept a connection from coming
             about has one of its own.
+        more: members of the problem besides the usual ones.
         detail: what happened this time and what to do; holds nothing that a caller or Localpayment sent.
         retry_after: seconds for the Retry-After field, or None.
     """
@@ -58,6 +59,7 @@ class RelayError(Exception):
     def __init__(self, detail: str, *, retry_after: float | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
+        self.more: dict[str, object] = {}
         self.retry_after = retry_after
 
 
@@ -173,6 +175,14 @@ class SlowRequestError(RefusedError):
     proxy_status = "http_request_error"
 
 
+class DuplicateCallError(RefusedError):
+    """The call repeats an earlier one that may have been carried out, and PROXY_DUPLICATES refuses that."""
+
+    status = 409
+    code = "duplicate_call"
+    title = "The same call was sent before"
+
+
 class NotSentError(RelayError):
     """Localpayment has provably not processed the call: it may be repeated, whatever its method."""
 
@@ -218,6 +228,14 @@ class LockedError(NotSentError):
     code = "locked"
     title = "The sidecar is locked"
     proxy_status = "proxy_internal_response"
+
+
+class LedgerUnavailableError(NotSentError):
+    """The outcome ledger cannot be written, and PROXY_LEDGER_ON_FAILURE refuses what it cannot write down."""
+
+    code = "ledger_unavailable"
+    title = "The outcome ledger cannot be written"
+    proxy_status = "proxy_internal_error"
 
 
 class UpstreamUnreachableError(NotSentError):

@@ -63,7 +63,7 @@ def admin_address(environ: Mapping[str, str]) -> Listen:
     Raises:
         AddressError: it cannot be read.
     """
-    text = environ.get(VARIABLE) or _from_file(environ.get("PROXY_CONFIG_FILE")) or DEFAULT
+    text = written(VARIABLE, environ) or DEFAULT
     try:
         listen = parsing.listen(text)
     except ValueError as error:
@@ -164,15 +164,21 @@ def wait_until_ready(admin: Listen, seconds: float) -> str | None:
         time.sleep(min(PAUSE_SECONDS, left))
 
 
-def _from_file(path: str | None) -> str | None:
-    if not path:
-        return None
+def written(variable: str, environ: Mapping[str, str]) -> str:
+    """Return a setting's text from the environment, else the configuration file, as `serve` does; empty if not set.
+
+    Raises:
+        AddressError: the file cannot be read.
+    """
+    path = environ.get("PROXY_CONFIG_FILE")
+    if environ.get(variable) or not path:
+        return environ.get(variable, "")
     try:
-        found = tomllib.loads(Path(path).read_text("utf-8")).get(VARIABLE.lower())
+        found = tomllib.loads(Path(path).read_text("utf-8")).get(variable.lower())
     except (OSError, ValueError) as error:
         message = "PROXY_CONFIG_FILE cannot be read as TOML; `localpayment-proxy check` says more"
         raise AddressError(message) from error
-    return found if isinstance(found, str) else None
+    return found if isinstance(found, str) else ""
 
 
 def _reachable(host: str) -> str:

@@ -26,12 +26,12 @@ MOST_STATUS: Final = 4 * 1024 * 1024  # bytes; a status has some ten thousand
 @click.option("--watch", is_flag=True, help="Show it again every two seconds, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def status(*, watch: bool, as_json: bool) -> Exit:
-    """Show the state of the sidecar of this machine: environment, token, calls, and unknown outcomes.
+    """Show the state of the running sidecar: environment, token, calls, and unknown outcomes.
 
     Where it is not ready, that says why and what to do. --watch leaves out what does not fit the terminal.
 
-    Exit code 0 when it is ready, 1 when it is not or does not answer. The same as a page for a browser is at /status of
-    the admin listener.
+    Exit code 0 when it is ready, 1 when it is not or does not answer. The admin listener has the same as a page at
+    /status.
     """
     where = admin_listener()
     if not watch:

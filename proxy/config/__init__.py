@@ -17,6 +17,7 @@ from proxy.config.credential_sources import (
     VaultSource,
     VaultToken,
 )
+from proxy.config.ledger_place import LedgerDatabase, LedgerFile, LedgerPlace
 from proxy.config.settings import Environment, Problem, Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ __all__ = [
     "Environment",
     "EnvironmentSource",
     "FilesSource",
+    "LedgerDatabase",
+    "LedgerFile",
+    "LedgerPlace",
     "Listen",
     "Origin",
     "Problem",

@@ -35,10 +35,8 @@ def _declared() -> Iterator[Setting]:
             for source, parts in SOURCES.items():
                 for part in (source, *parts):
                     yield from settings_in(part)
-    meaning = (
-        "A TOML file with these settings, their names in lower case; the environment wins. Set in the environment only."
-    )
-    yield Setting(CONFIG_FILE, Kind("path", str), "", meaning, section="The settings file", note="none")
+    meaning = "A TOML file with these settings. Set in the environment only."
+    yield Setting(CONFIG_FILE, Kind("path", str), "", meaning, section="The settings file")
 
 
 SETTINGS: Final = {setting.variable: setting for setting in _declared()}

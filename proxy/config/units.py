@@ -12,6 +12,8 @@ from proxy.config.parsing import refuse
 MAX_SECONDS = 86400.0  # a day; longer waits are typing errors
 
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h)", re.ASCII)
+_DAYS = re.compile(r"(\d{1,4})d", re.ASCII)
+_MOST_DAYS = 3653
 _SIZE = re.compile(r"(\d{1,12})(B|KiB|MiB|GiB)", re.ASCII)
 _ALMOST_SIZE = re.compile(r"(\d{1,12})\s?([KMG])(?:i?B?)", re.ASCII | re.IGNORECASE)
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
@@ -33,6 +35,26 @@ def duration(value: object) -> float:
     if seconds > MAX_SECONDS:
         refuse("more than a day is not supported: write 24h or less")
     return seconds
+
+
+def age(value: object) -> float:
+    """Read how long something is kept, such as `30d`; at most ten years, and never zero.
+
+    Raises:
+        ValueError: it is none; the text says how to write one.
+    """
+    found = _DAYS.fullmatch(str(value).strip())
+    if found is None:
+        return positive_duration(value)
+    if not 1 <= int(found[1]) <= _MOST_DAYS:
+        message = f"must be from 1d to {_MOST_DAYS}d"
+        raise ValueError(message)
+    return int(found[1]) * MAX_SECONDS
+
+
+def age_text(seconds: float) -> str:
+    """Write it in days if it is some whole ones."""
+    return duration_text(seconds) if seconds % MAX_SECONDS else f"{int(seconds // MAX_SECONDS)}d"
 
 
 def positive_duration(value: object) -> float:

@@ -7,6 +7,7 @@ was sent is never refused here.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import secrets
@@ -87,12 +88,15 @@ class Ledger:
         self._clock = clock
         self._report = report
         self._key = b""
-        self._heartbeat_at = self._pruning_at = 0.0
-        self.journal = Journal(store, now=clock.wall, clock=clock.now, wrote=self._wrote)
+        self._pruning_at = 0.0
+        self._never = asyncio.Event()
+        self.journal = Journal(store, clock=clock.now, wrote=self._wrote)
         self.settler = Settler(self.journal, reads, clock.wall, report)
 
-    async def begin(self, request_id: str, caller: str, match: Match, body: bytes | None) -> Ticket:
-        """Make durable that a call with effects is about to be sent.
+    def begin(
+        self, request_id: str, caller: str, match: Match, body: bytes | None
+    ) -> tuple[Ticket, asyncio.Future[None]]:
+        """Begin to make durable that a call with effects is about to be sent.
 
         Args:
             request_id: as it is logged.
@@ -100,51 +104,65 @@ class Ledger:
             match: what the call means.
             body: the whole of it if it is held.
 
+        Returns:
+            What `end` must be told of, also when the call is not sent, and what is done once `allow` can judge.
+        """
+        rules = self._rules
+        intent = self._intent(request_id, caller, match, body)
+        ticket = self.journal.ticket(intent, window=rules.window, refused=rules.duplicates == "refuse")
+        return ticket, self.journal.begin(ticket, rules.timeout)
+
+    def allow(self, ticket: Ticket, waited: asyncio.Future[None]) -> None:
+        """Let a call be sent after the wait for its intent; told once for each ticket.
+
         Raises:
             LedgerError: its intent could not be written, so the call must not be sent.
             RepeatedCallError: it repeats a call that may have been carried out, and repeats are refused.
         """
-        rules, refused = self._rules, self._rules.duplicates == "refuse"
-        intent = self._intent(request_id, caller, match, body)
-        ticket = self.journal.ticket(intent, window=rules.window, refused=refused)
-        try:
-            await self.journal.begin(ticket, rules.timeout)
-        except LedgerError:
-            if rules.on_failure == "refuse":
-                self.journal.give_up(ticket)
-                raise
+        intent, fault, earlier = ticket.intent, waited.exception(), ticket.earlier
+        if fault is not None:
+            if self._rules.on_failure == "refuse":
+                raise fault
             ticket.late = True
-            self._report(WentOn(request_id, intent.operation))
-            return ticket
-        if ticket.earlier is not None:
-            earlier = ticket.earlier
-            report = Repeated(request_id, intent.operation, earlier.request_id, earlier.same_body, refused)
-            self._report(report)
-            if refused:
+            self._report(WentOn(intent.request_id, intent.operation))
+        elif earlier is not None:
+            self._report(
+                Repeated(intent.request_id, intent.operation, earlier.request_id, earlier.same_body, ticket.refused)
+            )
+            if ticket.refused:
                 raise RepeatedCallError(earlier)
-        return ticket
 
     def end(self, ticket: Ticket, end: End) -> None:
         """Note how a call ended; never waits."""
         self.journal.end(ticket, end)
 
+    async def prepare(self) -> None:
+        """Do before the first call what must come first, if the ledger can be used now."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._rules.timeout):
+                await self.renew()
+
     async def run(self) -> None:
         """Look after the ledger until cancelled."""
-        never = asyncio.Event()
-        while True:
-            await self.look_after()
-            await self._clock.wait(never, ROUND)
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(self._renew_for_ever())  # apart, lest a slow status read let the lease end
+            loops.create_task(self._look_after_for_ever())
+
+    async def renew(self) -> bool:
+        """Renew the lease, and find calls whose process has died; return whether that was possible."""
+        try:
+            self._key = self._key or await self.journal.ask(_key)
+            for entry in await self.journal.ask(partial(_alive, self.instance, self._clock.wall())):
+                self._report(Interrupted(entry))
+        except LedgerError as error:
+            self._note(Written(0.0, str(error)))
+            return False
+        return True
 
     async def look_after(self) -> None:
-        """Do once what is due: recovery, lease, removal of old entries, status reads, the summary."""
+        """Do once what is due: removal of old entries, status reads, the summary."""
         try:
-            if not self._key:
-                self._key = await self.journal.ask(_key)
             now = self._clock.now()
-            if now >= self._heartbeat_at:
-                self._heartbeat_at = now + HEARTBEAT
-                for entry in await self.journal.ask(partial(_alive, self.instance, self._clock.wall())):
-                    self._report(Interrupted(entry))
             if now >= self._pruning_at:
                 self._pruning_at = now + PRUNING
                 await self._prune()
@@ -152,6 +170,15 @@ class Ledger:
             self.summary = await self.journal.ask(_summary)
         except LedgerError as error:
             self._note(Written(0.0, str(error)))
+
+    async def _renew_for_ever(self) -> None:
+        while True:
+            await self._clock.wait(self._never, HEARTBEAT if await self.renew() else ROUND)
+
+    async def _look_after_for_ever(self) -> None:
+        while True:
+            await self.look_after()
+            await self._clock.wait(self._never, ROUND)
 
     def close(self, seconds: float) -> bool:
         """Write what waits, for at most so many seconds; return whether all of it was written. Blocks."""

@@ -54,11 +54,12 @@ class PostgresStore(Store):
     Args:
         address: a `postgresql://` URL.
         timeout: seconds that a statement may take.
+        writes: whether this process carries calls, and so makes the schema. A person's command takes False.
     """
 
     claim = " FOR UPDATE SKIP LOCKED"
 
-    def __init__(self, address: Secret, *, timeout: float) -> None:
+    def __init__(self, address: Secret, *, timeout: float, writes: bool = True) -> None:
         try:
             import psycopg  # noqa: PLC0415 - there only with the extra
         except ImportError as error:
@@ -67,6 +68,7 @@ class PostgresStore(Store):
         self._driver = psycopg
         self._address = address
         self._timeout = timeout
+        self._writes = writes
         self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
 
     def open(self) -> None:
@@ -99,8 +101,9 @@ class PostgresStore(Store):
             self._connection = None
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, *, writes: bool = True) -> Iterator[None]:
         """Commit all of it at the end, or nothing; connect anew first if the connection was lost."""
+        del writes  # who reads never waits for who writes here, nor the reverse
         if self._connection is None or self._connection.closed:
             self.open()
         connection = self._connection
@@ -137,14 +140,20 @@ class PostgresStore(Store):
             )
 
     def abandoned(self, instance: str, now: float) -> tuple[str, tuple[object, ...]]:
-        """Return a condition for entries of instances whose lease has ended, by the database's clock."""
+        """Return a condition for entries of instances whose lease has ended, by the database's clock.
+
+        A call may begin before its instance could tell that it lives, so that a young entry proves nothing.
+        """
         del now
-        return "instance <> ? AND instance NOT IN (SELECT name FROM instance WHERE until > now())", (instance,)
+        return (
+            "instance <> ? AND instance NOT IN (SELECT name FROM instance WHERE until > now())"
+            " AND at < extract(epoch FROM now()) - ?"
+        ), (instance, LEASE)
 
     def verify(self) -> list[str]:
         """Return what is wrong: PostgreSQL checks its files itself, so only that the ledger can be read."""
         try:
-            with self.transaction():
+            with self.transaction(writes=False):
                 self.execute("SELECT count(*) FROM entry")
         except LedgerError as error:
             return [str(error)]
@@ -152,18 +161,25 @@ class PostgresStore(Store):
 
     def _migrate(self, connection: Any) -> None:  # noqa: ANN401 - psycopg is imported only where it is installed
         with connection.transaction():
-            self.execute("SELECT pg_advisory_xact_lock(?)", (_SCHEMA_LOCK,))
-            self.execute("CREATE SCHEMA IF NOT EXISTS localpayment_proxy")
-            self.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
-            rows = self.execute("SELECT max(version) FROM schema_version")
-            version = int(rows[0][0] or 0)
+            if self._writes:
+                self.execute("SELECT pg_advisory_xact_lock(?)", (_SCHEMA_LOCK,))
+                self.execute("CREATE SCHEMA IF NOT EXISTS localpayment_proxy")
+                self.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
+            elif self.execute("SELECT to_regclass('schema_version')")[0][0] is None:
+                message = "there is no ledger in this database: a sidecar makes it at its first start"
+                raise UnusableLedgerError(message)
+            version = int(self.execute("SELECT max(version) FROM schema_version")[0][0] or 0)
             if version > VERSION:
                 message = f"the ledger's schema is of a newer release ({version}): run that one"
                 raise UnusableLedgerError(message)
+            if version == VERSION:
+                return
+            if not self._writes:
+                message = f"the ledger's schema is of an older release ({version}): start this release's sidecar"
+                raise UnusableLedgerError(message)
             for statement in (statement for step in MIGRATIONS[version:] for statement in step):
                 self.execute(statement)
-            if version < VERSION:
-                self.execute("INSERT INTO schema_version (version) VALUES (?)", (VERSION,))
+            self.execute("INSERT INTO schema_version (version) VALUES (?)", (VERSION,))
             if not version:
                 key = secrets.token_hex(32)
                 self.execute("INSERT INTO fact (name, value) VALUES ('digest_key', ?)", (key,))
@@ -177,4 +193,5 @@ def _lock_number(key: tuple[str, str]) -> int:
 def _error(error: Exception) -> LedgerError:
     """Say what failed by its class and SQLSTATE: psycopg's texts may quote the address, or values."""
     code = getattr(error, "sqlstate", None)
-    return LedgerError(f"PostgreSQL: {type(error).__name__}" + (f" (SQLSTATE {code})" if code else ""))
+    reason = f" (SQLSTATE {code})" if code else ": it cannot be reached, or refuses this user"
+    return LedgerError(f"PostgreSQL: {type(error).__name__}{reason}")

@@ -75,7 +75,7 @@ class SqliteStore(Store):
             if self._writes:
                 self._lock = self._locked()
             elif not self._path.exists():
-                message = f"there is no ledger at {self._path}"
+                message = f"there is no ledger at {self._path}: a sidecar makes it at its first start"
                 raise UnusableLedgerError(message)
             self._database = self._sound() if self._writes else self._connected()
             self._migrate()
@@ -95,10 +95,10 @@ class SqliteStore(Store):
             self._lock = None
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, *, writes: bool = True) -> Iterator[None]:
         """Commit all of it at the end, or nothing; raises LedgerError."""
         try:
-            self._database.execute("BEGIN IMMEDIATE")
+            self._database.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
             try:
                 yield
                 self._database.execute("COMMIT")

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 VERSION: Final = 1  # of the schema; a migration leads from each to the next
 CLAIM: Final = 120.0  # seconds that an ask takes at most, its waits for a token and a connection included
+_PAGE: Final = 1000  # entries that are read at once, so that a reader of all of them takes little memory
+_ALL: Final = 2**63 - 1  # the largest number of an entry
 PRUNED: Final = 1000  # entries that one transaction forgets, lest calls wait for it
 _COLUMNS: Final = (
     "number, request_id, at, instance, caller, operation, kind, external_id, digest, check_path, "
@@ -59,10 +61,13 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which entries are asked for; each condition that is given must hold."""
+    """Which entries are asked for; each condition that is given must hold.
 
-    request_id: str | None = None
+    `name` is the entry's number, its request id or its external id.
+    """
+
     number: int | None = None
+    name: str | None = None
     since: float | None = None
     operation: str | None = None
     states: frozenset[State] = frozenset()
@@ -92,8 +97,11 @@ class Store(ABC):
         """End the connection."""
 
     @abstractmethod
-    def transaction(self) -> AbstractContextManager[None]:
-        """Make all that is done inside durable at its end, or nothing of it; raises LedgerError."""
+    def transaction(self, *, writes: bool = True) -> AbstractContextManager[None]:
+        """Make all that is done inside durable at its end, or nothing of it; raises LedgerError.
+
+        One that only reads keeps no other process from writing.
+        """
 
     @abstractmethod
     def execute(self, sql: str, values: Sequence[object] = ()) -> Sequence[Sequence[Any]]:
@@ -136,7 +144,7 @@ class Store(ABC):
             for ticket in begun:
                 earlier = self._earlier(ticket)
                 earliers.append(earlier)
-                if earlier is None or not ticket.refused:
+                if earlier is None or not ticket.refused or ticket.late:
                     self._insert(ticket)
             for ticket in ended:
                 if id(ticket) in fresh:
@@ -231,6 +239,16 @@ class Store(ABC):
                 (int(asked), until, number),
             )
 
+    def ask_now(self, number: int | None, now: float) -> int:
+        """Make an entry due, or all that wait for an ask; return how many. The sidecar's next round asks about them."""
+        with self.transaction():
+            rows = self.execute(
+                "UPDATE entry SET next_ask = ? WHERE settled IS NULL AND next_ask IS NOT NULL"
+                " AND number = COALESCE(CAST(? AS BIGINT), number) RETURNING number",
+                (now, number),
+            )
+        return len(rows)
+
     def settle(self, number: int, settled: Settled, detail: str, now: float) -> bool:
         """Note what became of a call; what a person said before stays. Return whether it was noted."""
         with self.transaction():
@@ -256,22 +274,24 @@ class Store(ABC):
     def entries(self, wanted: Wanted) -> Iterator[Entry]:
         """Give entries, the newest first."""
         conditions, values = _conditions(wanted)
-        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-        limit = "" if wanted.most is None else " LIMIT ?"
-        if wanted.most is not None:
-            values.append(wanted.most)
-        with self.transaction():
-            rows = self.execute(
-                f"SELECT {_COLUMNS} FROM entry{where} ORDER BY number DESC{limit}",  # noqa: S608 - ours
-                values,
-            )
-        yield from map(_entry, rows)
+        where = " AND ".join(["number < ?", *conditions])
+        left, before = _ALL if wanted.most is None else wanted.most, _ALL
+        while left > 0:
+            with self.transaction(writes=False):
+                rows = self.execute(
+                    f"SELECT {_COLUMNS} FROM entry WHERE {where} ORDER BY number DESC LIMIT ?",  # noqa: S608 - ours
+                    (before, *values, min(left, _PAGE)),
+                )
+            yield from map(_entry, rows)
+            if len(rows) < _PAGE:
+                return
+            left, before = left - _PAGE, rows[-1][0]
 
     def summary(self) -> Summary:
         """Count what is not settled."""
         states = sorted(state.value for state in UNSETTLED | {State.OPEN})
         marks = ", ".join("?" * len(states))
-        with self.transaction():
+        with self.transaction(writes=False):
             rows = self.execute(
                 f"SELECT operation, count(*), min(at) FROM entry WHERE settled IS NULL AND state IN ({marks})"  # noqa: S608 - ours
                 " GROUP BY operation",
@@ -293,7 +313,7 @@ class Store(ABC):
 
     def key(self) -> bytes:
         """Return the key of the bodies' digests, which the ledger made when it was made."""
-        with self.transaction():
+        with self.transaction(writes=False):
             rows = self.execute("SELECT value FROM fact WHERE name = 'digest_key'")
         return bytes.fromhex(rows[0][0])
 
@@ -306,7 +326,6 @@ def _conditions(wanted: Wanted) -> tuple[list[str], list[object]]:
     conditions: list[str] = []
     values: list[object] = []
     for column, value in (
-        ("request_id = ?", wanted.request_id),
         ("number = ?", wanted.number),
         ("at >= ?", wanted.since),
         ("operation = ?", wanted.operation),
@@ -314,6 +333,10 @@ def _conditions(wanted: Wanted) -> tuple[list[str], list[object]]:
         if value is not None:
             conditions.append(column)
             values.append(value)
+    if wanted.name is not None:
+        numbers = wanted.name if wanted.name.isascii() and wanted.name.isdigit() else "0"
+        conditions.append("(request_id = ? OR external_id = ? OR number = ?)")
+        values.extend((wanted.name, wanted.name, min(int(numbers[:19]), _ALL)))
     if wanted.states:
         conditions.append(f"state IN ({', '.join('?' * len(wanted.states))})")
         values.extend(sorted(state.value for state in wanted.states))

@@ -12,6 +12,7 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Protocol
 
+from proxy.api.operations import OTHER, Match
 from proxy.api.status_check import check_path_of
 from proxy.errors import Outcome
 from proxy.http1.framing import Ending
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
 
     from aiohttp.streams import StreamReader
 
-    from proxy.api.operations import Match
     from proxy.errors import RelayError
     from proxy.policy.rules import Decision
+    from proxy.relay.intents import Intent, Intents
     from proxy.relay.parts import RelayParts
     from proxy.relay.record import Record
     from proxy.relay.request.framing import Framing
@@ -98,15 +99,16 @@ class Call:
         effects: whether it may change something at Localpayment; so it is as long as nothing is known of it.
         repeatable: whether Localpayment may see the call twice: a GET or HEAD of a read operation.
         framing: how the body comes, when it has to be waited for.
+        intent: its entry in the ledger, once that was begun; None without a ledger.
         placed: whether it holds a place among the calls in flight.
         gone: whether the caller's connection has ended.
         sent: whether a byte of the call may have been sent, in any attempt.
     """
 
     __slots__ = (
-        "_before", "_carrier", "_exchange", "_owed", "_parts", "_task", "_upstream", "_writer", "body", "connection",
-        "content", "decision", "effects", "framing",
-        "gone", "lines", "match", "own_authorization", "placed", "record",
+        "_before", "_carrier", "_exchange", "_owed", "_parts", "_task", "_task_begun", "_upstream", "_writer", "body",
+        "connection", "content", "decision", "effects", "framing",
+        "gone", "intent", "lines", "match", "own_authorization", "placed", "record",
         "repeatable", "request", "sent", "source", "target", "token",
     )  # fmt: skip
 
@@ -136,6 +138,7 @@ class Call:
         self.effects = True
         self.repeatable: bool
         self.framing: Framing
+        self.intent: Intent | None = None
         self.placed = False
         self.gone = False
         self.sent = False
@@ -144,6 +147,7 @@ class Call:
             self._before = 0.0
         self._writer: ResponseWriter | None = None
         self._task: asyncio.Task[None] | None = None
+        self._task_begun: bool
         self._upstream: Connection
         self._exchange: Exchange | None = None
 
@@ -175,7 +179,7 @@ class Call:
 
     def fed(self) -> None:
         """Go on if the body is here whole and nothing but it was waited for."""
-        if self._task is not None or self.sent or self.source is None:
+        if self._task is not None or self.sent or self.source is None or self.intent is not None:
             return
         if self._owed:
             self.connection.expect_body(self._parts.settings.idle_timeout)
@@ -193,9 +197,9 @@ class Call:
         if self._task is None and not self.sent:
             self._carrier.end(self, CallerGoneError())
         elif self._task is None:
-            self.hand_over()  # whose first step comes back here: a task cannot be cancelled before it
-        elif not (self.effects and self.sent):
-            self._task.cancel()
+            self.hand_over()  # whose first step comes back here
+        elif self._task_begun and not (self.effects and self.sent):
+            self._task.cancel()  # one that has not begun looks at `gone` first
 
     async def end(self, seconds: float | None) -> None:
         """Let it end by itself for so many seconds, then cut it."""
@@ -209,14 +213,29 @@ class Call:
     def carried_by(self, task: asyncio.Task[None] | None) -> None:
         """Note which task carries it now; None for none."""
         self._task = task
+        self._task_begun = True
 
     def hand_over(self) -> asyncio.Task[None]:
         """Let a task carry it, for something has to be waited for."""
         if self._task is None:
             if self._exchange is not None:
                 self._exchange.watcher = None
+            self._task_begun = False
             self._task = asyncio.get_running_loop().create_task(self._carrier.carry(self))
         return self._task
+
+    def intend(self, intents: Intents) -> Intent:
+        """Begin to write down that it is about to be sent, unless that was begun."""
+        if self.intent is None:
+            if self.body is not None:
+                self.connection.body_is_here()
+            self.intent = intents.begin(self.record, self.match or Match(OTHER), held(self.content))
+        return self.intent
+
+    @property
+    def carried(self) -> bool:
+        """Whether a task carries it."""
+        return self._task is not None
 
     def attempt(self, token: AccessToken | None) -> None:
         """Count an attempt to send with a token of ours, or None of them.
@@ -296,7 +315,10 @@ class Call:
         if head not in heads.known and any(secret in value for _, value in head.headers):
             return None
         timing = self.timing(exchange.timings) if parts.settings.server_timing else None
-        answer = heads.compose(head, self.record.request_id, timing) + (CLOSES if last else KEEPS)
+        answer = heads.compose(head, self.record.request_id, timing)
+        if self.intent is not None:
+            answer += self.intent.duplicate_of
+        answer += CLOSES if last else KEEPS
         if pieces:
             answer += pieces[0]
         return None if len(answer) > LOOKED_AT or secret in answer else answer
@@ -398,6 +420,8 @@ class Call:
         if writer is not None:
             record.response_bytes = writer.sent
             record.caller_seconds += writer.waited
+        if self.intent is not None:
+            self.intent.end(record, parts.wall())
         if self.placed:
             self.placed = False
             parts.concurrency.leave(effects=self.effects)

@@ -119,8 +119,23 @@ class Relay:
     def _go_on_at_once(self, call: Call) -> None:
         """Send a call whose body is here, or let a task wait for what is missing."""
         self._look_into_body(call)
-        if not self._attempts.send_at_once(call):
+        intents = self._parts.intents
+        if intents is not None and call.effects:
+            call.intend(intents).waited.add_done_callback(lambda _: self._intent_written(call))
+        elif not self._attempts.send_at_once(call):
             call.hand_over()
+
+    def _intent_written(self, call: Call) -> None:
+        """Send a call that may have waited for its intent, unless it is over or a task carries it."""
+        intent = call.intent
+        if intent is None or intent.ended or call.carried:
+            return
+        try:
+            intent.allow()
+            if not self._attempts.send_at_once(call):
+                call.hand_over()
+        except Exception as error:  # noqa: BLE001 - `end` tells them apart
+            self.end(call, error)
 
     async def __call__(self, incoming: IncomingRequest) -> Written:
         """Relay one request that the server's parser has read."""
@@ -250,6 +265,7 @@ class Relay:
 
     async def carry(self, call: Call) -> None:
         """See a call to its end that has to wait."""
+        call.carried_by(asyncio.current_task())
         failure: BaseException | None = None
         try:
             if call.gone:
@@ -279,6 +295,9 @@ class Relay:
             else:
                 call.content = await body.take()
             self._look_into_body(call)
+        if call.effects and self._parts.intents is not None:
+            await call.intend(self._parts.intents).wait()
+            token = await attempts.token(call)
         await self._exchange(call, token)
 
     async def _exchange(self, call: Call, token: AccessToken | None) -> None:
@@ -300,6 +319,8 @@ class Relay:
         try:
             timing = call.timing(answer.timings) if settings.server_timing else None
             composed = self._parts.heads.compose(echo.head(answer.head), record.request_id, timing=timing)
+            if call.intent is not None:
+                composed += call.intent.duplicate_of
             writer.begin(composed, body=answer.has_body, length=answer.length)
             for piece in pieces:
                 await writer.write(echo.piece(piece), complete=answer.complete)

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, StrEnum
-from typing import TYPE_CHECKING, NamedTuple
-
-from proxy.http1.head_limits import MAX_FIELDS, MAX_HEAD
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+# The same for every server that is asked, or a head that the relay passes on could be too large for a token's answer.
+MAX_HEAD: Final = 64 * 1024  # bytes
+MAX_FIELDS: Final = 256  # what bounds memory are the bytes; this bounds the work on them
 
 
 class Progress(Enum):

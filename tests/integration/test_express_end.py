@@ -85,8 +85,9 @@ async def test_a_drain_lets_it_finish_and_ends_its_callers_connection() -> None:
         assert not draining.done()
         held.go.set()
         assert (await caller.one()).status == 200
-        assert await draining
         assert (await caller.rest()).raw == b""
+        caller.writer.close()
+        assert await draining
         assert rides.handed_over == []
         assert [line["outcome"] for line in relay.calls] == ["answered"]
 
@@ -103,6 +104,7 @@ async def test_what_came_behind_it_is_not_carried_once_it_drains() -> None:
         await settle()
         held.go.set()
         assert (await caller.rest()).raw.count(b"HTTP/1.1 200 OK") <= 1  # a reset may overtake it
+        caller.writer.close()
         assert await draining
         assert there.calls.count(b"POST ") == 1
 

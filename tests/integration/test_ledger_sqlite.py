@@ -73,6 +73,17 @@ def test_a_person_reads_beside_the_sidecar(path: Path) -> None:
     store.close()
 
 
+def test_a_person_who_reads_holds_up_no_call(path: Path) -> None:
+    store = sqlite_store(path)
+    begun(store, intent("p-1"))
+    reader = sqlite_store(path, writes=False)
+    with reader.transaction(writes=False):
+        assert reader.execute("SELECT count(*) FROM entry")[0][0] == 1
+        begun(store, intent("p-2"))
+    reader.close()
+    store.close()
+
+
 def test_a_person_makes_no_ledger(path: Path) -> None:
     with pytest.raises(LedgerError, match="there is no ledger at"):
         sqlite_store(path, writes=False)

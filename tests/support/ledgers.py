@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sqlite3
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from proxy.ledger.store import Store
+    from tests.support.sidecars import Running
 
 NOW = 1_700_000_000.0
 DAY = 86_400.0
+PAYIN = {"currency": "MXN", "country": "MEX", "accountNumber": "032.840.00000001"}
 _SERIALS = itertools.count(1)
 
 
@@ -64,3 +67,22 @@ def begun(store: Store, *intents: Intent) -> list[Ticket]:
     tickets = [ticket(one) for one in intents]
     store.write(tickets, [])
     return tickets
+
+
+def ledger_rows(path: Path) -> list[dict[str, Any]]:
+    """What another process would read of a file now."""
+    database = sqlite3.connect(path)
+    try:
+        database.row_factory = sqlite3.Row
+        return [dict(row) for row in database.execute("SELECT * FROM entry ORDER BY number")]
+    finally:
+        database.close()
+
+
+async def pay(
+    relay: Running, external_id: str = "order-1", amount: float = 5
+) -> tuple[int, dict[str, Any], str | None]:
+    """Pay once; return status, content, and the call that this one repeats."""
+    body = {**PAYIN, "externalId": external_id, "amount": amount}
+    async with relay.session.post(f"{relay.url}/api/payin", json=body) as answer:
+        return answer.status, await answer.json(), answer.headers.get("Localpayment-Proxy-Duplicate-Of")

@@ -17,6 +17,7 @@ import aiohttp
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from proxy.cli.demo.sidecar import SidecarProcess
     from proxy.simulator.server import Simulator
     from proxy.simulator.service import LoggedCall
 
@@ -51,15 +52,14 @@ class DemoClient:
     """The running simulator and sidecar, and how to call them.
 
     Attributes:
-        origin: where the sidecar takes calls.
-        admin: where it shows its health and metrics.
+        simulator: in this process.
+        sidecar: in a process of its own.
         tell: prints a line.
         patience: seconds that a busy machine may take for what it does in less than two.
     """
 
     simulator: Simulator
-    origin: str
-    admin: str
+    sidecar: SidecarProcess
     client: aiohttp.ClientSession
     tell: Callable[[str], None]
     patience: float = 20.0
@@ -67,7 +67,7 @@ class DemoClient:
     async def call(self, path: str, body: Mapping[str, object] | None = None) -> Reply:
         """Call the sidecar, POST with a body and GET without; print the call, its answer and what Localpayment saw."""
         seen = len(self.simulator.log)
-        reply = await self._typed(self.origin + path, body)
+        reply = await self._typed(self.sidecar.url + path, body)
         self.tell(f"  HTTP {reply.status} {reply.reason}".rstrip())
         for line in json.dumps(reply.content, indent=2, ensure_ascii=False).splitlines():
             self.tell(f"  {line}")
@@ -76,7 +76,7 @@ class DemoClient:
 
     async def look(self, path: str) -> None:
         """Read something of the sidecar's admin listener."""
-        reply = await self._typed(self.admin + path, None)
+        reply = await self._typed(self.sidecar.admin_url + path, None)
         self.tell(f"  HTTP {reply.status} {reply.reason}")
         self.tell(f"  {reply.text.strip()}")
 
@@ -86,17 +86,30 @@ class DemoClient:
         promise(reply.status, 200, "the status of the simulator's control interface")
         self.tell(f"  {reply.text.strip()}")
 
+    async def kill(self) -> None:
+        """Kill the sidecar."""
+        self.tell(f"$ kill -9 {self.sidecar.pid}")
+        await self.sidecar.kill()
+
+    async def run(self, *words: str) -> str:
+        """Run a command of ours with the sidecar's settings; print and return what it says."""
+        self.tell(f"$ localpayment-proxy {' '.join(words)}")
+        text = await self.sidecar.run(*words)
+        for line in text.splitlines():
+            self.tell(f"  {line}")
+        return text
+
     def note(self, text: str) -> None:
         """Explain what happened."""
         self.tell(f"  » {text}")
 
     async def ready(self) -> bool:
         """Ask whether the sidecar holds a token."""
-        return (await self._asked(f"{self.admin}/readyz")).status == 200  # noqa: PLR2004 - OK
+        return (await self._asked(f"{self.sidecar.admin_url}/readyz")).status == 200  # noqa: PLR2004 - OK
 
     async def count(self, metric: str, label: str = "") -> int:
         """Add up a counter of the sidecar over all labels that hold this text."""
-        lines = (await self._asked(f"{self.admin}/metrics")).text.splitlines()
+        lines = (await self._asked(f"{self.sidecar.admin_url}/metrics")).text.splitlines()
         samples = filter(None, map(SAMPLE.fullmatch, lines))
         return sum(
             int(float(found["value"]))
@@ -108,11 +121,14 @@ class DemoClient:
         """Count the tokens that the sidecar has been granted; the last one is in use."""
         return await self.count("token_fetches_total", 'result="granted"')
 
-    async def until(self, holds: Callable[[], Awaitable[bool]], what: str) -> None:
-        """Look until an asynchronous condition holds, as long as patience lasts."""
+    async def until(self, holds: Callable[[], bool | Awaitable[bool]], what: str) -> None:
+        """Look until a condition holds, as long as patience lasts."""
         try:
             async with asyncio.timeout(self.patience):
-                while not await holds():  # noqa: ASYNC110 - what is looked at is another listener's answer
+                while True:
+                    found = holds()
+                    if found if isinstance(found, bool) else await found:
+                        return
                     await asyncio.sleep(LOOK_AGAIN)
         except TimeoutError:
             message = f"{what} did not happen within {self.patience:g} s"

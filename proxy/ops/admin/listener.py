@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from proxy.ops.admin.access import AdminAccess
     from proxy.ops.admin.event_stream import EventStream
     from proxy.ops.admin.health import Health, ProbeResult
+    from proxy.ops.admin.ledger_commands import LedgerCommands
     from proxy.ops.admin.status import Status
     from proxy.ops.metrics.metrics import Metrics
 
@@ -58,6 +59,7 @@ class AdminCommands:
         unlock: ends that.
         drain: makes the sidecar unready, and nothing else.
         quit: begins an orderly end of the process.
+        ledger: the commands on the outcome ledger.
     """
 
     reload: Callable[[], Awaitable[Sequence[Part]]]
@@ -65,6 +67,7 @@ class AdminCommands:
     unlock: Callable[[], None]
     drain: Callable[[], None]
     quit: Callable[[], None]
+    ledger: LedgerCommands
 
 
 class AdminApplication:
@@ -121,6 +124,7 @@ class AdminApplication:
                 web.post("/-/unlock", _run(commands.unlock, "unlocked: logging in")),
                 web.post("/-/drain", _run(commands.drain, "unready from now on")),
                 web.post("/-/quit", _run(commands.quit, "shutting down")),
+                *commands.ledger.routes(),
             ]
         )
         application.on_shutdown.append(self._end_streams)
