@@ -64,19 +64,19 @@ class Metrics:
         self.version = version
         self.instruments = make = Instruments()
         self.requests = make.counter("requests", "Requests that ended.", "operation", "method", "status", "outcome")
-        self.request_seconds = make.fast_histogram(
+        self.request_seconds = make.histogram(
             "request_duration_seconds",
             "From a request's head to its answer's last byte.",
             CALL_BUCKETS,
             "operation",
         )
-        self.upstream_seconds = make.fast_histogram(
+        self.upstream_seconds = make.histogram(
             "upstream_duration_seconds",
             "Of it, Localpayment's part, all attempts together.",
             CALL_BUCKETS,
             "operation",
         )
-        self.own_seconds = make.fast_histogram(
+        self.own_seconds = make.histogram(
             "own_duration_seconds", "Of it, the sidecar's part, waiting for a token included.", OWN_BUCKETS
         ).labels()
         self._request_bytes = make.count("request_body_bytes", "Bytes of request bodies.")
@@ -115,7 +115,7 @@ class Metrics:
             "token_headroom_seconds",
             "Life left in a token when it was replaced.",
             HEADROOM_BUCKETS,
-        )
+        ).labels()
         self.disputes = make.count(
             "token_disputes",
             "Answers that may refuse the token: 401, or 403 with a code of Simple JWT's.",
