@@ -15,6 +15,7 @@ from aiohttp import web
 
 from proxy import VERSION
 from proxy.clock import SystemClock
+from proxy.config import TcpAddress
 from proxy.credentials.sources import open_source
 from proxy.credentials.watch import Reloaded, Watch
 from proxy.hardening import Hardening
@@ -25,6 +26,7 @@ from proxy.ops.admin.key_file import admin_key
 from proxy.ops.admin.ledger_commands import LedgerCommands
 from proxy.ops.admin.listener import AdminCommands
 from proxy.ops.admin.status import Status
+from proxy.ops.diagnosis import Site
 from proxy.ops.logs.log import open_log
 from proxy.ops.logs.secret_recorder import SecretRecordingIssuer
 from proxy.ops.metrics.gauges import SidecarState, declare_gauges
@@ -207,7 +209,7 @@ class Sidecar:
         issuer = Issuer(settings.origin, self._clock, tls, settings.egress_proxy)
         endpoints = SecretRecordingIssuer(issuer, self.log.known, self.observers.failed)
         self.keeper = token_keeper(settings, endpoints, credentials, self._clock, self._reported)
-        self.health = Health(self.keeper)
+        self.health = Health(self.keeper, self.observers.history, Site.of(settings))
         readings = SidecarState(self.concurrency, self.pool, self.keeper, self.health, self.observers, self._hardening)
         declare_gauges(self.metrics.instruments, readings)
         self.metrics.credentials_loaded.set(self._clock.wall())
@@ -238,7 +240,10 @@ class Sidecar:
         if child_reaper.inherits():
             self._loops.append(self._task(child_reaper.reap_forever(), "child reaper"))
         facts = {"version": VERSION, "data": self.url, "admin": self.admin_url, "hardening": str(self._hardening)}
-        self.observers.started(settings, source, **facts)
+        page = (
+            f"{self.admin_url}/status" if isinstance(settings.admin_listen, TcpAddress) else "localpayment-proxy status"
+        )
+        self.observers.started(settings, source, **facts, status=page)
 
     async def _open_ledger(self) -> None:
         reads = UpstreamStatusReads(self.pool, self.keeper, self.concurrency)

@@ -41,7 +41,8 @@ class RelayError(Exception):
         outcome: what is known of the call's fate; a refusal in the middle of a streamed body turns it to UNKNOWN.
         retryable: whether the same call may be sent again without any risk.
         fault: who has to act.
-        proxy_status: error type of the Proxy-Status field (RFC 9209 section 2.3).
+        proxy_status: error type of the Proxy-Status field (RFC 9209 section 2.3); what kept a connection from coming
+            about has one of its own.
         more: members of the problem besides the usual ones.
         detail: what happened this time and what to do; holds nothing that a caller or Localpayment sent.
         retry_after: seconds for the Retry-After field, or None.
@@ -53,7 +54,7 @@ class RelayError(Exception):
     outcome: Outcome
     retryable: ClassVar[bool]
     fault: ClassVar[Fault]
-    proxy_status: ClassVar[str]
+    proxy_status: str
 
     def __init__(self, detail: str, *, retry_after: float | None = None) -> None:
         super().__init__(detail)

@@ -27,7 +27,7 @@ DEFAULT: Final = "127.0.0.1:8081"  # DESIGN section 4
 KEY_FILE: Final = "PROXY_ADMIN_KEY_FILE"
 PROBE_SECONDS: Final = 2.0  # one probe; the listener answers from memory, and orchestrators end a probe after 3 s
 PAUSE_SECONDS: Final = 1.0  # between two probes while waiting
-REASON_BYTES: Final = 200  # of the reason that /readyz gives
+REASON_BYTES: Final = 4096  # of the reason that /readyz gives
 
 
 class AddressError(ValueError):

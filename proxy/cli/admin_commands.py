@@ -15,18 +15,18 @@ MOST_TEXT: Final = 64 * 1024  # bytes of an answer
 
 @click.command(short_help="Have the running sidecar reload its settings.")
 def reload() -> Exit:
-    """Have the sidecar of this machine reload what can change while it runs, as SIGHUP does.
+    """Have the running sidecar reload credentials, policy, CA file and log level, as SIGHUP does.
 
-    That is the credentials, the policy, the CA file and the log level. A broken one is reported, and the old one stays.
+    A broken one is reported, and the old one stays.
     """
     return _commanded("reload")
 
 
 @click.command(short_help="Drop the tokens and refuse every call.")
 def lock() -> Exit:
-    """Drop the tokens of the running sidecar and refuse every call with 503 `locked`, until `unlock`.
+    """Drop the tokens of the running sidecar and refuse every call with 503 `locked`, until `unlock` or a restart.
 
-    For a credential that may be stolen. A restart ends the lock too.
+    For a credential that may be stolen.
     """
     return _commanded("lock")
 
@@ -39,18 +39,18 @@ def unlock() -> Exit:
 
 @click.command(short_help="Make the running sidecar unready.")
 def drain() -> Exit:
-    """Make the sidecar of this machine unready, so that load balancers send its calls elsewhere; it does not end.
+    """Make the running sidecar unready, so that load balancers send its calls elsewhere; it does not end.
 
-    There is no way back but a restart. To end the process as well, use `quit`.
+    Only a restart makes it ready again. `quit` ends the process as well.
     """
     return _commanded("drain")
 
 
 @click.command(short_help="End the running sidecar in an orderly way.")
 def quit() -> Exit:  # noqa: A001 - the command's name, as in `POST /-/quit`
-    """Have the sidecar of this machine finish the calls in flight and end, as SIGTERM does.
+    """Have the running sidecar finish the calls in flight and end, as SIGTERM does.
 
-    A supervisor that restarts it on any exit will do so.
+    A supervisor may restart it.
     """
     return _commanded("quit")
 

@@ -26,9 +26,9 @@ def root(package: Path = _PACKAGE) -> Path | None:
 @click.command(short_help="Print a page of the documentation, or where the pages are.")
 @click.argument("page", required=False)
 def docs(page: str | None) -> Exit:
-    """Print a page of the documentation, such as `errors` or `docs/how-to/systemd.md`; without PAGE list them all.
+    """Print a page of the documentation, such as `errors` or `docs/how-to/systemd.md`; without PAGE list them.
 
-    Messages of this command name pages as `docs/…` and files as `config/…`.
+    Messages name these pages as `docs/…`.
     """
     place = root()
     if place is None:
@@ -48,10 +48,7 @@ def docs(page: str | None) -> Exit:
 
 @click.group(short_help="Example policy and settings, units, alerts, dashboards, recipes.")
 def files() -> None:
-    """Give out the files of config/ that come with the sidecar.
-
-    Those are example settings and policy, the systemd unit, manifests, alert rules, dashboards and recipes for callers.
-    """
+    """Give out the files of config/: example settings and policy, systemd unit, alerts, dashboards, recipes."""
 
 
 @files.command(name="list")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -23,10 +24,12 @@ MOST_STATUS: Final = 4 * 1024 * 1024  # bytes; a status has some ten thousand
 @click.option("--watch", is_flag=True, help="Show it again every two seconds, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def status(*, watch: bool, as_json: bool) -> Exit:
-    """Show the state of the sidecar of this machine: environment, token, calls, and unknown outcomes.
+    """Show the state of the running sidecar: environment, token, calls, and unknown outcomes.
 
-    Exit code 0 when it is ready, 1 when it is not or does not answer. The same as a page for a browser is at /status of
-    the admin listener.
+    Where it is not ready, that says why and what to do. --watch leaves out what does not fit the terminal.
+
+    Exit code 0 when it is ready, 1 when it is not or does not answer. The admin listener has the same as a page at
+    /status.
     """
     where = admin_listener()
     if not watch:
@@ -34,13 +37,13 @@ def status(*, watch: bool, as_json: bool) -> Exit:
     try:
         while True:
             click.clear()
-            _show(where, as_json=as_json)
+            _show(where, as_json=as_json, watched=True)
             time.sleep(AGAIN_SECONDS)
     except KeyboardInterrupt:
         return Exit.FINE
 
 
-def _show(where: Listen, *, as_json: bool) -> Exit:
+def _show(where: Listen, *, as_json: bool, watched: bool = False) -> Exit:
     from proxy.cli.admin_client import NoAnswerError  # noqa: PLC0415 - http.client
     from proxy.cli.status_lines import status_lines  # noqa: PLC0415 - as above
 
@@ -48,7 +51,9 @@ def _show(where: Listen, *, as_json: bool) -> Exit:
         view = _view(where)
     except NoAnswerError as error:
         return failed(str(error))
-    for line in [json.dumps(view)] if as_json else status_lines(view, sys.stdout.encoding):
+    size = shutil.get_terminal_size()
+    shown = status_lines(view, sys.stdout.encoding, size.columns, size.lines - 1 if watched else None)
+    for line in [json.dumps(view)] if as_json else shown:
         click.echo(line)
     return Exit.FINE if view["ready"] else Exit.FAILED
 

@@ -9,8 +9,6 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final, cast
 
-from prometheus_client import CollectorRegistry, ProcessCollector
-
 from proxy.ops.metrics.gauges import declare_gauges
 from proxy.ops.metrics.instruments import LABELS
 from proxy.ops.metrics.ledger_metrics import declare_ledger_readings
@@ -26,13 +24,15 @@ _HEAD: Final = """\
 <!-- Written by `python -m tests.generators.metrics_page > docs/metrics.md`; a test fails when it is stale. -->
 
 `GET /metrics` on the admin listener; OpenMetrics when asked for, then with trace ids as exemplars of
-`localpayment_proxy_request_duration_seconds`. Names, labels and their values are public interface.
+`localpayment_proxy_request_duration_seconds`.
 
 Labels take their values from closed sets. What an alert counts exists from the start, as 0. Times are seconds,
 `_timestamp_` is seconds since the Unix epoch, 0 for none.
 
-[config/prometheus](../config/prometheus) has recording rules and alerts on these metrics, [runbooks](runbooks) what to
-do about each alert.
+Of the process: `process_cpu_seconds_total`, `process_resident_memory_bytes`, `process_virtual_memory_bytes`,
+`process_start_time_seconds`, `process_open_fds`, `process_max_fds`.
+
+[config/prometheus](../config/prometheus) has recording rules and alerts, [runbooks](runbooks) what to do about each.
 """
 
 
@@ -45,30 +45,17 @@ def reference() -> str:
     return "\n".join(
         [
             _HEAD,
-            "| metric | type | labels | meaning |",
-            "|---|---|---|---|",
-            *(_row(metric) for metric in metrics.declared),
-            *("", "## Labels", "", "| label | values |", "|---|---|"),
-            *(f"| `{label}` | {LABELS[label]} |" for label in used),
-            *("", "## Of the process", "", "| metric | type | meaning |", "|---|---|---|"),
-            *_process_rows(),
+            *(_entry(metric) for metric in metrics.declared),
+            *("", "## Labels", ""),
+            *(f"- `{label}`: {LABELS[label]}" for label in used),
             "",
         ]
     )
 
 
-def _row(metric: Declared) -> str:
-    labels = ", ".join(f"`{label}`" for label in metric.labels) or "none"
-    return f"| `{metric.name}` | {metric.kind} | {labels} | {metric.text} |"
-
-
-def _process_rows() -> list[str]:
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    return [
-        f"| `{metric.name}{'_total' if metric.type == 'counter' else ''}` | {metric.type} | {metric.documentation} |"
-        for metric in registry.collect()
-    ]
+def _entry(metric: Declared) -> str:
+    labels = ", ".join(f"`{label}`" for label in metric.labels)
+    return f"- **`{metric.name}`** ({'; '.join(filter(None, (metric.kind, labels)))}): {metric.text}"
 
 
 class _Unread:

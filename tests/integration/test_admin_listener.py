@@ -139,7 +139,7 @@ async def test_drain_makes_unready_and_quit_ends(relay: Running) -> None:
     assert (await relay.get(BALANCE))[0] == 200
     assert (await relay.admin("/-/quit", "POST"))[0] == 202
     assert relay.sidecar.stopping.is_set()
-    assert [line["route"] for line in relay.lines("admin.answered")[-2:]] == ["/readyz", "/-/quit"]
+    assert [line["route"] for line in relay.lines("admin.answered")[-2:]] == ["/-/drain", "/-/quit"]
 
 
 @pytest.mark.parametrize(

@@ -94,12 +94,14 @@ def free_port(port: int) -> int:
 def _introduce(demo: DemoClient) -> None:
     demo.tell(f"Simulated Localpayment  {demo.simulator.url}  (control: {demo.simulator.control_url})")
     demo.tell(f"Sidecar                 {demo.sidecar.url}  (admin: {demo.sidecar.admin_url})")
+    demo.tell(f"Status page             {demo.sidecar.admin_url}/status")
 
 
 def _invite(demo: DemoClient, folder: str) -> None:
     demo.tell("\nBoth stay up; end them with Ctrl-C. To try:")
     demo.tell(f"  curl -s {demo.sidecar.url}{BALANCE}")
     demo.tell(f"  curl -s {demo.sidecar.admin_url}/metrics")
+    demo.tell(f"  {demo.sidecar.admin_url}/status          # in a browser: what the sidecar does, as it does it")
     demo.tell(f"  PROXY_LEDGER=sqlite:{folder}/ledger.db localpayment-proxy ledger list")
     demo.tell(f"  curl -s {demo.simulator.control_url}/          # commands that let Localpayment misbehave")
     demo.tell(f"  curl -s {demo.simulator.control_url}/log       # the calls that Localpayment saw")

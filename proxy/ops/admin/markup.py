@@ -34,6 +34,11 @@ def joined(parts: Iterable[object]) -> Markup:
     return Markup("".join(html(part) for part in parts))
 
 
+def spaced(parts: Sequence[object]) -> Markup:
+    """Put parts one behind the other, with spaces between."""
+    return Markup(" ".join(html(part) for part in parts))
+
+
 def element(name: str, *content: object, **attributes: object) -> Markup:
     """Make an element; an attribute's underscores are hyphens, one at its end keeps it from being a keyword."""
     texts = (
@@ -55,6 +60,12 @@ def table(caption: str, headings: Sequence[str], rows: Sequence[Sequence[object]
     whole = element("table", element("caption", caption), element("thead", head), element("tbody", *body))
     # A box that scrolls must be reachable by keyboard (WCAG 2.1.1).
     return element("div", whole, class_="scroll", tabindex="0", role="region", aria_label=caption)
+
+
+def notes(caption: str, items: Sequence[tuple[object, object]]) -> Markup:
+    """Make a list of facts, each with a remark below it that is never cut, however narrow the page is."""
+    shown = (element("li", fact, element("p", remark) if remark else "") for fact, remark in items)
+    return joined((element("h3", caption), element("ol", *shown, class_="notes")))
 
 
 def pairs(rows: Sequence[tuple[str, object]]) -> Markup:

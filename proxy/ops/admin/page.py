@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from proxy.ops.admin.markup import Markup, clock, countdown, element, joined, pairs, sparkline, table
+from proxy.ops.admin.markup import Markup, clock, countdown, element, joined, notes, pairs, spaced, sparkline, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,6 +23,7 @@ POLICY: Final = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _MEANS: Final = {"sandbox": "Sandbox: play money", "production": "Production: real money"}
+_CALL: Final = ("UTC", "Operation", "Status", "Outcome", "ms")
 _COLOURS: Final = {"sandbox": "#0b6e4f", "production": "#b3122b"}
 
 
@@ -36,14 +37,44 @@ def page(view: View) -> str:
         element("p", "Live.", id="link", role="status"),
         element("noscript", element("p", "Without scripts this page shows one moment; load it again for the next.")),
     )
-    head = (
+    script = Markup('<script src="/status/script.js" defer></script>')
+    return _document(f"{environment} · localpayment-proxy", *body, head=script, class_=environment)
+
+
+def _document(title: str, *body: object, head: object = "", class_: str | None = None) -> str:
+    heads = (
         Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
-        element("title", f"{environment} · localpayment-proxy"),
+        element("title", title),
         Markup('<link rel="icon" href="/status/icon.svg" type="image/svg+xml">'),
-        Markup('<link rel="stylesheet" href="/status/style.css"><script src="/status/script.js" defer></script>'),
+        Markup('<link rel="stylesheet" href="/status/style.css">'),
+        head,
     )
-    whole = element("html", element("head", *head), element("body", *body, class_=environment), lang="en")
+    whole = element("html", element("head", *heads), element("body", *body, class_=class_), lang="en")
     return f"<!doctype html>\n{whole}\n"
+
+
+# What the admin listener answers: path, and what it is for; commands are given by POST.
+INDEX: Final = (
+    ("/status", "the state of this sidecar, as a page; JSON for programs"),
+    ("/metrics", "metrics for Prometheus"),
+    ("/readyz", "whether calls are forwarded, and if not, why and what to do"),
+    ("/startupz", "whether a token was held once"),
+    ("/livez", "whether the process runs"),
+)
+_COMMANDS: Final = "POST /-/reload, /-/lock, /-/unlock, /-/drain or /-/quit gives a command, as the command line does."
+
+
+def index_text() -> str:
+    """Return the list of what the listener answers, as text."""
+    return "".join(f"GET {path:<10}  {what}\n" for path, what in INDEX) + _COMMANDS + "\n"
+
+
+def index_page() -> str:
+    """Return the same as a page."""
+    links = (element("div", element("dt", element("a", path, href=path)), element("dd", what)) for path, what in INDEX)
+    section = element("section", element("dl", *links), element("p", _COMMANDS), class_="told")
+    body = element("header", element("h1", "Admin listener")), element("main", section)
+    return _document("admin listener · localpayment-proxy", *body)
 
 
 def icon(environment: str) -> str:
@@ -56,10 +87,12 @@ def sections(view: View) -> dict[str, Markup]:
     """Return the sections by id; nothing in them changes merely because time passes."""
     return {
         "top": _top(view),
-        "token": _token(view["token"]),
+        "token": _token(view),
         "unsettled": _unsettled(view["unsettled"]),
         "minutes": _minutes(view["last_15_minutes"], view),
-        "calls": joined((element("h2", "Calls"), _calls("The last ones", view["last_calls"], "No call yet."))),
+        "calls": joined(
+            (element("h2", "Calls"), table("The last ones", _CALL, [*map(_call, view["last_calls"])], "No call yet."))
+        ),
         "policy": _policy(view["policy"]),
         "about": _about(view),
         "settings": joined((element("h2", "Settings in force"), pairs(list(view["settings"].items())))),
@@ -73,11 +106,20 @@ def _top(view: View) -> Markup:
             element("h1", _MEANS[view["environment"]]),
             element("p", view["origin"], class_="origin"),
             element("p", ready, class_="good" if view["ready"] else "bad"),
+            _why("Why", view["why"]),
         )
     )
 
 
-def _token(token: View) -> Markup:
+def _why(term: str, why: View | None) -> Markup:
+    """Say a cause and what to do next, in full; nothing without one."""
+    if why is None:
+        return Markup()
+    return element("div", pairs([(term, why["cause"]), ("To do", why["advice"])]), class_="told")
+
+
+def _token(view: View) -> Markup:
+    token = view["token"]
     rows: list[tuple[str, object]] = [
         ("State", token["state"]),
         ("Access token", countdown(token["expires"])),
@@ -87,21 +129,26 @@ def _token(token: View) -> Markup:
         rows.append(("In use", element("strong", "Localpayment refuses it, and gives no other", class_="bad")))
     if token["credentials_rejected"]:
         rows.append(("Credentials", element("strong", "Localpayment refuses them", class_="bad")))
-    return joined((element("h2", "Token"), pairs(rows), _fetches(token["fetches"])))
+    return joined(
+        (
+            element("h2", "Token"),
+            pairs(rows),
+            _why("Failing", token["failing"] if view["ready"] else None),
+            _fetches(token["fetches"]),
+        )
+    )
 
 
 def _unsettled(unsettled: View) -> Markup:
     total = unsettled["total"]
     if not total:
         return joined((element("h2", "Unknown outcomes"), element("p", "None since the start.", class_="good")))
-    text = f"{total} since the start. Settle each: find its request_id in the log, then ask Localpayment."
-    return joined(
-        (
-            element("h2", "Unknown outcomes"),
-            element("p", text, class_="bad"),
-            _calls("Last of them", unsettled["last"], ""),
-        )
-    )
+    text = f"{total} since the start. Settle each: find its request id in the log, then ask Localpayment."
+    items = [
+        (spaced(_call(call)[:-1]), joined(("Request id ", element("code", call["request_id"]))))
+        for call in unsettled["last"]
+    ]
+    return joined((element("h2", "Unknown outcomes"), element("p", text, class_="bad"), notes("Last of them", items)))
 
 
 def _minutes(minutes: View, view: View) -> Markup:
@@ -127,28 +174,25 @@ def _minutes(minutes: View, view: View) -> Markup:
     )
 
 
-def _calls(caption: str, calls: Sequence[View], empty: str) -> Markup:
-    rows = [
-        (
-            clock(call["at"]),
-            call["operation"],
-            call["status"] or "none",
-            element("span", call["outcome"], class_=f"outcome {call['outcome']}"),
-            call["code"],
-            f"{call['milliseconds']:.1f}",
-        )
-        for call in calls
-    ]
-    return table(caption, ("Time (UTC)", "Operation", "Status", "Outcome", "Code", "ms"), rows, empty)
+def _call(call: View) -> tuple[object, ...]:
+    """Return a call's cells; a status that says that something is wrong is marked."""
+    status = element("strong", call["status"], class_="bad") if call["wrong"] else call["status"] or "none"
+    outcome = element("span", call["outcome"], class_=f"outcome {call['outcome']}")
+    told = spaced((outcome, call["code"])) if call["code"] else outcome
+    return clock(call["at"]), call["operation"], status, told, f"{call['milliseconds']:.1f}"
 
 
 def _fetches(fetches: Sequence[View]) -> Markup:
-    rows = [
-        (clock(each["at"]), each["grant"], each["result"], f"{each['milliseconds']:.1f}", each["reason"])
-        for each in fetches
-    ]
-    headings = ("Time (UTC)", "Grant", "Result", "ms", "Why not")
-    return table("Token fetches", headings, rows, "No token was fetched yet.")
+    if not fetches:
+        return joined((element("h3", "Token fetches"), element("p", "No token was fetched yet.", class_="empty")))
+    return notes("Token fetches", [(_fetch(each), each["reason"]) for each in fetches])
+
+
+def _fetch(each: View) -> Markup:
+    result = each["result"] if each["result"] == "granted" else element("strong", each["result"], class_="bad")
+    times = (f"{each['times']} times since", clock(each["since"])) if each["times"] > 1 else ()
+    told = spaced((clock(each["at"]), each["grant"], result, *times))
+    return joined((told, f", {each['milliseconds']:.1f} ms"))
 
 
 def _policy(policy: View) -> Markup:

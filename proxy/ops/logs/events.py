@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.credentials.watch import Recovered, Reloaded, ReloadFailed
 from proxy.errors import Fault, Outcome
-from proxy.http1.bounded_cache import keep
+from proxy.http1.header_cache import keep
 from proxy.ops.logs.call_line import call_line, form
 from proxy.ops.logs.log import moment
 from proxy.ops.metrics.call_shape import KEPT, call_shape

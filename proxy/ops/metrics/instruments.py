@@ -23,32 +23,30 @@ if TYPE_CHECKING:
 
 NAMESPACE: Final = "localpayment_proxy"
 LABELS: Final = {
-    "operation": "name in the catalogue of Localpayment's operations, `other` for what is not in it",
+    "operation": "name in the [catalogue](reference/operations.md), or `other`",
     "kind": "`read`, `quote`, `state`, `money_in`, `money_out`, `money_internal`",
-    "method": "as sent, `other` for one that HTTP does not define",
-    "status": "HTTP status of the caller's answer, `0` when it got none; one that HTTP does not define by its class, "
-    "such as `2xx`",
+    "method": "as sent, or `other`",
+    "status": "of the caller's answer, `0` without one; one that HTTP does not define by its class, such as `2xx`",
     "outcome": "`answered`, `rejected`, `not_sent`, `unknown`, `aborted`, `orphaned`",
     "code": "a code of [errors.md](errors.md)",
     "body": "`same`, `other`, or `unknown` when one was not held whole",
     "reason": "`token`, `same_token`, `disconnected`, `connect`",
-    "caller": "name in the policy, `anyone` without one, `unknown` for a caller not in it, "
-    "empty when refused before that, `other` from the 64th on",
+    "caller": "name in the policy, `anyone` without a policy, `unknown` for a caller not in it, empty when refused "
+    "before that, `other` from the 65th on",
     "cause": "`no_certificate`, `untrusted`, `other`",
-    "listener": "`data` for callers, `admin` for probes and operators",
+    "listener": "`data`, `admin`",
     "verdict": "`unknown_caller`, `not_allowed`, `denied`, `over_rate`",
     "grant": "`password`, `refresh_token`",
     "result": "how it ended",
     "state": "what it is in",
-    "option": "the option's name",
-    "files": "`confined` by Landlock, `off`, `unavailable`, `helpers` when the source of the credentials runs or reads "
-    "what only it knows",
-    "dumps": "`true` when no core is dumped and no process of the same user may look in, `false`",
-    "privileges": "`true` when no program can bring new ones, `false`",
-    "observer": "`metrics`, `log`, `history`, `audit`, `traces`, `witness` for the recorder of secrets",
+    "option": "an [unsafe option](runbooks/unsafe-option.md)",
+    "files": "`confined` by Landlock, `off`, `unavailable`, `helpers` with a credentials command or AWS",
+    "dumps": "`true`: no core dumps, and no process of the same user may look in",
+    "privileges": "`true`: no program can bring new ones",
+    "observer": "`metrics`, `log`, `history`, `audit`, `traces`, `witness` (the recorder of secrets)",
     "version": "of the sidecar",
     "environment": "`sandbox`, `production`",
-    "python": "version of the interpreter",
+    "python": "its version",
 }
 
 # Each counter would have a second series that says when it began; `process_start_time_seconds` says the same of all.

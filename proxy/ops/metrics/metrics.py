@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from proxy import errors
 from proxy.api.operations import OPERATIONS, OTHER
 from proxy.errors import Outcome, RelayError
-from proxy.http1.bounded_cache import keep
+from proxy.http1.header_cache import keep
 from proxy.ops.metrics.call_shape import KEPT, call_shape
 from proxy.ops.metrics.instruments import Instruments
 from proxy.ops.metrics.ledger_metrics import LedgerMetrics
@@ -63,81 +63,75 @@ class Metrics:
     def __init__(self, version: str, environment: str) -> None:
         self.version = version
         self.instruments = make = Instruments()
-        self.requests = make.counter(
-            "requests", "Requests that ended, by what became of them.", "operation", "method", "status", "outcome"
-        )
+        self.requests = make.counter("requests", "Requests that ended.", "operation", "method", "status", "outcome")
         self.request_seconds = make.fast_histogram(
             "request_duration_seconds",
-            "From a request's head to the last byte of its answer. Exemplars hold trace ids.",
+            "From a request's head to its answer's last byte.",
             CALL_BUCKETS,
             "operation",
         )
         self.upstream_seconds = make.fast_histogram(
             "upstream_duration_seconds",
-            "Of it, what Localpayment took, all attempts together.",
+            "Of it, Localpayment's part, all attempts together.",
             CALL_BUCKETS,
             "operation",
         )
         self.own_seconds = make.fast_histogram(
-            "own_duration_seconds", "Of it, what the sidecar itself added, waiting for a token included.", OWN_BUCKETS
+            "own_duration_seconds", "Of it, the sidecar's part, waiting for a token included.", OWN_BUCKETS
         ).labels()
-        self._request_bytes = make.count("request_body_bytes", "Bytes of request bodies received from callers.")
-        self._response_bytes = make.count("response_body_bytes", "Bytes of response bodies given to callers.")
-        self.refusals = make.counter("refusals", "Answers of the sidecar's own, and answers cut short.", "code")
-        self.resends = make.counter("resends", "Calls that were sent again, by the reason.", "reason")
+        self._request_bytes = make.count("request_body_bytes", "Bytes of request bodies.")
+        self._response_bytes = make.count("response_body_bytes", "Bytes of response bodies.")
+        self.refusals = make.counter("refusals", "Answers of the sidecar's own, and cut ones.", "code")
+        self.resends = make.counter("resends", "Calls sent again.", "reason")
         self.unsettled = make.counter(
             "unsettled_calls",
-            "Calls with effects whose caller does not know what became of them. For `orphaned` ones the log does.",
+            "Calls with effects of which the caller did not learn the outcome. Of `orphaned` ones the log has it.",
             *("operation", "outcome"),
         )
         self.denials = make.counter(
             "upstream_denials",
-            "Answers of Localpayment's with status 401, 403 or 429 that reached the caller.",
+            "Localpayment's 401, 403 and 429 that reached the caller.",
             "status",
         )
-        self.callers = make.counter("caller_requests", "Requests that ended, by who made them.", "caller", "kind")
+        self.callers = make.counter("caller_requests", "Requests that ended, by caller.", "caller", "kind")
         self.policy_reports = make.counter(
-            "policy_reports", "Calls that passed only because the policy's mode is `report`.", "verdict"
+            "policy_reports", "Calls that passed only because of mode `report`.", "verdict"
         )
         self.handshakes_refused = make.counter(
             "caller_handshakes_refused", "Callers whose TLS handshake failed.", "cause"
         )
         self.accept_pauses = make.counter(
-            "accept_pauses", "Moments in which a listener took no connection for want of file descriptors.", "listener"
+            "accept_pauses", "Times that a listener took no connection for want of file descriptors.", "listener"
         )
-        self.echoes = make.count("token_echoes", "Answers that held the very token that their call carried.")
+        self.echoes = make.count("token_echoes", "Answers that held their call's token.")
         self.mesh_repeats = make.counter(
-            "mesh_repeats", "Calls moving money that a mesh sent once more, by its own word.", "operation"
+            "mesh_repeats", "Calls moving money that a mesh says it sent again.", "operation"
         )
         self.token_fetches = make.counter("token_fetches", "Calls of the token endpoints.", "grant", "result")
         self.token_fetch_seconds = make.histogram(
-            "token_fetch_duration_seconds", "Time that a call of a token endpoint took.", CALL_BUCKETS, "grant"
+            "token_fetch_duration_seconds", "Time of a call of a token endpoint.", CALL_BUCKETS, "grant"
         )
         self.token_headroom = make.histogram(
             "token_headroom_seconds",
-            "Seconds that a token could still have been used when it was replaced.",
+            "Life left in a token when it was replaced.",
             HEADROOM_BUCKETS,
         )
         self.disputes = make.count(
             "token_disputes",
-            "Answers that may refuse the token that their call carried: 401, or 403 with a code of Simple JWT's.",
+            "Answers that may refuse the token: 401, or 403 with a code of Simple JWT's.",
         )
-        self.clock_skew = make.gauge("clock_skew_seconds", "Localpayment's clock minus this machine's, as last seen.")
+        self.clock_skew = make.gauge("clock_skew_seconds", "Localpayment's clock minus this machine's.")
         self.credentials_loaded = make.gauge(
-            "credentials_loaded_timestamp_seconds", "When the credentials in use were read from their source."
+            "credentials_loaded_timestamp_seconds", "When the credentials in use were read."
         )
-        self.unsafe_options = make.gauge(
-            "unsafe_option_enabled", "1 for each option in force that weakens the sidecar.", "option"
-        )
+        self.unsafe_options = make.gauge("unsafe_option_enabled", "1 while an option weakens the sidecar.", "option")
         self.observer_failures = make.counter(
-            "observer_failures", "Defects of what looks on; what it looked on went on.", "observer"
+            "observer_failures", "Defects of an observer; the calls went on.", "observer"
         )
         self.connects = make.counter("upstream_connects", "Attempts to connect to Localpayment.", "result")
         self.ledger = LedgerMetrics(make)
-        self._kinds = make.gauge(
-            "operation_info", "1 for each operation of the catalogue; tells its kind.", "operation", "kind"
-        )
-        build = make.gauge("build_info", "What is running, and for which Localpayment.", *_BUILD)
+        self._kinds = make.gauge("operation_info", "1 for each operation, with its kind.", "operation", "kind")
+        build = make.gauge("build_info", "What is running.", *_BUILD)
         build.labels(version, platform.python_version(), environment).set(1)
         self._begin()
         self._series: dict[CallShape, CallSeries] = {}

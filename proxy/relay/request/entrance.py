@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from proxy.config.addresses import TcpAddress
-from proxy.http1.bounded_cache import keep
+from proxy.http1.header_cache import keep
 from proxy.relay.request.admission import admit, default_hosts, hosts_on_socket_file, origin_form
 from proxy.relay.request.request_fields import HOST, PAGE
 

@@ -32,7 +32,7 @@ _MEANING_OF_ANSWERS: Final = MEANING | {
 }  # fmt: skip
 # An item of a structured field's list up to its parameters, and these (RFC 9651); enough to part members.
 _MEMBER: Final = re.compile(
-    rb'[ \t]*+((?:"(?:[^"\\]|\\.)*+"|[^",;])*+)((?:;(?:"(?:[^"\\]|\\.)*+"|[^",])*+)?+)(?:,|\Z)', re.DOTALL
+    rb'[ \t]*+((?:"(?:[^"\\]|\\.)*"|[^",;])*)((?:;(?:"(?:[^"\\]|\\.)*"|[^",])*)?)(?:,|\Z)', re.DOTALL
 )
 
 
