@@ -72,7 +72,8 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
         if request.param == "sqlite":
             path = tmp_path / "ledger.db"
             sqlite_store(path).close()
-            address, store = f"sqlite:{path}", sqlite_store(path, writes=False)
+            address = f"sqlite:{path}"
+            store: Store = sqlite_store(path, writes=False)
         else:
             address = stack.enter_context(postgres_server()).create("payments")
             store = postgres_store(address)
@@ -140,6 +141,7 @@ async def served(url: str) -> None:
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.timeout(180 + 20 * KILLS)
 async def test_no_payment_is_forgotten_or_made_twice(engine: Engine) -> None:
     seed = random.randrange(1 << 32)  # noqa: S311 - which moment comes next is no secret
     chance = random.Random(seed)  # noqa: S311 - the same
