@@ -252,7 +252,7 @@ class Sidecar:
     async def _open_ledger(self) -> None:
         reads = UpstreamStatusReads(self.pool, self.keeper, self.concurrency)
         if self._store is not None:
-            self.ledger = ledger_for(self.settings, self._store, self._clock, reads, self.observers.ledger)
+            self.ledger = ledger_for(self.settings, self._store, self._clock, reads, self.observers)
             await self.ledger.prepare()
         declare_ledger_readings(self.metrics.instruments, self.ledger, self._clock.wall)
 

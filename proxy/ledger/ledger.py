@@ -41,6 +41,9 @@ PRUNING: Final = 3600.0  # seconds between two looks for entries that are too ol
 _DIGEST: Final = 2
 
 
+Duplicates = Literal["report", "refuse"]
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What the settings say of the ledger; times in seconds."""
@@ -48,7 +51,7 @@ class Rules:
     on_failure: Literal["refuse", "continue"]
     timeout: float
     keep: float
-    duplicates: Literal["report", "refuse"]
+    duplicates: Duplicates
     window: float
 
 
@@ -69,6 +72,7 @@ class Ledger:
         clock: the time.
         reads: the way to Localpayment for status reads.
         report: told of what happens, in the event loop; must not raise or block.
+        masked: takes secrets and card numbers out of a request id, which is the caller's own text.
 
     Attributes:
         instance: this process's name in the ledger, new at each start.
@@ -76,8 +80,15 @@ class Ledger:
         fault: why the last commit failed; empty when it went well.
     """
 
-    def __init__(
-        self, store: Store, rules: Rules, *, clock: Clock, reads: StatusReads, report: Callable[[Report], None]
+    def __init__(  # noqa: PLR0913 - what a ledger is made of
+        self,
+        store: Store,
+        rules: Rules,
+        *,
+        clock: Clock,
+        reads: StatusReads,
+        report: Callable[[Report], None],
+        masked: Callable[[str], str] = str,
     ) -> None:
         self.instance = f"{socket.gethostname()[:64]}-{secrets.token_hex(6)}"
         self.summary = Summary()
@@ -86,6 +97,7 @@ class Ledger:
         self._rules = rules
         self._clock = clock
         self._report = report
+        self._masked = masked
         self._key = b""
         self._pruning_at = 0.0
         self._never = asyncio.Event()
@@ -93,7 +105,7 @@ class Ledger:
         self.settler = Settler(self.journal, reads, clock.wall, report)
 
     def begin(
-        self, request_id: str, caller: str, match: Match, body: bytes | None
+        self, request_id: str, caller: str, match: Match, body: bytes | None, duplicates: Duplicates | None = None
     ) -> tuple[Ticket, asyncio.Future[None]]:
         """Begin to make durable that a call with effects is about to be sent.
 
@@ -102,13 +114,14 @@ class Ledger:
             caller: name in the policy.
             match: what the call means.
             body: the whole of it if it is held.
+            duplicates: what becomes of a repeat; None for what the rules say.
 
         Returns:
             What `end` must be told of, also when the call is not sent, and what is done once `allow` can judge.
         """
         rules = self._rules
         intent = self._intent(request_id, caller, match, body)
-        ticket = self.journal.ticket(intent, window=rules.window, refused=rules.duplicates == "refuse")
+        ticket = self.journal.ticket(intent, window=rules.window, refused=(duplicates or rules.duplicates) == "refuse")
         return ticket, self.journal.begin(ticket, rules.timeout)
 
     def allow(self, ticket: Ticket, waited: asyncio.Future[None]) -> None:
@@ -196,7 +209,7 @@ class Ledger:
         if self._key and body is not None:
             digest = hmac.new(self._key, body, hashlib.sha256).digest()[:_DIGEST].hex()
         return Intent(
-            request_id=request_id,
+            request_id=self._masked(request_id),
             at=self._clock.wall(),
             instance=self.instance,
             caller=caller,
