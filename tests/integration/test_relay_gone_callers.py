@@ -174,7 +174,7 @@ async def test_a_caller_that_was_gone_before_its_call_was_looked_at_has_sent_not
         with socket.create_connection((where.hostname, where.port)) as caller:
             caller.sendall(sent)  # in one turn of the loop with the end, so that both are seen at once
         line = await the_line(relay)
-        if carried == "express" and sent == READ:  # the kernel is asked for the sake of calls with effects only
+        if carried == "at_once" and sent == READ:  # the kernel is asked for the sake of calls with effects only
             assert line["outcome"] == "aborted"
             assert b"POST " not in there.calls
         else:
