@@ -1,4 +1,4 @@
-"""Which connection a call at_once, and when a connection is never used again."""
+"""Which connection a call takes, and when a connection is never used again."""
 
 from __future__ import annotations
 
