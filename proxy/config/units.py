@@ -6,8 +6,14 @@ A unit is never guessed: 5 could be seconds or minutes, and 10M could count in p
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from proxy.config.parsing import refuse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
 
 MAX_SECONDS = 86400.0  # a day; longer waits are typing errors
 
@@ -35,18 +41,6 @@ def duration(value: object) -> float:
     return seconds
 
 
-def positive_duration(value: object) -> float:
-    """Read a duration that is not zero.
-
-    Raises:
-        ValueError: it is none, or zero.
-    """
-    seconds = duration(value)
-    if seconds == 0:
-        refuse("must be longer than zero, such as 5s or 250ms")
-    return seconds
-
-
 def size(value: object) -> int:
     """Read `32MiB`, `512KiB`, `0B` as bytes.
 
@@ -63,16 +57,18 @@ def size(value: object) -> int:
     return int(found[1]) * _BYTES[found[2]]
 
 
-def positive_size(value: object) -> int:
-    """Read a size that is not zero.
+def _positive(read: Callable[[object], T], fix: str) -> Callable[[object], T]:
+    """Return a reader that also refuses zero, with the fix."""
 
-    Raises:
-        ValueError: it is none, or zero.
-    """
-    count = size(value)
-    if count == 0:
-        refuse("must be larger than zero, such as 32MiB")
-    return count
+    def parse(value: object) -> T:
+        found = read(value)
+        return found or refuse(fix)
+
+    return parse
+
+
+positive_duration: Final = _positive(duration, "must be longer than zero, such as 5s or 250ms")
+positive_size: Final = _positive(size, "must be larger than zero, such as 32MiB")
 
 
 def duration_text(seconds: float) -> str:
