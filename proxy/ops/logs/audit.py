@@ -10,7 +10,7 @@ import hmac
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from proxy.api.operations import OPERATIONS, OTHER
+from proxy.api.operations import NAMED
 from proxy.ops.admin.key_file import read_key
 from proxy.ops.logs.audit_limit import UnknownCallerLimit
 from proxy.ops.logs.background_writer import AppendedFile, AuditLine, BackgroundWriter
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 EVENT: Final = "call.audited"
 SUMMED: Final = "audit.strangers_refused"
-_KINDS: Final = {operation.name: operation.kind.value for operation in (*OPERATIONS, OTHER)}
-_WITH_EFFECTS: Final = frozenset(operation.name for operation in (*OPERATIONS, OTHER) if operation.has_effects)
 
 
 class AuditError(ValueError):
@@ -68,7 +66,8 @@ class Audit:
 
     def observe(self, record: Record) -> None:
         """Write the line of a call that is over, if it has effects."""
-        if record.operation not in _WITH_EFFECTS:
+        operation = NAMED[record.operation]
+        if not operation.has_effects:
             return
         now = record.started + record.total_seconds
         if self._unknown_callers.is_due(now):
@@ -81,8 +80,8 @@ class Audit:
             request_id=record.request_id,
             trace_id=record.trace_id,
             caller=record.caller,
-            operation=record.operation,
-            kind=_KINDS[record.operation],
+            operation=operation.name,
+            kind=operation.kind.value,
             method=record.method,
             status=record.status,
             outcome=record.outcome.value,
