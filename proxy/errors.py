@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class Outcome(StrEnum):
@@ -20,6 +20,10 @@ class Outcome(StrEnum):
     ORPHANED = "orphaned"
 
     __hash__ = str.__hash__  # Enum's is written in Python, and each call is looked up by its outcome
+
+
+# What may have had an effect that the caller did not learn of.
+UNSETTLED: Final = frozenset((Outcome.UNKNOWN, Outcome.ABORTED, Outcome.ORPHANED))
 
 
 class Fault(StrEnum):

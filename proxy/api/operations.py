@@ -88,6 +88,7 @@ OPERATIONS: Final = tuple(
 NAMES: Final = frozenset(operation.name for operation in OPERATIONS)
 # A GET is not always free of effects, and nothing is known of this one.
 OTHER: Final = Operation("other", (), (), Kind.STATE)
+NAMED: Final = {operation.name: operation for operation in (*OPERATIONS, OTHER)}
 _NO_MATCH: Final = Match(OTHER)
 
 
