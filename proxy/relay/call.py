@@ -229,7 +229,8 @@ class Call:
         if self.intent is None:
             if self.body is not None:
                 self.connection.body_is_here()
-            self.intent = intents.begin(self.record, self.match or Match(OTHER), held(self.content))
+            match, duplicates = self.match or Match(OTHER), self._parts.authorizer.policy.duplicates
+            self.intent = intents.begin(self.record, match, held(self.content), duplicates.get(match.operation.name))
         return self.intent
 
     @property

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.api.operations import OPERATIONS, OTHER
 from proxy.ledger.entry import Settled
+from proxy.ledger.reports import ReadResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +44,11 @@ class LedgerMetrics:
             "Calls that repeat an earlier one with the same operation and external id.",
             *("operation", "body"),
         )
+        self.status_reads = make.counter(
+            "ledger_status_reads", "Reads of the sidecar's own, by which it finds out what became of calls.", "result"
+        )
+        for ended in ReadResult:
+            self.status_reads.labels(ended.value)
         for result in Settled:
             self.settled.labels(result.value)
         for values in product(_WITH_EFFECTS, _BODIES):
