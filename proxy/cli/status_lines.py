@@ -111,10 +111,8 @@ def _ledger(view: View, width: int) -> list[str]:
         return _rows("ledger", f"cannot be written: {ledger['fault']}", width, fg="red", bold=True)
     lines = _rows("ledger", "nothing is left to settle", width)
     if ledger["unsettled"]:
-        text = (
-            f"calls are not settled, the oldest for {_span(now - ledger['oldest'])}: `localpayment-proxy ledger list`"
-        )
-        lines = _rows("ledger", text, width, fg="red", bold=True)
+        text = f"calls are not settled, the oldest for {_span(now - ledger['oldest'])}"
+        lines = _rows("ledger", f"{text}: `localpayment-proxy ledger list`", width, fg="red", bold=True)
     for call in ledger["unsettled"]:
         text = f"{call['operation']} {call['state']}, {_span(now - call['at'])} old"
         lines += _rows("", f"{text}  request_id {call['request_id']}", width)

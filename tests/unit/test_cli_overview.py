@@ -145,9 +145,11 @@ UNSETTLED = {"operation": "create_payout", "state": "interrupted", "at": NOW - 7
         ({"fault": "", "unsettled": [], "oldest": None}, "ledger    nothing is left to settle"),
         (
             {"fault": "", "unsettled": [UNSETTLED], "oldest": NOW - 725},
-            "ledger    calls are not settled, the oldest for 12 min 5 s: `localpayment-proxy\n"
-            "          ledger list`\n"
-            "          create_payout interrupted, 12 min 5 s old  request_id 01a2",
+            """\
+ledger    calls are not settled, the oldest for 12 min 5 s: `localpayment-proxy
+          ledger list`
+          create_payout interrupted, 12 min 5 s old  request_id 01a2
+""",
         ),
         (
             {"fault": "ledger.db: disk full", "unsettled": [UNSETTLED], "oldest": NOW},

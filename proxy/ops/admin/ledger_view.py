@@ -39,13 +39,17 @@ def ledger_view(ledger: Ledger | None, redacted: Callable[[str], str]) -> dict[s
     if ledger is None:
         return None
 
+    oldest = [entry.intent.at for entry in ledger.unsettled]
+    if ledger.summary.oldest is not None:
+        oldest.append(ledger.summary.oldest)
+
     def shown(entry: Entry) -> dict[str, Any]:
         return facts(entry) | {"request_id": redacted(entry.intent.request_id)}
 
     return {
         "fault": ledger.fault,
         "open": ledger.summary.open.total(),
-        "oldest": ledger.summary.oldest,
+        "oldest": min(oldest, default=None),
         "unsettled": [shown(entry) for entry in ledger.unsettled],
         "settled": [
             shown(report.entry) | {"settled": report.settled.value, "detail": report.word, "settled_at": at}
@@ -62,9 +66,8 @@ def ledger_section(view: View) -> Markup:
     if not view["unsettled"]:
         parts.append(element("p", "What became of each call is known, or the call is on its way.", class_="good"))
     else:
-        parts.append(
-            element("p", spaced(("Calls are not settled, the oldest for", since(view["oldest"]))), class_="bad")
-        )
+        text = spaced(("Calls are not settled, the oldest for", since(view["oldest"])))
+        parts.append(element("p", text, class_="bad"))
         parts.append(notes("Not settled", [_unsettled(call) for call in view["unsettled"]]))
     if view["settled"]:
         parts.append(notes("Settled lately", [_settled(call) for call in view["settled"]]))

@@ -62,7 +62,9 @@ INDEX: Final = (
     ("/startupz", "whether a token was held once"),
     ("/livez", "whether the process runs"),
 )
-_COMMANDS: Final = "POST /-/reload, /-/lock, /-/unlock, /-/drain, /-/quit or /-/ledger/settle gives a command, as the command line does."
+_COMMANDS: Final = (
+    "POST /-/reload, /-/lock, /-/unlock, /-/drain, /-/quit, /-/ledger/settle: commands, as a shell has them."
+)
 
 
 def index_text() -> str:
