@@ -1,6 +1,6 @@
 # The sidecar in an image without pip, compilers or root. `make image` builds it; BASE may be any Debian-like image with
-# Python 3.11 or newer in /usr/local, such as a mirror of the default or one pinned by digest.
-ARG BASE=docker.io/library/python:3.13-slim-bookworm
+# Python 3.11 or newer in /usr/local, such as a mirror of the default or a newer one.
+ARG BASE=docker.io/library/python:3.13.7-slim-bookworm@sha256:adafcc17694d715c905b4c7bebd96907a1fd5cf183395f0ebc4d3428bd22d92d
 
 FROM ${BASE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore PYTHONDONTWRITEBYTECODE=1
@@ -13,7 +13,7 @@ ARG SET=run
 RUN /opt/build/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/build.txt \
     && /opt/build/bin/pip --python /opt/proxy/bin/python install --quiet --require-hashes --only-binary :all: --no-compile \
         -r requirements/${SET}.txt
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml PACKAGE.md LICENSE ./
 # The list of contents, from the same hashed requirements, with neither time nor random number in it.
 RUN python3 -m venv /opt/sbom \
     && /opt/sbom/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/sbom.txt \

@@ -36,6 +36,7 @@ from proxy.ops.observers import open_observers
 from proxy.process import child_reaper
 from proxy.relay.attempts import Attempts
 from proxy.relay.concurrency import ConcurrencyLimit
+from proxy.relay.server.listener import PARTING
 from proxy.relay.server.tls import caller_tls
 from proxy.relay.status_reads import UpstreamStatusReads
 from proxy.reload import Reload, Uses
@@ -82,6 +83,7 @@ class Sidecar:
         clock: the time.
         log: where to; by default stdout.
         most_connections: callers' connections at once, where the system allows fewer than the settings.
+        parting: seconds that an idle caller's connection is kept once the listener has stopped.
 
     Raises on entering:
         BindError: a listener's address cannot be had.
@@ -103,8 +105,10 @@ class Sidecar:
         clock: Clock | None = None,
         log: Log | None = None,
         most_connections: int | None = None,
+        parting: float = PARTING,
     ) -> None:
         self.settings = settings
+        self._parting = parting
         self._most_connections = most_connections or settings.max_connections
         self._reread = reread or (lambda: settings)
         self._hardening = hardening or Hardening()
@@ -229,7 +233,7 @@ class Sidecar:
         started, rules = self._clock.wall(), self.relay.authorizer
         status = Status(settings, VERSION, started, readings, source.describe, lambda: rules.policy, self.ledger)
         await self._admin.serve(admin_runner(status, self._commands(), self._clock, key, CLOSING))
-        self._listener = data_listener(settings, self.relay, self._most_connections)
+        self._listener = data_listener(settings, self.relay, self._most_connections, self._parting)
         await self._data.serve(web.ServerRunner(self._listener, shutdown_timeout=CLOSING), to_callers)
         self._loops = [
             self._task(self.keeper.run(), "token renewal"),

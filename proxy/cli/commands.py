@@ -13,6 +13,7 @@ import click
 
 from proxy import VERSION
 from proxy.cli import admin_commands, option_types, shipped
+from proxy.cli.admin_client import readiness, wait_until_ready
 from proxy.cli.exits import Exit, admin_listener, failed, report_readiness
 from proxy.cli.ledger import ledger
 from proxy.cli.operations import operations
@@ -192,8 +193,6 @@ def check(*, live: bool, country: str, as_json: bool) -> Exit:
 @commands.command(short_help="Ask the running sidecar whether it is ready.")
 def healthcheck() -> Exit:
     """Ask the running sidecar once, at PROXY_ADMIN_LISTEN, whether it is ready; exit code 0 if so."""
-    from proxy.cli.admin_client import readiness  # noqa: PLC0415 - http.client
-
     return report_readiness(readiness(admin_listener()))
 
 
@@ -203,6 +202,4 @@ def healthcheck() -> Exit:
 )
 def wait(timeout: float) -> Exit:
     """Wait until the running sidecar is ready; exit code 0 if it became so."""
-    from proxy.cli.admin_client import wait_until_ready  # noqa: PLC0415 - http.client
-
     return report_readiness(wait_until_ready(admin_listener(), timeout))

@@ -15,16 +15,9 @@ from urllib.parse import quote
 
 import click
 
-from proxy.cli.admin_client import (
-    AddressError,
-    AnswerTimeoutError,
-    NoAnswerError,
-    UnreadableKeyError,
-    admin_key,
-    ask,
-    written,
-)
-from proxy.cli.exits import Exit, admin_listener, failed
+from proxy.cli.admin_client import AddressError, written
+from proxy.cli.admin_commands import answer_to
+from proxy.cli.exits import Exit, failed
 from proxy.cli.ledger_text import HEAD, as_json, csv_lines, fate, in_full, json_lines, row
 from proxy.cli.operations import table
 from proxy.config.ledger_place import ledger_place
@@ -42,7 +35,6 @@ if TYPE_CHECKING:
 VARIABLE: Final = "PROXY_LEDGER"
 _SECONDS: Final = 10.0  # that a statement may take
 _SETTLING: Final = 120.0  # seconds; the sidecar asks Localpayment before it answers
-_MOST_TEXT: Final = 1024 * 1024  # bytes of its answer
 _NOT_SET: Final = (
     f"no ledger is configured: set {VARIABLE} as the sidecar has it, such as "
     f"{VARIABLE}=sqlite:/var/lib/localpayment-proxy/ledger.db"
@@ -78,15 +70,9 @@ def show_call(name: str, *, in_json: bool) -> Exit:
 def settle_calls(name: str | None, *, in_json: bool) -> Exit:
     """Have the running sidecar ask about one call, or all that are not settled."""
     path = "/-/ledger/settle" + ("" if name is None else f"?id={quote(name, safe='')}")
-    try:
-        key = admin_key(os.environ)
-        answer = ask(admin_listener(), "POST", path, seconds=_SETTLING, most=_MOST_TEXT, headers=key)
-    except UnreadableKeyError as error:
-        return failed(str(error), Exit.BAD_CONFIGURATION)
-    except AnswerTimeoutError as error:
-        return failed(f"{error}: it goes on asking; `ledger list` shows what it found")
-    except NoAnswerError as error:
-        return failed(str(error))
+    answer = answer_to(path, _SETTLING, "it goes on asking, and `ledger list` shows what it found")
+    if isinstance(answer, Exit):
+        return answer
     told = _json_of(answer)
     if not answer.ok or "calls" not in told:
         return failed(str(told.get("error", answer.body.decode("utf-8", "replace").strip())))

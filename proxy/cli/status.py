@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from proxy.cli.admin_client import NoAnswerError, ask
 from proxy.cli.exits import Exit, admin_listener, failed
+from proxy.cli.status_lines import status_lines
 
 if TYPE_CHECKING:
     from proxy.config import Listen
@@ -44,9 +46,6 @@ def status(*, watch: bool, as_json: bool) -> Exit:
 
 
 def _show(where: Listen, *, as_json: bool, watched: bool = False) -> Exit:
-    from proxy.cli.admin_client import NoAnswerError  # noqa: PLC0415 - http.client
-    from proxy.cli.status_lines import status_lines  # noqa: PLC0415 - as above
-
     try:
         view = _view(where)
     except NoAnswerError as error:
@@ -60,8 +59,6 @@ def _show(where: Listen, *, as_json: bool, watched: bool = False) -> Exit:
 
 def _view(where: Listen) -> dict[str, Any]:
     """Return the status as the admin listener's JSON gives it; raises NoAnswerError."""
-    from proxy.cli.admin_client import NoAnswerError, ask  # noqa: PLC0415 - http.client
-
     json_only = {"Accept": "application/json"}
     answer = ask(where, "GET", "/status", seconds=ANSWER_SECONDS, most=MOST_STATUS, headers=json_only)
     try:

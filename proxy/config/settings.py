@@ -98,8 +98,8 @@ class Settings:
         note="all but the token endpoints and the release of payouts by date", reloads=True)
     max_in_flight: int = setting("PROXY_MAX_IN_FLIGHT", _COUNT, "512", "Calls relayed at once. One more gets 503.")
     tls_cert_file: Path | None = optional("PROXY_TLS_CERT_FILE", CERTIFICATES_FILE,
-        "PEM file of the certificate that callers see, with its chain. `PROXY_LISTEN` then speaks TLS, 1.2 or newer. A "
-        "reload reads it again.", section="TLS towards callers", note="plain HTTP")
+        "PEM file of the certificate that callers see, with its chain; a reload reads it again. TLS is 1.2 or newer.",
+        section="TLS towards callers", note="plain HTTP")
     tls_key_file: Path | None = optional("PROXY_TLS_KEY_FILE", SECRET_FILE,
         "PEM file of the certificate's private key, without a passphrase.")
     tls_client_ca_file: Path | None = optional("PROXY_TLS_CLIENT_CA_FILE", CERTIFICATES_FILE,

@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
-from proxy.api.external_id import external_id
-from proxy.api.status_check import check_path_of
+from proxy.api.external_id import check_path_of, external_id
 from proxy.ledger.entry import UNSETTLED, Intent
 from proxy.ledger.journal import Journal
 from proxy.ledger.reports import CallSettled, Interrupted, Pruned, Repeated, WentOn, Written

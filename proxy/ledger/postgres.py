@@ -149,6 +149,10 @@ class PostgresStore(Store):
             " AND at < extract(epoch FROM now()) - ?"
         ), (instance, LEASE)
 
+    def size(self) -> int:
+        """Return the bytes of the entries, their indexes included."""
+        return int(self.execute("SELECT pg_total_relation_size('entry')")[0][0])
+
     def verify(self) -> list[str]:
         """Return what is wrong: PostgreSQL checks its files itself, so only that the ledger can be read."""
         try:

@@ -123,6 +123,14 @@ class SqliteStore(Store):
         del now
         return "instance <> ?", (instance,)
 
+    def size(self) -> int:
+        """Return the bytes of the file and its WAL."""
+        total = 0
+        for suffix in ("", "-wal"):
+            with suppress(FileNotFoundError):
+                total += Path(f"{self._path}{suffix}").stat().st_size
+        return total
+
     def verify(self) -> list[str]:
         """Return what SQLite's own check of the whole file finds."""
         try:

@@ -79,10 +79,17 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """How many calls are not settled, by operation, and when the oldest of them began; None when there is none."""
+    """What a ledger holds.
+
+    Attributes:
+        open: how many calls are not settled, by operation.
+        oldest: when the oldest of them began, seconds since the Unix epoch; None when there is none.
+        size: bytes that the ledger takes.
+    """
 
     open: Counter[str] = field(default_factory=Counter)
     oldest: float | None = None
+    size: int = 0
 
 
 class Store(ABC):
@@ -120,6 +127,10 @@ class Store(ABC):
     @abstractmethod
     def abandoned(self, instance: str, now: float) -> tuple[str, tuple[object, ...]]:
         """Return a condition, with its values, that holds for entries whose process has died."""
+
+    @abstractmethod
+    def size(self) -> int:
+        """Return how many bytes the ledger takes; inside a transaction."""
 
     @abstractmethod
     def verify(self) -> list[str]:
@@ -295,7 +306,8 @@ class Store(ABC):
             rows = self.execute(
                 f"SELECT operation, count(*), min(at) FROM entry WHERE {UNSETTLED_ROWS} GROUP BY operation"  # noqa: S608 - ours
             )
-        return Summary(Counter({row[0]: row[1] for row in rows}), min((row[2] for row in rows), default=None))
+            size = self.size()
+        return Summary(Counter({row[0]: row[1] for row in rows}), min((row[2] for row in rows), default=None), size)
 
     def prune(self, before: float) -> int:
         """Forget entries that began before then and whose calls' fate is known; return how many, `PRUNED` at most."""

@@ -10,13 +10,39 @@ import time
 from typing import TYPE_CHECKING, Final, cast
 
 from proxy.ops.metrics.gauges import declare_gauges
-from proxy.ops.metrics.instruments import LABELS
 from proxy.ops.metrics.ledger_metrics import declare_ledger_readings
 from proxy.ops.metrics.metrics import Metrics
 
 if TYPE_CHECKING:
     from proxy.ops.metrics.gauges import SidecarState
     from proxy.ops.metrics.instruments import Declared
+
+LABELS: Final = {
+    "operation": "name in the [catalogue](reference/operations.md), or `other`",
+    "kind": "`read`, `quote`, `state`, `money_in`, `money_out`, `money_internal`",
+    "method": "as sent, or `other`",
+    "status": "of the caller's answer, `0` without one; one that HTTP does not define by its class, such as `2xx`",
+    "outcome": "`answered`, `rejected`, `not_sent`, `unknown`, `aborted`, `orphaned`",
+    "code": "a code of [errors.md](errors.md)",
+    "body": "`same`, `other`, or `unknown` when one was not held whole",
+    "reason": "`token`, `same_token`, `disconnected`, `connect`",
+    "caller": "name in the policy, `anyone` without a policy, `unknown` for a caller not in it, empty when refused "
+    "before that, `other` from the 65th on",
+    "cause": "`no_certificate`, `untrusted`, `other`",
+    "listener": "`data`, `admin`",
+    "verdict": "`unknown_caller`, `not_allowed`, `denied`, `over_rate`",
+    "grant": "`password`, `refresh_token`",
+    "result": "how it ended",
+    "state": "what it is in",
+    "option": "an [unsafe option](runbooks/unsafe-option.md)",
+    "files": "`confined` by Landlock, `off`, `unavailable`, `helpers` with a credentials command or AWS",
+    "dumps": "`true`: no core dumps, and no process of the same user may look in",
+    "privileges": "`true`: no program can bring new ones",
+    "observer": "`metrics`, `log`, `history`, `audit`, `traces`, `witness` (the recorder of secrets)",
+    "version": "of the sidecar",
+    "environment": "`sandbox`, `production`",
+    "python": "its version",
+}
 
 _HEAD: Final = """\
 # Metrics

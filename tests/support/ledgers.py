@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import sqlite3
 from dataclasses import replace
@@ -15,6 +16,7 @@ from proxy.ledger.store import Ticket, Wanted
 from proxy.secret import Secret
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from proxy.ledger.store import Store
@@ -88,6 +90,17 @@ async def pay(
     body = {**PAYIN, "externalId": external_id, "amount": amount}
     async with relay.session.post(f"{relay.url}/api/payin", json=body) as answer:
         return answer.status, await answer.json(), answer.headers.get("Localpayment-Proxy-Duplicate-Of")
+
+
+@contextlib.contextmanager
+def held_up(path: Path) -> Iterator[None]:
+    """Keep the ledger from writing inside the block, as a disk does that stands still."""
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.close()
 
 
 async def until_ended(relay: Running) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -88,11 +89,10 @@ def test_only_what_is_to_be_looked_at_is_reached_from_this_machine_and_nothing_f
     assert "--web.listen-address=0.0.0.0:9090" in SERVICES["prometheus"]["command"]
 
 
-def test_only_images_of_others_have_a_version_and_it_is_never_the_latest() -> None:
+def test_images_of_others_have_a_version_and_a_digest() -> None:
     for service in SERVICES.values():
-        name, _, version = service["image"].rpartition(":")
-        assert name
-        assert version == "dev" if service in OURS.values() else version.lstrip("v")[0].isdigit()
+        pinned = re.fullmatch(r"docker\.io/[\w./-]+:v?\d+\.\d+\.\d+@sha256:[0-9a-f]{64}", service["image"])
+        assert service["image"].endswith(":dev") if service in OURS.values() else pinned
 
 
 @pytest.mark.parametrize("service", OURS.values(), ids=OURS)

@@ -14,13 +14,12 @@ from prometheus_client import generate_latest
 from proxy.api.operations import match
 from proxy.errors import Outcome
 from proxy.ops.metrics.call_shape import KEPT
-from proxy.ops.metrics.instruments import LABELS
 from proxy.ops.metrics.metrics import MOST_CALLERS, Metrics, codes
 from proxy.relay.record import Record, Resend
 from proxy.tokens.issuer import FetchResult
 from proxy.tokens.keeper import TokenFetched
 from proxy.tokens.model import Grant
-from tests.generators.metrics_page import reference
+from tests.generators.metrics_page import LABELS, reference
 
 NOW = 1_764_000_000.0
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"

@@ -103,5 +103,6 @@ def _invite(demo: DemoClient, folder: str) -> None:
     demo.tell(f"  curl -s {demo.sidecar.admin_url}/metrics")
     demo.tell(f"  {demo.sidecar.admin_url}/status          # in a browser: what the sidecar does, as it does it")
     demo.tell(f"  PROXY_LEDGER=sqlite:{folder}/ledger.db localpayment-proxy ledger list")
+    demo.tell(f"  {demo.sidecar.admin_url}/status          # in a browser: what the sidecar does, as it does it")
     demo.tell(f"  curl -s {demo.simulator.control_url}/          # commands that let Localpayment misbehave")
     demo.tell(f"  curl -s {demo.simulator.control_url}/log       # the calls that Localpayment saw")

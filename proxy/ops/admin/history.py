@@ -11,7 +11,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from proxy.api.operations import OPERATIONS, OTHER
+from proxy.api.operations import NAMED, OTHER
 from proxy.errors import Outcome
 from proxy.ops.diagnosis import Failure
 from proxy.tokens.issuer import FetchResult
@@ -31,7 +31,6 @@ _SERVER_ERROR: Final = 500
 # Names for what each call is compared with: an enumeration looks its members up each time.
 _ANSWERED, _ORPHANED, _REJECTED = Outcome.ANSWERED, Outcome.ORPHANED, Outcome.REJECTED
 _UNSETTLED: Final = frozenset((Outcome.UNKNOWN, Outcome.ABORTED))
-_KINDS: Final = {operation.name: operation for operation in (*OPERATIONS, OTHER)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +165,7 @@ def _seen(at: float, record: Record) -> SeenCall:
     return SeenCall(
         at=at,
         operation=record.operation,
-        kind=_KINDS.get(record.operation, OTHER).kind.value,
+        kind=NAMED.get(record.operation, OTHER).kind.value,
         status=record.status,
         wrong=record.status == _UNAUTHORIZED or record.status >= _SERVER_ERROR,
         outcome=record.outcome.value,
@@ -177,7 +176,7 @@ def _seen(at: float, record: Record) -> SeenCall:
 
 def is_unsettled(record: Record) -> bool:
     """Whether the outcome of a call with effects is not known."""
-    return record.outcome in _UNSETTLED and _KINDS.get(record.operation, OTHER).has_effects
+    return record.outcome in _UNSETTLED and NAMED.get(record.operation, OTHER).has_effects
 
 
 def is_error(record: Record) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from proxy.ops.admin.markup import Markup, clock, element, joined, notes, since, spaced
+from proxy.ops.admin.markup import Markup, clock, element, joined, notes, since, titled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -60,28 +60,28 @@ def ledger_view(ledger: Ledger | None, redacted: Callable[[str], str]) -> dict[s
 
 def ledger_section(view: View) -> Markup:
     """Return the section of the status page."""
-    parts: list[Markup] = [element("h2", "Outcome ledger")]
+    parts: list[Markup] = []
     if view["fault"]:
         parts.append(element("p", f"It cannot be written: {view['fault']}", class_="bad"))
     if not view["unsettled"]:
         parts.append(element("p", "What became of each call is known, or the call is on its way.", class_="good"))
     else:
-        text = spaced(("Calls are not settled, the oldest for", since(view["oldest"])))
+        text = joined("Calls are not settled, the oldest for ", since(view["oldest"]))
         parts.append(element("p", text, class_="bad"))
         parts.append(notes("Not settled", [_unsettled(call) for call in view["unsettled"]]))
     if view["settled"]:
         parts.append(notes("Settled lately", [_settled(call) for call in view["settled"]]))
-    return joined(parts)
+    return titled("Outcome ledger", *parts)
 
 
 def _unsettled(call: View) -> tuple[object, object]:
     asked = f"asked {call['asks']} times" if call["asks"] else "not asked yet"
-    following = "" if call["next_ask"] is None else spaced((", next at", clock(call["next_ask"])))
-    told = spaced((clock(call["at"]), call["operation"], call["state"], since(call["at"]), "old"))
-    return told, joined(("Request id ", element("code", call["request_id"]), f"; {asked}", following))
+    following = "" if call["next_ask"] is None else joined(", next at ", clock(call["next_ask"]))
+    told = joined(clock(call["at"]), call["operation"], call["state"], since(call["at"]), "old", between=" ")
+    return told, joined("Request id ", element("code", call["request_id"]), f"; {asked}", following)
 
 
 def _settled(call: View) -> tuple[object, object]:
     word = f"{call['settled']} ({call['detail']})" if call["detail"] else call["settled"]
-    told = spaced((clock(call["settled_at"]), call["operation"], word, f"after {call['state']}"))
-    return told, joined(("Request id ", element("code", call["request_id"])))
+    told = joined(clock(call["settled_at"]), call["operation"], word, f"after {call['state']}", between=" ")
+    return told, joined("Request id ", element("code", call["request_id"]))

@@ -11,7 +11,7 @@ from aiohttp import web
 from proxy.errors import RelayError
 from proxy.ops.admin import page
 from proxy.ops.admin.access import AdminKeyError
-from proxy.ops.metrics.exposition import Exposition
+from proxy.ops.metrics.instruments import Exposition
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

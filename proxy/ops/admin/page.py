@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from proxy.ops.admin.ledger_view import ledger_section
-from proxy.ops.admin.markup import Markup, clock, countdown, element, joined, notes, pairs, spaced, sparkline, table
+from proxy.ops.admin.markup import Markup, clock, countdown, element, joined, notes, pairs, sparkline, table, titled
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     View = Mapping[str, Any]
 
@@ -93,24 +93,20 @@ def sections(view: View) -> dict[str, Markup]:
         "token": _token(view),
         "unsettled": _unsettled(view["unsettled"]) if view["ledger"] is None else ledger_section(view["ledger"]),
         "minutes": _minutes(view["last_15_minutes"], view),
-        "calls": joined(
-            (element("h2", "Calls"), table("The last ones", _CALL, [*map(_call, view["last_calls"])], "No call yet."))
-        ),
+        "calls": titled("Calls", table("The last ones", _CALL, [*map(_call, view["last_calls"])], "No call yet.")),
         "policy": _policy(view["policy"]),
         "about": _about(view),
-        "settings": joined((element("h2", "Settings in force"), pairs(list(view["settings"].items())))),
+        "settings": titled("Settings in force", pairs(list(view["settings"].items()))),
     }
 
 
 def _top(view: View) -> Markup:
     ready = "ready" if view["ready"] else f"not ready: {view['reason']}"
     return joined(
-        (
-            element("h1", _MEANS[view["environment"]]),
-            element("p", view["origin"], class_="origin"),
-            element("p", ready, class_="good" if view["ready"] else "bad"),
-            _why("Why", view["why"]),
-        )
+        element("h1", _MEANS[view["environment"]]),
+        element("p", view["origin"], class_="origin"),
+        element("p", ready, class_="good" if view["ready"] else "bad"),
+        _why("Why", view["why"]),
     )
 
 
@@ -132,70 +128,53 @@ def _token(view: View) -> Markup:
         rows.append(("In use", element("strong", "Localpayment refuses it, and gives no other", class_="bad")))
     if token["credentials_rejected"]:
         rows.append(("Credentials", element("strong", "Localpayment refuses them", class_="bad")))
-    return joined(
-        (
-            element("h2", "Token"),
-            pairs(rows),
-            _why("Failing", token["failing"] if view["ready"] else None),
-            _fetches(token["fetches"]),
-        )
-    )
+    failing = _why("Failing", token["failing"] if view["ready"] else None)
+    fetches = [(_fetch(each), each["reason"]) for each in token["fetches"]]
+    return titled("Token", pairs(rows), failing, notes("Token fetches", fetches, "No token was fetched yet."))
+
+
+def _fetch(each: View) -> Markup:
+    result = each["result"] if each["result"] == "granted" else element("strong", each["result"], class_="bad")
+    times = (f"{each['times']} times since", clock(each["since"])) if each["times"] > 1 else ()
+    told = joined(clock(each["at"]), each["grant"], result, *times, between=" ")
+    return joined(told, f", {each['milliseconds']:.1f} ms")
 
 
 def _unsettled(unsettled: View) -> Markup:
     total = unsettled["total"]
     if not total:
-        return joined((element("h2", "Unknown outcomes"), element("p", "None since the start.", class_="good")))
+        return titled("Unknown outcomes", element("p", "None since the start.", class_="good"))
     text = f"{total} since the start. Settle each: find its request id in the log, then ask Localpayment."
     items = [
-        (spaced(_call(call)[:-1]), joined(("Request id ", element("code", call["request_id"]))))
+        (joined(*_call(call)[:-1], between=" "), joined("Request id ", element("code", call["request_id"])))
         for call in unsettled["last"]
     ]
-    return joined((element("h2", "Unknown outcomes"), element("p", text, class_="bad"), notes("Last of them", items)))
-
-
-def _minutes(minutes: View, view: View) -> Markup:
-    flight, connections = view["in_flight"], view["connections"]
-    return joined(
-        (
-            element("h2", "Last 15 minutes"),
-            element(
-                "div",
-                sparkline("Calls per 15 s", minutes["calls"], kind="calls", unit=""),
-                sparkline("Errors per 15 s", minutes["errors"], kind="errors", unit=""),
-                sparkline("Half of the calls within", minutes["p50_ms"], kind="time", unit=" ms"),
-                sparkline("95 % of the calls within", minutes["p95_ms"], kind="time", unit=" ms"),
-                class_="charts",
-            ),
-            pairs(
-                [
-                    ("In flight", f"{flight['now']} of {flight['limit']}"),
-                    ("Connections", f"{connections['active']} active, {connections['idle']} idle"),
-                ]
-            ),
-        )
-    )
+    return titled("Unknown outcomes", element("p", text, class_="bad"), notes("Last of them", items))
 
 
 def _call(call: View) -> tuple[object, ...]:
     """Return a call's cells; a status that says that something is wrong is marked."""
     status = element("strong", call["status"], class_="bad") if call["wrong"] else call["status"] or "none"
     outcome = element("span", call["outcome"], class_=f"outcome {call['outcome']}")
-    told = spaced((outcome, call["code"])) if call["code"] else outcome
+    told = joined(outcome, call["code"], between=" ") if call["code"] else outcome
     return clock(call["at"]), call["operation"], status, told, f"{call['milliseconds']:.1f}"
 
 
-def _fetches(fetches: Sequence[View]) -> Markup:
-    if not fetches:
-        return joined((element("h3", "Token fetches"), element("p", "No token was fetched yet.", class_="empty")))
-    return notes("Token fetches", [(_fetch(each), each["reason"]) for each in fetches])
-
-
-def _fetch(each: View) -> Markup:
-    result = each["result"] if each["result"] == "granted" else element("strong", each["result"], class_="bad")
-    times = (f"{each['times']} times since", clock(each["since"])) if each["times"] > 1 else ()
-    told = spaced((clock(each["at"]), each["grant"], result, *times))
-    return joined((told, f", {each['milliseconds']:.1f} ms"))
+def _minutes(minutes: View, view: View) -> Markup:
+    flight, connections = view["in_flight"], view["connections"]
+    charts = element(
+        "div",
+        sparkline("Calls per 15 s", minutes["calls"], kind="calls", unit=""),
+        sparkline("Errors per 15 s", minutes["errors"], kind="errors", unit=""),
+        sparkline("Half of the calls within", minutes["p50_ms"], kind="time", unit=" ms"),
+        sparkline("95 % of the calls within", minutes["p95_ms"], kind="time", unit=" ms"),
+        class_="charts",
+    )
+    rows = [
+        ("In flight", f"{flight['now']} of {flight['limit']}"),
+        ("Connections", f"{connections['active']} active, {connections['idle']} idle"),
+    ]
+    return titled("Last 15 minutes", charts, pairs(rows))
 
 
 def _policy(policy: View) -> Markup:
@@ -205,7 +184,7 @@ def _policy(policy: View) -> Markup:
     ]
     file = policy["file"] or "No file: every caller may do everything but release payouts by date."
     headings = ("Caller", "Mode", "Operations", "Pays out by")
-    return joined((element("h2", "Policy"), element("p", file), table("In force", headings, rows, "No caller at all.")))
+    return titled("Policy", element("p", file), table("In force", headings, rows, "No caller at all."))
 
 
 def _about(view: View) -> Markup:
@@ -216,11 +195,5 @@ def _about(view: View) -> Markup:
         ("Log lines dropped", view["log_lines_dropped"]),
     ]
     warnings = [element("li", text) for text in view["warnings"]]
-    return joined(
-        (
-            element("h2", "About this sidecar"),
-            pairs(facts),
-            element("h3", "Warnings"),
-            element("ul", *warnings) if warnings else element("p", "None.", class_="empty"),
-        )
-    )
+    told = element("ul", *warnings) if warnings else element("p", "None.", class_="empty")
+    return titled("About this sidecar", pairs(facts), element("h3", "Warnings"), told)

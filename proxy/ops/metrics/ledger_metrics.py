@@ -26,12 +26,14 @@ class LedgerMetrics:
     """What is counted of the ledger."""
 
     def __init__(self, make: Instruments) -> None:
-        self.write_seconds = make.fast_histogram(
+        self.write_seconds = make.histogram(
             "ledger_write_seconds",
             "Time that a commit of the ledger took; calls at once share one.",
             _BUCKETS,
         ).labels()
-        self.failures = make.count("ledger_failures", "Commits of the ledger that failed.")
+        self.failures = make.count(
+            "ledger_failures", "Commits of the ledger that failed, and calls that waited too long for one."
+        )
         self.unwritten = make.count(
             "ledger_bypassed", "Calls with effects that were sent although the ledger could not be written."
         )
@@ -69,6 +71,9 @@ def declare_ledger_readings(make: Instruments, ledger: Ledger | None, wall: Call
     for operation in _WITH_EFFECTS:
         gauge.labels(operation).set_function(partial(unsettled, operation))
     make.gauge("ledger_oldest_open_seconds", "Age of the oldest of them; 0 without any.").set_function(age)
+    make.gauge("ledger_size_bytes", "What the ledger takes; 0 without one.").set_function(
+        lambda: 0 if ledger is None else ledger.summary.size
+    )
     make.gauge("ledger_writable", "1 while the ledger can be written, or there is none.").set_function(
         lambda: ledger is None or not ledger.fault
     )
