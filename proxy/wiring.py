@@ -122,9 +122,7 @@ def ledger_store(settings: Settings, clock: Clock, report: Callable[[Report], No
     return store
 
 
-def ledger_for(
-    settings: Settings, store: Store, clock: Clock, reads: StatusReads, report: Callable[[Report], None]
-) -> Ledger:
+def ledger_for(settings: Settings, store: Store, clock: Clock, reads: StatusReads, observers: Observers) -> Ledger:
     """Return the outcome ledger in this store."""
     rules = Rules(
         on_failure=settings.ledger_on_failure,
@@ -133,7 +131,8 @@ def ledger_for(
         duplicates=settings.duplicates,
         window=settings.duplicate_window,
     )
-    return Ledger(store, rules, clock=clock, reads=reads, report=report)
+    masked = observers.log.known.redacted
+    return Ledger(store, rules, clock=clock, reads=reads, report=observers.ledger, masked=masked)
 
 
 def relay_for(  # noqa: PLR0913 - what a relay is made of

@@ -143,14 +143,6 @@ def match(method: str, path: str) -> Match:
     return Match(meaning.operation, None if meaning.id_at is None else segments[meaning.id_at], meaning.contested)
 
 
-def check_path(match: Match) -> str | None:
-    """Return the path of the read that settles this call's unknown outcome, the id encoded as it came; or None."""
-    template = match.operation.check
-    if template is None or match.external_id is None:
-        return None
-    return template.replace("{externalId}", match.external_id)
-
-
 def _meaning(node: _Node, segments: list[str], method: str) -> _Meaning | None:
     """Walk down; where a literal fits, come back for the parameter beside it if that leads nowhere."""
     ways = [(node, 0)]

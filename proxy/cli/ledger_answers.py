@@ -139,7 +139,7 @@ def wanted_calls(
     unknown: bool = False,
 ) -> Wanted:
     """Return which entries the options ask for."""
-    states = UNSETTLED if unknown else UNSETTLED | {State.OPEN} if unsettled else frozenset[State]()
+    states = UNSETTLED if unknown else frozenset[State]()
     return Wanted(since=since, operation=operation, states=states, unsettled=unsettled, most=most)
 
 

@@ -43,8 +43,8 @@ class Journal:
     Args:
         store: only this thread uses it from now on.
         clock: seconds on a clock that only moves forward.
-        wrote: told in the thread how many seconds each commit took, and why it failed; the text is empty when it
-            went well.
+        wrote: told how many seconds each commit took, in the thread, and why it failed; the text is empty when it went
+            well. Told of each call, too, that would wait no longer.
 
     Attributes:
         lost: ends that were dropped because too many waited; their entries stay open until the process has ended.
@@ -68,6 +68,7 @@ class Journal:
         self._something = threading.Event()  # there is work
         self._urgent = threading.Event()  # somebody waits for it
         self._closing = threading.Event()
+        self._ending = 0  # ends that the thread is writing
         self.lost = 0
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
@@ -75,7 +76,7 @@ class Journal:
     @property
     def waiting(self) -> int:
         """Ends that are not written yet."""
-        return len(self._ended)
+        return len(self._ended) + self._ending
 
     def ticket(self, intent: Intent, *, window: float, refused: bool) -> Ticket:
         """Return a ticket for a call; see there for the arguments."""
@@ -91,7 +92,7 @@ class Journal:
         if len(self._begun) >= MOST_WAITING:
             waits.set_exception(LedgerError("the ledger has stood still for too many calls"))
             return waits
-        bound = self._loop.call_later(seconds, _expire, ticket, waits, seconds)
+        bound = self._loop.call_later(seconds, self._expire, ticket, waits, seconds)
         self._begun.append(_Begun(ticket, waits, bound))
         self._wake()
         return waits
@@ -123,6 +124,12 @@ class Journal:
         self._thread.join(seconds)
         return not self._thread.is_alive() and not self._ended
 
+    def _expire(self, ticket: Ticket, waits: asyncio.Future[None], seconds: float) -> None:
+        if ticket.end is None and not waits.done():
+            fault = f"the ledger did not answer within {seconds:g} s"
+            self._wrote(seconds, fault)
+            waits.set_exception(LedgerError(fault))
+
     def _wake(self) -> None:
         self._urgent.set()
         self._something.set()
@@ -147,7 +154,8 @@ class Journal:
         # In this order, so that every end which came before an intent is written with it at the latest.
         begun = [self._begun.popleft() for _ in range(len(self._begun))]
         begun = [one for one in begun if one.ticket.end is None]  # the others were given up
-        ended = [self._ended.popleft() for _ in range(len(self._ended))]
+        self._ending = len(self._ended)
+        ended = [self._ended.popleft() for _ in range(self._ending)]
         if not begun and not ended:
             return True
         started = self._clock()
@@ -160,6 +168,7 @@ class Journal:
             fault = LedgerError(f"the ledger failed: {type(error).__name__}")
         if fault is not None:
             self._ended.extendleft(reversed(ended))
+        self._ending = 0
         self._wrote(self._clock() - started, "" if fault is None else str(fault))
         if begun:
             self._later(partial(_tell, begun, fault))
@@ -177,11 +186,6 @@ class Journal:
     def _later(self, told: Callable[[], None]) -> None:
         with suppress(RuntimeError):  # the loop has ended, and with it whoever waits
             self._loop.call_soon_threadsafe(told)
-
-
-def _expire(ticket: Ticket, waits: asyncio.Future[None], seconds: float) -> None:
-    if ticket.end is None:
-        _settle(waits, None, LedgerError(f"the ledger did not answer within {seconds:g} s"))
 
 
 def _tell(begun: list[_Begun], fault: LedgerError | None) -> None:

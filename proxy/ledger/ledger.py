@@ -12,17 +12,17 @@ import hashlib
 import hmac
 import secrets
 import socket
+from collections import deque
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
-from proxy.api.external_id import external_id
-from proxy.api.status_check import check_path_of
-from proxy.ledger.entry import Intent
+from proxy.api.external_id import check_path_of, external_id
+from proxy.ledger.entry import UNSETTLED, Intent
 from proxy.ledger.journal import Journal
-from proxy.ledger.reports import Interrupted, Pruned, Repeated, WentOn, Written
+from proxy.ledger.reports import CallSettled, Interrupted, Pruned, Repeated, WentOn, Written
 from proxy.ledger.settler import Settler
-from proxy.ledger.store import PRUNED, LedgerError, Summary
+from proxy.ledger.store import PRUNED, LedgerError, Summary, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,10 +36,14 @@ if TYPE_CHECKING:
 
 ROUND: Final = 5.0  # seconds between two looks at what is due
 HEARTBEAT: Final = 20.0  # seconds between two renewals of the lease, a third of it
+SHOWN: Final = 10  # calls that are kept at hand for the status page
 PRUNING: Final = 3600.0  # seconds between two looks for entries that are too old
 # Bytes of a body's digest that are kept. So few tell a changed body all but once in 65,536 times, and are too few to
 # find out a card number by trying all of them.
 _DIGEST: Final = 2
+
+
+Duplicates = Literal["report", "refuse"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ class Rules:
     on_failure: Literal["refuse", "continue"]
     timeout: float
     keep: float
-    duplicates: Literal["report", "refuse"]
+    duplicates: Duplicates
     window: float
 
 
@@ -70,31 +74,44 @@ class Ledger:
         clock: the time.
         reads: the way to Localpayment for status reads.
         report: told of what happens, in the event loop; must not raise or block.
+        masked: takes secrets and card numbers out of a request id, which is the caller's own text.
 
     Attributes:
         instance: this process's name in the ledger, new at each start.
         summary: what is not settled, as it was at the last round.
         fault: why the last commit failed; empty when it went well.
+        unsettled: the newest calls whose end was not seen and that are not settled, as they were at the last round.
+        settled: the calls that this process settled last, each with its time.
     """
 
-    def __init__(
-        self, store: Store, rules: Rules, *, clock: Clock, reads: StatusReads, report: Callable[[Report], None]
+    def __init__(  # noqa: PLR0913 - what a ledger is made of
+        self,
+        store: Store,
+        rules: Rules,
+        *,
+        clock: Clock,
+        reads: StatusReads,
+        report: Callable[[Report], None],
+        masked: Callable[[str], str] = str,
     ) -> None:
         self.instance = f"{socket.gethostname()[:64]}-{secrets.token_hex(6)}"
         self.summary = Summary()
         self.fault = ""
+        self.unsettled: list[Entry] = []
+        self.settled: deque[tuple[float, CallSettled]] = deque(maxlen=SHOWN)
         self._loop = asyncio.get_running_loop()
         self._rules = rules
         self._clock = clock
         self._report = report
+        self._masked = masked
         self._key = b""
         self._pruning_at = 0.0
         self._never = asyncio.Event()
         self.journal = Journal(store, clock=clock.now, wrote=self._wrote)
-        self.settler = Settler(self.journal, reads, clock.wall, report)
+        self.settler = Settler(self.journal, reads, clock.wall, self._asked)
 
     def begin(
-        self, request_id: str, caller: str, match: Match, body: bytes | None
+        self, request_id: str, caller: str, match: Match, body: bytes | None, duplicates: Duplicates | None = None
     ) -> tuple[Ticket, asyncio.Future[None]]:
         """Begin to make durable that a call with effects is about to be sent.
 
@@ -103,13 +120,14 @@ class Ledger:
             caller: name in the policy.
             match: what the call means.
             body: the whole of it if it is held.
+            duplicates: what becomes of a repeat; None for what the rules say.
 
         Returns:
             What `end` must be told of, also when the call is not sent, and what is done once `allow` can judge.
         """
         rules = self._rules
         intent = self._intent(request_id, caller, match, body)
-        ticket = self.journal.ticket(intent, window=rules.window, refused=rules.duplicates == "refuse")
+        ticket = self.journal.ticket(intent, window=rules.window, refused=(duplicates or rules.duplicates) == "refuse")
         return ticket, self.journal.begin(ticket, rules.timeout)
 
     def allow(self, ticket: Ticket, waited: asyncio.Future[None]) -> None:
@@ -167,7 +185,7 @@ class Ledger:
                 self._pruning_at = now + PRUNING
                 await self._prune()
             await self.settler.settle_due()
-            self.summary = await self.journal.ask(_summary)
+            self.summary, self.unsettled = await self.journal.ask(_state)
         except LedgerError as error:
             self._note(Written(0.0, str(error)))
 
@@ -197,7 +215,7 @@ class Ledger:
         if self._key and body is not None:
             digest = hmac.new(self._key, body, hashlib.sha256).digest()[:_DIGEST].hex()
         return Intent(
-            request_id=request_id,
+            request_id=self._masked(request_id),
             at=self._clock.wall(),
             instance=self.instance,
             caller=caller,
@@ -207,6 +225,11 @@ class Ledger:
             digest=digest,
             check=check_path_of(match, body) or "",
         )
+
+    def _asked(self, report: Report) -> None:
+        if isinstance(report, CallSettled):
+            self.settled.append((self._clock.wall(), report))
+        self._report(report)
 
     def _wrote(self, seconds: float, fault: str) -> None:
         if not self._loop.is_closed():
@@ -230,5 +253,5 @@ def _prune(before: float, store: Store) -> int:
     return store.prune(before)
 
 
-def _summary(store: Store) -> Summary:
-    return store.summary()
+def _state(store: Store) -> tuple[Summary, list[Entry]]:
+    return store.summary(), list(store.entries(Wanted(states=UNSETTLED, unsettled=True, most=SHOWN)))

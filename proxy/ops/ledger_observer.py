@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, assert_never
 
-from proxy.ledger.reports import CallSettled, Interrupted, Pruned, Repeated, SetAside, WentOn, Written
+from proxy.ledger.reports import CallSettled, Interrupted, Pruned, Repeated, SetAside, StatusRead, WentOn, Written
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -36,6 +36,8 @@ class LedgerObserver:
             case Interrupted():
                 metrics.interrupted.inc()
                 logger.warning("ledger.interrupted", **_facts(report.entry))
+            case StatusRead():
+                metrics.status_reads.labels(report.result.value).inc()
             case CallSettled():
                 metrics.settled.labels(report.settled.value).inc()
                 logger.info(

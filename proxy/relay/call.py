@@ -12,8 +12,8 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Protocol
 
+from proxy.api.external_id import check_path_of
 from proxy.api.operations import OTHER, Match
-from proxy.api.status_check import check_path_of
 from proxy.errors import Outcome
 from proxy.http1.framing import Ending
 from proxy.relay.response.head import CLOSES, KEEPS
@@ -229,7 +229,8 @@ class Call:
         if self.intent is None:
             if self.body is not None:
                 self.connection.body_is_here()
-            self.intent = intents.begin(self.record, self.match or Match(OTHER), held(self.content))
+            match, duplicates = self.match or Match(OTHER), self._parts.authorizer.policy.duplicates
+            self.intent = intents.begin(self.record, match, held(self.content), duplicates.get(match.operation.name))
         return self.intent
 
     @property

@@ -17,7 +17,7 @@ from proxy.ledger.store import LedgerError
 if TYPE_CHECKING:
     from proxy.api.operations import Match
     from proxy.ledger.entry import Earlier
-    from proxy.ledger.ledger import Ledger
+    from proxy.ledger.ledger import Duplicates, Ledger
     from proxy.ledger.store import Ticket
     from proxy.relay.record import Record
 
@@ -92,9 +92,16 @@ class Intents:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def begin(self, record: Record, match: Match, body: bytes | None) -> Intent:
-        """Begin to make durable that a call is about to be sent; `body` is the whole of it if it is held."""
-        return Intent(self._ledger, *self._ledger.begin(record.request_id, record.caller, match, body))
+    def begin(self, record: Record, match: Match, body: bytes | None, duplicates: Duplicates | None) -> Intent:
+        """Begin to make durable that a call is about to be sent.
+
+        Args:
+            record: of the call.
+            match: what it means.
+            body: the whole of it if it is held.
+            duplicates: what becomes of a repeat; None for what the settings say.
+        """
+        return Intent(self._ledger, *self._ledger.begin(record.request_id, record.caller, match, body, duplicates))
 
 
 def _duplicate(earlier: Earlier) -> DuplicateCallError:

@@ -1,4 +1,4 @@
-"""Writes docs/reference/cli.md: what `--help` says of every command.
+"""Writes docs/reference/cli.md: every command in short, with its options.
 
 `python -m tests.generators.cli_page > docs/reference/cli.md`
 """
@@ -22,7 +22,7 @@ _HEAD: Final = """\
 
 <!-- Written by `python -m tests.generators.cli_page > docs/reference/cli.md`; a test fails when it is stale. -->
 
-What `--help` (`-h`) says of each command.
+Each command in short, with its options and exit codes; `--help` (`-h`) says more.
 
 A shell completes commands and options with
 
@@ -45,8 +45,9 @@ def _sections(name: str, command: click.Command, parent: click.Context | None) -
     yield from (f"## {context.command_path}", "")
     arguments = [param for param in command.params if isinstance(param, click.Argument)]
     usage = " ".join(argument.make_metavar(context) for argument in arguments)
-    texts = [f"`{usage}`" if usage else "", inspect.cleandoc(command.help or ""), command.epilog or ""]
-    for paragraph in filter(None, "\n\n".join(texts).split("\n\n")):
+    summary, *more = inspect.cleandoc(command.help or "").split("\n\n")
+    more = [paragraph for paragraph in (*more, command.epilog or "") if "xit code" in paragraph]
+    for paragraph in (*([f"`{usage}`"] if usage else []), summary, *more):
         yield from (textwrap.fill(paragraph, _WIDTH, break_on_hyphens=False), "")
     options = [option.get_help_record(context) for option in command.params if option not in arguments]
     if options:

@@ -40,8 +40,11 @@ def reference() -> str:
 
 
 def _entry(setting: Setting) -> str:
-    default = f"`{setting.default}`" if setting.default else setting.note
-    facts = [setting.kind.form, *([default if default == "required" else f"default {default}"] if default else [])]
+    facts = [setting.kind.form]
+    if setting.default:
+        facts.append(f"default `{setting.default}`")
+    elif setting.note:
+        facts.append(setting.note if setting.note == "required" else f"without it: {setting.note}")
     meaning = setting.meaning + " A reload takes a new value." * setting.reloads
     meaning += f" Until the next release also `{setting.formerly}`." if setting.formerly else ""
     return f"- **`{setting.variable}`** ({'; '.join(facts)}): {meaning}"

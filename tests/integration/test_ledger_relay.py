@@ -116,6 +116,25 @@ async def test_or_is_refused_and_never_reaches_localpayment(settings: Settings, 
     assert len(ledger_rows(path)) == 1
 
 
+async def test_the_policy_may_refuse_repeats_of_one_operation_alone(settings: Settings, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text('[callers.all]\nanyone = true\nallow = ["money_in"]\n[duplicates]\ncreate_payin = "refuse"\n')
+    async with sidecar(replace(settings, policy_file=policy)) as relay:
+        assert [(await pay(relay))[0] for _ in range(2)] == [201, 409]
+        policy.write_text('[callers.all]\nanyone = true\nallow = ["money_in"]\n')
+        await relay.sidecar.reload()
+        assert (await pay(relay))[2] is not None
+
+
+async def test_another_payment_under_the_same_id_is_called_what_it_is(settings: Settings) -> None:
+    async with sidecar(replace(settings, duplicates="refuse")) as relay:
+        await pay(relay, amount=5)
+        status, problem, _ = await pay(relay, amount=6)
+        assert (status, problem["duplicate_same_body"]) == (409, False)
+        assert "with another body" in problem["detail"]
+        assert relay.value("ledger_duplicates_total", operation="create_payin", body="other") == 1
+
+
 async def test_of_a_hundred_equal_payments_at_once_one_is_sent(settings: Settings) -> None:
     async with sidecar(replace(settings, duplicates="refuse")) as relay:
         answers = await asyncio.gather(*(pay(relay) for _ in range(100)))

@@ -215,6 +215,13 @@ def test_what_is_not_settled_is_counted_by_operation(store: Store) -> None:
     assert states(store, Wanted(unsettled=True, states=frozenset((State.OPEN,)))) == [State.OPEN]
 
 
+def test_its_size_is_told(store: Store) -> None:
+    before = store.summary().size
+    begun(store, *(intent(f"p-{number}") for number in range(1000)))
+    grown = store.summary().size - before
+    assert 200_000 < grown < 2_000_000
+
+
 def test_only_what_is_known_is_forgotten(store: Store) -> None:
     one, two, _ = begun(store, intent("p-1"), intent("p-2"), intent("p-3"))
     store.write([], [ended(one), ended(two, State.UNKNOWN, 0)])

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from proxy.config import LedgerFile
 from tests.support.held_calls import PAYOUT, STREAM, Held
-from tests.support.ledgers import ledger_rows
+from tests.support.ledgers import held_up, ledger_rows
 from tests.support.origins import calling, greeting, localpayment, until
 from tests.support.sidecars import BOUND, settings_for, sidecar
 
@@ -39,17 +38,6 @@ async def there() -> AsyncIterator[Localpayment]:
 @pytest.fixture
 def settings(there: Localpayment, path: Path) -> Settings:
     return settings_for(there.url, ledger=LedgerFile(path), ledger_timeout=BOUND, replay_buffer=64)
-
-
-@contextlib.contextmanager
-def held_up(path: Path) -> Any:
-    """Keep the ledger from writing inside the block, as a disk does that stands still."""
-    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    other.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    finally:
-        other.close()
 
 
 def states(path: Path) -> list[str]:

@@ -15,7 +15,7 @@ from tests.support.callers import Certificates
 from tests.support.fakes import settle
 from tests.support.held_calls import Held
 from tests.support.origins import HELLO, Caller, calling, greeting, localpayment, until
-from tests.support.rides import ORDER, PAY, READ, Holding, ask, listener_of
+from tests.support.sent_at_once import ORDER, PAY, READ, Holding, ask, listener_of
 from tests.support.sidecars import BOUND, settings_for, sidecar
 
 if TYPE_CHECKING:

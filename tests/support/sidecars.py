@@ -62,7 +62,7 @@ def settings_for(url: str, **changes: Any) -> Settings:
 class Way:
     """Which way the first call of each sidecar goes, if it is an ordinary one."""
 
-    express = False
+    at_once = False
 
 
 class Running:
@@ -153,13 +153,13 @@ async def sidecar(
         running = Running(started, session, log)
         if ready:
             await running.until_ready()
-            if Way.express:
+            if Way.at_once:
                 await preheat(started.pool)
         yield running
 
 
 async def preheat(pool: Pool) -> None:
-    """Give a pool a connection that has carried nothing, so that the first call goes express."""
+    """Give a pool a connection that has carried nothing, so that the first call is sent at once."""
     with contextlib.suppress(UpstreamFault, TimeoutError):
         async with asyncio.timeout(PREHEATED):
             connection = await pool._take(Timings(0.0), effects=True)

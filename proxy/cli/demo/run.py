@@ -101,6 +101,7 @@ def _invite(demo: DemoClient, folder: str) -> None:
     demo.tell("\nBoth stay up; end them with Ctrl-C. To try:")
     demo.tell(f"  curl -s {demo.sidecar.url}{BALANCE}")
     demo.tell(f"  curl -s {demo.sidecar.admin_url}/metrics")
+    demo.tell(f"  {demo.sidecar.admin_url}/status          # in a browser: what the sidecar does, as it does it")
     demo.tell(f"  PROXY_LEDGER=sqlite:{folder}/ledger.db localpayment-proxy ledger list")
     demo.tell(f"  {demo.sidecar.admin_url}/status          # in a browser: what the sidecar does, as it does it")
     demo.tell(f"  curl -s {demo.simulator.control_url}/          # commands that let Localpayment misbehave")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.api.operations import OPERATIONS, OTHER
 from proxy.ledger.entry import Settled
+from proxy.ledger.reports import ReadResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,9 @@ class LedgerMetrics:
             "Time that a commit of the ledger took; calls at once share one.",
             _BUCKETS,
         ).labels()
-        self.failures = make.count("ledger_failures", "Commits of the ledger that failed.")
+        self.failures = make.count(
+            "ledger_failures", "Commits of the ledger that failed, and calls that waited too long for one."
+        )
         self.unwritten = make.count(
             "ledger_bypassed", "Calls with effects that were sent although the ledger could not be written."
         )
@@ -43,6 +46,11 @@ class LedgerMetrics:
             "Calls that repeat an earlier one with the same operation and external id.",
             *("operation", "body"),
         )
+        self.status_reads = make.counter(
+            "ledger_status_reads", "Reads of the sidecar's own, by which it finds out what became of calls.", "result"
+        )
+        for ended in ReadResult:
+            self.status_reads.labels(ended.value)
         for result in Settled:
             self.settled.labels(result.value)
         for values in product(_WITH_EFFECTS, _BODIES):
@@ -63,6 +71,9 @@ def declare_ledger_readings(make: Instruments, ledger: Ledger | None, wall: Call
     for operation in _WITH_EFFECTS:
         gauge.labels(operation).set_function(partial(unsettled, operation))
     make.gauge("ledger_oldest_open_seconds", "Age of the oldest of them; 0 without any.").set_function(age)
+    make.gauge("ledger_size_bytes", "What the ledger takes; 0 without one.").set_function(
+        lambda: 0 if ledger is None else ledger.summary.size
+    )
     make.gauge("ledger_writable", "1 while the ledger can be written, or there is none.").set_function(
         lambda: ledger is None or not ledger.fault
     )
