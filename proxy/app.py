@@ -15,6 +15,7 @@ from aiohttp import web
 
 from proxy import VERSION
 from proxy.clock import SystemClock
+from proxy.config import TcpAddress
 from proxy.credentials.sources import open_source
 from proxy.credentials.watch import Reloaded, Watch
 from proxy.hardening import Hardening
@@ -22,22 +23,37 @@ from proxy.http1.timeouts import timeout_at
 from proxy.listening.listener_socket import ListenerSocket
 from proxy.ops.admin.health import Health
 from proxy.ops.admin.key_file import admin_key
+from proxy.ops.admin.ledger_commands import LedgerCommands
 from proxy.ops.admin.listener import AdminCommands
 from proxy.ops.admin.status import Status
+from proxy.ops.diagnosis import Site
 from proxy.ops.logs.log import open_log
 from proxy.ops.logs.secret_recorder import SecretRecordingIssuer
 from proxy.ops.metrics.gauges import Connections, SidecarState, declare_gauges
+from proxy.ops.metrics.ledger_metrics import declare_ledger_readings
 from proxy.ops.metrics.metrics import Metrics
 from proxy.ops.observers import open_observers
 from proxy.process import child_reaper
 from proxy.process.memory import MemoryBudget, default_budget, give_back
 from proxy.relay.attempts import Attempts
 from proxy.relay.concurrency import ConcurrencyLimit
+from proxy.relay.server.listener import PARTING
 from proxy.relay.server.tls import caller_tls
+from proxy.relay.status_reads import UpstreamStatusReads
 from proxy.reload import Reload, Uses
 from proxy.tokens.issuer import Issuer
 from proxy.upstream.tls import tls_context
-from proxy.wiring import MOST_OF_ADMIN, admin_runner, data_listener, load_policy, relay_for, token_keeper, upstream_pool
+from proxy.wiring import (
+    MOST_OF_ADMIN,
+    admin_runner,
+    data_listener,
+    ledger_for,
+    ledger_store,
+    load_policy,
+    relay_for,
+    token_keeper,
+    upstream_pool,
+)
 
 if TYPE_CHECKING:
     import ssl
@@ -47,6 +63,8 @@ if TYPE_CHECKING:
     from proxy.clock import Clock
     from proxy.config import Settings
     from proxy.credentials.watch import Event
+    from proxy.ledger.ledger import Ledger
+    from proxy.ledger.store import Store
     from proxy.ops.logs.log import Log
     from proxy.tokens.keeper import TokenDisputed, TokenFetched
 
@@ -70,9 +88,11 @@ class Sidecar:
         log: where to; by default stdout.
         most_connections: callers' connections at once, where the system allows fewer than the settings.
         memory_limit: bytes that the process may have; None where nothing limits it.
+        parting: seconds that an idle caller's connection is kept once the listener has stopped.
 
     Raises on entering:
         BindError: a listener's address cannot be had.
+        LedgerError: the outcome ledger cannot be used.
         CredentialSourceError: the credentials cannot be read.
         PolicyFileError: the policy has a mistake.
         ValueError: the CA file holds no certificates, or those for callers cannot be used.
@@ -91,8 +111,10 @@ class Sidecar:
         log: Log | None = None,
         most_connections: int | None = None,
         memory_limit: int | None = None,
+        parting: float = PARTING,
     ) -> None:
         self.settings = settings
+        self._parting = parting
         self._most_connections = most_connections or settings.max_connections
         self._reread = reread or (lambda: settings)
         self._hardening = hardening or Hardening()
@@ -102,6 +124,8 @@ class Sidecar:
         self.concurrency = ConcurrencyLimit(settings.max_in_flight)
         self.memory = MemoryBudget(settings.memory_budget or default_budget(memory_limit, settings.max_in_flight))
         self.stopping = asyncio.Event()
+        self.ledger: Ledger | None = None
+        self._store: Store | None = None
         self._clock = clock or SystemClock()
         self._exits = contextlib.AsyncExitStack()
 
@@ -182,6 +206,8 @@ class Sidecar:
         self.log.known.keep(key)
         self.observers = await asyncio.to_thread(open_observers, settings, self.log, self.metrics, self._clock.wall)
         self._exits.push_async_callback(asyncio.to_thread, self.observers.close, CLOSING)
+        self._store = await asyncio.to_thread(ledger_store, settings, self._clock, self.observers.ledger)
+        self._exits.push_async_callback(self._close_ledger)  # once the listeners are closed, and with them all calls
         tls = tls_context(settings.upstream_ca_file) if settings.origin.tls else None
         to_callers = await asyncio.to_thread(caller_tls, settings, self.observers.handshake_refused)
         paused = self.observers.accept_paused
@@ -196,7 +222,7 @@ class Sidecar:
         issuer = Issuer(settings.origin, self._clock, tls, settings.egress_proxy)
         endpoints = SecretRecordingIssuer(issuer, self.log.known, self.observers.failed)
         self.keeper = token_keeper(settings, endpoints, credentials, self._clock, self._reported)
-        self.health = Health(self.keeper)
+        self.health = Health(self.keeper, self.observers.history, Site.of(settings))
         readings = SidecarState(
             concurrency=self.concurrency,
             pool=self.pool,
@@ -211,6 +237,7 @@ class Sidecar:
         self.metrics.credentials_loaded.set(self._clock.wall())
         self._watch = Watch(source, held=credentials, clock=self._clock, report=self._looked)
         attempts = Attempts(self.pool, self.keeper, self._clock.now)
+        await self._open_ledger()
         self.relay = relay_for(
             settings,
             policy,
@@ -219,22 +246,42 @@ class Sidecar:
             memory=self.memory,
             clock=self._clock,
             observers=self.observers,
+            ledger=self.ledger,
         )
         self.reload = self._reloading(issuer)
         started, rules = self._clock.wall(), self.relay.authorizer
-        status = Status(settings, VERSION, started, readings, source.describe, lambda: rules.policy)
+        status = Status(settings, VERSION, started, readings, source.describe, lambda: rules.policy, self.ledger)
         await self._admin.serve(admin_runner(status, self._commands(), self._clock, key, CLOSING))
-        self._listener = data_listener(settings, self.relay, self.memory, self._most_connections)
+        self._listener = data_listener(settings, self.relay, self.memory, self._most_connections, self._parting)
         await self._data.serve(web.ServerRunner(self._listener, shutdown_timeout=CLOSING), to_callers)
         self._loops = [
             self._task(self.keeper.run(), "token renewal"),
             self._task(self._watch.run(), "credentials watch"),
         ]
         self._loops.append(self._task(self._give_memory_back(), "memory"))
+        if self.ledger is not None:
+            self._loops.append(self._task(self.ledger.run(), "outcome ledger"))
         if child_reaper.inherits():
             self._loops.append(self._task(child_reaper.reap_forever(), "child reaper"))
         facts = {"version": VERSION, "data": self.url, "admin": self.admin_url, "hardening": str(self._hardening)}
-        self.observers.started(settings, source, **facts)
+        page = (
+            f"{self.admin_url}/status" if isinstance(settings.admin_listen, TcpAddress) else "localpayment-proxy status"
+        )
+        self.observers.started(settings, source, **facts, status=page)
+
+    async def _open_ledger(self) -> None:
+        reads = UpstreamStatusReads(self.pool, self.keeper, self.concurrency)
+        if self._store is not None:
+            self.ledger = ledger_for(self.settings, self._store, self._clock, reads, self.observers)
+            await self.ledger.prepare()
+        declare_ledger_readings(self.metrics.instruments, self.ledger, self._clock.wall)
+
+    async def _close_ledger(self) -> None:
+        if self.ledger is None:
+            if self._store is not None:
+                await asyncio.to_thread(self._store.close)
+        elif not await asyncio.to_thread(self.ledger.close, CLOSING):
+            self.logger.error("ledger.cut", waiting=self.ledger.journal.waiting)
 
     def _connections(self) -> Connections:
         listener, admin = self._listener, self._admin
@@ -262,6 +309,7 @@ class Sidecar:
             unlock=self._unlock,
             drain=self.make_unready,
             quit=self.stopping.set,
+            ledger=LedgerCommands(self.ledger, self._clock.wall),
         )
 
     def _reloading(self, issuer: Issuer) -> Reload:

@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from proxy.config import AwsSource, CommandSource, UnixAddress
+from proxy.config import AwsSource, CommandSource, LedgerFile, UnixAddress
 from proxy.config.declared_settings import SECRETS
 from proxy.process import landlock
 from proxy.process.landlock import READ, Access, Rule
@@ -34,6 +34,8 @@ _SET_NO_NEW_PRIVS: Final = 38
 _SYSTEM: Final = ("/usr", "/lib", "/lib64", "/etc", "/proc", "/sys/devices/system/cpu", "/run/systemd/resolve")
 _DEVICES: Final = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 _APPEND: Final = Access.WRITE_FILE | Access.MAKE_REG | READ
+# SQLite makes, removes and truncates files beside its own; one that is damaged is set aside beside it.
+_LEDGER: Final = Access.WRITE_FILE | Access.MAKE_REG | Access.REMOVE_FILE | Access.TRUNCATE | READ
 _LISTEN: Final = Access.MAKE_SOCK | Access.REMOVE_FILE | READ
 _ROOT: Final = Path("/")
 _THREADS: Final = Path("/proc/self/task")
@@ -114,6 +116,8 @@ def rules(settings: Settings, more: tuple[Path, ...] = ()) -> list[Rule]:
     found += _around(Path("/etc/resolv.conf"), READ, anew=False)
     if isinstance(settings.audit_log, Path):
         found += _around(settings.audit_log, _APPEND, anew=True)
+    if isinstance(settings.ledger, LedgerFile):
+        found.append(Rule(settings.ledger.path.parent, _LEDGER))
     for listen in (settings.listen, settings.admin_listen):
         if isinstance(listen, UnixAddress):
             found += _around(listen.path, _LISTEN, anew=False)
@@ -134,7 +138,7 @@ def _named(value: object) -> Iterator[Path]:
         yield value
     elif is_dataclass(value) and not isinstance(value, UnixAddress):
         for field in fields(value):
-            if field.name != "audit_log":
+            if field.name not in ("audit_log", "ledger"):
                 yield from _named(getattr(value, field.name))
 
 

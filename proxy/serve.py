@@ -22,7 +22,8 @@ from proxy.config import load_settings
 from proxy.config.declared_settings import CONFIG_FILE
 from proxy.credentials.model import CredentialSourceError
 from proxy.hardening import forget, harden
-from proxy.listening.listener_socket import BindError
+from proxy.ledger.store import LedgerError
+from proxy.listening.binding import BindError
 from proxy.ops.admin.key_file import KeyFileError
 from proxy.ops.logs.audit import AuditError
 from proxy.ops.logs.log import open_log
@@ -43,7 +44,15 @@ if TYPE_CHECKING:
 EXIT_FINE: Final = 0
 EXIT_FAILED: Final = 1
 # What the settings lead to and cannot be used; each error's text is ours, and says what to do.
-UNUSABLE: Final = (AuditError, CertificateError, CredentialSourceError, KeyFileError, PolicyFileError, TracingError)
+UNUSABLE: Final = (
+    AuditError,
+    CertificateError,
+    CredentialSourceError,
+    KeyFileError,
+    LedgerError,
+    PolicyFileError,
+    TracingError,
+)
 OTHER_FILES: Final = 96  # the admin listener's connections, logs, files that are read anew, the token endpoints
 LEAVING: Final = 1.0  # seconds for threads to end, once all that the sidecar is made of has ended
 FLUSHING: Final = 1.0  # seconds for the last lines of the log; its reader may be gone

@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from proxy.config import LedgerFile
+from proxy.ledger.ledger import Ledger, Rules
+from proxy.ledger.places import store_at
+from proxy.ledger.reports import SetAside, Written
+from proxy.ledger.store import LedgerError, UnusableLedgerError
 from proxy.ops.admin.access import AdminAccess, admin_hosts
 from proxy.ops.admin.event_stream import EventStream
 from proxy.ops.admin.listener import AdminApplication
 from proxy.policy.authorizer import Authorizer
 from proxy.policy.file import read_policy
 from proxy.policy.rules import DEFAULT
+from proxy.relay.intents import Intents
 from proxy.relay.parts import RelayParts
 from proxy.relay.relay import Relay
 from proxy.relay.response.head import ResponseHeads
@@ -28,6 +34,9 @@ if TYPE_CHECKING:
     from proxy.clock import Clock
     from proxy.config import Settings
     from proxy.credentials.model import Credentials
+    from proxy.ledger.reports import Report
+    from proxy.ledger.settler import StatusReads
+    from proxy.ledger.store import Store
     from proxy.ops.admin.listener import AdminCommands
     from proxy.ops.admin.status import Status
     from proxy.ops.observers import Observers
@@ -95,6 +104,42 @@ def load_policy(settings: Settings) -> Policy:
     return DEFAULT if settings.policy_file is None else read_policy(settings.policy_file).policy
 
 
+def ledger_store(settings: Settings, clock: Clock, report: Callable[[Report], None]) -> Store | None:
+    """Open what keeps the ledger; blocks. None without one.
+
+    Raises:
+        LedgerError: it cannot be used. A database that is only away for now is no reason: it is tried again.
+    """
+    place = settings.ledger
+    if place == "off":
+        return None
+    store = store_at(
+        place, wall=clock.wall, timeout=settings.ledger_timeout, damaged=lambda aside: report(SetAside(aside))
+    )
+    try:
+        store.open()
+    except UnusableLedgerError:
+        raise
+    except LedgerError as error:
+        if isinstance(place, LedgerFile):
+            raise
+        report(Written(0.0, str(error)))
+    return store
+
+
+def ledger_for(settings: Settings, store: Store, clock: Clock, reads: StatusReads, observers: Observers) -> Ledger:
+    """Return the outcome ledger in this store."""
+    rules = Rules(
+        on_failure=settings.ledger_on_failure,
+        timeout=settings.ledger_timeout,
+        keep=settings.ledger_keep,
+        duplicates=settings.duplicates,
+        window=settings.duplicate_window,
+    )
+    masked = observers.log.known.redacted
+    return Ledger(store, rules, clock=clock, reads=reads, report=observers.ledger, masked=masked)
+
+
 def relay_for(  # noqa: PLR0913 - what a relay is made of
     settings: Settings,
     policy: Policy,
@@ -104,6 +149,7 @@ def relay_for(  # noqa: PLR0913 - what a relay is made of
     memory: MemoryBudget,
     clock: Clock,
     observers: Observers,
+    ledger: Ledger | None = None,
 ) -> Relay:
     """Return the data plane."""
     parts = RelayParts(
@@ -120,19 +166,21 @@ def relay_for(  # noqa: PLR0913 - what a relay is made of
         failed=observers.events.failed,
         wrong_protocol=observers.wrong_protocol,
         fingerprint=observers.fingerprint,
+        intents=None if ledger is None else Intents(ledger),
         traced=observers.traces is not None,
     )
     return Relay(parts, attempts)
 
 
-def data_listener(settings: Settings, relay: Relay, memory: MemoryBudget, connections: int) -> Listener:
-    """Return what serves callers, on so many connections."""
+def data_listener(settings: Settings, relay: Relay, memory: MemoryBudget, connections: int, parting: float) -> Listener:
+    """Return what serves callers, on so many connections; idle ones are kept for `parting` seconds once it stops."""
     listener = Listener(
         relay,
         header_timeout=settings.header_timeout,
         memory=memory,
         max_connections=connections,
         caller_idle=settings.caller_idle_timeout,
+        parting=parting,
     )
     if connections < settings.max_connections:
         listener.limited_by = "the limit of open files (ulimit -n), or of memory,"

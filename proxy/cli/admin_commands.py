@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
+from proxy.cli.admin_client import AddressError, AnswerTimeoutError, NoAnswerError, admin_key, ask
 from proxy.cli.exits import Exit, admin_listener, failed
 
+if TYPE_CHECKING:
+    from proxy.cli.admin_client import AdminAnswer
+
 ANSWER_SECONDS: Final = 15.0  # a reload reads files, and asks nothing on the network before it answers
-MOST_TEXT: Final = 64 * 1024  # bytes of an answer
+MOST_TEXT: Final = 1024 * 1024  # bytes of an answer
 
 
 @click.command(short_help="Have the running sidecar reload its settings.")
@@ -56,25 +60,29 @@ def quit() -> Exit:  # noqa: A001 - the command's name, as in `POST /-/quit`
 
 
 def _commanded(name: str) -> Exit:
-    from proxy.cli.admin_client import (  # noqa: PLC0415 - http.client
-        AnswerTimeoutError,
-        NoAnswerError,
-        UnreadableKeyError,
-        admin_key,
-        ask,
-    )
-
-    try:
-        key = admin_key(os.environ)
-        answer = ask(admin_listener(), "POST", f"/-/{name}", seconds=ANSWER_SECONDS, most=MOST_TEXT, headers=key)
-    except UnreadableKeyError as error:
-        return failed(str(error), Exit.BAD_CONFIGURATION)
-    except AnswerTimeoutError as error:
-        return failed(f"{error}; whether the command was carried out is unknown")
-    except NoAnswerError as error:
-        return failed(str(error))
+    answer = answer_to(f"/-/{name}", ANSWER_SECONDS, "whether the command was carried out is unknown")
+    if isinstance(answer, Exit):
+        return answer
     click.echo(answer.body.decode("utf-8", "replace").strip(), err=not answer.ok)
     return Exit.FINE if answer.ok else Exit.FAILED
+
+
+def answer_to(path: str, seconds: float, late: str) -> AdminAnswer | Exit:
+    """Return what the running sidecar answers to a POST; without an answer say why, and return the exit code.
+
+    Args:
+        path: of the request.
+        seconds: that any single wait may take.
+        late: said when no answer came in time.
+    """
+    try:
+        return ask(admin_listener(), "POST", path, seconds=seconds, most=MOST_TEXT, headers=admin_key(os.environ))
+    except AddressError as error:
+        return failed(str(error), Exit.BAD_CONFIGURATION)
+    except AnswerTimeoutError as error:
+        return failed(f"{error}; {late}")
+    except NoAnswerError as error:
+        return failed(str(error))
 
 
 COMMANDS: Final = (reload, lock, unlock, drain, quit)

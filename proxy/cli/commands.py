@@ -13,6 +13,7 @@ import click
 
 from proxy import VERSION
 from proxy.cli import admin_commands, option_types, shipped
+from proxy.cli.admin_client import readiness, wait_until_ready
 from proxy.cli.exits import Exit, admin_listener, failed, report_readiness
 from proxy.cli.ledger import ledger
 from proxy.cli.operations import operations
@@ -73,7 +74,7 @@ def serve() -> Exit:
         for problem in error.problems:
             click.echo(str(problem), err=True)
         return Exit.BAD_CONFIGURATION
-    from proxy.listening.listener_socket import BindError  # noqa: PLC0415 - as below
+    from proxy.listening.binding import BindError  # noqa: PLC0415 - as below
     from proxy.serve import UNUSABLE  # noqa: PLC0415 - as below
     from proxy.serve import serve as run  # noqa: PLC0415 - the whole proxy
 
@@ -103,12 +104,12 @@ def demo(*, listen: TcpAddress | None, admin_listen: TcpAddress | None, once: bo
     """
     import asyncio  # noqa: PLC0415 - as below
 
-    from proxy.cli.demo.run import run_demo  # noqa: PLC0415 - the whole proxy
-    from proxy.listening.listener_socket import BindError  # noqa: PLC0415 - as above
+    from proxy.cli.demo.run import run_demo  # noqa: PLC0415 - aiohttp
+    from proxy.cli.demo.sidecar import SidecarEndedError  # noqa: PLC0415 - as above
 
     try:
         return asyncio.run(run_demo(listen, admin_listen, click.echo, once=once))
-    except BindError as error:
+    except SidecarEndedError as error:
         return failed(str(error))
 
 
@@ -192,8 +193,6 @@ def check(*, live: bool, country: str, as_json: bool) -> Exit:
 @commands.command(short_help="Ask the running sidecar whether it is ready.")
 def healthcheck() -> Exit:
     """Ask the running sidecar once, at PROXY_ADMIN_LISTEN, whether it is ready; exit code 0 if so."""
-    from proxy.cli.admin_client import readiness  # noqa: PLC0415 - http.client
-
     return report_readiness(readiness(admin_listener()))
 
 
@@ -203,6 +202,4 @@ def healthcheck() -> Exit:
 )
 def wait(timeout: float) -> Exit:
     """Wait until the running sidecar is ready; exit code 0 if it became so."""
-    from proxy.cli.admin_client import wait_until_ready  # noqa: PLC0415 - http.client
-
     return report_readiness(wait_until_ready(admin_listener(), timeout))

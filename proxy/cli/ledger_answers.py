@@ -10,26 +10,31 @@ import os
 import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 import click
 
 from proxy.cli.admin_client import AddressError, written
+from proxy.cli.admin_commands import answer_to
 from proxy.cli.exits import Exit, failed
-from proxy.cli.ledger_text import HEAD, as_json, csv_lines, in_full, json_lines, row
+from proxy.cli.ledger_text import HEAD, as_json, csv_lines, fate, in_full, json_lines, row
 from proxy.cli.operations import table
-from proxy.config.ledger_place import LedgerFile, ledger_place
+from proxy.config.ledger_place import ledger_place
 from proxy.ledger.entry import UNSETTLED, Settled, State
 from proxy.ledger.one_call import NotOneCallError, note_problem, one_call
+from proxy.ledger.places import store_at
 from proxy.ledger.store import PRUNED, LedgerError, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from proxy.cli.admin_client import AdminAnswer
     from proxy.ledger.store import Store
 
 VARIABLE: Final = "PROXY_LEDGER"
 _SECONDS: Final = 10.0  # that a statement may take
+_SETTLING: Final = 120.0  # seconds; the sidecar asks Localpayment before it answers
 _NOT_SET: Final = (
     f"no ledger is configured: set {VARIABLE} as the sidecar has it, such as "
     f"{VARIABLE}=sqlite:/var/lib/localpayment-proxy/ledger.db"
@@ -60,6 +65,26 @@ def show_call(name: str, *, in_json: bool) -> Exit:
     lines = [json.dumps(as_json(entry), indent=2)] if in_json else table(None, in_full(entry, time.time()))
     click.echo("\n".join(lines))
     return Exit.FINE
+
+
+def settle_calls(name: str | None, *, in_json: bool) -> Exit:
+    """Have the running sidecar ask about one call, or all that are not settled."""
+    path = "/-/ledger/settle" + ("" if name is None else f"?id={quote(name, safe='')}")
+    answer = answer_to(path, _SETTLING, "it goes on asking, and `ledger list` shows what it found")
+    if isinstance(answer, Exit):
+        return answer
+    told = _json_of(answer)
+    if not answer.ok or "calls" not in told:
+        return failed(str(told.get("error", answer.body.decode("utf-8", "replace").strip())))
+    calls = told["calls"]
+    if in_json:
+        click.echo(json.dumps(calls, indent=2))
+    elif not calls:
+        click.echo("nothing is left to find out")
+    for call in () if in_json else calls:
+        click.echo(f"{call['number']} {call['operation']}: {fate(call, time.time()) or call['state']}")
+    unknown = [call for call in calls if call["settled"] is None and call["state"] in UNSETTLED | {State.OPEN}]
+    return Exit.FAILED if unknown else Exit.FINE
 
 
 def resolve_call(name: str, settled: str, note: str) -> Exit:
@@ -114,7 +139,7 @@ def wanted_calls(
     unknown: bool = False,
 ) -> Wanted:
     """Return which entries the options ask for."""
-    states = UNSETTLED if unknown else UNSETTLED | {State.OPEN} if unsettled else frozenset[State]()
+    states = UNSETTLED if unknown else frozenset[State]()
     return Wanted(since=since, operation=operation, states=states, unsettled=unsettled, most=most)
 
 
@@ -135,14 +160,8 @@ def _store() -> Store:
     try:
         folder = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]  # systemd.exec(5): colons part several
         place = ledger_place(written(VARIABLE, os.environ) or (f"sqlite:{folder}/ledger.db" if folder else "off"))
-        if isinstance(place, LedgerFile):
-            from proxy.ledger.sqlite import SqliteStore  # noqa: PLC0415 - the engine that is used
-
-            return SqliteStore(place.path, wall=time.time, writes=False)
         if place != "off":
-            from proxy.ledger.postgres import PostgresStore  # noqa: PLC0415 - as above
-
-            return PostgresStore(place.address, timeout=_SECONDS, writes=False)
+            return store_at(place, wall=time.time, timeout=_SECONDS, writes=False)
     except (AddressError, LedgerError) as error:
         text = str(error)
     except ValueError as error:
@@ -150,6 +169,14 @@ def _store() -> Store:
     else:
         text = _NOT_SET
     raise _ended(text, Exit.BAD_CONFIGURATION)
+
+
+def _json_of(answer: AdminAnswer) -> dict[str, Any]:
+    try:
+        told = json.loads(answer.body)
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def _ended(text: str, code: Exit = Exit.FAILED) -> click.exceptions.Exit:

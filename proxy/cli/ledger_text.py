@@ -10,12 +10,12 @@ import io
 import json
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from proxy.ledger.entry import UNSETTLED, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from proxy.ledger.entry import Entry
 
@@ -28,33 +28,41 @@ def row(entry: Entry, now: float) -> tuple[str, ...]:
     """Return a line of the table below `HEAD`."""
     intent = entry.intent
     began = f"{moment(intent.at)[:19]}Z".replace("T", " ")
-    facts = (intent.operation, intent.external_id or "-", entry.state.value, str(entry.status or "-"), fate(entry, now))
-    return tuple(map(printable, (str(entry.number), began, *facts)))
+    ended = (entry.state.value, str(entry.status or "-"), fate(_flat(entry), now))
+    return tuple(map(printable, (str(entry.number), began, intent.operation, intent.external_id or "-", *ended)))
 
 
-def fate(entry: Entry, now: float) -> str:
-    """Say what became of a call whose end was not seen, or how far that is from being known."""
-    if entry.settled is not None:
-        return entry.settled.value + (f" ({entry.detail})" if entry.detail else "")
-    if entry.state is State.OPEN:
-        return f"no end yet, after {age(now - entry.intent.at)}"
-    if entry.state not in UNSETTLED:
+def fate(facts: Mapping[str, Any], now: float) -> str:
+    """Say what became of a call whose end was not seen, or how far that is from being known.
+
+    Args:
+        facts: state, settled, detail, asks, next_ask and at of an entry, times in seconds since the Unix epoch.
+        now: the same.
+    """
+    if facts["settled"] is not None:
+        return str(facts["settled"]) + (f" ({facts['detail']})" if facts["detail"] else "")
+    if facts["state"] == State.OPEN:
+        return f"no end yet, after {age(now - facts['at'])}"
+    if facts["state"] not in UNSETTLED:
         return ""
-    asked = f"asked {entry.asks} times" if entry.asks else "not asked yet"
-    return f"not known; {asked}" + (f", next in {age(entry.next_ask - now)}" if entry.next_ask is not None else "")
+    asked = f"asks: {facts['asks']}" if facts["asks"] else "not asked yet"
+    return f"not known; {asked}" + ("" if facts["next_ask"] is None else f", next in {age(facts['next_ask'] - now)}")
 
 
 def in_full(entry: Entry, now: float) -> list[tuple[str, ...]]:
     """Return all that the ledger holds of a call, as names and values."""
-    facts = {**as_json(entry), "what became of it": fate(entry, now)}
+    facts = {**as_json(entry), "what became of it": fate(_flat(entry), now)}
     return [(name.replace("_", " "), printable(str(value))) for name, value in facts.items() if value not in (None, "")]
 
 
 def as_json(entry: Entry) -> dict[str, object]:
     """Return an entry with times in RFC 3339, UTC."""
+    return {name: moment(value) if name in _TIMES and value else value for name, value in _flat(entry).items()}
+
+
+def _flat(entry: Entry) -> dict[str, Any]:
     facts = asdict(entry)
-    flat = {"number": facts.pop("number"), **facts.pop("intent"), **facts}
-    return {name: moment(value) if name in _TIMES and value is not None else value for name, value in flat.items()}
+    return {"number": facts.pop("number"), **facts.pop("intent"), **facts}
 
 
 def json_lines(entries: Iterable[Entry]) -> Iterator[str]:

@@ -77,7 +77,7 @@ def _row(operation: Operation) -> Row:
 
 
 def _facts(match: Match) -> Row:
-    from proxy.api.status_check import check_path_of  # noqa: PLC0415 - as above
+    from proxy.api.external_id import check_path_of  # noqa: PLC0415 - as above
     from proxy.policy.grants import PRESETS  # noqa: PLC0415 - as above
 
     operation = match.operation

@@ -30,9 +30,7 @@ def docs(page: str | None) -> Exit:
 
     Messages name these pages as `docs/…`.
     """
-    place = root()
-    if place is None:
-        return _none_here()
+    place = _place()
     pages = {path.relative_to(place).as_posix(): path for path in sorted((place / "docs").rglob("*.md"))}
     if page is None:
         click.echo("\n".join([f"In {place}:", *pages]))
@@ -54,10 +52,7 @@ def files() -> None:
 @files.command(name="list")
 def list_() -> Exit:
     """List the files."""
-    place = root()
-    if place is None:
-        return _none_here()
-    click.echo("\n".join(_names(place)))
+    click.echo("\n".join(_names(_place())))
     return Exit.FINE
 
 
@@ -65,9 +60,7 @@ def list_() -> Exit:
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 def export(folder: Path) -> Exit:
     """Write the files into FOLDER, as FOLDER/config/…; writes nothing if one of them is there already."""
-    place = root()
-    if place is None:
-        return _none_here()
+    place = _place()
     names = _names(place)
     there = [name for name in names if (folder / name).exists()]
     if there:
@@ -87,8 +80,13 @@ def _names(place: Path) -> list[str]:
     return sorted(path.relative_to(place).as_posix() for path in found)
 
 
-def _none_here() -> Exit:
-    return failed("documentation and example files did not come with this installation: install the wheel")
+def _place() -> Path:
+    """Return the folder that holds docs/ and config/, or end the command."""
+    place = root()
+    if place is None:
+        text = "documentation and example files did not come with this installation: install the wheel"
+        raise click.exceptions.Exit(failed(text))
+    return place
 
 
 COMMANDS: Final = (docs, files)

@@ -77,6 +77,15 @@ def effective(settings: Settings) -> dict[str, str]:
     return {variable: shown[variable] for variable in SETTINGS if variable in shown}
 
 
+def changed(settings: Settings) -> dict[str, str]:
+    """Return those of `effective` that differ from their defaults."""
+    return {variable: text for variable, text in effective(settings).items() if text != _default(SETTINGS[variable])}
+
+
+def _default(setting: Setting) -> str:
+    return setting.kind.text(setting.kind.read(setting.default)) if setting.default else ""
+
+
 def _shown(declaring: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - an instance of any class that declares settings
     for field in fields(declaring):
         value, settings = getattr(declaring, field.name), settings_of(field)

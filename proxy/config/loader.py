@@ -44,6 +44,7 @@ _CUT_USERINFO: Final = re.compile(
     r"([a-z][a-z0-9+.-]*://[^/:\[\]]*):(?!\d{1,5}(?:[/?#]|$)).", re.IGNORECASE | re.DOTALL
 )
 _OPEN_FILES: Final = ("_CA_FILE", "_CERT_FILE", "_POLICY_FILE")  # hold nothing that is secret
+_LEDGER: Final = "PROXY_LEDGER"
 _SHOWN: Final = 80  # characters of a value in a message
 
 
@@ -95,6 +96,7 @@ def load(environ: Mapping[str, str]) -> Settings:
     _read_environment(environ, reading)
     _read_config_file(reading)
     _take_former_names(reading)
+    _take_state_directory(environ, reading)
     values = {variable: _value(setting, reading) for variable, setting in SETTINGS.items()}
     _judge_together(values, reading)
     if reading.problems:
@@ -167,6 +169,13 @@ def _take_former_names(reading: _Reading) -> None:
         reading.written[variable], reading.former[variable] = value, former
         reading.from_file |= {variable} if former in reading.from_file else set()
         reading.warnings.append(f"{former} is now called {variable}: rename it, the next release refuses the old name")
+
+
+def _take_state_directory(environ: Mapping[str, str], reading: _Reading) -> None:
+    """Keep the ledger where systemd gives the process a folder (systemd.exec(5), $STATE_DIRECTORY)."""
+    folder = environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    if folder and _LEDGER not in reading.variables:
+        reading.written[_LEDGER] = Secret(f"sqlite:{folder}/ledger.db")
 
 
 def _value(setting: Setting, reading: _Reading) -> Any:  # noqa: ANN401 - of the setting's kind

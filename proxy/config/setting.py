@@ -62,7 +62,7 @@ class Setting:
     default: str
     meaning: str
     section: str = ""
-    note: str = "none"
+    note: str = ""
     secret: bool = False
     reloads: bool = False
     formerly: str = ""
@@ -137,6 +137,7 @@ def _flag(value: object) -> bool:
 
 FLAG: Final = Kind("`true` or `false`", _flag, lambda value: str(value).lower())
 DURATION: Final = Kind("duration", units.positive_duration, units.duration_text)
+AGE: Final = Kind("duration, or days such as `30d`", units.age, units.age_text)
 DURATION_OR_ZERO: Final = Kind("duration, or `0s`", units.duration, units.duration_text)
 SIZE: Final = Kind("size", units.positive_size, units.size_text)
 SIZE_OR_ZERO: Final = Kind("size, or `0B`", units.size, units.size_text)

@@ -10,7 +10,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Literal
 
 from proxy.config import parsing
+from proxy.config.ledger_place import ledger_place
 from proxy.config.setting import (
+    AGE,
     CERTIFICATES_FILE,
     DURATION,
     DURATION_OR_ZERO,
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
     from proxy.config.addresses import Collector, EgressProxy, Listen, Origin, RequiredHeader
     from proxy.config.credential_sources import CredentialSource
+    from proxy.config.ledger_place import LedgerPlace
 
 SANDBOX_URL: Final = "https://api.stage.localpayment.com"  # Localpayment's documentation
 
@@ -44,6 +47,7 @@ _COUNT: Final = number(1, 100_000)
 _EGRESS: Final = Kind("`http://host:port`", parsing.egress_proxy, lambda proxy: proxy.redacted)
 _HEADER: Final = Kind("`Name: value`", parsing.required_header)
 _HOSTS: Final = Kind("host names, separated by commas", parsing.hosts, lambda hosts: ",".join(sorted(hosts)))
+_LEDGER: Final = Kind("`sqlite:/path`, `postgresql://…` or `off`", ledger_place)
 LogLevel = Literal["debug", "info", "warning", "error"]
 _LOG_LEVEL: Final[Kind[LogLevel]] = choice("debug", "info", "warning", "error")
 
@@ -91,11 +95,11 @@ class Settings:
         note="the loopback names and the listen address; on a Unix socket every host")
     policy_file: Path | None = optional("PROXY_POLICY_FILE", TEXT_FILE,
         "The policy: which caller may do which operation.",
-        note="every operation but the token endpoints", reloads=True)
+        note="all but the token endpoints and the release of payouts by date", reloads=True)
     max_in_flight: int = setting("PROXY_MAX_IN_FLIGHT", _COUNT, "512", "Calls relayed at once. One more gets 503.")
     tls_cert_file: Path | None = optional("PROXY_TLS_CERT_FILE", CERTIFICATES_FILE,
-        "PEM file of the certificate that callers see, with its chain. `PROXY_LISTEN` then speaks TLS, 1.2 or newer. A "
-        "reload reads it again.", section="TLS towards callers", note="plain HTTP")
+        "PEM file of the certificate that callers see, with its chain; a reload reads it again. TLS is 1.2 or newer.",
+        section="TLS towards callers", note="plain HTTP")
     tls_key_file: Path | None = optional("PROXY_TLS_KEY_FILE", SECRET_FILE,
         "PEM file of the certificate's private key, without a passphrase.")
     tls_client_ca_file: Path | None = optional("PROXY_TLS_CLIENT_CA_FILE", CERTIFICATES_FILE,
@@ -176,6 +180,23 @@ class Settings:
     audit_key_file: Path | None = optional("PROXY_AUDIT_KEY_FILE", SECRET_FILE,
         "A file with a key of at least 16 characters. Audit lines then have the HMAC-SHA-256 of the external id.",
         note="no external ids, not even hashed")
+    ledger: LedgerPlace = setting("PROXY_LEDGER", _LEDGER, "off",
+        "Where each call with effects is written down before it is sent, and its outcome after. PostgreSQL, which "
+        "several sidecars may share, needs the extra `postgres`. Not set, it is `ledger.db` in the folder that "
+        "`STATE_DIRECTORY` names, as systemd's `StateDirectory=` does.", section="The outcome ledger", secret=True)
+    ledger_on_failure: Literal["refuse", "continue"] = setting("PROXY_LEDGER_ON_FAILURE",
+        choice("refuse", "continue"), "refuse",
+        "What becomes of a call with effects while the ledger cannot be written: it gets 503, not sent, or goes on "
+        "and is counted. Reads go on always.")
+    ledger_timeout: float = setting("PROXY_LEDGER_TIMEOUT", DURATION, "500ms",
+        "How long a call waits for the ledger before that counts as a failure.")
+    ledger_keep: float = setting("PROXY_LEDGER_KEEP", AGE, "30d",
+        "How long an entry is kept. One whose call is not settled is never removed.")
+    duplicates: Literal["report", "refuse"] = setting("PROXY_DUPLICATES", choice("report", "refuse"), "report",
+        "What becomes of a call with the operation and external id of an earlier one that may have been carried out: "
+        "its answer carries `Localpayment-Proxy-Duplicate-Of`, or it gets 409 and is not sent. It takes a ledger.")
+    duplicate_window: float = setting("PROXY_DUPLICATE_WINDOW", DURATION, "24h",
+        "How long after a call the same one is a repeat.")
     otel_endpoint: Collector | None = optional("PROXY_OTEL_ENDPOINT", _COLLECTOR,
         "Where spans go, by OTLP over HTTP, such as `http://127.0.0.1:4318`. Needs the extra `otel`: "
         "[tracing](how-to/tracing.md).",

@@ -12,15 +12,14 @@ import threading
 from collections import deque
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from proxy.ledger.entry import End, State
 from proxy.ledger.store import LedgerError, Ticket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from proxy.ledger.entry import Intent
+    from proxy.ledger.entry import End, Intent
     from proxy.ledger.store import Store
 
 Result = TypeVar("Result")
@@ -30,15 +29,22 @@ GATHERING: Final = 0.02  # seconds that ends wait for company; nothing waits for
 AGAIN: Final = 1.0  # seconds until ends are tried again with a store that failed, unless a call comes first
 
 
+class _Begun(NamedTuple):
+    """An intent to write, who waits for that, and what ends the wait."""
+
+    ticket: Ticket
+    waits: asyncio.Future[None]
+    bound: asyncio.TimerHandle
+
+
 class Journal:
     """The thread that writes to a store; made inside the event loop.
 
     Args:
         store: only this thread uses it from now on.
-        now: seconds since the Unix epoch.
         clock: seconds on a clock that only moves forward.
-        wrote: told in the thread how many seconds each commit took, and why it failed; the text is empty when it
-            went well.
+        wrote: told how many seconds each commit took, in the thread, and why it failed; the text is empty when it went
+            well. Told of each call, too, that would wait no longer.
 
     Attributes:
         lost: ends that were dropped because too many waited; their entries stay open until the process has ended.
@@ -48,22 +54,21 @@ class Journal:
         self,
         store: Store,
         *,
-        now: Callable[[], float],
         clock: Callable[[], float],
         wrote: Callable[[float, str], None] = lambda _seconds, _fault: None,
     ) -> None:
         self._store = store
-        self._now = now
         self._clock = clock
         self._wrote = wrote
         self._loop = asyncio.get_running_loop()
         self._serials = itertools.count(1)
-        self._begun: deque[tuple[Ticket, asyncio.Future[None]]] = deque()
+        self._begun: deque[_Begun] = deque()
         self._ended: deque[Ticket] = deque()
         self._asked: deque[tuple[Callable[[Store], Any], asyncio.Future[Any]]] = deque()
         self._something = threading.Event()  # there is work
         self._urgent = threading.Event()  # somebody waits for it
         self._closing = threading.Event()
+        self._ending = 0  # ends that the thread is writing
         self.lost = 0
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
@@ -71,44 +76,34 @@ class Journal:
     @property
     def waiting(self) -> int:
         """Ends that are not written yet."""
-        return len(self._ended)
+        return len(self._ended) + self._ending
 
     def ticket(self, intent: Intent, *, window: float, refused: bool) -> Ticket:
         """Return a ticket for a call; see there for the arguments."""
         return Ticket(next(self._serials), intent, window, refused)
 
-    async def begin(self, ticket: Ticket, seconds: float) -> None:
-        """Make an intent durable within so many seconds.
+    def begin(self, ticket: Ticket, seconds: float) -> asyncio.Future[None]:
+        """Begin to make an intent durable; what is returned is done when it is, or raises LedgerError.
 
-        Raises:
-            LedgerError: it is not known to be written. The call must either not be sent, and `give_up` say so, or go on
-                with `Ticket.late`.
+        After an error it is not known to be written: the call must either not be sent, or go on with `Ticket.late`.
+        Either way `end` must be told how it ended. Nothing is told of a ticket that has ended meanwhile.
         """
+        waits: asyncio.Future[None] = self._loop.create_future()
         if len(self._begun) >= MOST_WAITING:
-            message = "the ledger has stood still for too many calls"
-            raise LedgerError(message)
-        future: asyncio.Future[None] = self._loop.create_future()
-        self._begun.append((ticket, future))
+            waits.set_exception(LedgerError("the ledger has stood still for too many calls"))
+            return waits
+        bound = self._loop.call_later(seconds, self._expire, ticket, waits, seconds)
+        self._begun.append(_Begun(ticket, waits, bound))
         self._wake()
-        try:
-            async with asyncio.timeout(seconds):
-                await future
-        except TimeoutError:
-            message = f"the ledger did not answer within {seconds:g} s"
-            raise LedgerError(message) from None
-        except asyncio.CancelledError:
-            self.give_up(ticket)
-            raise
-
-    def give_up(self, ticket: Ticket) -> None:
-        """Note that a call was not sent, should its intent have been written."""
-        self.end(ticket, End(self._now(), State.NOT_SENT))
+        return waits
 
     def end(self, ticket: Ticket, end: End) -> None:
         """Note how a call ended; never waits."""
-        if ticket.end is not None or (ticket.refused and ticket.earlier is not None):
+        if ticket.end is not None:
             return
         ticket.end = end
+        if ticket.refused and ticket.earlier is not None and not ticket.late:
+            return  # it was never written
         if len(self._ended) >= MOST_WAITING:
             self.lost += 1
             return
@@ -128,6 +123,12 @@ class Journal:
         self._wake()
         self._thread.join(seconds)
         return not self._thread.is_alive() and not self._ended
+
+    def _expire(self, ticket: Ticket, waits: asyncio.Future[None], seconds: float) -> None:
+        if ticket.end is None and not waits.done():
+            fault = f"the ledger did not answer within {seconds:g} s"
+            self._wrote(seconds, fault)
+            waits.set_exception(LedgerError(fault))
 
     def _wake(self) -> None:
         self._urgent.set()
@@ -152,23 +153,25 @@ class Journal:
         """Write all that waits in one transaction; what was begun fails with it, what has ended is kept."""
         # In this order, so that every end which came before an intent is written with it at the latest.
         begun = [self._begun.popleft() for _ in range(len(self._begun))]
-        begun = [(ticket, future) for ticket, future in begun if ticket.end is None]  # the others were given up
-        ended = [self._ended.popleft() for _ in range(len(self._ended))]
+        begun = [one for one in begun if one.ticket.end is None]  # the others were given up
+        self._ending = len(self._ended)
+        ended = [self._ended.popleft() for _ in range(self._ending)]
         if not begun and not ended:
             return True
         started = self._clock()
         fault: LedgerError | None = None
         try:
-            self._store.write([ticket for ticket, _ in begun], ended)
+            self._store.write([one.ticket for one in begun], ended)
         except LedgerError as error:
             fault = error
         except Exception as error:  # noqa: BLE001 - the thread must live: without it every call with effects is refused
             fault = LedgerError(f"the ledger failed: {type(error).__name__}")
         if fault is not None:
             self._ended.extendleft(reversed(ended))
+        self._ending = 0
         self._wrote(self._clock() - started, "" if fault is None else str(fault))
         if begun:
-            self._later(partial(_tell, [future for _, future in begun], fault))
+            self._later(partial(_tell, begun, fault))
         return fault is None
 
     def _answer(self) -> None:
@@ -185,9 +188,11 @@ class Journal:
             self._loop.call_soon_threadsafe(told)
 
 
-def _tell(futures: list[asyncio.Future[None]], fault: LedgerError | None) -> None:
-    for future in futures:
-        _settle(future, None, fault)
+def _tell(begun: list[_Begun], fault: LedgerError | None) -> None:
+    for ticket, waits, bound in begun:
+        bound.cancel()
+        if ticket.end is None:
+            _settle(waits, None, fault)
 
 
 def _settle(future: asyncio.Future[Any], result: object, fault: Exception | None) -> None:

@@ -7,21 +7,22 @@ was sent is never refused here.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import secrets
 import socket
+from collections import deque
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
-from proxy.api.external_id import external_id
-from proxy.api.status_check import check_path_of
-from proxy.ledger.entry import Intent
+from proxy.api.external_id import check_path_of, external_id
+from proxy.ledger.entry import UNSETTLED, Intent
 from proxy.ledger.journal import Journal
-from proxy.ledger.reports import Interrupted, Pruned, Repeated, WentOn, Written
+from proxy.ledger.reports import CallSettled, Interrupted, Pruned, Repeated, WentOn, Written
 from proxy.ledger.settler import Settler
-from proxy.ledger.store import PRUNED, LedgerError, Summary
+from proxy.ledger.store import PRUNED, LedgerError, Summary, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,10 +36,14 @@ if TYPE_CHECKING:
 
 ROUND: Final = 5.0  # seconds between two looks at what is due
 HEARTBEAT: Final = 20.0  # seconds between two renewals of the lease, a third of it
+SHOWN: Final = 10  # calls that are kept at hand for the status page
 PRUNING: Final = 3600.0  # seconds between two looks for entries that are too old
 # Bytes of a body's digest that are kept. So few tell a changed body all but once in 65,536 times, and are too few to
 # find out a card number by trying all of them.
 _DIGEST: Final = 2
+
+
+Duplicates = Literal["report", "refuse"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,7 @@ class Rules:
     on_failure: Literal["refuse", "continue"]
     timeout: float
     keep: float
-    duplicates: Literal["report", "refuse"]
+    duplicates: Duplicates
     window: float
 
 
@@ -69,89 +74,129 @@ class Ledger:
         clock: the time.
         reads: the way to Localpayment for status reads.
         report: told of what happens, in the event loop; must not raise or block.
+        masked: takes secrets and card numbers out of a request id, which is the caller's own text.
 
     Attributes:
         instance: this process's name in the ledger, new at each start.
         summary: what is not settled, as it was at the last round.
         fault: why the last commit failed; empty when it went well.
+        unsettled: the newest calls whose end was not seen and that are not settled, as they were at the last round.
+        settled: the calls that this process settled last, each with its time.
     """
 
-    def __init__(
-        self, store: Store, rules: Rules, *, clock: Clock, reads: StatusReads, report: Callable[[Report], None]
+    def __init__(  # noqa: PLR0913 - what a ledger is made of
+        self,
+        store: Store,
+        rules: Rules,
+        *,
+        clock: Clock,
+        reads: StatusReads,
+        report: Callable[[Report], None],
+        masked: Callable[[str], str] = str,
     ) -> None:
         self.instance = f"{socket.gethostname()[:64]}-{secrets.token_hex(6)}"
         self.summary = Summary()
         self.fault = ""
+        self.unsettled: list[Entry] = []
+        self.settled: deque[tuple[float, CallSettled]] = deque(maxlen=SHOWN)
         self._loop = asyncio.get_running_loop()
         self._rules = rules
         self._clock = clock
         self._report = report
+        self._masked = masked
         self._key = b""
-        self._heartbeat_at = self._pruning_at = 0.0
-        self.journal = Journal(store, now=clock.wall, clock=clock.now, wrote=self._wrote)
-        self.settler = Settler(self.journal, reads, clock.wall, report)
+        self._pruning_at = 0.0
+        self._never = asyncio.Event()
+        self.journal = Journal(store, clock=clock.now, wrote=self._wrote)
+        self.settler = Settler(self.journal, reads, clock.wall, self._asked)
 
-    async def begin(self, request_id: str, caller: str, match: Match, body: bytes | None) -> Ticket:
-        """Make durable that a call with effects is about to be sent.
+    def begin(
+        self, request_id: str, caller: str, match: Match, body: bytes | None, duplicates: Duplicates | None = None
+    ) -> tuple[Ticket, asyncio.Future[None]]:
+        """Begin to make durable that a call with effects is about to be sent.
 
         Args:
             request_id: as it is logged.
             caller: name in the policy.
             match: what the call means.
             body: the whole of it if it is held.
+            duplicates: what becomes of a repeat; None for what the rules say.
+
+        Returns:
+            What `end` must be told of, also when the call is not sent, and what is done once `allow` can judge.
+        """
+        rules = self._rules
+        intent = self._intent(request_id, caller, match, body)
+        ticket = self.journal.ticket(intent, window=rules.window, refused=(duplicates or rules.duplicates) == "refuse")
+        return ticket, self.journal.begin(ticket, rules.timeout)
+
+    def allow(self, ticket: Ticket, waited: asyncio.Future[None]) -> None:
+        """Let a call be sent after the wait for its intent; told once for each ticket.
 
         Raises:
             LedgerError: its intent could not be written, so the call must not be sent.
             RepeatedCallError: it repeats a call that may have been carried out, and repeats are refused.
         """
-        rules, refused = self._rules, self._rules.duplicates == "refuse"
-        intent = self._intent(request_id, caller, match, body)
-        ticket = self.journal.ticket(intent, window=rules.window, refused=refused)
-        try:
-            await self.journal.begin(ticket, rules.timeout)
-        except LedgerError:
-            if rules.on_failure == "refuse":
-                self.journal.give_up(ticket)
-                raise
+        intent, fault, earlier = ticket.intent, waited.exception(), ticket.earlier
+        if fault is not None:
+            if self._rules.on_failure == "refuse":
+                raise fault
             ticket.late = True
-            self._report(WentOn(request_id, intent.operation))
-            return ticket
-        if ticket.earlier is not None:
-            earlier = ticket.earlier
-            report = Repeated(request_id, intent.operation, earlier.request_id, earlier.same_body, refused)
-            self._report(report)
-            if refused:
+            self._report(WentOn(intent.request_id, intent.operation))
+        elif earlier is not None:
+            self._report(
+                Repeated(intent.request_id, intent.operation, earlier.request_id, earlier.same_body, ticket.refused)
+            )
+            if ticket.refused:
                 raise RepeatedCallError(earlier)
-        return ticket
 
     def end(self, ticket: Ticket, end: End) -> None:
         """Note how a call ended; never waits."""
         self.journal.end(ticket, end)
 
+    async def prepare(self) -> None:
+        """Do before the first call what must come first, if the ledger can be used now."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._rules.timeout):
+                await self.renew()
+
     async def run(self) -> None:
         """Look after the ledger until cancelled."""
-        never = asyncio.Event()
-        while True:
-            await self.look_after()
-            await self._clock.wait(never, ROUND)
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(self._renew_for_ever())  # apart, lest a slow status read let the lease end
+            loops.create_task(self._look_after_for_ever())
+
+    async def renew(self) -> bool:
+        """Renew the lease, and find calls whose process has died; return whether that was possible."""
+        try:
+            self._key = self._key or await self.journal.ask(_key)
+            for entry in await self.journal.ask(partial(_alive, self.instance, self._clock.wall())):
+                self._report(Interrupted(entry))
+        except LedgerError as error:
+            self._note(Written(0.0, str(error)))
+            return False
+        return True
 
     async def look_after(self) -> None:
-        """Do once what is due: recovery, lease, removal of old entries, status reads, the summary."""
+        """Do once what is due: removal of old entries, status reads, the summary."""
         try:
-            if not self._key:
-                self._key = await self.journal.ask(_key)
             now = self._clock.now()
-            if now >= self._heartbeat_at:
-                self._heartbeat_at = now + HEARTBEAT
-                for entry in await self.journal.ask(partial(_alive, self.instance, self._clock.wall())):
-                    self._report(Interrupted(entry))
             if now >= self._pruning_at:
                 self._pruning_at = now + PRUNING
                 await self._prune()
             await self.settler.settle_due()
-            self.summary = await self.journal.ask(_summary)
+            self.summary, self.unsettled = await self.journal.ask(_state)
         except LedgerError as error:
             self._note(Written(0.0, str(error)))
+
+    async def _renew_for_ever(self) -> None:
+        while True:
+            await self._clock.wait(self._never, HEARTBEAT if await self.renew() else ROUND)
+
+    async def _look_after_for_ever(self) -> None:
+        while True:
+            await self.look_after()
+            await self._clock.wait(self._never, ROUND)
 
     def close(self, seconds: float) -> bool:
         """Write what waits, for at most so many seconds; return whether all of it was written. Blocks."""
@@ -170,7 +215,7 @@ class Ledger:
         if self._key and body is not None:
             digest = hmac.new(self._key, body, hashlib.sha256).digest()[:_DIGEST].hex()
         return Intent(
-            request_id=request_id,
+            request_id=self._masked(request_id),
             at=self._clock.wall(),
             instance=self.instance,
             caller=caller,
@@ -180,6 +225,11 @@ class Ledger:
             digest=digest,
             check=check_path_of(match, body) or "",
         )
+
+    def _asked(self, report: Report) -> None:
+        if isinstance(report, CallSettled):
+            self.settled.append((self._clock.wall(), report))
+        self._report(report)
 
     def _wrote(self, seconds: float, fault: str) -> None:
         if not self._loop.is_closed():
@@ -203,5 +253,5 @@ def _prune(before: float, store: Store) -> int:
     return store.prune(before)
 
 
-def _summary(store: Store) -> Summary:
-    return store.summary()
+def _state(store: Store) -> tuple[Summary, list[Entry]]:
+    return store.summary(), list(store.entries(Wanted(states=UNSETTLED, unsettled=True, most=SHOWN)))

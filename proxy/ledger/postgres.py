@@ -11,7 +11,7 @@ import secrets
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from proxy.ledger.store import VERSION, LedgerError, Store, UnusableLedgerError
+from proxy.ledger.store import UNSETTLED_ROWS, VERSION, LedgerError, Store, UnusableLedgerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,11 +36,10 @@ SCHEMA: Final = (
         repeatable INTEGER NOT NULL DEFAULT 0
     )""",
     "CREATE UNIQUE INDEX entry_ticket ON entry (instance, serial)",
-    "CREATE INDEX entry_call ON entry (operation, external_id, at) WHERE repeatable = 0 AND external_id <> ''",
+    "CREATE INDEX entry_call ON entry (external_id, operation, at)",
     "CREATE INDEX entry_request ON entry (request_id)",
     "CREATE INDEX entry_due ON entry (next_ask) WHERE next_ask IS NOT NULL",
-    ("CREATE INDEX entry_unsettled ON entry (state) WHERE settled IS NULL"
-    " AND state IN ('open', 'interrupted', 'unknown', 'orphaned')"),
+    f"CREATE INDEX entry_unsettled ON entry (state) WHERE {UNSETTLED_ROWS}",
     "CREATE INDEX entry_at ON entry (at)",
     "CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
     "CREATE TABLE instance (name TEXT PRIMARY KEY, until TIMESTAMPTZ NOT NULL)",
@@ -101,9 +100,9 @@ class PostgresStore(Store):
             self._connection = None
 
     @contextmanager
-    def transaction(self, *, reads: bool = False) -> Iterator[None]:
+    def transaction(self, *, writes: bool = True) -> Iterator[None]:
         """Commit all of it at the end, or nothing; connect anew first if the connection was lost."""
-        del reads  # they never wait for writers here, nor writers for them
+        del writes  # who reads never waits for who writes here, nor the reverse
         if self._connection is None or self._connection.closed:
             self.open()
         connection = self._connection
@@ -140,14 +139,24 @@ class PostgresStore(Store):
             )
 
     def abandoned(self, instance: str, now: float) -> tuple[str, tuple[object, ...]]:
-        """Return a condition for entries of instances whose lease has ended, by the database's clock."""
+        """Return a condition for entries of instances whose lease has ended, by the database's clock.
+
+        A call may begin before its instance could tell that it lives, so that a young entry proves nothing.
+        """
         del now
-        return "instance <> ? AND instance NOT IN (SELECT name FROM instance WHERE until > now())", (instance,)
+        return (
+            "instance <> ? AND instance NOT IN (SELECT name FROM instance WHERE until > now())"
+            " AND at < extract(epoch FROM now()) - ?"
+        ), (instance, LEASE)
+
+    def size(self) -> int:
+        """Return the bytes of the entries, their indexes included."""
+        return int(self.execute("SELECT pg_total_relation_size('entry')")[0][0])
 
     def verify(self) -> list[str]:
         """Return what is wrong: PostgreSQL checks its files itself, so only that the ledger can be read."""
         try:
-            with self.transaction():
+            with self.transaction(writes=False):
                 self.execute("SELECT count(*) FROM entry")
         except LedgerError as error:
             return [str(error)]

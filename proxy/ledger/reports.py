@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +17,21 @@ class Interrupted:
     """A call was on its way when the process that carried it died."""
 
     entry: Entry
+
+
+class ReadResult(StrEnum):
+    """How a status read ended: the values of a metric's label."""
+
+    ANSWERED = "answered"
+    UNANSWERED = "unanswered"
+    NOT_SENT = "not_sent"
+
+
+@dataclass(frozen=True, slots=True)
+class StatusRead:
+    """Localpayment was asked what became of a call."""
+
+    result: ReadResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,4 +84,4 @@ class Pruned:
     entries: int
 
 
-Report = Interrupted | CallSettled | Repeated | Written | WentOn | SetAside | Pruned
+Report = Interrupted | StatusRead | CallSettled | Repeated | Written | WentOn | SetAside | Pruned

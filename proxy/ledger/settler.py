@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from proxy.ledger.entry import Settled
-from proxy.ledger.reports import CallSettled
+from proxy.ledger.reports import CallSettled, ReadResult, StatusRead
 from proxy.ledger.schedule import next_ask, verdict
 
 if TYPE_CHECKING:
@@ -64,9 +64,14 @@ class Settler:
         self._wall = wall
         self._report = report
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether asking makes sense now."""
+        return self._reads.healthy
+
     async def settle_due(self) -> None:
         """Ask about all entries that are due now, unless asking makes no sense; raises LedgerError."""
-        while self._reads.healthy:
+        while self.can_ask:
             now = self._wall()
             entries = await self._journal.ask(partial(_due, now))
             for entry in entries:
@@ -82,6 +87,7 @@ class Settler:
             return
         reading = await self._reads(intent.check)
         now = self._wall()
+        self._report(StatusRead(_result(reading)))
         if reading is None:
             await self._postpone(entry, now + PAUSE, asked=False)
             return
@@ -99,6 +105,12 @@ class Settler:
         now = self._wall()
         if await self._journal.ask(lambda store: store.settle(entry.number, settled, word, now)):
             self._report(CallSettled(entry, settled, word))
+
+
+def _result(reading: Reading | None) -> ReadResult:
+    if reading is None:
+        return ReadResult.NOT_SENT
+    return ReadResult.ANSWERED if reading.status else ReadResult.UNANSWERED
 
 
 def _due(now: float, store: Store) -> list[Entry]:

@@ -22,6 +22,8 @@ CLAIM: Final = 120.0  # seconds that an ask takes at most, its waits for a token
 _PAGE: Final = 1000  # entries that are read at once, so that a reader of all of them takes little memory
 _ALL: Final = 2**63 - 1  # the largest number of an entry
 PRUNED: Final = 1000  # entries that one transaction forgets, lest calls wait for it
+# Word for word the condition of an index: with values in place of these words no planner sees that the index will do.
+UNSETTLED_ROWS: Final = "settled IS NULL AND state IN ('open', 'interrupted', 'unknown', 'orphaned')"
 _COLUMNS: Final = (
     "number, request_id, at, instance, caller, operation, kind, external_id, digest, check_path, "
     "state, ended_at, status, attempts, asks, next_ask, settled, detail, settled_at"
@@ -63,9 +65,10 @@ class Ticket:
 class Wanted:
     """Which entries are asked for; each condition that is given must hold.
 
-    `name` is the entry's number, its request id or its external id.
+    `name` is the entry's number, its request id or its external id; `unsettled` asks for calls whose fate is not known.
     """
 
+    number: int | None = None
     name: str | None = None
     since: float | None = None
     operation: str | None = None
@@ -76,10 +79,17 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """How many calls are not settled, by operation, and when the oldest of them began; None when there is none."""
+    """What a ledger holds.
+
+    Attributes:
+        open: how many calls are not settled, by operation.
+        oldest: when the oldest of them began, seconds since the Unix epoch; None when there is none.
+        size: bytes that the ledger takes.
+    """
 
     open: Counter[str] = field(default_factory=Counter)
     oldest: float | None = None
+    size: int = 0
 
 
 class Store(ABC):
@@ -96,10 +106,10 @@ class Store(ABC):
         """End the connection."""
 
     @abstractmethod
-    def transaction(self, *, reads: bool = False) -> AbstractContextManager[None]:
+    def transaction(self, *, writes: bool = True) -> AbstractContextManager[None]:
         """Make all that is done inside durable at its end, or nothing of it; raises LedgerError.
 
-        With `reads` nothing is written inside, and no writer waits for it.
+        One that only reads keeps no other process from writing.
         """
 
     @abstractmethod
@@ -117,6 +127,10 @@ class Store(ABC):
     @abstractmethod
     def abandoned(self, instance: str, now: float) -> tuple[str, tuple[object, ...]]:
         """Return a condition, with its values, that holds for entries whose process has died."""
+
+    @abstractmethod
+    def size(self) -> int:
+        """Return how many bytes the ledger takes; inside a transaction."""
 
     @abstractmethod
     def verify(self) -> list[str]:
@@ -143,7 +157,7 @@ class Store(ABC):
             for ticket in begun:
                 earlier = self._earlier(ticket)
                 earliers.append(earlier)
-                if earlier is None or not ticket.refused:
+                if earlier is None or not ticket.refused or ticket.late:
                     self._insert(ticket)
             for ticket in ended:
                 if id(ticket) in fresh:
@@ -175,7 +189,7 @@ class Store(ABC):
             return None
         rows = self.execute(
             "SELECT request_id, at, state, status, settled, digest FROM entry"
-            " WHERE operation = ? AND external_id = ? AND external_id <> '' AND repeatable = 0 AND at > ?"
+            " WHERE operation = ? AND external_id = ? AND repeatable = 0 AND at > ?"
             " ORDER BY at DESC LIMIT 1",
             (intent.operation, intent.external_id, intent.at - ticket.window),
         )
@@ -206,9 +220,9 @@ class Store(ABC):
         condition, values = self.abandoned(instance, now)
         with self.transaction():
             rows = self.execute(
-                f"UPDATE entry SET state = ?, ended_at = ?, next_ask = ? WHERE state = ? AND {condition}"  # noqa: S608 - ours
-                f" RETURNING {_COLUMNS}",
-                (State.INTERRUPTED.value, now, next_ask(now, now), State.OPEN.value, *values),
+                "UPDATE entry SET state = 'interrupted', ended_at = ?, next_ask = ?"  # noqa: S608 - ours
+                f" WHERE state = 'open' AND {UNSETTLED_ROWS} AND {condition} RETURNING {_COLUMNS}",
+                (now, next_ask(now, now), *values),
             )
         return [_entry(row) for row in rows]
 
@@ -238,6 +252,16 @@ class Store(ABC):
                 (int(asked), until, number),
             )
 
+    def ask_now(self, number: int | None, now: float) -> int:
+        """Make an entry due, or all that wait for an ask; return how many. The sidecar's next round asks about them."""
+        with self.transaction():
+            rows = self.execute(
+                "UPDATE entry SET next_ask = ? WHERE settled IS NULL AND next_ask IS NOT NULL"
+                " AND number = COALESCE(CAST(? AS BIGINT), number) RETURNING number",
+                (now, number),
+            )
+        return len(rows)
+
     def settle(self, number: int, settled: Settled, detail: str, now: float) -> bool:
         """Note what became of a call; what a person said before stays. Return whether it was noted."""
         with self.transaction():
@@ -266,7 +290,7 @@ class Store(ABC):
         where = " AND ".join(["number < ?", *conditions])
         left, before = _ALL if wanted.most is None else wanted.most, _ALL
         while left > 0:
-            with self.transaction(reads=True):
+            with self.transaction(writes=False):
                 rows = self.execute(
                     f"SELECT {_COLUMNS} FROM entry WHERE {where} ORDER BY number DESC LIMIT ?",  # noqa: S608 - ours
                     (before, *values, min(left, _PAGE)),
@@ -278,31 +302,26 @@ class Store(ABC):
 
     def summary(self) -> Summary:
         """Count what is not settled."""
-        states = sorted(state.value for state in UNSETTLED | {State.OPEN})
-        marks = ", ".join("?" * len(states))
-        with self.transaction(reads=True):
+        with self.transaction(writes=False):
             rows = self.execute(
-                f"SELECT operation, count(*), min(at) FROM entry WHERE settled IS NULL AND state IN ({marks})"  # noqa: S608 - ours
-                " GROUP BY operation",
-                states,
+                f"SELECT operation, count(*), min(at) FROM entry WHERE {UNSETTLED_ROWS} GROUP BY operation"  # noqa: S608 - ours
             )
-        return Summary(Counter({row[0]: row[1] for row in rows}), min((row[2] for row in rows), default=None))
+            size = self.size()
+        return Summary(Counter({row[0]: row[1] for row in rows}), min((row[2] for row in rows), default=None), size)
 
     def prune(self, before: float) -> int:
         """Forget entries that began before then and whose calls' fate is known; return how many, `PRUNED` at most."""
-        states = sorted(state.value for state in UNSETTLED | {State.OPEN})
-        marks = ", ".join("?" * len(states))
         with self.transaction():
             rows = self.execute(
-                "DELETE FROM entry WHERE number IN (SELECT number FROM entry WHERE at < ?"  # noqa: S608 - ours
-                f" AND (settled IS NOT NULL OR state NOT IN ({marks})) LIMIT ?) RETURNING number",
-                (before, *states, PRUNED),
+                "DELETE FROM entry WHERE number IN"  # noqa: S608 - ours
+                f" (SELECT number FROM entry WHERE at < ? AND NOT ({UNSETTLED_ROWS}) LIMIT ?) RETURNING number",
+                (before, PRUNED),
             )
         return len(rows)
 
     def key(self) -> bytes:
         """Return the key of the bodies' digests, which the ledger made when it was made."""
-        with self.transaction(reads=True):
+        with self.transaction(writes=False):
             rows = self.execute("SELECT value FROM fact WHERE name = 'digest_key'")
         return bytes.fromhex(rows[0][0])
 
@@ -315,6 +334,7 @@ def _conditions(wanted: Wanted) -> tuple[list[str], list[object]]:
     conditions: list[str] = []
     values: list[object] = []
     for column, value in (
+        ("number = ?", wanted.number),
         ("at >= ?", wanted.since),
         ("operation = ?", wanted.operation),
     ):
@@ -329,7 +349,7 @@ def _conditions(wanted: Wanted) -> tuple[list[str], list[object]]:
         conditions.append(f"state IN ({', '.join('?' * len(wanted.states))})")
         values.extend(sorted(state.value for state in wanted.states))
     if wanted.unsettled:
-        conditions.append("settled IS NULL")
+        conditions.append(UNSETTLED_ROWS)
     return conditions, values
 
 

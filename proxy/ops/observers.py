@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from proxy.config.declared_settings import effective
+from proxy.config.declared_settings import changed
 from proxy.ops.admin.history import History
+from proxy.ops.ledger_observer import LedgerObserver
 from proxy.ops.logs.audit import open_audit
 from proxy.ops.logs.events import Events
 from proxy.ops.metrics.metrics import OBSERVERS
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from proxy.config import Settings
     from proxy.credentials.model import Source
     from proxy.credentials.watch import Event
+    from proxy.ledger.reports import Report as LedgerReport
     from proxy.ops.logs.audit import Audit
     from proxy.ops.logs.log import Log
     from proxy.ops.metrics.metrics import Metrics
@@ -48,6 +50,7 @@ class Observers:
         audit: None when none is configured.
         traces: the same.
         wall: gives seconds since the Unix epoch.
+        ledger_observer: told what the outcome ledger reports.
         call_observers: what is told of each request that is over, each with the name by which its failures are counted.
     """
 
@@ -58,6 +61,7 @@ class Observers:
     audit: Audit | None
     traces: Traces | None
     wall: Callable[[], float]
+    ledger_observer: LedgerObserver = field(init=False)
     call_observers: tuple[tuple[str, Callable[[Record, float], None]], ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -72,6 +76,7 @@ class Observers:
         if self.traces is not None:
             observers.append((TRACES, self.traces.observe))
         object.__setattr__(self, "call_observers", tuple(observers))  # frozen from here on
+        object.__setattr__(self, "ledger_observer", LedgerObserver(self.metrics.ledger, self.log.logger))
 
     def observe(self, record: Record) -> None:
         """Pass on a finished request."""
@@ -92,6 +97,10 @@ class Observers:
             self._tell(METRICS, self.metrics.disputes.inc)
             self._tell(LOG, lambda: self.events.disputed(report))
         self._tell(LOG, lambda: self.events.state(state))
+
+    def ledger(self, report: LedgerReport) -> None:
+        """Pass on what the outcome ledger reports."""
+        self._tell(LOG, lambda: self.ledger_observer(report))
 
     def looked(self, event: Event) -> None:
         """Pass on what a look at the source of the credentials found."""
@@ -137,7 +146,7 @@ class Observers:
         return None if self.audit is None else self.audit.fingerprint
 
     def started(self, settings: Settings, source: Source, **facts: str) -> None:
-        """Log what runs, with which settings, and what about them is unsafe."""
+        """Log what runs, with which settings other than the defaults, and what about them is unsafe."""
         logger = self.log.logger
         environment = settings.environment.value
         logger.info(
@@ -145,7 +154,7 @@ class Observers:
             **facts,
             environment=environment,
             credentials=source.describe(),
-            settings=effective(settings),
+            settings=changed(settings),
         )
         for text in settings.warnings:
             logger.warning("setting.deprecated", text=text)

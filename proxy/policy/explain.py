@@ -1,4 +1,4 @@
-"""Explains which line of a policy decides about an operation of a caller. For people, never for a call.
+"""Explains to people which line of a policy decides about a caller's operation.
 
 Pure. It explains the decision that a call would get, and must never decide on its own.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from proxy.api.operations import Operation
     from proxy.policy.file import PolicyFile
-    from proxy.policy.rules import Caller, Decision
+    from proxy.policy.rules import Caller, Decision, Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def explain(file: PolicyFile, name: str | None, operation: Operation) -> Explana
     caller = policy.caller(Peer()) if name is None else {each.name: each for each in policy.callers}[name]
     decision = policy.decide(caller, operation)
     passes = decision.refusal() is None
-    return Explanation(decision, passes, _because(file, decision), tuple(_notes(caller, decision)))
+    return Explanation(decision, passes, _because(file, decision), tuple(_notes(policy, caller, decision)))
 
 
 def _because(file: PolicyFile, decision: Decision) -> str:
@@ -76,7 +76,7 @@ def _line(file: PolicyFile, path: tuple[str, ...], text: str, value: str | None 
     return f"line {file.lines.line(*path, value=value)}: {'.'.join(path)}: {text}"
 
 
-def _notes(caller: Caller | None, decision: Decision) -> Iterator[str]:
+def _notes(policy: Policy, caller: Caller | None, decision: Decision) -> Iterator[str]:
     if decision.verdict is not Verdict.ALLOWED and decision.mode is Mode.REPORT:
         yield f"the mode is report: it passes, and is logged as {decision.verdict.value}"
     if decision.by_id_only and decision.refusal() is None:
@@ -86,5 +86,9 @@ def _notes(caller: Caller | None, decision: Decision) -> Iterator[str]:
     if caller is not None and caller.rate is not None:
         late = "what comes faster is logged" if caller.mode is Mode.REPORT else "what comes faster gets 503"
         yield f"{caller.rate.burst} at once and {caller.rate.per_second:g} a second in the long run; {late}"
+    duplicates = policy.duplicates.get(decision.operation)
+    if duplicates is not None:
+        told = "gets 409" if duplicates == "refuse" else "passes, and its answer tells"
+        yield f"with an outcome ledger, a repeat of an earlier call {told}"
     if decision.caller == UNKNOWN:
         yield "a key that no caller has makes its sender unknown too"

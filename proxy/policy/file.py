@@ -10,6 +10,7 @@ import tomllib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from proxy.api.operations import OPERATIONS, OTHER
 from proxy.config.files import UnusableFileError, read_file
 from proxy.policy import file_values as values
 from proxy.policy.grants import EVERYTHING, GRANT_NAMES, allowed_by, denied_by
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from proxy.policy.rate_limit import Rate
+    from proxy.policy.rules import Duplicates
 
 _T = TypeVar("_T")
 _D = TypeVar("_D")
 
-_KEYS: Final = frozenset(("mode", "callers"))
+_KEYS: Final = frozenset(("mode", "callers", "duplicates"))
+_WITH_EFFECTS: Final = frozenset(one.name for one in (*OPERATIONS, OTHER) if one.has_effects)
 _IDENTITY: Final = ("uid", "gid", "san", "key_sha256", "anyone")
 _CALLER_KEYS: Final = frozenset((*_IDENTITY, "allow", "deny", "own_authorization", "mode", "rate", "burst"))
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}").fullmatch
@@ -64,7 +67,7 @@ class PolicyFileError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A caller's names as they are written, for who wants to judge how it is written."""
+    """A caller's names as they are written, for lint and explanations."""
 
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
@@ -133,9 +136,21 @@ class _Reading:
             self._wrong(("callers",), "names no caller: write a table [callers.NAME] for each caller")
             callers = {}
         made = [self._caller(name, caller, mode) for name, caller in callers.items()]
+        duplicates = self._duplicates(table.get("duplicates", {}))
         if self._findings:
             raise PolicyFileError(self._findings)
-        return PolicyFile(Policy(made, mode), self._written, self._lines)
+        return PolicyFile(Policy(made, mode, duplicates), self._written, self._lines)
+
+    def _duplicates(self, table: object) -> dict[str, Duplicates]:
+        path = ("duplicates",)
+        if not isinstance(table, dict):
+            self._wrong(path, 'must be a table: write [duplicates], and operations below, as create_payout = "refuse"')
+            return {}
+        for name in table.keys() - _WITH_EFFECTS:
+            hint = "only operations that change something are in the ledger; docs/policy.md lists them"
+            self._wrong((*path, name), values.unknown_name(name, _WITH_EFFECTS, hint))
+        found = {name: self._value(path, table, name, values.duplicates, None) for name in table}
+        return {name: value for name, value in found.items() if value is not None}
 
     def _caller(self, name: str, table: object, mode: Mode) -> Caller:
         path = ("callers", name)

@@ -18,6 +18,8 @@ from proxy.policy.rules import Mode
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from proxy.policy.rules import Duplicates
+
 _SHA256: Final = re.compile(r"[0-9a-fA-F]{64}").fullmatch
 _MAX_ID: Final = 2**32 - 2  # the last value of uid_t is no user
 # What hashing nothing, or an empty line, gives.
@@ -52,6 +54,13 @@ def flag(value: object) -> bool:
 def mode(value: object) -> Mode:
     """Read a mode."""
     return Mode(value) if isinstance(value, str) and value in list(Mode) else refuse('must be "enforce" or "report"')
+
+
+def duplicates(value: object) -> Duplicates:
+    """Read what becomes of repeats."""
+    if value == "report":
+        return "report"
+    return "refuse" if value == "refuse" else refuse('must be "report" or "refuse"')
 
 
 def numeric_id(value: object) -> int:

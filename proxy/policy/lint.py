@@ -24,7 +24,7 @@ _MONEY_OUT: Final = KINDS["money_out"]
 
 def lint(file: PolicyFile) -> tuple[Finding, ...]:
     """Return what is odd, in the order of the lines."""
-    return tuple(sorted([*_exposed(file), *_unreachable_callers(file), *_idle_names(file)]))
+    return tuple(sorted([*_exposed(file), *_unreachable_callers(file), *_idle_names(file), *_idle_duplicates(file)]))
 
 
 def _exposed(file: PolicyFile) -> Iterator[Finding]:
@@ -84,6 +84,16 @@ def _idle_names(file: PolicyFile) -> Iterator[Finding]:
         for name in written.own_authorization:
             if name not in caller.allowed:
                 yield _finding(file, caller, "own_authorization", f"{name!r} is not allowed, so it is never used", name)
+
+
+def _idle_duplicates(file: PolicyFile) -> Iterator[Finding]:
+    """Operations whose repeats are judged, and that nobody may call."""
+    if file.policy.mode is Mode.REPORT or any(caller.mode is Mode.REPORT for caller in file.policy.callers):
+        return
+    for name in file.policy.duplicates:
+        if not any(name in caller.allowed for caller in file.policy.callers):
+            text = "says what becomes of repeats, but no caller may call it"
+            yield Finding(file.lines.line("duplicates", name), f"duplicates.{name}", text)
 
 
 def _superfluous(written: Written) -> list[str]:

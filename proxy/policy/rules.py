@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, assert_never
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Literal, assert_never
 
 from proxy.errors import OperationForbiddenError, OverloadedError
 from proxy.policy.grants import AUTHORIZE, BY_DATE, EVERYTHING
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 UNKNOWN: Final = "unknown"
 ANYONE: Final = "anyone"
+Duplicates = Literal["report", "refuse"]
 
 
 class Mode(StrEnum):
@@ -127,13 +129,20 @@ class Policy:
     Attributes:
         callers: in the file's order.
         mode: for those who are no caller.
+        duplicates: what becomes of repeats, by operation, where it is not what PROXY_DUPLICATES says.
     """
 
-    __slots__ = ("_anyone", "_gids", "_keys", "_sans", "_tables", "_uids", "_unknown", "callers", "mode")
+    __slots__ = ("_anyone", "_gids", "_keys", "_sans", "_tables", "_uids", "_unknown", "callers", "duplicates", "mode")
 
-    def __init__(self, callers: Sequence[Caller], mode: Mode = Mode.ENFORCE) -> None:
+    def __init__(
+        self,
+        callers: Sequence[Caller],
+        mode: Mode = Mode.ENFORCE,
+        duplicates: Mapping[str, Duplicates] = MappingProxyType({}),
+    ) -> None:
         self.callers = tuple(callers)
         self.mode = mode
+        self.duplicates = duplicates
         self._tables = {caller.name: _table(caller) for caller in callers}
         self._unknown = _unknown_table(mode)
         placed = [(at, caller.identity) for at, caller in reversed(tuple(enumerate(callers)))]

@@ -12,7 +12,8 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Protocol
 
-from proxy.api.status_check import check_path_of
+from proxy.api.external_id import check_path_of
+from proxy.api.operations import OTHER, Match
 from proxy.errors import Outcome
 from proxy.http1.framing import Ending
 from proxy.process.memory import Holding
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
 
     from aiohttp.streams import StreamReader
 
-    from proxy.api.operations import Match
     from proxy.errors import RelayError
     from proxy.policy.rules import Decision
+    from proxy.relay.intents import Intent, Intents
     from proxy.relay.parts import RelayParts
     from proxy.relay.record import Record
     from proxy.relay.request.framing import Framing
@@ -100,6 +101,7 @@ class Call:
         repeatable: whether Localpayment may see the call twice: a GET or HEAD of a read operation.
         framing: how the body comes, when it has to be waited for.
         charged: bytes of a body that came whole with the head, if it is large.
+        intent: its entry in the ledger, once that was begun; None without a ledger.
         placed: whether it holds a place among the calls in flight.
         party: with whom it shares the places.
         gone: whether the caller's connection has ended.
@@ -107,9 +109,9 @@ class Call:
     """
 
     __slots__ = (
-        "_before", "_carrier", "_exchange", "_owed", "_parts", "_task", "_upstream", "_writer", "body", "charged",
-        "connection", "content", "decision", "effects", "framing",
-        "gone", "lines", "match", "own_authorization", "party", "placed", "record",
+        "_before", "_carrier", "_exchange", "_owed", "_parts", "_task", "_task_begun", "_upstream", "_writer", "body",
+        "charged", "connection", "content", "decision", "effects", "framing",
+        "gone", "intent", "lines", "match", "own_authorization", "party", "placed", "record",
         "repeatable", "request", "sent", "source", "target", "token",
     )  # fmt: skip
 
@@ -139,6 +141,7 @@ class Call:
         self.effects = True
         self.repeatable: bool
         self.framing: Framing
+        self.intent: Intent | None = None
         self.placed = False
         self.charged = 0
         self.party = connection.party
@@ -149,6 +152,7 @@ class Call:
             self._before = 0.0
         self._writer: ResponseWriter | None = None
         self._task: asyncio.Task[None] | None = None
+        self._task_begun: bool
         self._upstream: Connection
         self._exchange: Exchange | None = None
 
@@ -185,7 +189,7 @@ class Call:
 
     def fed(self) -> None:
         """Go on if the body is here whole and nothing but it was waited for."""
-        if self._task is not None or self.sent or self.source is None:
+        if self._task is not None or self.sent or self.source is None or self.intent is not None:
             return
         if self._owed:
             if self.body is not None:
@@ -213,9 +217,9 @@ class Call:
         if self._task is None and not self.sent:
             self._carrier.end(self, CallerGoneError())
         elif self._task is None:
-            self.hand_over()  # whose first step comes back here: a task cannot be cancelled before it
-        elif not (self.effects and self.sent):
-            self._task.cancel()
+            self.hand_over()  # whose first step comes back here
+        elif self._task_begun and not (self.effects and self.sent):
+            self._task.cancel()  # one that has not begun looks at `gone` first
 
     async def end(self, seconds: float | None) -> None:
         """Let it end by itself for so many seconds, then cut it."""
@@ -244,14 +248,30 @@ class Call:
     def carried_by(self, task: asyncio.Task[None] | None) -> None:
         """Note which task carries it now; None for none."""
         self._task = task
+        self._task_begun = True
 
     def hand_over(self) -> asyncio.Task[None]:
         """Let a task carry it, for something has to be waited for."""
         if self._task is None:
             if self._exchange is not None:
                 self._exchange.watcher = None
+            self._task_begun = False
             self._task = asyncio.get_running_loop().create_task(self._carrier.carry(self))
         return self._task
+
+    def intend(self, intents: Intents) -> Intent:
+        """Begin to write down that it is about to be sent, unless that was begun."""
+        if self.intent is None:
+            if self.body is not None:
+                self.connection.body_is_here()
+            match, duplicates = self.match or Match(OTHER), self._parts.authorizer.policy.duplicates
+            self.intent = intents.begin(self.record, match, held(self.content), duplicates.get(match.operation.name))
+        return self.intent
+
+    @property
+    def carried(self) -> bool:
+        """Whether a task carries it."""
+        return self._task is not None
 
     def attempt(self, token: AccessToken | None) -> None:
         """Count an attempt to send with a token of ours, or None of them.
@@ -331,7 +351,10 @@ class Call:
         if head not in heads.known and any(secret in value for _, value in head.headers):
             return None
         timing = self.timing(exchange.timings) if parts.settings.server_timing else None
-        answer = heads.compose(head, self.record.request_id, timing) + (CLOSES if last else KEEPS)
+        answer = heads.compose(head, self.record.request_id, timing)
+        if self.intent is not None:
+            answer += self.intent.duplicate_of
+        answer += CLOSES if last else KEEPS
         if pieces:
             answer += pieces[0]
         return None if len(answer) > LOOKED_AT or secret in answer else answer
@@ -436,6 +459,8 @@ class Call:
         if writer is not None:
             record.response_bytes = writer.sent
             record.caller_seconds += writer.waited
+        if self.intent is not None:
+            self.intent.end(record, parts.wall())
         if self.placed:
             self.placed = False
             parts.concurrency.leave(self.party, effects=self.effects)

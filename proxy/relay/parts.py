@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from proxy.policy.authorizer import Authorizer
     from proxy.process.memory import MemoryBudget
     from proxy.relay.concurrency import ConcurrencyLimit
+    from proxy.relay.intents import Intents
     from proxy.relay.record import Record
     from proxy.relay.refused_paths import Refusals
     from proxy.relay.request.request_line import WrongProtocol
@@ -39,6 +40,7 @@ class RelayParts:
         failed: told of an exception that is a defect of ours.
         wrong_protocol: told of a caller that speaks another protocol; must not raise or block.
         fingerprint: makes the merchant's id of a payment unreadable, for the record; None leaves it out.
+        intents: writes down calls with effects before they are sent; None without a ledger.
         traced: whether calls become spans of traces.
     """
 
@@ -55,6 +57,7 @@ class RelayParts:
     failed: Callable[[BaseException], None]
     wrong_protocol: Callable[[WrongProtocol], None]
     fingerprint: Callable[[str], str] | None = None
+    intents: Intents | None = None
     traced: bool = False
 
     def subject(self, match: Match, body: bytes | None) -> str:

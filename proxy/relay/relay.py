@@ -22,11 +22,16 @@ from proxy.relay.call import SAFE, Call
 from proxy.relay.call_spans import lineage
 from proxy.relay.concurrency import draining, memory_full
 from proxy.relay.record import METHODS, OTHER_METHOD, Record
-from proxy.relay.request.entrance import Entrance
+from proxy.relay.request.admission import Entrance
 from proxy.relay.request.framing import request_framing
-from proxy.relay.request.headers import check_crossing, own_authorization
-from proxy.relay.request.max_forwards import forwards_left, passed_on
-from proxy.relay.request.mesh_attempt import MESH_ATTEMPT, attempt_number
+from proxy.relay.request.headers import (
+    MESH_ATTEMPT,
+    attempt_number,
+    check_crossing,
+    forwards_left,
+    own_authorization,
+    passed_on,
+)
 from proxy.relay.request.plain_request import Reader
 from proxy.relay.request.request_fields import CONTENT, TRACEPARENT, pairs_of
 from proxy.relay.request.request_line import WrongProtocolError
@@ -53,6 +58,7 @@ if TYPE_CHECKING:
     from proxy.relay.server.response import Written
     from proxy.tokens.model import AccessToken
     from proxy.upstream.answer import Answer
+    from proxy.upstream.model import Body
 
 
 _METHOD_DETAIL: Final = (
@@ -141,9 +147,23 @@ class Relay:
     def _go_on_at_once(self, call: Call) -> None:
         """Send a call whose body is here, or let a task wait for what is missing."""
         self._look_into_body(call)
-        large = isinstance(call.content, bytes) and len(call.content) > PIECE
-        if large or not self._attempts.send_at_once(call):
+        intents = self._parts.intents
+        if intents is not None and call.effects:
+            call.intend(intents).waited.add_done_callback(lambda _: self._intent_written(call))
+        elif _is_large(call.content) or not self._attempts.send_at_once(call):
             call.hand_over()
+
+    def _intent_written(self, call: Call) -> None:
+        """Send a call that may have waited for its intent, unless it is over or a task carries it."""
+        intent = call.intent
+        if intent is None or intent.ended or call.carried:
+            return
+        try:
+            intent.allow()
+            if _is_large(call.content) or not self._attempts.send_at_once(call):
+                call.hand_over()
+        except Exception as error:  # noqa: BLE001 - `end` tells them apart
+            self.end(call, error)
 
     async def __call__(self, incoming: IncomingRequest) -> Written:
         """Relay one request that the server's parser has read."""
@@ -296,6 +316,7 @@ class Relay:
 
     async def carry(self, call: Call) -> None:
         """See a call to its end that has to wait."""
+        call.carried_by(asyncio.current_task())
         failure: BaseException | None = None
         try:
             if call.gone:
@@ -327,6 +348,9 @@ class Relay:
                 call.content = await body.take()
             self._look_into_body(call)
         call.take_place()
+        if call.effects and self._parts.intents is not None:
+            await call.intend(self._parts.intents).wait()
+            token = await attempts.token(call)
         await self._exchange(call, token)
 
     async def _exchange(self, call: Call, token: AccessToken | None) -> None:
@@ -349,6 +373,8 @@ class Relay:
         try:
             timing = call.timing(answer.timings) if settings.server_timing else None
             composed = self._parts.heads.compose(echo.head(answer.head), record.request_id, timing=timing)
+            if call.intent is not None:
+                composed += call.intent.duplicate_of
             writer.begin(composed, body=answer.has_body, length=answer.length)
             for piece in pieces:
                 await writer.write(echo.piece(piece), complete=answer.complete)
@@ -385,3 +411,8 @@ class Relay:
         while failure is not None:  # its frames hold it, and the call: the circle would stay in memory
             failure.__traceback__ = None
             failure = failure.__cause__ or failure.__context__
+
+
+def _is_large(content: Body) -> bool:
+    """Whether a held body is written in pieces, by a task that waits for the socket."""
+    return isinstance(content, bytes) and len(content) > PIECE

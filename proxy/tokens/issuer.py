@@ -6,6 +6,7 @@ the way that calls go, egress proxy and limits included.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass
 from datetime import UTC
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 from proxy.process.error_location import where
 from proxy.tokens.model import Issued, UnusableTokenError, read_answer
 from proxy.upstream.json_client import ContentError, ask, connection_to, first_value
-from proxy.upstream.model import FaultKind, UpstreamFault
+from proxy.upstream.model import FaultKind, Obstacle, UpstreamFault
 from proxy.upstream.tls import tls_context
 
 if TYPE_CHECKING:
@@ -60,12 +61,14 @@ class FetchFailedError(Exception):
         reason: the same in words of ours.
         status: the HTTP status, if there was an answer.
         retry_after: seconds before another try makes sense, 0 when the server did not say.
+        obstacle: what kept a connection from coming about; None when there was one.
     """
 
     result: FetchResult
     reason: str
     status: int | None = None
     retry_after: float = 0.0
+    obstacle: Obstacle | None = None
 
     def __str__(self) -> str:
         return self.reason
@@ -106,14 +109,19 @@ class Issuer:
         return await self._post(REFRESH_PATH, {"refresh": token.reveal()}, timeout)
 
     async def _post(self, path: str, body: dict[str, str], timeout: float) -> Issued:  # noqa: ASYNC109 - as above
+        connected = asyncio.Event()
         sent_at = self._clock.now()
         try:
             async with connection_to(self._origin, self._tls, self._clock.now, self._egress) as pool:
-                answer = await ask(pool, b"POST", path, body, seconds=timeout)
+                answer = await ask(pool, b"POST", path, body, seconds=timeout, sending=connected.set)
         except UpstreamFault as fault:
             raise _translated(fault, self._egress) from None
         except TimeoutError:
-            raise FetchFailedError(FetchResult.TIMEOUT, _TOO_LATE) from None
+            met = None if connected.is_set() else Obstacle.SLOW
+            reason = (
+                _TOO_LATE if met is None else f"no connection to the token endpoint came about within {timeout:g} s"
+            )
+            raise FetchFailedError(FetchResult.TIMEOUT, reason, obstacle=met) from None
         except ContentError as error:
             reason = f"the token endpoint's answer {error}"
             raise FetchFailedError(FetchResult.MALFORMED, reason, HTTPStatus.OK) from None
@@ -165,16 +173,19 @@ def _check_status(answer: JsonAnswer, server_now: float) -> None:
 
 
 def _translated(fault: UpstreamFault, egress: EgressProxy | None) -> FetchFailedError:
+    met = fault.obstacle
     match fault.kind:
         case FaultKind.TIMEOUT:
             return FetchFailedError(FetchResult.TIMEOUT, _TOO_LATE)
         case FaultKind.TLS:
-            return FetchFailedError(FetchResult.TLS, f"no trusted TLS connection to the token endpoint: {fault.detail}")
+            reason = f"no trusted TLS connection to the token endpoint: {fault.detail}"
+            return FetchFailedError(FetchResult.TLS, reason, obstacle=met)
         case FaultKind.UNREACHABLE | FaultKind.POOL if egress is not None:
             reason = f"the egress proxy gave no way to the token endpoint: {fault.detail}"
-            return FetchFailedError(FetchResult.UNREACHABLE, reason)
+            return FetchFailedError(FetchResult.UNREACHABLE, reason, obstacle=met)
         case FaultKind.UNREACHABLE | FaultKind.POOL:
-            return FetchFailedError(FetchResult.UNREACHABLE, f"the token endpoint cannot be reached: {fault.detail}")
+            reason = f"the token endpoint cannot be reached: {fault.detail}"
+            return FetchFailedError(FetchResult.UNREACHABLE, reason, obstacle=met)
         case FaultKind.DISCONNECTED if not fault.timings.response_bytes:
             return FetchFailedError(FetchResult.UNREACHABLE, "the connection to the token endpoint was lost")
         case FaultKind.DISCONNECTED | FaultKind.MALFORMED:

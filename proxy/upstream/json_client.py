@@ -56,9 +56,16 @@ async def connection_to(
 
 
 async def ask(  # noqa: PLR0913 - the parts of one call
-    pool: Pool, method: bytes, path: str, document: object = None, *, lines: bytes = b"", seconds: float
+    pool: Pool,
+    method: bytes,
+    path: str,
+    document: object = None,
+    *,
+    lines: bytes = b"",
+    seconds: float,
+    sending: Callable[[], None] = lambda: None,
 ) -> JsonAnswer:
-    """Make one call, with a JSON document if any, and further header lines.
+    """Make one call, with a JSON document if any, and further header lines; `sending` is told before the first byte.
 
     Raises:
         TimeoutError: it took longer than so many seconds.
@@ -67,7 +74,7 @@ async def ask(  # noqa: PLR0913 - the parts of one call
     """
     body = None if document is None else json.dumps(document).encode()
     lines = _FIELDS + (_CONTENT if body is not None else b"") + lines
-    call = OutgoingRequest(method, path.encode(), lines, body, effects=method != b"GET")
+    call = OutgoingRequest(method, path.encode(), lines, body, effects=method != b"GET", sending=sending)
     async with timeout_at(asyncio.get_running_loop().time() + seconds), await pool.send(call) as answer:
         content = await _content(answer) if answer.status == HTTPStatus.OK else b""
     return JsonAnswer(answer.status, answer.headers, content)

@@ -181,7 +181,9 @@ class Pool:
         except ConnectError as error:
             self._tell(error.result)
             kind = FaultKind.TLS if error.result is ConnectResult.TLS else FaultKind.UNREACHABLE
-            raise self._not_sent(kind, error.detail, timings) from error
+            fault = self._not_sent(kind, error.detail, timings)
+            fault.obstacle = error.obstacle
+            raise fault from error
         connection.retires_at = self._now() + lifetime(self._limits, self._chance())
         self._tell(ConnectResult.CONNECTED)
         if not connection.fit:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 import socket
 import subprocess
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from tests.benchmarks.contenders import Contender
 
+PAYOUT: Final = "/api/payout"
 _MARK: Final = "RESULT "
 _SLACK: Final = 30.0  # seconds that wrk may take beyond what it was told
 
@@ -34,7 +36,7 @@ class Load:
     Attributes:
         calls: answered ones.
         seconds: how long it took.
-        p50, p99: of the time from a request to its whole answer.
+        p50, p99, p999: of the time from a request to its whole answer.
         failed: calls without an answer, or with one of status 400 or more.
     """
 
@@ -42,6 +44,7 @@ class Load:
     seconds: float
     p50: float
     p99: float
+    p999: float
     failed: int
 
     @property
@@ -58,6 +61,7 @@ def run(
     path: str = READ,
     upload: int = 0,
     bearer: str | None = None,
+    payouts: bool = False,
 ) -> Load:
     """Make as many calls as are answered within some whole seconds.
 
@@ -68,6 +72,7 @@ def run(
         path: what to ask for.
         upload: bytes of a body to send by POST, 0 to send a GET.
         bearer: a token to send, for who adds none.
+        payouts: whether to make payouts, each with an id of its own, in place of `path`.
 
     Raises:
         LoadError: nothing was answered.
@@ -75,9 +80,11 @@ def run(
     command = [
         *(TASKSET.found(), "--cpu-list", str(LOAD_CORE), WRK.found(), "--threads", "1", "--timeout", "10s"),
         *("--connections", str(connections), "--duration", f"{seconds}s"),
-        *("--script", str(TEMPLATES / "load.lua"), contender.url + path),
+        *("--script", str(TEMPLATES / ("payouts.lua" if payouts else "load.lua"))),
+        contender.url + (PAYOUT if payouts else path),
     ]
-    environment = {"PATH": os.defpath, "LOAD_UPLOAD": str(upload)}
+    environment = {"PATH": os.defpath, "LOAD_UPLOAD": str(upload), "LOAD_SCRIPTS": str(TEMPLATES)}
+    environment["LOAD_RUN"] = secrets.token_hex(4)
     if bearer is not None:
         environment["LOAD_BEARER"] = bearer
     ended = subprocess.run(

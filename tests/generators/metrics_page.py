@@ -6,15 +6,43 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING, Final, cast
 
 from proxy.ops.metrics.gauges import declare_gauges
-from proxy.ops.metrics.instruments import LABELS
+from proxy.ops.metrics.ledger_metrics import declare_ledger_readings
 from proxy.ops.metrics.metrics import Metrics
 
 if TYPE_CHECKING:
     from proxy.ops.metrics.gauges import SidecarState
     from proxy.ops.metrics.instruments import Declared
+
+LABELS: Final = {
+    "operation": "name in the [catalogue](reference/operations.md), or `other`",
+    "kind": "`read`, `quote`, `state`, `money_in`, `money_out`, `money_internal`",
+    "method": "as sent, or `other`",
+    "status": "of the caller's answer, `0` without one; one that HTTP does not define by its class, such as `2xx`",
+    "outcome": "`answered`, `rejected`, `not_sent`, `unknown`, `aborted`, `orphaned`",
+    "code": "a code of [errors.md](errors.md)",
+    "body": "`same`, `other`, or `unknown` when one was not held whole",
+    "reason": "`token`, `same_token`, `disconnected`, `connect`",
+    "caller": "name in the policy, `anyone` without a policy, `unknown` for a caller not in it, empty when refused "
+    "before that, `other` from the 65th on",
+    "cause": "`no_certificate`, `untrusted`, `other`",
+    "listener": "`data`, `admin`",
+    "verdict": "`unknown_caller`, `not_allowed`, `denied`, `over_rate`",
+    "grant": "`password`, `refresh_token`",
+    "result": "how it ended",
+    "state": "what it is in",
+    "option": "an [unsafe option](runbooks/unsafe-option.md)",
+    "files": "`confined` by Landlock, `off`, `unavailable`, `helpers` with a credentials command or AWS",
+    "dumps": "`true`: no core dumps, and no process of the same user may look in",
+    "privileges": "`true`: no program can bring new ones",
+    "observer": "`metrics`, `log`, `history`, `audit`, `traces`, `witness` (the recorder of secrets)",
+    "version": "of the sidecar",
+    "environment": "`sandbox`, `production`",
+    "python": "its version",
+}
 
 _HEAD: Final = """\
 # Metrics
@@ -38,23 +66,22 @@ def reference() -> str:
     """Return the page, Markdown that ends with a newline."""
     metrics = Metrics("0", "sandbox")
     declare_gauges(metrics.instruments, cast("SidecarState", _Unread()))
+    declare_ledger_readings(metrics.instruments, None, time.time)
     used = sorted({label for metric in metrics.declared for label in metric.labels})
     return "\n".join(
         [
             _HEAD,
-            "| metric | type | labels | meaning |",
-            "|---|---|---|---|",
-            *(_row(metric) for metric in metrics.declared),
-            *("", "## Labels", "", "| label | values |", "|---|---|"),
-            *(f"| `{label}` | {LABELS[label]} |" for label in used),
+            *(_entry(metric) for metric in metrics.declared),
+            *("", "## Labels", ""),
+            *(f"- `{label}`: {LABELS[label]}" for label in used),
             "",
         ]
     )
 
 
-def _row(metric: Declared) -> str:
-    labels = ", ".join(f"`{label}`" for label in metric.labels) or "none"
-    return f"| `{metric.name}` | {metric.kind} | {labels} | {metric.text} |"
+def _entry(metric: Declared) -> str:
+    labels = ", ".join(f"`{label}`" for label in metric.labels)
+    return f"- **`{metric.name}`** ({'; '.join(filter(None, (metric.kind, labels)))}): {metric.text}"
 
 
 class _Unread:

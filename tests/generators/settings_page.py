@@ -34,16 +34,20 @@ def reference() -> str:
     lines = [_HEAD.rstrip("\n")]
     for setting in SETTINGS.values():
         if setting.section:
-            lines += ["", f"## {setting.section}", "", "| variable | value | default | meaning |", "|---|---|---|---|"]
-        lines.append(_row(setting))
+            lines += ["", f"## {setting.section}", ""]
+        lines.append(_entry(setting))
     return "\n".join(lines) + "\n"
 
 
-def _row(setting: Setting) -> str:
-    default = f"`{setting.default}`" if setting.default else setting.note
+def _entry(setting: Setting) -> str:
+    facts = [setting.kind.form]
+    if setting.default:
+        facts.append(f"default `{setting.default}`")
+    elif setting.note:
+        facts.append(setting.note if setting.note == "required" else f"without it: {setting.note}")
     meaning = setting.meaning + " A reload takes a new value." * setting.reloads
     meaning += f" Until the next release also `{setting.formerly}`." if setting.formerly else ""
-    return f"| `{setting.variable}` | {setting.kind.form} | {default} | {meaning} |"
+    return f"- **`{setting.variable}`** ({'; '.join(facts)}): {meaning}"
 
 
 if __name__ == "__main__":

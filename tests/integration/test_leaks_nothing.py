@@ -14,7 +14,7 @@ import jwt
 import pytest
 
 from proxy.config import Collector as Endpoint
-from proxy.config import EnvironmentSource, Origin
+from proxy.config import EnvironmentSource, LedgerFile, Origin
 from proxy.secret import Secret
 from tests.support.collector import Collector, collecting
 from tests.support.sidecars import Running, settings_for, sidecar
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CANARY = "canary"
+ORDER = "canary-order"  # the merchant's own id, which the ledger alone may hold
 CARD = "4111111111111111"
 PASSWORD = 'canary-password-ä"\\'
 KEY = b"k" * 32
@@ -31,7 +32,7 @@ TOKENS = {
     kind: jwt.encode({"exp": int(time.time()) + 3600, "sub": f"canary-{kind}"}, KEY) for kind in ("access", "refresh")
 }
 PERSON = {
-    "externalId": "canary-order",
+    "externalId": ORDER,
     "amount": 10,
     "card": {"number": CARD, "cvv": "canary-cvv", "name": "Canary Person"},
     "beneficiary": {"account": "canary-account", "document": "canary-document", "email": "canary@example.com"},
@@ -129,6 +130,7 @@ async def relay(request: Any, parrot: Parrot, collector: Collector, tmp_path: Pa
         log_format=request.param,
         audit_log=tmp_path / "audit.jsonl",
         audit_key_file=tmp_path / "key",
+        ledger=LedgerFile(tmp_path / "ledger.db"),
         otel_endpoint=Endpoint(Origin("127.0.0.1", int(collector.url.rpartition(":")[2]), tls=False)),
         otel_headers_file=tmp_path / "fields",
         response_timeout=0.5,
@@ -162,6 +164,7 @@ class Sinks:
             "status": (await self._relay.admin("/status"))[1],
             "page": (await self._relay.admin("/status", headers={"Accept": "text/html"}))[1],
             "audit": await asyncio.to_thread(self._audit.read_text),
+            "ledger": (await asyncio.to_thread(ledger_bytes, self._audit.parent)).replace(ORDER, ""),
             "output": "".join(self._capture.readouterr()),
             "own answers": "".join(self.own_answers),
             "traces": await self._traced(),
@@ -175,6 +178,15 @@ class Sinks:
             return ""
         assert await asyncio.to_thread(traces.close, 10.0)
         return self._collector.raw.decode("latin-1")
+
+
+def ledger_bytes(folder: Path) -> str:
+    """All that stands in the ledger's file, its WAL and its index."""
+    return "".join(path.read_bytes().decode("latin-1") for path in folder.glob("ledger.db*"))
+
+
+def ledger_modes(folder: Path) -> set[int]:
+    return {path.stat().st_mode & 0o777 for path in folder.glob("ledger.db*")}
 
 
 @pytest.fixture
@@ -315,3 +327,13 @@ async def test_the_audit_stream_finds_a_payment_by_the_hash_of_its_id_alone(
     assert lines[0]["external_id_hmac"] == lines[1]["external_id_hmac"]
     assert len(lines[0]["external_id_hmac"]) == 64
     assert await sinks.found() == []
+
+
+async def test_the_ledger_holds_the_external_id_and_nothing_else_of_a_call(
+    relay: Running, sinks: Sinks, tmp_path: Path
+) -> None:
+    await call(relay, sinks, "POST", "/api/payout", json=PERSON)
+    await call(relay, sinks, "PATCH", f"/api/payin/{ORDER}/refund", json=PERSON)
+    assert ORDER in await asyncio.to_thread(ledger_bytes, tmp_path)
+    assert await sinks.found() == []
+    assert await asyncio.to_thread(ledger_modes, tmp_path) == {0o600}

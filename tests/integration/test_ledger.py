@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
+    from proxy.api.operations import Match
     from proxy.ledger.entry import Entry
     from proxy.ledger.reports import Report
     from proxy.ledger.store import Store, Ticket
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     Opened = Callable[..., AbstractAsyncContextManager["Scene"]]
 
 Told = TypeVar("Told")
+LOOPS = 2  # of a ledger that runs
 BOUND = 30.0  # seconds that only a defect reaches
 RULES = Rules(on_failure="refuse", timeout=BOUND, keep=30 * DAY, duplicates="report", window=DAY)
 PAYOUT = match("POST", "/api/payout")
@@ -81,10 +83,21 @@ class Scene:
     async def open(self) -> None:
         await asyncio.to_thread(self.store.open)
         self.ledger = Ledger(self.store, self._rules, clock=self.clock, reads=self.reads, report=self.told.append)
+        await self.look_after()
+
+    async def look_after(self) -> None:
+        await self.ledger.renew()
         await self.ledger.look_after()
 
-    async def begin(self, content: bytes | None = None, request_id: str = "r-1") -> Ticket:
-        return await self.ledger.begin(request_id, "shop", PAYOUT, body() if content is None else content)
+    async def begin(self, content: bytes | None = None, request_id: str = "r-1", what: Match = PAYOUT) -> Ticket:
+        ticket, waited = self.ledger.begin(request_id, "shop", what, body() if content is None else content)
+        await asyncio.wait((waited,))
+        try:
+            self.ledger.allow(ticket, waited)
+        except LedgerError:
+            self.end(ticket, State.NOT_SENT, 0)
+            raise
+        return ticket
 
     def end(self, ticket: Ticket, state: State = State.ANSWERED, status: int = 200) -> None:
         self.ledger.end(ticket, End(self.clock.wall(), state, status, 1))
@@ -100,7 +113,7 @@ class Scene:
     async def later(self, seconds: float) -> None:
         """Let time pass, then look after the ledger."""
         self.clock.jump(seconds)
-        await self.ledger.look_after()
+        await self.look_after()
 
 
 def _entries(store: Store) -> list[Entry]:
@@ -138,7 +151,9 @@ async def test_an_intent_says_who_wants_what_done_and_nothing_of_the_body(opened
 
 async def test_an_id_in_the_path_is_written_decoded_and_a_streamed_body_has_no_digest(opened: Opened) -> None:
     async with opened() as scene:
-        await scene.ledger.begin("r-1", "shop", CAPTURE, None)
+        ticket, waited = scene.ledger.begin("r-1", "shop", CAPTURE, None)
+        await waited
+        scene.ledger.allow(ticket, waited)
         (entry,) = await scene.entries()
         assert (entry.intent.external_id, entry.intent.digest) == ("p-1", "")
         assert entry.intent.check == "/api/transactions/p%2D1/status"
@@ -254,7 +269,7 @@ async def test_nothing_is_asked_while_asking_makes_no_sense_and_nothing_is_concl
 
 async def test_a_call_that_no_read_tells_of_is_undetermined(opened: Opened) -> None:
     async with opened() as scene:
-        ticket = await scene.ledger.begin("r-1", "shop", match("POST", "/api/payout/authorize"), b"{}")
+        ticket = await scene.begin(b"{}", what=match("POST", "/api/payout/authorize"))
         scene.end(ticket, State.UNKNOWN, 0)
         await scene.entries()
         await scene.later(ASKS[0])
@@ -279,8 +294,8 @@ async def test_it_looks_after_itself_round_after_round(opened: Opened) -> None:
         await scene.entries()
         task = asyncio.create_task(scene.ledger.run())
         for _ in range(int(ASKS[0] / ROUND) + 1):
-            await scene.clock.advance(ROUND)
-        await scene.clock.asleep()
+            await scene.clock.advance(ROUND, LOOPS)
+        await scene.clock.asleep(LOOPS)
         assert len(scene.reads.asked) == 1
         assert HEARTBEAT % ROUND == 0
         task.cancel()

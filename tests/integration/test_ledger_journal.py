@@ -54,7 +54,7 @@ def store(tmp_path: Path) -> Gated:
 
 @pytest.fixture
 async def journal(store: Gated) -> AsyncIterator[Journal]:
-    journal = Journal(store, now=lambda: NOW, clock=lambda: 0.0)
+    journal = Journal(store, clock=lambda: 0.0)
     yield journal
     store.gate.set()
     store.fails = False
@@ -63,8 +63,17 @@ async def journal(store: Gated) -> AsyncIterator[Journal]:
 
 async def begin(journal: Journal, external_id: str = "p-1", seconds: float = BOUND, *, refused: bool = False) -> Ticket:
     ticket = journal.ticket(intent(external_id), window=DAY, refused=refused)
-    await journal.begin(ticket, seconds)
+    try:
+        await journal.begin(ticket, seconds)
+    except asyncio.CancelledError:
+        give_up(journal, ticket)
+        raise
     return ticket
+
+
+def give_up(journal: Journal, ticket: Ticket) -> None:
+    """End a call that was not sent."""
+    journal.end(ticket, End(NOW, State.NOT_SENT))
 
 
 def entries(store: Store) -> list[Entry]:
@@ -108,7 +117,7 @@ async def test_a_call_that_could_not_wait_is_closed_should_its_intent_be_written
         await task
     with pytest.raises(LedgerError):
         await journal.begin(ticket, 0.0)
-    journal.give_up(ticket)
+    give_up(journal, ticket)
     store.gate.set()
     await all_written(journal)
     states = {entry.intent.external_id: entry.state for entry in await journal.ask(entries)}
@@ -180,7 +189,7 @@ async def test_closing_writes_what_waits_and_says_when_it_could_not(tmp_path: Pa
     for fails in (False, True):
         store = Gated(tmp_path / f"{fails}.db")
         await asyncio.to_thread(store.open)
-        journal = Journal(store, now=lambda: NOW, clock=lambda: 0.0)
+        journal = Journal(store, clock=lambda: 0.0)
         ticket = await begin(journal)
         store.fails = fails
         journal.end(ticket, End(NOW, State.ANSWERED, 200, 1))

@@ -162,10 +162,21 @@ def test_an_unknown_call_is_asked_about_until_it_is_settled(store: Store) -> Non
     assert entry.asks == 1
     assert store.settle(entry.number, Settled.EXECUTED, "COMPLETED", NOW + 130)
     assert not store.settle(entry.number, Settled.NOT_FOUND, "", NOW + 140)
-    (entry,) = store.entries(Wanted(name=str(entry.number)))
+    (entry,) = store.entries(Wanted(number=entry.number))
     assert (entry.settled, entry.detail, entry.settled_at, entry.next_ask) == (
         Settled.EXECUTED, "COMPLETED", NOW + 130, None,
     )  # fmt: skip
+
+
+def test_a_person_may_have_an_ask_made_now(store: Store) -> None:
+    one, two, _open, done = begun(store, *(intent(f"p-{number}") for number in range(4)))
+    store.write([], [ended(one, State.UNKNOWN, 0), ended(two, State.ORPHANED), ended(done)])
+    assert store.due(NOW + 2, 9) == []
+    numbers = {entry.intent.external_id: entry.number for entry in store.entries(Wanted())}
+    assert [store.ask_now(numbers[name], NOW + 2) for name in ("p-0", "p-2", "p-3")] == [1, 0, 0]
+    assert [entry.intent.external_id for entry in store.due(NOW + 2, 9)] == ["p-0"]
+    assert store.ask_now(None, NOW + 3) == 2
+    assert len(store.due(NOW + 3, 9)) == 2
 
 
 def test_what_a_person_says_replaces_what_was_found_out_and_is_not_replaced(store: Store) -> None:
@@ -202,6 +213,13 @@ def test_what_is_not_settled_is_counted_by_operation(store: Store) -> None:
     summary = store.summary()
     assert (summary.open, summary.oldest) == ({"create_payout": 2}, NOW - 5)
     assert states(store, Wanted(unsettled=True, states=frozenset((State.OPEN,)))) == [State.OPEN]
+
+
+def test_its_size_is_told(store: Store) -> None:
+    before = store.summary().size
+    begun(store, *(intent(f"p-{number}") for number in range(1000)))
+    grown = store.summary().size - before
+    assert 200_000 < grown < 2_000_000
 
 
 def test_only_what_is_known_is_forgotten(store: Store) -> None:

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import itertools
+import sqlite3
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from proxy.ledger.entry import End, Intent, State
 from proxy.ledger.postgres import PostgresStore
 from proxy.ledger.sqlite import SqliteStore
-from proxy.ledger.store import Ticket
+from proxy.ledger.store import Ticket, Wanted
 from proxy.secret import Secret
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from proxy.ledger.store import Store
+    from tests.support.sidecars import Running
 
 NOW = 1_700_000_000.0
 DAY = 86_400.0
+BOUND = 20.0  # seconds that nothing here may take
+PAYIN = {"currency": "MXN", "country": "MEX", "accountNumber": "032.840.00000001"}
 _SERIALS = itertools.count(1)
 
 
@@ -64,3 +71,42 @@ def begun(store: Store, *intents: Intent) -> list[Ticket]:
     tickets = [ticket(one) for one in intents]
     store.write(tickets, [])
     return tickets
+
+
+def ledger_rows(path: Path) -> list[dict[str, Any]]:
+    """What another process would read of a file now."""
+    database = sqlite3.connect(path)
+    try:
+        database.row_factory = sqlite3.Row
+        return [dict(row) for row in database.execute("SELECT * FROM entry ORDER BY number")]
+    finally:
+        database.close()
+
+
+async def pay(
+    relay: Running, external_id: str = "order-1", amount: float = 5
+) -> tuple[int, dict[str, Any], str | None]:
+    """Pay once; return status, content, and the call that this one repeats."""
+    body = {**PAYIN, "externalId": external_id, "amount": amount}
+    async with relay.session.post(f"{relay.url}/api/payin", json=body) as answer:
+        return answer.status, await answer.json(), answer.headers.get("Localpayment-Proxy-Duplicate-Of")
+
+
+@contextlib.contextmanager
+def held_up(path: Path) -> Iterator[None]:
+    """Keep the ledger from writing inside the block, as a disk does that stands still."""
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.close()
+
+
+async def until_ended(relay: Running) -> None:
+    """Wait until every call has its end in the ledger; it is written a moment after the caller was told."""
+    ledger, still_open = relay.sidecar.ledger, Wanted(states=frozenset((State.OPEN,)))
+    assert ledger is not None
+    async with asyncio.timeout(BOUND):
+        while await ledger.journal.ask(lambda store: list(store.entries(still_open))):  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.01)

@@ -39,10 +39,10 @@ class OwnedClock:
             sleeper.cancel()
         return event.is_set()
 
-    async def asleep(self) -> float:
-        """Wait until somebody waits for time to pass; return the seconds to the first one's end."""
+    async def asleep(self, sleepers: int = 1) -> float:
+        """Wait until so many wait for time to pass; return the seconds to the first one's end."""
         async with asyncio.timeout(BOUND):
-            while not self._sleepers:
+            while len(self._sleepers) < sleepers:
                 self._slept.clear()
                 await self._slept.wait()
         return min(self._sleepers.values()) - self._now
@@ -52,9 +52,9 @@ class OwnedClock:
         self._now += seconds
         self._wall += seconds
 
-    async def advance(self, seconds: float) -> None:
-        """Let time pass, once somebody waits for it."""
-        await self.asleep()
+    async def advance(self, seconds: float, sleepers: int = 1) -> None:
+        """Let time pass, once so many wait for it."""
+        await self.asleep(sleepers)
         self.jump(seconds)
         for sleeper in [sleeper for sleeper, until in self._sleepers.items() if until <= self._now]:
             del self._sleepers[sleeper]

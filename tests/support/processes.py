@@ -72,7 +72,7 @@ class Running:
         """Wait for the end."""
         async with asyncio.timeout(BOUND):
             out, err = await self._process.communicate()
-        self.said += out.decode()
+        self.said += (out or b"").decode()
         return Finished(_code(self._process), self.said, (err or b"").decode())
 
 
@@ -119,8 +119,7 @@ async def _process(
         *(sys.executable, "-m", "proxy", *arguments),
         env=cleaned(settings),
         stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        **{"stderr": asyncio.subprocess.PIPE, **options},
+        **{"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.PIPE, **options},
     )
     try:
         yield process

@@ -11,7 +11,7 @@ import dataclasses
 import io
 import json
 import secrets
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from proxy.clock import Clock
+    from proxy.relay.server.connection import CallerConnection
     from proxy.upstream.pool import Pool
 
 # Every setting's default, so that one that is added later needs no word here; read before any loop runs.
@@ -34,6 +35,7 @@ DEFAULTS = load_settings(
 )
 BOUND = 20.0  # seconds that nothing here may take; only a defect reaches it
 PREHEATED = 1.0  # seconds after which an origin, or an egress proxy, is one that lets connections hang
+PARTING = 0.05  # seconds that an idle caller's connection is kept once the listener has stopped
 SILENCE = 0.15  # seconds after which a connection that is kept open has no more to say
 
 
@@ -61,7 +63,7 @@ def settings_for(url: str, **changes: Any) -> Settings:
 class Way:
     """Which way the first call of each sidecar goes, if it is an ordinary one."""
 
-    express = False
+    at_once = False
 
 
 class Running:
@@ -89,6 +91,11 @@ class Running:
     def calls(self) -> list[dict[str, Any]]:
         """The one line of each request that is over."""
         return self.lines("request.relayed") + self.lines("request.refused")
+
+    @property
+    def begun(self) -> int:
+        """Calls that have begun, those whose body is still coming among them: these take no place yet."""
+        return sum(cast("CallerConnection", each)._call is not None for each in self.sidecar._listener.connections)
 
     def value(self, name: str, **labels: str) -> float:
         """A metric's value, 0 for a series that is not there yet."""
@@ -142,22 +149,23 @@ async def sidecar(
     reread: Callable[[], Settings] | None = None,
     clock: Clock | None = None,
     most_connections: int | None = None,
+    parting: float = PARTING,
 ) -> AsyncIterator[Running]:
     """Run a sidecar inside the block, waiting first for its token if `ready`."""
     log = io.StringIO()
     opened = open_log(settings.log_level, settings.log_format, log)
-    made = Sidecar(settings, reread=reread, clock=clock, log=opened, most_connections=most_connections)
+    made = Sidecar(settings, reread=reread, clock=clock, log=opened, most_connections=most_connections, parting=parting)
     async with made as started, aiohttp.ClientSession() as session:
         running = Running(started, session, log)
         if ready:
             await running.until_ready()
-            if Way.express:
+            if Way.at_once:
                 await preheat(started.pool)
         yield running
 
 
 async def preheat(pool: Pool) -> None:
-    """Give a pool a connection that has carried nothing, so that the first call goes express."""
+    """Give a pool a connection that has carried nothing, so that the first call is sent at once."""
     with contextlib.suppress(UpstreamFault, TimeoutError):
         async with asyncio.timeout(PREHEATED):
             connection = await pool._take(Timings(0.0), effects=True)

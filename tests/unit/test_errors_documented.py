@@ -11,6 +11,7 @@ import pytest
 
 from proxy import errors
 from proxy.errors import Fault, Outcome, RelayError
+from proxy.upstream.model import Obstacle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,6 +57,12 @@ def test_an_error_states_everything_about_itself(kind: type[RelayError]) -> None
     assert kind.fault in Fault
     assert kind.proxy_status in PROXY_ERROR_TYPES.split()
     assert kind.__doc__
+
+
+def test_what_kept_a_connection_from_coming_about_has_a_type_of_its_own() -> None:
+    kinds = {obstacle.proxy_status for obstacle in Obstacle}
+    assert kinds <= set(PROXY_ERROR_TYPES.split())
+    assert {kind for kind in kinds if f"`{kind}`" not in PAGE.read_text()} == set()
 
 
 def test_codes_and_titles_are_unique() -> None:

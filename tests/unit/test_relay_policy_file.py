@@ -30,6 +30,7 @@ def test_everything_that_can_be_written_is_understood() -> None:
     file = parse_policy(
         f"""
         mode = "report"
+        duplicates = {{ create_payout = "refuse", other = "report" }}
         [callers.one]
         uid = 1
         allow = "read_only"
@@ -47,6 +48,7 @@ def test_everything_that_can_be_written_is_understood() -> None:
         burst = 9
         """
     )
+    assert file.policy.duplicates == {"create_payout": "refuse", "other": "report"}
     one, two = file.policy.callers
     assert (file.policy.mode, one.mode, two.mode) == (Mode.REPORT, Mode.REPORT, Mode.ENFORCE)
     assert (one.name, one.identity, one.rate) == ("one", Identity(uids=frozenset({1})), None)
@@ -162,3 +164,17 @@ def test_the_examples_last_part_can_be_used_when_its_marks_are_taken_off() -> No
     assert tomllib.loads(treasury)
     (caller,) = parse_policy("[callers.treasury]" + treasury).policy.callers
     assert "authorize_payouts:by_date" in caller.allowed
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("duplicates = 'refuse'", "line 3: duplicates: must be a table"),
+        ("[duplicates]\ncreate_payout = true", 'line 4: duplicates.create_payout: must be "report" or "refuse"'),
+        ("[duplicates]\ncreate_payuot = 'refuse'", "did you mean 'create_payout'?"),
+        ("[duplicates]\nget_balance = 'refuse'", "only operations that change something are in the ledger"),
+    ],
+)
+def test_mistakes_in_what_becomes_of_repeats_are_told(written: str, told: str) -> None:
+    (found,) = findings(f"\n\n{written}\n[callers.one]\nanyone = true\nallow = []\n")
+    assert told in found

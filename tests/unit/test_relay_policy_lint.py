@@ -99,3 +99,15 @@ def test_a_file_that_everyone_may_change_is_told() -> None:
         "every user of this machine may change the policy file: chmod o-w"
     ]
     assert lint(replace(file, permissions=0o664)) == ()
+
+
+def test_repeats_of_what_no_one_may_call_are_noticed() -> None:
+    text = """
+        [duplicates]
+        create_payout = "refuse"
+        create_payin = "refuse"
+        [callers.one]
+        uid = 1
+        allow = ["create_payin"]
+    """
+    assert odd(text) == ["line 3: duplicates.create_payout: says what becomes of repeats, but no caller may call it"]

@@ -1,52 +1,31 @@
-"""Declares metrics, each once with help text and labels, so that reference page and registry cannot differ.
+"""Declares metrics, each once with help text and labels, so that page and registry cannot differ; writes them.
 
-Every label takes its values from a closed set, named in LABELS.
+Every label takes its values from a closed set.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
-from prometheus_client import CollectorRegistry, Gauge, Histogram, disable_created_metrics
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from proxy.ops.metrics.series import FastCounter, FastHistogram
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from prometheus_client import Metric
 
     from proxy.ops.metrics.series import CounterSeries
 
 NAMESPACE: Final = "localpayment_proxy"
-LABELS: Final = {
-    "operation": "name in the [catalogue](reference/operations.md), or `other`",
-    "kind": "`read`, `quote`, `state`, `money_in`, `money_out`, `money_internal`",
-    "method": "as sent, or `other`",
-    "status": "of the caller's answer, `0` without one; one that HTTP does not define by its class, such as `2xx`",
-    "outcome": "`answered`, `rejected`, `not_sent`, `unknown`, `aborted`, `orphaned`",
-    "code": "a code of [errors.md](errors.md)",
-    "reason": "`token`, `same_token`, `disconnected`, `connect`",
-    "caller": "name in the policy, `anyone` without a policy, `unknown` for a caller not in it, empty when refused "
-    "before that, `other` from the 65th on",
-    "cause": "`no_certificate`, `untrusted`, `other`",
-    "listener": "`data`, `admin`",
-    "verdict": "`unknown_caller`, `not_allowed`, `denied`, `over_rate`",
-    "grant": "`password`, `refresh_token`",
-    "result": "how it ended",
-    "state": "what it is in",
-    "option": "an [unsafe option](runbooks/unsafe-option.md)",
-    "files": "`confined` by Landlock, `off`, `unavailable`, `helpers` with a credentials command or AWS",
-    "dumps": "`true`: no core dumps, and no process of the same user may look in",
-    "privileges": "`true`: no program can bring new ones",
-    "observer": "`metrics`, `log`, `history`, `audit`, `traces`, `witness` (the recorder of secrets)",
-    "version": "of the sidecar",
-    "environment": "`sandbox`, `production`",
-    "python": "its version",
-}
+_END: Final = b"# EOF\n"  # of OpenMetrics
 
 # Each counter would have a second series that says when it began; `process_start_time_seconds` says the same of all.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client leaves this one function bare
@@ -90,13 +69,8 @@ class Instruments:
         self._declare(name, "gauge", labels, text)
         return Gauge(name, text, labels, namespace=NAMESPACE, registry=self.registry)
 
-    def histogram(self, name: str, text: str, buckets: Sequence[float], *labels: str) -> Histogram:
-        """Declare a histogram; buckets in its own unit, without infinity."""
-        self._declare(name, "histogram", labels, text)
-        return Histogram(name, text, labels, namespace=NAMESPACE, buckets=buckets, registry=self.registry)
-
-    def fast_histogram(self, name: str, text: str, buckets: Sequence[float], *labels: str) -> FastHistogram:
-        """Declare a histogram that the event loop alone observes."""
+    def histogram(self, name: str, text: str, buckets: Sequence[float], *labels: str) -> FastHistogram:
+        """Declare a histogram that the event loop alone observes; buckets in its own unit, without infinity."""
         self._declare(name, "histogram", labels, text)
         made = FastHistogram(f"{NAMESPACE}_{name}", text, buckets, labels)
         self.registry.register(made)
@@ -117,3 +91,52 @@ class _Counted(Collector):
     def collect(self) -> Iterator[Metric]:
         """Give the one sample."""
         yield CounterMetricFamily(self._name, self._text, value=self._read())
+
+
+MOST_SCRAPES: Final = 5  # a second that read the metrics; more get what was read last
+
+
+class Exposition:
+    """What `/metrics` answers: a registry's metrics and those of the process, a family at a time for calls to go on."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self._process = CollectorRegistry()
+        ProcessCollector(registry=self._process)
+        self._written: dict[str, bytes] = {}
+        self._times: deque[float] = deque(maxlen=MOST_SCRAPES)
+        self._writing = asyncio.Lock()
+
+    async def write(self, accept: str) -> tuple[bytes, str]:
+        """Return text and content type in the format that an Accept field asks for."""
+        encode, content_type = choose_encoder(accept)
+        async with self._writing:
+            now = asyncio.get_running_loop().time()
+            often = len(self._times) == MOST_SCRAPES and now - self._times[0] < 1.0
+            if not often or content_type not in self._written:
+                self._times.append(now)
+                self._written[content_type] = await self._write(encode)
+            return self._written[content_type], content_type
+
+    async def _write(self, encode: Callable[[CollectorRegistry], bytes]) -> bytes:
+        pieces = []
+        for family in self._registry.collect():
+            pieces.append(encode(_only(family)).removesuffix(_END))
+            await asyncio.sleep(0)
+        process = await asyncio.to_thread(encode, self._process)  # It reads files of /proc.
+        ending = _END if process.endswith(_END) else b""
+        return b"".join((*pieces, process.removesuffix(_END), ending))
+
+
+class _OneMetric:
+    """A registry as far as an encoder looks at one, with one metric in it."""
+
+    def __init__(self, family: Metric) -> None:
+        self._family = family
+
+    def collect(self) -> Iterable[Metric]:
+        return (self._family,)
+
+
+def _only(family: Metric) -> CollectorRegistry:
+    return cast("CollectorRegistry", _OneMetric(family))

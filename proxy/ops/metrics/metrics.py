@@ -12,11 +12,12 @@ from itertools import product
 from typing import TYPE_CHECKING, Final
 
 from proxy import errors
-from proxy.api.operations import OPERATIONS, OTHER
-from proxy.errors import Outcome, RelayError
+from proxy.api.operations import NAMED
+from proxy.errors import UNSETTLED, Outcome, RelayError
 from proxy.http1.header_cache import keep
 from proxy.ops.metrics.call_shape import KEPT, call_shape
 from proxy.ops.metrics.instruments import Instruments
+from proxy.ops.metrics.ledger_metrics import LedgerMetrics
 from proxy.ops.metrics.series import CallSeries
 from proxy.ops.risks import OPTIONS
 from proxy.policy.authorizer import Reported
@@ -44,14 +45,11 @@ OWN_BUCKETS: Final = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 
 # Seconds of life left when a token was replaced; a 5-minute token has 120-165 s left.
 HEADROOM_BUCKETS: Final = (0.0, 1.0, 5.0, 15.0, 30.0, 60.0, 90.0, 120.0, 180.0, 300.0, 3600.0)
 MOST_CALLERS: Final = 64  # a policy names a handful; more would be a mistake, and a series each for every kind
-UNSETTLED: Final = (Outcome.UNKNOWN, Outcome.ABORTED, Outcome.ORPHANED)
 DENIALS: Final = (401, 403, 429)
 OBSERVERS: Final = ("metrics", "log", "history", "audit", "traces", "witness")
 
-_ALL: Final = (*OPERATIONS, OTHER)
-_KINDS: Final = {operation.name: operation.kind.value for operation in _ALL}
-_MOVING_MONEY: Final = tuple(operation.name for operation in OPERATIONS if operation.moves_money)
-_WITH_EFFECTS: Final = tuple(operation.name for operation in _ALL if operation.has_effects)
+_MOVING_MONEY: Final = tuple(name for name, operation in NAMED.items() if operation.moves_money)
+_WITH_EFFECTS: Final = tuple(name for name, operation in NAMED.items() if operation.has_effects)
 _BUILD: Final = ("version", "python", "environment")
 _STATUSES: Final = frozenset(status.value for status in HTTPStatus)
 
@@ -63,19 +61,19 @@ class Metrics:
         self.version = version
         self.instruments = make = Instruments()
         self.requests = make.counter("requests", "Requests that ended.", "operation", "method", "status", "outcome")
-        self.request_seconds = make.fast_histogram(
+        self.request_seconds = make.histogram(
             "request_duration_seconds",
             "From a request's head to its answer's last byte.",
             CALL_BUCKETS,
             "operation",
         )
-        self.upstream_seconds = make.fast_histogram(
+        self.upstream_seconds = make.histogram(
             "upstream_duration_seconds",
             "Of it, Localpayment's part, all attempts together.",
             CALL_BUCKETS,
             "operation",
         )
-        self.own_seconds = make.fast_histogram(
+        self.own_seconds = make.histogram(
             "own_duration_seconds", "Of it, the sidecar's part, waiting for a token included.", OWN_BUCKETS
         ).labels()
         self._request_bytes = make.count("request_body_bytes", "Bytes of request bodies.")
@@ -117,7 +115,7 @@ class Metrics:
             "token_headroom_seconds",
             "Life left in a token when it was replaced.",
             HEADROOM_BUCKETS,
-        )
+        ).labels()
         self.disputes = make.count(
             "token_disputes",
             "Answers that may refuse the token: 401, or 403 with a code of Simple JWT's.",
@@ -131,6 +129,7 @@ class Metrics:
             "observer_failures", "Defects of an observer; the calls went on.", "observer"
         )
         self.connects = make.counter("upstream_connects", "Attempts to connect to Localpayment.", "result")
+        self.ledger = LedgerMetrics(make)
         self._kinds = make.gauge("operation_info", "1 for each operation, with its kind.", "operation", "kind")
         build = make.gauge("build_info", "What is running.", *_BUILD)
         build.labels(version, platform.python_version(), environment).set(1)
@@ -188,9 +187,9 @@ class Metrics:
 
     def _begin(self) -> None:
         """Let every series that an alert looks at exist."""
-        for name, kind in _KINDS.items():
+        for name, operation in NAMED.items():
             self.request_seconds.labels(name)
-            self._kinds.labels(name, kind).set(1)
+            self._kinds.labels(name, operation.kind.value).set(1)
         zeros: tuple[tuple[FastCounter | Gauge, Iterable[tuple[object, ...]]], ...] = (
             (self.unsettled, product(_WITH_EFFECTS, UNSETTLED)),
             (self.denials, product(DENIALS)),
@@ -214,7 +213,7 @@ class Metrics:
         operation, status, outcome = record.operation, record.status, record.outcome
         shown = str(status) if status in _STATUSES or not status else f"{status // 100}xx"
         counts = [self.requests.labels(operation, record.method, shown, outcome)]
-        counts.append(self.callers.labels(self._caller(record.caller), _KINDS[operation]))
+        counts.append(self.callers.labels(self._caller(record.caller), NAMED[operation].kind))
         if record.code:
             counts.append(self.refusals.labels(record.code))
             counts.append(self.caller_refusals.labels(self._caller(record.caller), record.code))

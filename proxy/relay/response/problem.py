@@ -40,6 +40,7 @@ def problem(error: RelayError, *, operation: str, request_id: str, check: str | 
         "retryable": error.retryable,
         "operation": operation,
         "request_id": request_id,
+        **error.more,
     }
     return members if check is None else {**members, "check": check}
 

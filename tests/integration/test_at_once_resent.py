@@ -1,4 +1,4 @@
-"""What went express holds nothing longer than it must, and is not sent again with more than at first."""
+"""What was sent at once holds nothing longer than it must, and is not sent again with more than at first."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FIELDS = ("X-Mesh-Proof: " + PROOF, "Cookie: session=invented", "X-Capture: true
 REQUIRED = RequiredHeader("X-Mesh-Proof", PROOF)
 
 
-@pytest.mark.parametrize("carried", ["express"], indirect=True)
+@pytest.mark.parametrize("carried", ["at_once"], indirect=True)
 async def test_a_call_that_was_declined_goes_out_again_without_the_field_that_let_it_in() -> None:
     async with (
         localpayment(first(declined(fields=CHALLENGE))) as there,
@@ -34,8 +34,8 @@ async def test_a_call_that_was_declined_goes_out_again_without_the_field_that_le
         assert attempts[1].count(b"X-Capture: true") == 1
 
 
-@pytest.mark.parametrize("carried", ["express"], indirect=True)
-async def test_nothing_of_a_call_that_went_express_waits_for_the_collector_of_garbage() -> None:
+@pytest.mark.parametrize("carried", ["at_once"], indirect=True)
+async def test_nothing_of_a_call_that_was_sent_at_once_waits_for_the_collector_of_garbage() -> None:
     gc.collect()
     before = {id(thing) for thing in gc.get_objects() if isinstance(thing, Call | Exchange)}
     gc.disable()

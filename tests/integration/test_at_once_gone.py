@@ -1,4 +1,4 @@
-"""A caller that goes away while its call is under way express: a read ends with it, a payment is finished."""
+"""A caller that goes away while its call is under way: a read ends with it, a payment is finished."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.fakes import settle
 from tests.support.origins import calling, greeting, until
-from tests.support.rides import HELLO, ORDER, PAY, READ, Holding, ask, at_rest, in_front_of, listener_of
+from tests.support.sent_at_once import HELLO, ORDER, PAY, READ, Holding, ask, at_rest, in_front_of, listener_of
 
 if TYPE_CHECKING:
     from typing import Any
@@ -27,24 +27,24 @@ async def the_line(relay: Running) -> dict[str, Any]:
 
 async def test_a_read_is_cancelled_and_its_connection_to_localpayment_ended() -> None:
     held = Holding()
-    async with in_front_of(held) as (there, relay, rides, caller):
+    async with in_front_of(held) as (there, relay, at_once, caller):
         await caller.send(ask("GET", READ))
         await held.begun.wait()
         caller.leave()
         await there.wires[0].ended.wait()
         line = await the_line(relay)
         assert (line["outcome"], line["status"], line["attempts"]) == ("aborted", 0, 1)
-        assert len(rides.taken) == len(rides.handed_over) == 1
+        assert len(at_once.taken) == len(at_once.handed_over) == 1
         assert relay.sidecar.pool.stats().open == 0
 
 
 async def test_a_payout_is_finished_and_its_outcome_told() -> None:
     held = Holding(HELLO.replace(b"200 OK", b"201 Created"))
-    async with in_front_of(held) as (there, relay, rides, caller):
+    async with in_front_of(held) as (there, relay, at_once, caller):
         await caller.send(ask("POST", PAY, body=ORDER))
         await held.begun.wait()
         caller.leave()
-        await until(lambda: rides.handed_over)
+        await until(lambda: at_once.handed_over)
         assert relay.value("in_flight_requests") == 1
         held.go.set()
         line = await the_line(relay)
@@ -65,11 +65,11 @@ async def test_a_payout_for_nobody_that_goes_wrong_is_not_sent_again(
     answer: bytes, outcome: str, status: int, code: str | None
 ) -> None:
     held = Holding(answer)
-    async with in_front_of(held) as (there, relay, rides, caller):
+    async with in_front_of(held) as (there, relay, at_once, caller):
         await caller.send(ask("POST", PAY, body=ORDER))
         await held.begun.wait()
         caller.leave()
-        await until(lambda: rides.handed_over)
+        await until(lambda: at_once.handed_over)
         held.go.set()
         await settle()
         there.wires[0].cut()
@@ -80,11 +80,11 @@ async def test_a_payout_for_nobody_that_goes_wrong_is_not_sent_again(
 
 async def test_an_answer_that_comes_while_the_callers_connection_is_closing_is_an_orphans() -> None:
     held = Holding()
-    async with in_front_of(held) as (_, relay, rides, caller):
+    async with in_front_of(held) as (_, relay, at_once, caller):
         await caller.send(ask("POST", PAY, body=ORDER))
         await held.begun.wait()
-        (ride,) = rides.taken
-        exchange, transport = ride._exchange, ride.connection.transport
+        (call,) = at_once.taken
+        exchange, transport = call._exchange, call.connection.transport
         assert exchange is not None
         changed = exchange.watcher
         assert changed is not None
@@ -102,7 +102,7 @@ async def test_an_answer_that_comes_while_the_callers_connection_is_closing_is_a
 
 async def test_a_caller_that_leaves_with_requests_behind_gets_none_of_them_carried() -> None:
     held = Holding()
-    async with in_front_of(held) as (there, relay, _rides, caller):
+    async with in_front_of(held) as (there, relay, _at_once, caller):
         await caller.send(ask("POST", PAY, body=ORDER))
         await held.begun.wait()
         await caller.send(ask("POST", PAY, body=ORDER))
@@ -115,7 +115,7 @@ async def test_a_caller_that_leaves_with_requests_behind_gets_none_of_them_carri
 
 
 async def test_an_answer_and_the_callers_end_in_one_turn_leave_one_line() -> None:
-    async with in_front_of(greeting) as (there, relay, rides, _caller):
+    async with in_front_of(greeting) as (there, relay, at_once, _caller):
         for turns in range(12):
             async with calling(relay) as caller:
                 caller.writer.write(ask("POST", PAY, body=ORDER))
@@ -127,7 +127,7 @@ async def test_an_answer_and_the_callers_end_in_one_turn_leave_one_line() -> Non
         told = [line["outcome"] for line in relay.calls]
         assert there.calls.count(b"POST ") == len(told) - told.count("not_sent")
         assert set(told) <= {"not_sent", "orphaned", "answered"}
-        assert rides.taken
+        assert at_once.taken
         assert relay.lines("library.logged") == []
 
 

@@ -28,7 +28,7 @@ RESET = struct.pack("ii", 1, 0)
 
 
 # An answer in two segments is carried on by `handler`.
-@pytest.mark.parametrize("segments", [(HELLO,), (HELLO[:-2], HELLO[-2:])], ids=["express", "handed over"])
+@pytest.mark.parametrize("segments", [(HELLO,), (HELLO[:-2], HELLO[-2:])], ids=["at_once", "handed over"])
 @pytest.mark.parametrize("run", RUNS)
 def test_a_call_behind_another_is_not_begun_when_the_answer_finds_nobody(
     *, run: Run, segments: tuple[bytes, ...]
@@ -39,7 +39,7 @@ def test_a_call_behind_another_is_not_begun_when_the_answer_finds_nobody(
             await wire.send(*segments[:-1])
             await wire.until_end()
 
-        Way.express = True
+        Way.at_once = True
         async with (
             asyncio.timeout(BOUND),
             localpayment(script) as there,

@@ -1,4 +1,4 @@
-"""A connection whose calls went express has the limits of any other: idle, or with an answer that nobody reads."""
+"""A connection whose calls were sent at once has the limits of any other: idle, or with an answer that nobody reads."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def verbose(wire: Wire) -> None:
 
 @contextlib.asynccontextmanager
 async def serving(script: Script) -> AsyncIterator[tuple[Running, Listener]]:
-    Way.express = True
+    Way.at_once = True
     async with asyncio.timeout(BOUND), localpayment(script) as there, sidecar(settings_for(there.url)) as relay:
         listener = cast("Listener", relay.sidecar._data._runner.server)  # type: ignore[union-attr]  # it serves
         yield relay, listener

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.support.origins import carried
-from tests.support.rides import HELLO, ORDER, PAY, READ, REQUEST_ID, Case, ask
+from tests.support.sent_at_once import HELLO, ORDER, PAY, READ, REQUEST_ID, Case, ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ def answer(status: str, *lines: str, body: bytes = b"{}") -> bytes:
 
 def one(*lines: str, method: str = "GET", target: str = READ, body: bytes | None = None, went: bool = True) -> Case:
     """A request that is answered with HELLO."""
-    return Case((ask(method, target, _ID, *lines, body=body),), ((HELLO,),), express=int(went))
+    return Case((ask(method, target, _ID, *lines, body=body),), ((HELLO,),), at_once=int(went))
 
 
 def answered(*pieces: bytes | Callable[[bytes], bytes] | None, over: bool = False, pay: bool = False) -> Case:
@@ -78,13 +78,13 @@ AT_ONCE = {
     "remembered": Case(
         (ask("GET", READ, _ID, "Accept: */*"), None, ask("GET", READ, _ID, "Accept: */*")),
         ((answer("200 OK", "Server: nginx"),), (answer("200 OK", "Server: nginx"),)),
-        express=2,
+        at_once=2,
         calls=2,
     ),
     "another answer after the first": Case(
         (ask("GET", READ, _ID), None, ask("POST", PAY, _ID, body=ORDER)),
         ((answer("404 Not Found"),), (answer("201 Created", "X-Request-Id: theirs"),)),
-        express=2,
+        at_once=2,
         calls=2,
     ),
 }
@@ -118,37 +118,37 @@ HANDED_OVER = {
 JUDGED = {
     "HEAD": Case((ask("HEAD", READ, _ID),), ((HELLO[:-5],),)),
     "OPTIONS": one(method="OPTIONS"),
-    "another host": Case((ask("GET", READ, _ID, host="evil.example"),), (), express=0),
-    "a token endpoint": Case((ask("POST", "/api/token/", _ID, body=b"{}"),), (), express=0),
-    "a target with dots": Case((ask("GET", "/api/a/../token/", _ID),), (), express=0),
+    "another host": Case((ask("GET", READ, _ID, host="evil.example"),), (), at_once=0),
+    "a token endpoint": Case((ask("POST", "/api/token/", _ID, body=b"{}"),), (), at_once=0),
+    "a target with dots": Case((ask("GET", "/api/a/../token/", _ID),), (), at_once=0),
     "a release by date": Case(
-        (ask("POST", "/api/payout/authorize", _ID, body=b'{"dateFrom": "2026-01-01"}'),), (), express=0
+        (ask("POST", "/api/payout/authorize", _ID, body=b'{"dateFrom": "2026-01-01"}'),), (), at_once=0
     ),
-    "a method in a body": Case((ask("POST", PAY, _ID, body=b'{"_method": "DELETE"}'),), (), express=0),
-    "a method in a query": Case((ask("POST", f"{PAY}?_method=DELETE", _ID, body=ORDER),), (), express=0),
-    "a method in a field": Case((ask("POST", PAY, _ID, "X-HTTP-Verb: DELETE", body=ORDER),), (), express=0),
-    "a path in a field": Case((ask("POST", PAY, _ID, "X_Original_URI: /api/token/", body=ORDER),), (), express=0),
-    "a spelling": Case((ask("POST", "/api/Payout", _ID, body=ORDER),), (), express=0),
+    "a method in a body": Case((ask("POST", PAY, _ID, body=b'{"_method": "DELETE"}'),), (), at_once=0),
+    "a method in a query": Case((ask("POST", f"{PAY}?_method=DELETE", _ID, body=ORDER),), (), at_once=0),
+    "a method in a field": Case((ask("POST", PAY, _ID, "X-HTTP-Verb: DELETE", body=ORDER),), (), at_once=0),
+    "a path in a field": Case((ask("POST", PAY, _ID, "X_Original_URI: /api/token/", body=ORDER),), (), at_once=0),
+    "a spelling": Case((ask("POST", "/api/Payout", _ID, body=ORDER),), (), at_once=0),
     "a page's origin": one("Sec-Fetch-Site: cross-site", went=False),
     "Expect": one("Expect: 100-continue", method="POST", target=PAY, body=ORDER, went=False),
     "a coding": Case(
         (ask("POST", PAY, _ID, "Transfer-Encoding: chunked") + b"2\r\n{}\r\n0\r\n\r\n",),
         ((HELLO,),),
-        express=0,
+        at_once=0,
     ),
     "a mesh's attempt": one("X-Envoy-Attempt-Count: 2", method="POST", target=PAY, body=ORDER),
     "an id that is none": Case((ask("GET", READ, "X-Request-Id: a b"),), ((HELLO,),)),
     "a body that is not replayed": Case(
-        (ask("POST", PAY, _ID, body=b"x" * 65),), ((HELLO,),), express=0, changes={"replay_buffer": 64}
+        (ask("POST", PAY, _ID, body=b"x" * 65),), ((HELLO,),), at_once=0, changes={"replay_buffer": 64}
     ),
     "a body in two segments": Case((ask("POST", PAY, _ID, body=ORDER)[:-5], ORDER[-5:]), ((HELLO,),)),
-    "a head in two segments of a caller": Case((ask("GET", READ, _ID)[:-2], b"\r\n"), ((HELLO,),), express=0),
-    "line ends before": Case((b"\r\n" + ask("GET", READ, _ID),), ((HELLO,),), express=0),
-    "two in one segment": Case((ask("GET", READ, _ID) * 2,), ((HELLO,), (HELLO,)), express=0, calls=2),
+    "a head in two segments of a caller": Case((ask("GET", READ, _ID)[:-2], b"\r\n"), ((HELLO,),), at_once=0),
+    "line ends before": Case((b"\r\n" + ask("GET", READ, _ID),), ((HELLO,),), at_once=0),
+    "two in one segment": Case((ask("GET", READ, _ID) * 2,), ((HELLO,), (HELLO,)), at_once=0, calls=2),
 }
 
 BEHIND = {
-    "two in two segments": Case((ask("GET", READ, _ID),) * 2, ((HELLO,), (HELLO,)), express=2, calls=2),
+    "two in two segments": Case((ask("GET", READ, _ID),) * 2, ((HELLO,), (HELLO,)), at_once=2, calls=2),
     "one and a part": Case(
         (ask("GET", READ, _ID), ask("GET", READ, _ID)[:30], ask("GET", READ, _ID)[30:]),
         ((HELLO,), (HELLO,)),

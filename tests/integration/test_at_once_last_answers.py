@@ -69,7 +69,7 @@ def test_a_call_that_waited_for_another_goes_out_on_a_new_connection_after_a_far
 ) -> None:
     async def scenario() -> None:
         origin = TerseOrigin()
-        Way.express = True
+        Way.at_once = True
         async with asyncio.timeout(BOUND), await asyncio.start_server(origin.serve, "127.0.0.1", 0) as server:
             url = f"https://localhost:{server.sockets[0].getsockname()[1]}"
             async with sidecar(settings_for(url, upstream_ca_file=ca_file)) as relay, calling(relay) as caller:

@@ -1,4 +1,4 @@
-"""What a caller sends while its call is under way express is kept, in order, and never more than must be."""
+"""What a caller sends while its call is under way is kept, in order, and never more than must be."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from proxy.upstream.model import Timings
 from tests.support.fakes import settle
 from tests.support.origins import calling, greeting, until
-from tests.support.rides import HELLO, LAST, ORDER, PAY, READ, Holding, ask, at_rest, in_front_of
+from tests.support.sent_at_once import HELLO, LAST, ORDER, PAY, READ, Holding, ask, at_rest, in_front_of
 
 if TYPE_CHECKING:
     from tests.support.scripted_origin import Wire
@@ -20,10 +20,10 @@ VIRTUAL = "/api/virtual-account/va-1"
 
 
 @pytest.mark.parametrize("cut", [1, 30, len(LAST) - 1, len(LAST)])
-@pytest.mark.parametrize("first", [HELLO, CHUNKED], ids=["express", "handed over"])
+@pytest.mark.parametrize("first", [HELLO, CHUNKED], ids=["at_once", "handed over"])
 async def test_the_next_request_is_answered_after_it(first: bytes, cut: int) -> None:
     held = Holding(first)
-    async with in_front_of(held) as (there, relay, rides, caller):
+    async with in_front_of(held) as (there, relay, at_once, caller):
         await caller.send(ask("GET", READ, "X-Request-Id: the-first"))
         await held.begun.wait()
         await caller.send(LAST[:cut])
@@ -36,13 +36,13 @@ async def test_the_next_request_is_answered_after_it(first: bytes, cut: int) -> 
         assert answers.count(b"HTTP/1.1 200 OK") == 2
         assert answers.index(b"X-Request-Id: the-first") < answers.index(b"X-Request-Id: the-last")
         assert [line["request_id"] for line in relay.calls] == ["the-first", "the-last"]
-        assert len(rides.taken) == (2 if cut == len(LAST) else 1)
+        assert len(at_once.taken) == (2 if cut == len(LAST) else 1)
         assert there.calls.count(b"GET ") == 2
 
 
 async def test_what_came_behind_is_carried_once() -> None:
     held = Holding()
-    async with in_front_of(held) as (there, relay, rides, caller):
+    async with in_front_of(held) as (there, relay, at_once, caller):
         await caller.send(ask("POST", PAY, body=ORDER))
         await held.begun.wait()
         await caller.send(ask("POST", PAY, body=ORDER))
@@ -51,16 +51,16 @@ async def test_what_came_behind_is_carried_once() -> None:
         assert [(await caller.one()).status for _ in range(2)] == [200, 200]
         await caller.send(LAST)
         assert (await caller.rest()).raw.count(b"HTTP/1.1 ") == 1
-        assert (there.calls.count(b"POST "), len(relay.calls), len(rides.taken)) == (2, 3, 3)
+        assert (there.calls.count(b"POST "), len(relay.calls), len(at_once.taken)) == (2, 3, 3)
 
 
 async def test_after_one_long_request_behind_it_more_are_read() -> None:
     held = Holding()
-    async with in_front_of(held) as (_, relay, rides, caller):
+    async with in_front_of(held) as (_, relay, at_once, caller):
         await caller.send(ask("POST", PAY, body=ORDER))
         await held.begun.wait()
         caller.writer.write(ask("POST", PAY, body=b" " * 66_000))
-        connection = rides.taken[0].connection
+        connection = at_once.taken[0].connection
         await until(lambda: connection.transport is not None and not connection.transport.is_reading())
         held.go.set()
         assert [(await caller.one()).status for _ in range(2)] == [200, 200]
@@ -72,11 +72,11 @@ async def test_after_one_long_request_behind_it_more_are_read() -> None:
 async def test_of_many_requests_behind_it_none_is_lost() -> None:
     held = Holding()
     many = 2000
-    async with in_front_of(held) as (there, relay, rides, caller):
+    async with in_front_of(held) as (there, relay, at_once, caller):
         await caller.send(ask("GET", READ))
         await held.begun.wait()
         caller.writer.write(ask("GET", READ) * many)
-        connection = rides.taken[0].connection
+        connection = at_once.taken[0].connection
         await until(lambda: connection.transport is not None and not connection.transport.is_reading())
         held.go.set()
         for _ in range(many + 1):
@@ -87,12 +87,12 @@ async def test_of_many_requests_behind_it_none_is_lost() -> None:
 async def test_of_much_data_no_more_is_read_and_none_is_lost() -> None:
     held = Holding()
     many = 20
-    async with in_front_of(held) as (there, relay, rides, caller):
+    async with in_front_of(held) as (there, relay, at_once, caller):
         await caller.send(ask("GET", READ))
         await held.begun.wait()
         body = b'{"externalId": "order-1", "comment": "' + b"x" * 300_000 + b'"}'
         caller.writer.write(ask("POST", PAY, body=body) * many)  # far beyond what the kernel takes
-        connection = rides.taken[0].connection
+        connection = at_once.taken[0].connection
         await until(lambda: connection.transport is not None and not connection.transport.is_reading())
         await settle()
         assert 64 * 1024 < len(connection._behind) < MIB
@@ -106,7 +106,7 @@ async def test_of_much_data_no_more_is_read_and_none_is_lost() -> None:
 
 async def test_garbage_behind_it_is_refused_after_its_answer_and_carried_nowhere() -> None:
     held = Holding()
-    async with in_front_of(held) as (there, _relay, rides, caller):
+    async with in_front_of(held) as (there, _relay, at_once, caller):
         await caller.send(ask("POST", PAY, body=ORDER))
         await held.begun.wait()
         await caller.send(b"\x00\x01\x02\r\n\r\n")
@@ -115,12 +115,12 @@ async def test_garbage_behind_it_is_refused_after_its_answer_and_carried_nowhere
         assert (await caller.one()).status == 200
         refused = await caller.rest()
         assert (refused.status, refused.problem["code"]) == (400, "bad_request")
-        assert (len(rides.taken), there.calls.count(b"HTTP/1.1\r\n")) == (1, 1)
+        assert (len(at_once.taken), there.calls.count(b"HTTP/1.1\r\n")) == (1, 1)
 
 
 async def test_what_comes_behind_a_last_request_is_no_request() -> None:
     held = Holding()
-    async with in_front_of(held) as (there, relay, _rides, caller):
+    async with in_front_of(held) as (there, relay, _at_once, caller):
         await caller.send(LAST)
         await held.begun.wait()
         await caller.send(ask("POST", PAY, body=ORDER))
@@ -134,7 +134,7 @@ async def test_what_comes_behind_a_last_request_is_no_request() -> None:
 
 async def test_an_ordinary_request_behind_one_that_is_handled_waits_for_its_answer() -> None:
     held = Holding()
-    async with in_front_of(held) as (there, relay, rides, caller):
+    async with in_front_of(held) as (there, relay, at_once, caller):
         pool = relay.sidecar.pool
         two = [await pool._take(Timings(0.0), effects=True) for _ in range(2)]
         for connection in two:
@@ -149,16 +149,16 @@ async def test_an_ordinary_request_behind_one_that_is_handled_waits_for_its_answ
         held.go.set()
         answers = (await caller.rest()).raw
         assert 0 < answers.index(b"X-Request-Id: the-first") < answers.index(b"X-Request-Id: the-last")
-        assert rides.taken == []
+        assert at_once.taken == []
 
 
 async def test_what_stands_inside_of_a_head_that_has_begun_is_no_request() -> None:
-    async with in_front_of(greeting) as (there, relay, rides, caller):
+    async with in_front_of(greeting) as (there, relay, at_once, caller):
         await caller.send(b"GET /api/resources/banks HTTP/1.1\r\nX-Note: ")
         await settle()
         await caller.send(ask("POST", PAY, body=ORDER))
         assert (await caller.one()).status == 200
-        assert rides.taken == []
+        assert at_once.taken == []
         assert there.calls.startswith(b"GET ")
         assert b"\r\nX-Note: POST /api/payout HTTP/1.1\r\n" in there.calls
         await until(lambda: at_rest(relay))
@@ -166,7 +166,7 @@ async def test_what_stands_inside_of_a_head_that_has_begun_is_no_request() -> No
 
 async def test_other_callers_are_served_meanwhile() -> None:
     held = Holding()
-    async with in_front_of(held) as (_, relay, rides, caller):
+    async with in_front_of(held) as (_, relay, at_once, caller):
         await caller.send(ask("GET", READ))
         await held.begun.wait()
         async with calling(relay) as other:
@@ -175,14 +175,14 @@ async def test_other_callers_are_served_meanwhile() -> None:
             held.go.set()
             assert (await other.one()).status == 200
         assert (await caller.one()).status == 200
-        assert len(rides.taken) == 1
+        assert len(at_once.taken) == 1
 
 
 async def test_its_connection_takes_ordinary_calls_again_after_one_that_was_handled() -> None:
     """Where the stream of requests stands is known after a request that came whole, and after a body in pieces."""
     held = Holding()
     held.go.set()
-    async with in_front_of(held) as (_, relay, rides, caller):
+    async with in_front_of(held) as (_, relay, at_once, caller):
         payout = ask("POST", PAY, body=ORDER)
         for segments in ((ask("GET", READ, "Expect: 100-continue"),), (payout[:-3], payout[-3:]), (payout,)):
             for segment in segments:
@@ -190,7 +190,7 @@ async def test_its_connection_takes_ordinary_calls_again_after_one_that_was_hand
                 await settle()
             await until(lambda: at_rest(relay))
         await until(lambda: len(relay.calls) == 3)
-        assert len(rides.taken) == 2
+        assert len(at_once.taken) == 2
 
 
 async def test_a_caller_that_reads_nothing_gets_its_calls_handed_over_and_then_all_of_its_answers() -> None:
@@ -201,15 +201,15 @@ async def test_a_caller_that_reads_nothing_gets_its_calls_handed_over_and_then_a
             await wire.request()
             await wire.send(answer)
 
-    async with in_front_of(script) as (_, relay, rides, caller):
+    async with in_front_of(script) as (_, relay, at_once, caller):
         caller.writer.transport.pause_reading()  # type: ignore[attr-defined]  # asyncio types it as write-only
         sent = 0
-        while not rides.handed_over:
+        while not at_once.handed_over:
             await caller.send(ask("GET", READ))
             sent += 1
             assert sent < 1000
-            await until(lambda count=sent: len(relay.calls) == count or rides.handed_over)  # type: ignore[misc]  # bound at once
-        connection = rides.taken[0].connection
+            await until(lambda count=sent: len(relay.calls) == count or at_once.handed_over)  # type: ignore[misc]  # bound at once
+        connection = at_once.taken[0].connection
         assert connection.unsent < 2 * len(answer)
         caller.writer.transport.resume_reading()  # type: ignore[attr-defined]  # as above
         assert [len((await caller.one()).body) for _ in range(sent)] == [60_000] * sent

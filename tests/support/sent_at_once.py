@@ -93,7 +93,7 @@ def listener_of(relay: Running) -> Listener:
 
 
 @contextlib.asynccontextmanager
-async def riding(settings: Settings, clock: Clock | None = None) -> AsyncIterator[tuple[Running, Sent]]:
+async def warm_sidecar(settings: Settings, clock: Clock | None = None) -> AsyncIterator[tuple[Running, Sent]]:
     """Run a sidecar that has a warm connection, so that its first call is sent at once."""
     async with sidecar(settings, clock=clock) as relay:
         await preheat(relay.sidecar.pool)
@@ -107,10 +107,10 @@ async def in_front_of(
     """An origin, a sidecar with a warm connection to it, and a caller."""
     async with (
         localpayment(script) as there,
-        riding(settings_for(there.url, **changes)) as (relay, rides),
+        warm_sidecar(settings_for(there.url, **changes)) as (relay, at_once),
         calling(relay) as caller,
     ):
-        yield there, relay, rides, caller
+        yield there, relay, at_once, caller
 
 
 def wait_always(relay: Running) -> None:
@@ -131,7 +131,7 @@ class Case:
     Attributes:
         sent: None waits until all calls so far are over.
         answers: a callable gets the call's head; None ends the connection.
-        express: how many calls of `sent` are sent at once.
+        at_once: how many calls of `sent` are sent at once.
         handed_over: of them, how many have a task pass their answer on.
         calls: how many calls `sent` makes.
         changes: settings.
@@ -139,7 +139,7 @@ class Case:
 
     sent: tuple[bytes | None, ...]
     answers: tuple[tuple[bytes | Callable[[bytes], bytes] | None, ...], ...]
-    express: int = 1
+    at_once: int = 1
     handed_over: int = 0
     calls: int = 1
     changes: dict[str, Any] = field(default_factory=dict)
@@ -153,10 +153,10 @@ class Left:
     at_caller: bytes
     lines: list[dict[str, Any]]
     metrics: list[str]
-    rides: tuple[int, int]
+    at_once: tuple[int, int]
 
 
-async def carry(case: Case, *, express: bool) -> Left:
+async def carry(case: Case, *, at_once: bool) -> Left:
     """Carry a case's calls, and one more that ends the caller's connection."""
     answers = list(case.answers)
 
@@ -169,8 +169,8 @@ async def carry(case: Case, *, express: bool) -> Left:
                 await wire.send(piece if isinstance(piece, bytes) else piece(head))
                 await settle()
 
-    async with in_front_of(script, **case.changes) as (there, relay, rides, caller):
-        if not express:
+    async with in_front_of(script, **case.changes) as (there, relay, sent, caller):
+        if not at_once:
             wait_always(relay)
         done = 0
         for segment in case.sent:
@@ -181,7 +181,7 @@ async def carry(case: Case, *, express: bool) -> Left:
                 await caller.send(segment)
                 await settle()
         await until(lambda: len(relay.calls) == case.calls)
-        counted = len(rides.taken), len(rides.handed_over)
+        counted = len(sent.taken), len(sent.handed_over)
         await caller.send(LAST)
         read = await caller.rest()
         await until(lambda: len(relay.calls) >= case.calls and at_rest(relay))

@@ -1,0 +1,103 @@
+"""Sidecars that share a ledger in PostgreSQL, and what they do while the database is away."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from proxy.config import LedgerDatabase
+from proxy.secret import Secret
+from proxy.simulator.server import Simulator
+from tests.support.ledgers import pay
+from tests.support.postgres import PostgresServer, needs_postgres, postgres_server
+from tests.support.sidecars import BOUND, settings_for, sidecar
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from proxy.config import Settings
+
+pytestmark = needs_postgres
+READ = "/api/accounts/032.840.00000001/balance"
+_NAMES = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    with postgres_server() as running:
+        yield running
+
+
+@pytest.fixture
+def database(server: PostgresServer) -> str:
+    name = f"fleet_{next(_NAMES)}"
+    server.create(name)
+    return name
+
+
+@pytest.fixture
+async def origin() -> AsyncIterator[Simulator]:
+    async with Simulator() as running:
+        yield running
+
+
+def sharing(origin: Simulator, server: PostgresServer, database: str, **changes: Any) -> Settings:
+    place = LedgerDatabase(Secret(server.url(database)))
+    return settings_for(origin.url, **{"ledger": place, "ledger_timeout": BOUND, **changes})
+
+
+async def test_a_payment_stands_there_with_its_end(origin: Simulator, server: PostgresServer, database: str) -> None:
+    async with sidecar(sharing(origin, server, database)) as relay:
+        assert (await pay(relay))[0] == 201
+    told = server.ask(database, "SELECT external_id, state, status, attempts FROM localpayment_proxy.entry")
+    assert told == "order-1|answered|201|1"
+
+
+async def test_of_a_hundred_equal_captures_through_two_sidecars_one_is_sent(
+    origin: Simulator, server: PostgresServer, database: str
+) -> None:
+    settings = sharing(origin, server, database, duplicates="refuse")
+    async with sidecar(settings) as one, sidecar(settings) as two:
+        answers = await asyncio.gather(*(pay(relay) for _ in range(50) for relay in (one, two)))
+        assert sorted(status for status, _, _ in answers) == [201] + [409] * 99
+        assert one.value("ledger_interrupted_total") == two.value("ledger_interrupted_total") == 0
+    assert server.ask(database, "SELECT count(*) FROM localpayment_proxy.entry") == "1"
+
+
+async def test_a_database_that_is_stopped_refuses_payments_but_no_reads_until_it_is_back(
+    origin: Simulator, server: PostgresServer, database: str
+) -> None:
+    async with sidecar(sharing(origin, server, database)) as relay:
+        assert (await pay(relay, "before"))[0] == 201
+        await asyncio.to_thread(server.stop)
+        try:
+            status, problem, _ = await pay(relay, "meanwhile")
+            assert (status, problem["code"], problem["outcome"]) == (503, "ledger_unavailable", "not_sent")
+            assert (await relay.get(READ))[0] == 200
+            (line,) = relay.lines("ledger.failing")
+            assert "never-shown" not in line["reason"]
+        finally:
+            await asyncio.to_thread(server.start)
+        assert (await pay(relay, "after"))[0] == 201
+        assert relay.lines("ledger.recovered")
+    told = server.ask(database, "SELECT external_id, state FROM localpayment_proxy.entry ORDER BY number")
+    assert told.split() == ["before|answered", "after|answered"]
+    assert "never-shown" not in relay.text_of_log
+
+
+async def test_a_sidecar_starts_without_its_database_and_writes_once_it_is_there(
+    origin: Simulator, server: PostgresServer, database: str
+) -> None:
+    await asyncio.to_thread(server.stop)
+    try:
+        started = sidecar(sharing(origin, server, database))
+        relay = await started.__aenter__()
+        assert (await relay.admin("/readyz"))[0] == 200
+        assert (await pay(relay))[1]["code"] == "ledger_unavailable"
+    finally:
+        await asyncio.to_thread(server.start)
+    assert (await pay(relay))[0] == 201
+    await started.__aexit__(None, None, None)
