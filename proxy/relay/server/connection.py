@@ -97,6 +97,11 @@ class CallerConnection(web.RequestHandler):
         return self._patience.since
 
     @property
+    def coming(self) -> bool:
+        """Whether it has a call whose body is still coming, and of which nothing was sent."""
+        return self._call is not None and self._call.coming
+
+    @property
     def idle(self) -> bool:
         """Whether it waits for a request of which nothing has come."""
         return self._call is None and not (self._reading or self._messages)
