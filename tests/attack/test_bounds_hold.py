@@ -57,7 +57,9 @@ def of_kubernetes(folder: str) -> tuple[int, dict[str, str]]:
 
 def of_ecs() -> tuple[int, dict[str, str]]:
     task: Any = json.loads((ROOT / "config/ecs/task-definition.json").read_text())
-    return task["containerDefinitions"][0]["memory"] * MIB, {}
+    container = task["containerDefinitions"][0]
+    told = {each["name"]: each["value"] for each in container["environment"] if each["name"].startswith("PROXY_MAX_")}
+    return container["memory"] * MIB, told
 
 
 SHIPPED = {
