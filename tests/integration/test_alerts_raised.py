@@ -53,6 +53,7 @@ FIRING = 'ALERTS{alertstate="firing"}'
 
 
 @pytest.mark.slow
+@pytest.mark.alone  # Prometheus asks every half a second, which other tests would make it miss
 @pytest.mark.no_cover  # counting lines makes a dozen sidecars in one process too slow for scrapes every half a second
 @pytest.mark.timeout(600)
 @needs_prometheus("WHETHER THE ALERTS ARE EVER RAISED IS")
