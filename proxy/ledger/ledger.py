@@ -94,7 +94,6 @@ class Ledger:
         self.instance = f"{socket.gethostname()[:64]}-{secrets.token_hex(6)}"
         self.summary = Summary()
         self.fault = ""
-        self._loop = asyncio.get_running_loop()
         self._rules = rules
         self._clock = clock
         self._report = report
@@ -222,8 +221,7 @@ class Ledger:
         )
 
     def _wrote(self, seconds: float, fault: str) -> None:
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._note, Written(seconds, fault))
+        self._note(Written(seconds, fault))
 
     def _note(self, written: Written) -> None:
         self.fault = written.fault
