@@ -1,6 +1,6 @@
 # The sidecar in an image without pip, compilers or root. `make image` builds it; BASE may be any Debian-like image with
-# Python 3.11 or newer in /usr/local, such as a mirror of the default or one pinned by digest.
-ARG BASE=docker.io/library/python:3.13-slim-bookworm
+# Python 3.11 or newer in /usr/local, such as a mirror of the default or a newer one.
+ARG BASE=docker.io/library/python:3.13.7-slim-bookworm@sha256:adafcc17694d715c905b4c7bebd96907a1fd5cf183395f0ebc4d3428bd22d92d
 
 FROM ${BASE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore PYTHONDONTWRITEBYTECODE=1
@@ -13,7 +13,7 @@ ARG SET=run
 RUN /opt/build/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/build.txt \
     && /opt/build/bin/pip --python /opt/proxy/bin/python install --quiet --require-hashes --only-binary :all: --no-compile \
         -r requirements/${SET}.txt
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml PACKAGE.md LICENSE ./
 # The list of contents, from the same hashed requirements, with neither time nor random number in it.
 RUN python3 -m venv /opt/sbom \
     && /opt/sbom/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/sbom.txt \
@@ -47,6 +47,9 @@ RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3*/site-packages/* /usr/loca
     && python3 -m compileall -q --invalidation-mode unchecked-hash -x '/(test|idlelib|tkinter|turtledemo|lib2to3)/' . \
     && find . -newermt "@${SOURCE_DATE_EPOCH}" -exec touch --no-dereference --date "@${SOURCE_DATE_EPOCH}" {} +
 COPY --from=build /opt/proxy /opt/proxy
+# The one place that may be written, once a volume is mounted there: for the outcome ledger. A new named volume takes over this owner.
+RUN mkdir -m 0700 /var/lib/localpayment-proxy && chown 65532:65532 /var/lib/localpayment-proxy \
+    && touch --date "@${SOURCE_DATE_EPOCH}" /var/lib/localpayment-proxy /var/lib
 ENV PATH=/opt/proxy/bin:/usr/local/bin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 # Numbers, so that Kubernetes' runAsNonRoot can see that it is not root.
 USER 65532:65532

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from proxy import VERSION
 from proxy.clock import SystemClock
+from proxy.config import TcpAddress
 from proxy.credentials.sources import open_source
 from proxy.credentials.watch import Reloaded, Watch
 from proxy.hardening import Hardening
@@ -22,8 +23,10 @@ from proxy.http1.timeouts import timeout_at
 from proxy.listening.listener_socket import ListenerSocket
 from proxy.ops.admin.health import Health
 from proxy.ops.admin.key_file import admin_key
+from proxy.ops.admin.ledger_commands import LedgerCommands
 from proxy.ops.admin.listener import AdminCommands
 from proxy.ops.admin.status import Status
+from proxy.ops.diagnosis import Site
 from proxy.ops.logs.log import open_log
 from proxy.ops.logs.secret_recorder import SecretRecordingIssuer
 from proxy.ops.metrics.gauges import SidecarState, declare_gauges
@@ -33,6 +36,7 @@ from proxy.ops.observers import open_observers
 from proxy.process import child_reaper
 from proxy.relay.attempts import Attempts
 from proxy.relay.concurrency import ConcurrencyLimit
+from proxy.relay.server.listener import PARTING
 from proxy.relay.server.tls import caller_tls
 from proxy.relay.status_reads import UpstreamStatusReads
 from proxy.reload import Reload, Uses
@@ -79,6 +83,7 @@ class Sidecar:
         clock: the time.
         log: where to; by default stdout.
         most_connections: callers' connections at once, where the system allows fewer than the settings.
+        parting: seconds that an idle caller's connection is kept once the listener has stopped.
 
     Raises on entering:
         BindError: a listener's address cannot be had.
@@ -100,8 +105,10 @@ class Sidecar:
         clock: Clock | None = None,
         log: Log | None = None,
         most_connections: int | None = None,
+        parting: float = PARTING,
     ) -> None:
         self.settings = settings
+        self._parting = parting
         self._most_connections = most_connections or settings.max_connections
         self._reread = reread or (lambda: settings)
         self._hardening = hardening or Hardening()
@@ -206,7 +213,7 @@ class Sidecar:
         issuer = Issuer(settings.origin, self._clock, tls, settings.egress_proxy)
         endpoints = SecretRecordingIssuer(issuer, self.log.known, self.observers.failed)
         self.keeper = token_keeper(settings, endpoints, credentials, self._clock, self._reported)
-        self.health = Health(self.keeper)
+        self.health = Health(self.keeper, self.observers.history, Site.of(settings))
         readings = SidecarState(self.concurrency, self.pool, self.keeper, self.health, self.observers, self._hardening)
         declare_gauges(self.metrics.instruments, readings)
         self.metrics.credentials_loaded.set(self._clock.wall())
@@ -224,9 +231,9 @@ class Sidecar:
         )
         self.reload = self._reloading(issuer)
         started, rules = self._clock.wall(), self.relay.authorizer
-        status = Status(settings, VERSION, started, readings, source.describe, lambda: rules.policy)
+        status = Status(settings, VERSION, started, readings, source.describe, lambda: rules.policy, self.ledger)
         await self._admin.serve(admin_runner(status, self._commands(), self._clock, key, CLOSING))
-        self._listener = data_listener(settings, self.relay, self._most_connections)
+        self._listener = data_listener(settings, self.relay, self._most_connections, self._parting)
         await self._data.serve(web.ServerRunner(self._listener, shutdown_timeout=CLOSING), to_callers)
         self._loops = [
             self._task(self.keeper.run(), "token renewal"),
@@ -237,7 +244,10 @@ class Sidecar:
         if child_reaper.inherits():
             self._loops.append(self._task(child_reaper.reap_forever(), "child reaper"))
         facts = {"version": VERSION, "data": self.url, "admin": self.admin_url, "hardening": str(self._hardening)}
-        self.observers.started(settings, source, **facts)
+        page = (
+            f"{self.admin_url}/status" if isinstance(settings.admin_listen, TcpAddress) else "localpayment-proxy status"
+        )
+        self.observers.started(settings, source, **facts, status=page)
 
     async def _open_ledger(self) -> None:
         reads = UpstreamStatusReads(self.pool, self.keeper, self.concurrency)
@@ -260,6 +270,7 @@ class Sidecar:
             unlock=self._unlock,
             drain=self.make_unready,
             quit=self.stopping.set,
+            ledger=LedgerCommands(self.ledger, self._clock.wall),
         )
 
     def _reloading(self, issuer: Issuer) -> Reload:

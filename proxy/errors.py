@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class Outcome(StrEnum):
@@ -20,6 +20,10 @@ class Outcome(StrEnum):
     ORPHANED = "orphaned"
 
     __hash__ = str.__hash__  # Enum's is written in Python, and each call is looked up by its outcome
+
+
+# What may have had an effect that the caller did not learn of.
+UNSETTLED: Final = frozenset((Outcome.UNKNOWN, Outcome.ABORTED, Outcome.ORPHANED))
 
 
 class Fault(StrEnum):
@@ -41,7 +45,8 @@ class RelayError(Exception):
         outcome: what is known of the call's fate; a refusal in the middle of a streamed body turns it to UNKNOWN.
         retryable: whether the same call may be sent again without any risk.
         fault: who has to act.
-        proxy_status: error type of the Proxy-Status field (RFC 9209 section 2.3).
+        proxy_status: error type of the Proxy-Status field (RFC 9209 section 2.3); what kept a connection from coming
+            about has one of its own.
         more: members of the problem besides the usual ones.
         detail: what happened this time and what to do; holds nothing that a caller or Localpayment sent.
         retry_after: seconds for the Retry-After field, or None.
@@ -53,7 +58,12 @@ class RelayError(Exception):
     outcome: Outcome
     retryable: ClassVar[bool]
     fault: ClassVar[Fault]
-    proxy_status: ClassVar[str]
+    proxy_status: str
+
+    def __init_subclass__(cls, **on_the_wire: object) -> None:
+        """Take `status`, `code` and `proxy_status` as a class's own arguments; what is not given is the base's."""
+        for name, value in on_the_wire.items():
+            setattr(cls, name, value)
 
     def __init__(self, detail: str, *, retry_after: float | None = None) -> None:
         super().__init__(detail)
@@ -62,130 +72,95 @@ class RelayError(Exception):
         self.retry_after = retry_after
 
 
-class RefusedError(RelayError):
+class RefusedError(RelayError, proxy_status="http_request_denied"):
     """We refused the call; nothing of it was sent."""
 
     outcome = Outcome.REJECTED
     retryable = False
     fault = Fault.CALLER
-    proxy_status = "http_request_denied"
 
 
-class OperationForbiddenError(RefusedError):
+class OperationForbiddenError(RefusedError, status=403, code="operation_forbidden"):
     """The policy, or the token endpoints' own rule, forbids the operation."""
 
-    status = 403
-    code = "operation_forbidden"
     title = "This operation may not be called through the sidecar"
 
 
-class HostForbiddenError(RefusedError):
+class HostForbiddenError(RefusedError, status=403, code="host_forbidden"):
     """The Host field names no accepted host."""
 
-    status = 403
-    code = "host_forbidden"
     title = "This Host is not accepted"
 
 
-class BrowserForbiddenError(RefusedError):
+class BrowserForbiddenError(RefusedError, status=403, code="browser_forbidden"):
     """The request comes from a browser page."""
 
-    status = 403
-    code = "browser_forbidden"
     title = "Requests from browser pages are not accepted"
 
 
-class HeaderRequiredError(RefusedError):
+class HeaderRequiredError(RefusedError, status=412, code="header_required"):
     """The header field of PROXY_REQUIRED_HEADER is missing, or has another value."""
 
-    status = 412
-    code = "header_required"
     title = "A required header field is missing"
 
 
-class MethodForbiddenError(RefusedError):
+class MethodForbiddenError(RefusedError, status=405, code="method_forbidden"):
     """CONNECT and TRACE are never relayed."""
 
-    status = 405
-    code = "method_forbidden"
     title = "This method is not relayed"
 
 
-class BadTargetError(RefusedError):
+class BadTargetError(RefusedError, status=400, code="bad_target", proxy_status="http_request_error"):
     """The request target is not origin-form, or can be read in two ways."""
 
-    status = 400
-    code = "bad_target"
     title = "The request target is not acceptable"
-    proxy_status = "http_request_error"
 
 
-class BadRequestError(RefusedError):
+class BadRequestError(RefusedError, status=400, code="bad_request", proxy_status="http_request_error"):
     """The request is not valid HTTP."""
 
-    status = 400
-    code = "bad_request"
     title = "The request is not valid HTTP"
-    proxy_status = "http_request_error"
 
 
-class BodyTooLargeError(RefusedError):
+class BodyTooLargeError(RefusedError, status=413, code="body_too_large", proxy_status="http_request_error"):
     """The body is larger than PROXY_MAX_REQUEST_BODY."""
 
-    status = 413
-    code = "body_too_large"
     title = "The request body is too large"
-    proxy_status = "http_request_error"
 
 
-class HeaderTooLargeError(RefusedError):
+class HeaderTooLargeError(RefusedError, status=431, code="header_too_large", proxy_status="http_request_error"):
     """The request head is larger than the sidecar accepts."""
 
-    status = 431
-    code = "header_too_large"
     title = "The request head is too large"
-    proxy_status = "http_request_error"
 
 
-class TargetTooLongError(RefusedError):
+class TargetTooLongError(RefusedError, status=414, code="target_too_long", proxy_status="http_request_error"):
     """The request target is longer than the sidecar accepts."""
 
-    status = 414
-    code = "target_too_long"
     title = "The request target is too long"
-    proxy_status = "http_request_error"
 
 
-class ExpectationFailedError(RefusedError):
+class ExpectationFailedError(RefusedError, status=417, code="expectation_failed", proxy_status="http_request_error"):
     """The caller expects something other than 100-continue."""
 
-    status = 417
-    code = "expectation_failed"
     title = "The request's expectation cannot be met"
-    proxy_status = "http_request_error"
 
 
-class SlowRequestError(RefusedError):
+class SlowRequestError(RefusedError, status=408, code="slow_request", proxy_status="http_request_error"):
     """The request did not arrive in time."""
 
-    status = 408
-    code = "slow_request"
     title = "The request did not arrive in time"
-    proxy_status = "http_request_error"
 
 
-class DuplicateCallError(RefusedError):
+class DuplicateCallError(RefusedError, status=409, code="duplicate_call"):
     """The call repeats an earlier one that may have been carried out, and PROXY_DUPLICATES refuses that."""
 
-    status = 409
-    code = "duplicate_call"
     title = "The same call was sent before"
 
 
-class NotSentError(RelayError):
+class NotSentError(RelayError, status=503):
     """Localpayment has provably not processed the call: it may be repeated, whatever its method."""
 
-    status = 503
     outcome = Outcome.NOT_SENT
     retryable = True
     fault = Fault.SIDECAR
@@ -194,122 +169,97 @@ class NotSentError(RelayError):
         super().__init__(detail, retry_after=retry_after)
 
 
-class CredentialsRejectedError(NotSentError):
+class CredentialsRejectedError(NotSentError, code="credentials_rejected", proxy_status="proxy_configuration_error"):
     """Localpayment refused the username and password."""
 
-    code = "credentials_rejected"
     title = "Localpayment refused the sidecar's credentials"
     fault = Fault.CREDENTIALS
-    proxy_status = "proxy_configuration_error"
 
 
-class TokenUnavailableError(NotSentError):
+class TokenUnavailableError(NotSentError, code="token_unavailable", proxy_status="proxy_internal_response"):
     """No usable token is held, and none came in time."""
 
-    code = "token_unavailable"
     title = "No access token is available"
     fault = Fault.UPSTREAM
-    proxy_status = "proxy_internal_response"
 
 
-class TokenRefusedError(NotSentError):
+class TokenRefusedError(NotSentError, code="token_refused", proxy_status="proxy_internal_error"):
     """Localpayment's authentication layer refused the token, and no newer one is to be had in its place."""
 
-    code = "token_refused"
     title = "Localpayment refused the sidecar's access token"
     fault = Fault.UPSTREAM
-    proxy_status = "proxy_internal_error"
 
 
-class LockedError(NotSentError):
+class LockedError(NotSentError, code="locked", proxy_status="proxy_internal_response"):
     """An operator has locked the sidecar: it holds no token and fetches none."""
 
-    code = "locked"
     title = "The sidecar is locked"
-    proxy_status = "proxy_internal_response"
 
 
-class LedgerUnavailableError(NotSentError):
+class LedgerUnavailableError(NotSentError, code="ledger_unavailable", proxy_status="proxy_internal_error"):
     """The outcome ledger cannot be written, and PROXY_LEDGER_ON_FAILURE refuses what it cannot write down."""
 
-    code = "ledger_unavailable"
     title = "The outcome ledger cannot be written"
-    proxy_status = "proxy_internal_error"
 
 
-class UpstreamUnreachableError(NotSentError):
+class UpstreamUnreachableError(NotSentError, code="upstream_unreachable", proxy_status="destination_unavailable"):
     """No connection: name not resolved, refused, unreachable, or too slow."""
 
-    code = "upstream_unreachable"
     title = "Localpayment cannot be reached"
     fault = Fault.UPSTREAM
-    proxy_status = "destination_unavailable"
 
 
-class UpstreamTlsError(NotSentError):
+class UpstreamTlsError(NotSentError, code="upstream_tls", proxy_status="tls_protocol_error"):
     """The TLS handshake failed; nothing was sent over the connection."""
 
-    code = "upstream_tls"
     title = "No trusted TLS connection to Localpayment"
     fault = Fault.UPSTREAM
-    proxy_status = "tls_protocol_error"
 
 
-class OverloadedError(NotSentError):
+class OverloadedError(NotSentError, code="overloaded", proxy_status="connection_limit_reached"):
     """PROXY_MAX_IN_FLIGHT calls are being relayed already."""
 
-    code = "overloaded"
     title = "The sidecar relays as many calls as it may"
-    proxy_status = "connection_limit_reached"
 
 
-class DrainingError(NotSentError):
+class DrainingError(NotSentError, code="draining", proxy_status="proxy_internal_response"):
     """The sidecar is shutting down."""
 
-    code = "draining"
     title = "The sidecar is shutting down"
-    proxy_status = "proxy_internal_response"
 
 
-class UnknownOutcomeError(RelayError):
+class UnknownOutcomeError(RelayError, status=502):
     """At least one byte was sent and no answer came: Localpayment may have carried the call out."""
 
-    status = 502
     outcome = Outcome.UNKNOWN
     retryable = False
     fault = Fault.UPSTREAM
 
 
-class UpstreamTimeoutError(UnknownOutcomeError):
+class UpstreamTimeoutError(
+    UnknownOutcomeError, status=504, code="upstream_timeout", proxy_status="connection_read_timeout"
+):
     """Localpayment did not begin its answer in time."""
 
-    status = 504
-    code = "upstream_timeout"
     title = "Localpayment did not answer in time"
-    proxy_status = "connection_read_timeout"
 
 
-class UpstreamDisconnectedError(UnknownOutcomeError):
+class UpstreamDisconnectedError(
+    UnknownOutcomeError, code="upstream_disconnected", proxy_status="connection_terminated"
+):
     """The connection ended before the answer began."""
 
-    code = "upstream_disconnected"
     title = "Localpayment closed the connection without an answer"
-    proxy_status = "connection_terminated"
 
 
-class UpstreamMalformedError(UnknownOutcomeError):
+class UpstreamMalformedError(UnknownOutcomeError, code="upstream_malformed", proxy_status="http_protocol_error"):
     """What came back is not an HTTP/1.1 answer that can be relayed safely."""
 
-    code = "upstream_malformed"
     title = "Localpayment's answer is not valid HTTP"
-    proxy_status = "http_protocol_error"
 
 
-class InternalError(UnknownOutcomeError):
+class InternalError(UnknownOutcomeError, status=500, code="internal_error", proxy_status="proxy_internal_error"):
     """A defect of the sidecar itself; how far the call got is not known."""
 
-    status = 500
-    code = "internal_error"
     title = "The sidecar failed"
     fault = Fault.SIDECAR
-    proxy_status = "proxy_internal_error"

@@ -9,7 +9,7 @@ import asyncio
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final
 
-from proxy.config import Settings, SettingsError
+from proxy.config import EnvironmentSource, Settings, SettingsError
 from proxy.config.setting import settings_of
 from proxy.policy.file import PolicyFileError, read_policy
 from proxy.policy.rules import DEFAULT
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 RELOADABLE: Final = frozenset(
     field.name for field in fields(Settings) if any(one.reloads for one in settings_of(field))
 )
+# By whether the settings themselves hold them. Another source is read by a loop of its own, which tells by the log.
+_CREDENTIALS: Final = {
+    True: "not read, since the settings hold them: restart to change them",
+    False: "being read; `credentials.changed` or `credentials.reload_failed` in the log says what came of it",
+}
 VARIABLES: Final = {field.name: [one.variable for one in settings_of(field)] for field in fields(Settings)}
 
 
@@ -92,7 +97,7 @@ class Reload:
             self._uses.level(settings.log_level)
             parts += [await self._policy(settings), await self._trust(settings), *await self._certificates()]
             self._uses.credentials()
-            parts.append(Part("credentials"))
+            parts.append(Part("credentials", done=_CREDENTIALS[isinstance(settings.credentials, EnvironmentSource)]))
         kept = [str(part) for part in parts if part.kept]
         if kept:
             self._logger.error("reload.incomplete", kept=kept)

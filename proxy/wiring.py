@@ -165,9 +165,9 @@ def relay_for(  # noqa: PLR0913 - what a relay is made of
     return Relay(parts, attempts)
 
 
-def data_listener(settings: Settings, relay: Relay, connections: int) -> Listener:
-    """Return what serves callers, on so many connections."""
-    listener = Listener(relay, header_timeout=settings.header_timeout, max_connections=connections)
+def data_listener(settings: Settings, relay: Relay, connections: int, parting: float) -> Listener:
+    """Return what serves callers, on so many connections; idle ones are kept for `parting` seconds once it stops."""
+    listener = Listener(relay, header_timeout=settings.header_timeout, max_connections=connections, parting=parting)
     if connections < settings.max_connections:
         listener.limited_by = "the limit of open files (ulimit -n)"
     return listener

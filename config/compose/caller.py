@@ -19,7 +19,7 @@ PAUSE = os.environ.get("CALLER_PAUSE")  # seconds between rounds; without it the
 
 
 def call(method: str, path: str, body: object = None) -> tuple[int, dict[str, object]]:
-    """Call Localpayment; return the status and the parsed answer, status 0 when nobody listens."""
+    """Call Localpayment; return the status and the parsed answer, status 0 without a listener."""
     data = None if body is None else json.dumps(body).encode()
     request = Request(BASE + path, data, {"Content-Type": "application/json"}, method=method)  # noqa: S310 - our own URL
     try:

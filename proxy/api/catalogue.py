@@ -14,6 +14,7 @@ _TRANSACTION: Final = "/api/transactions/{externalId}/status"
 _SUBSCRIPTION: Final = "/api/subscriptions/{externalId}"
 _PLAN: Final = "/api/subscriptions/plan/{externalId}"
 _ACCOUNT: Final = "/api/virtual-account/{externalId}"
+_BATCH: Final = "/api/virtual-account-batch/{externalId}"
 
 
 class Row(NamedTuple):
@@ -24,7 +25,7 @@ class Row(NamedTuple):
     paths: separated by spaces, parameters in braces; each is also meant with a slash at its end.
     kind: a value of `operations.Kind`.
     duplicate_key: where the merchant's externalId sits, by which Localpayment refuses a repeat; None without one.
-    check: path of the GET that settles an unknown outcome, when the id stands in the call's own path.
+    check: path of the GET that settles an unknown outcome; None where none is documented to know the call's id.
     """
 
     name: str
@@ -44,12 +45,12 @@ ROWS: Final = (
     Row("list_banks", "GET", "/api/resources/banks", "read"),
     Row("quote_exchange", "GET", "/api/fx/currency-exchange/{type}", "quote"),
     Row("quote_installments", "POST", "/api/installments-plans", "quote"),
-    Row("create_payin", "POST", "/api/payin", "money_in", "body"),
+    Row("create_payin", "POST", "/api/payin", "money_in", "body", _TRANSACTION),
     Row("capture_payin", "PATCH", "/api/payin/capture/{externalId}", "money_in", "path", _TRANSACTION),
     Row("refund_payin", "PATCH", "/api/payin/{externalId}/refund", "money_out", "path", _TRANSACTION),
     Row("cancel_transaction", "PATCH", "/api/transactions/{externalId}/status", "state", "path", _TRANSACTION),
     Row("tokenize_card", "POST", "/api/card", "state"),
-    Row("create_subscription", "POST", "/api/payin/subscriptions", "money_in", "body"),
+    Row("create_subscription", "POST", "/api/payin/subscriptions", "money_in", "body", _SUBSCRIPTION),
     Row(
         "update_subscription", "PATCH POST", "/api/payin/subscriptions/{externalId}", "money_in", "path", _SUBSCRIPTION
     ),
@@ -60,8 +61,8 @@ ROWS: Final = (
     Row("get_plan", "GET", "/api/subscriptions/plan/{id}", "read", None, _PLAN),
     Row("update_plan", "PATCH", "/api/subscriptions/plan/{id}", "state", "path", _PLAN),
     Row("submit_chargeback_documents", "POST", "/api/chargeback/documentation/{externalId}", "state", "path"),
-    Row("create_virtual_account", "POST", "/api/virtual-account", "state", "body"),
-    Row("create_virtual_account_batch", "POST", "/api/virtual-account-batch", "state", "body"),
+    Row("create_virtual_account", "POST", "/api/virtual-account", "state", "body", _ACCOUNT),
+    Row("create_virtual_account_batch", "POST", "/api/virtual-account-batch", "state", "body", _BATCH),
     Row("get_virtual_account_batch", "GET", "/api/virtual-account-batch/{externalId}", "read"),
     Row("get_virtual_account", "GET", "/api/virtual-account/{externalId}", "read", None, _ACCOUNT),
     Row(
@@ -76,7 +77,7 @@ ROWS: Final = (
     # No documented read shows an alias, so nothing settles these two.
     Row("create_alias", "POST", "/api/virtual-account/{externalId}/alias", "state"),
     Row("confirm_alias", "POST", "/api/virtual-account/{externalId}/alias/confirm", "state"),
-    Row("create_payout", "POST", "/api/payout", "money_out", "body"),
+    Row("create_payout", "POST", "/api/payout", "money_out", "body", _TRANSACTION),
     Row("authorize_payouts", "POST", "/api/payout/authorize", "money_out"),
     Row("cancel_payout", "PATCH", "/api/payout/cancel", "state", "body"),
     Row("create_billing_order", "POST", "/api/billing", "money_in", "body"),

@@ -23,7 +23,7 @@ _NAMED: Final = re.compile(
 
 
 def names_method(text: bytes) -> bool:
-    """Whether a raw query, or a whole body, names it in any case of letters and however encoded."""
+    """Whether a raw query or a whole body names it, in any case and encoding."""
     if _UNDERSCORE not in text and _PERCENT not in text and _BACKSLASH not in text:
         return False
     folded = text.lower()

@@ -88,6 +88,7 @@ OPERATIONS: Final = tuple(
 NAMES: Final = frozenset(operation.name for operation in OPERATIONS)
 # A GET is not always free of effects, and nothing is known of this one.
 OTHER: Final = Operation("other", (), (), Kind.STATE)
+NAMED: Final = {operation.name: operation for operation in (*OPERATIONS, OTHER)}
 _NO_MATCH: Final = Match(OTHER)
 
 
@@ -140,14 +141,6 @@ def match(method: str, path: str) -> Match:
     if meaning is None:
         return _NO_MATCH
     return Match(meaning.operation, None if meaning.id_at is None else segments[meaning.id_at], meaning.contested)
-
-
-def check_path(match: Match) -> str | None:
-    """Return the path of the read that settles this call's unknown outcome, the id encoded as it came; or None."""
-    template = match.operation.check
-    if template is None or match.external_id is None:
-        return None
-    return template.replace("{externalId}", match.external_id)
 
 
 def _meaning(node: _Node, segments: list[str], method: str) -> _Meaning | None:

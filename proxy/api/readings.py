@@ -26,8 +26,8 @@ _TRIMMED: Final = re.compile(r"/[ +]|[ +.](?:/|\Z)").search
 _SPACES: Final = re.compile(r"(?<=/)[ +]++|(?<![ +])[ +]++(?=/|\Z)")
 _ENDS: Final = re.compile(r"(?<![ +.])[ +.]++(?=/|\Z)")
 _DOTS_AND_SPACES: Final = re.compile(r"(?<![ .])[ .]++(?=/|\Z)")
-# An encoded slash that ends the path, while those within a parameter stay the data that they are.
-_SLASH_AT_END: Final = re.compile(r"(?:%(?:25)*2f)++/?\Z", re.IGNORECASE)
+# Encoded slashes that end the path, read backwards, which is quick for any path.
+_SLASHES_AT_END: Final = re.compile("/?(?:f2(?:52)*%)+", re.IGNORECASE).match
 # What Windows' best fit makes of signs that Unicode's compatibility forms leave alone: slashes, backslashes, a dot.
 _BEST_FIT: Final = str.maketrans("\u2044\u2215\u29f8\u2216\u29f5\u29f9\u3002", "///\\\\\\.")
 _ACCENTS: Final = frozenset(("Mn", "Me"))  # categories of combining marks
@@ -92,9 +92,15 @@ def _steps(path: str, change: Change) -> Iterator[tuple[str, Change]]:
         # Parted at its slashes first and decoded segment by segment.
         if _ENCODED_SLASH.search(path):
             yield _decoded(_ENCODED_SLASH.sub("%25", path)), change
-            yield _SLASH_AT_END.sub("/", path), change
+            yield _with_slash_at_end(path), change
     for rewritten in _rewritten(path):
         yield rewritten, Change.MORE
+
+
+def _with_slash_at_end(path: str) -> str:
+    """Decode the slashes that end a path as one, while those within a parameter stay the data that they are."""
+    found = _SLASHES_AT_END(path[::-1])
+    return path if found is None else path[: -found.end()] + "/"
 
 
 def _rewritten(path: str) -> Iterator[str]:

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from proxy.api.operations import Match, Operation
 
 # Whatever reads such a path, it reads the same but for its case: RFC 3986's pchar without `%` and `;`, no segment that
-# is empty, begins with a dot or ends in a dot or `+`, no dot at all in the last one, and any query.
+# is empty, begins with a dot or ends in a dot or `+`, no dot at all in the last one, and any query. No group
+# is repeated possessively: CPython before 3.11.5 then misses matches (gh-106052).
 _PLAIN: Final = re.compile(
-    rb"((?:/(?!\.)[\w\-.~!$&'()*+,=:@]++(?<![.+])(?=/[^?]))*+/[\w\-~!$&'()*+,=:@]++(?<!\+)/?)(?:\?[!\"$-~]*+)?"
+    rb"((?:/(?!\.)[\w\-.~!$&'()*+,=:@]++(?<![.+]))*/[\w\-~!$&'()*+,=:@]++(?<!\+)/?)(?:\?[!\"$-~]*+)?"
 ).fullmatch
 _QUESTION_MARK: Final = ord("?")
 _ACCEPTABLE: Final = re.compile(rb"/[!\"$-~]*").fullmatch

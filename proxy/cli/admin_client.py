@@ -1,23 +1,25 @@
 """Talks to the admin listener of this machine's sidecar: one request, one bounded answer, every failure in words.
 
-It runs every few seconds as a container's health check, so it imports no aiohttp, and reads no setting but
-the address.
+It runs every few seconds as a container's health check, so it imports no aiohttp, what takes long only when it is
+needed, and reads no setting but the address and the key's file.
 """
 
 from __future__ import annotations
 
-import http.client
 import ipaddress
 import socket
 import time
 import tomllib
+from contextlib import closing
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from proxy.config import TcpAddress, UnixAddress, parsing
 
 if TYPE_CHECKING:
+    import http.client
     from collections.abc import Mapping
 
     from proxy.config import Listen
@@ -27,15 +29,11 @@ DEFAULT: Final = "127.0.0.1:8081"  # DESIGN section 4
 KEY_FILE: Final = "PROXY_ADMIN_KEY_FILE"
 PROBE_SECONDS: Final = 2.0  # one probe; the listener answers from memory, and orchestrators end a probe after 3 s
 PAUSE_SECONDS: Final = 1.0  # between two probes while waiting
-REASON_BYTES: Final = 200  # of the reason that /readyz gives
+REASON_BYTES: Final = 4096  # of the reason that /readyz gives
 
 
 class AddressError(ValueError):
-    """The admin listener's address cannot be known; the text says what to do."""
-
-
-class UnreadableKeyError(Exception):
-    """The admin key cannot be read; the text says what to do."""
+    """The admin listener's address, or its key, cannot be known; the text says what to do."""
 
 
 class NoAnswerError(Exception):
@@ -56,7 +54,7 @@ class AdminAnswer:
     @property
     def ok(self) -> bool:
         """Whether the status is 2xx or 3xx (RFC 9110 section 15)."""
-        return self.status < http.client.BAD_REQUEST
+        return self.status < HTTPStatus.BAD_REQUEST
 
 
 def admin_address(environ: Mapping[str, str]) -> Listen:
@@ -65,7 +63,7 @@ def admin_address(environ: Mapping[str, str]) -> Listen:
     Raises:
         AddressError: it cannot be read.
     """
-    text = environ.get(VARIABLE) or _from_file(environ.get("PROXY_CONFIG_FILE")) or DEFAULT
+    text = written(VARIABLE, environ) or DEFAULT
     try:
         listen = parsing.listen(text)
     except ValueError as error:
@@ -83,7 +81,7 @@ def admin_key(environ: Mapping[str, str]) -> Mapping[str, str]:
     """Return the header that carries the admin key; empty when PROXY_ADMIN_KEY_FILE names none.
 
     Raises:
-        UnreadableKeyError: the file cannot be read.
+        AddressError: the file cannot be read.
     """
     path = environ.get(KEY_FILE)
     if not path:
@@ -92,7 +90,7 @@ def admin_key(environ: Mapping[str, str]) -> Mapping[str, str]:
         return {"Authorization": f"Bearer {Path(path).read_text('utf-8').strip()}"}
     except (OSError, ValueError) as error:
         message = f"{KEY_FILE}={path}: cannot be read; run this as a user who may, or as the sidecar's own"
-        raise UnreadableKeyError(message) from error
+        raise AddressError(message) from error
 
 
 def ask(  # noqa: PLR0913 - a request and its bounds, each named at the call
@@ -118,15 +116,14 @@ def ask(  # noqa: PLR0913 - a request and its bounds, each named at the call
         AnswerTimeoutError: no answer came in time.
         NoAnswerError: no connection, or what answers does not speak HTTP.
     """
+    import http.client  # noqa: PLC0415 - 50 ms, which `--help` does not need
+
     length = {"Content-Length": "0"} if method == "POST" else {}
     try:
-        connection = _connection(admin, seconds)
-        try:
+        with closing(_connection(admin, seconds)) as connection:
             connection.request(method, path, headers={"Connection": "close", **length, **(headers or {})})
             answer = connection.getresponse()
             return AdminAnswer(answer.status, answer.read(most))
-        finally:
-            connection.close()
     except TimeoutError:
         message = f"no answer from {admin} within {seconds:g} s"
         raise AnswerTimeoutError(message) from None
@@ -148,7 +145,7 @@ def readiness(admin: Listen, seconds: float = PROBE_SECONDS) -> str | None:
         answer = ask(admin, "GET", "/readyz", seconds=seconds, most=REASON_BYTES, headers={"Accept": "text/plain"})
     except NoAnswerError as error:
         return str(error)
-    if answer.status == http.client.OK:
+    if answer.status == HTTPStatus.OK:
         return None
     lines = answer.body.decode("utf-8", "replace").splitlines()
     said = " ".join("".join(filter(str.isprintable, line)) for line in lines)
@@ -167,15 +164,21 @@ def wait_until_ready(admin: Listen, seconds: float) -> str | None:
         time.sleep(min(PAUSE_SECONDS, left))
 
 
-def _from_file(path: str | None) -> str | None:
-    if not path:
-        return None
+def written(variable: str, environ: Mapping[str, str]) -> str:
+    """Return a setting's text from the environment, else the configuration file, as `serve` does; empty if not set.
+
+    Raises:
+        AddressError: the file cannot be read.
+    """
+    path = environ.get("PROXY_CONFIG_FILE")
+    if environ.get(variable) or not path:
+        return environ.get(variable, "")
     try:
-        found = tomllib.loads(Path(path).read_text("utf-8")).get(VARIABLE.lower())
+        found = tomllib.loads(Path(path).read_text("utf-8")).get(variable.lower())
     except (OSError, ValueError) as error:
         message = "PROXY_CONFIG_FILE cannot be read as TOML; `localpayment-proxy check` says more"
         raise AddressError(message) from error
-    return found if isinstance(found, str) else None
+    return found if isinstance(found, str) else ""
 
 
 def _reachable(host: str) -> str:
@@ -186,10 +189,12 @@ def _reachable(host: str) -> str:
         return host
     if not address.is_unspecified:
         return host
-    return "127.0.0.1" if isinstance(address, ipaddress.IPv4Address) else "::1"
+    return "127.0.0.1" if address.version == 4 else "::1"  # noqa: PLR2004 - IPv4
 
 
 def _connection(admin: Listen, seconds: float) -> http.client.HTTPConnection:
+    import http.client  # noqa: PLC0415 - as above
+
     if isinstance(admin, TcpAddress):
         return http.client.HTTPConnection(admin.host, admin.port, timeout=seconds)
     made = http.client.HTTPConnection("localhost", timeout=seconds)

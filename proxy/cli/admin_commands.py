@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import os
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
+from proxy.cli.admin_client import AddressError, AnswerTimeoutError, NoAnswerError, admin_key, ask
 from proxy.cli.exits import Exit, admin_listener, failed
 
+if TYPE_CHECKING:
+    from proxy.cli.admin_client import AdminAnswer
+
 ANSWER_SECONDS: Final = 15.0  # a reload reads files, and asks nothing on the network before it answers
-MOST_TEXT: Final = 64 * 1024  # bytes of an answer
+MOST_TEXT: Final = 1024 * 1024  # bytes of an answer
 
 
 @click.command(short_help="Have the running sidecar reload its settings.")
 def reload() -> Exit:
-    """Have the sidecar of this machine reload what can change while it runs, as SIGHUP does.
+    """Have the running sidecar reload credentials, policy, CA file and log level, as SIGHUP does.
 
-    That is the credentials, the policy, the CA file and the log level. A broken one is reported, and the old one stays.
+    A broken one is reported, and the old one stays.
     """
     return _commanded("reload")
 
 
 @click.command(short_help="Drop the tokens and refuse every call.")
 def lock() -> Exit:
-    """Drop the tokens of the running sidecar and refuse every call with 503 `locked`, until `unlock`.
+    """Drop the tokens of the running sidecar and refuse every call with 503 `locked`, until `unlock` or a restart.
 
-    For a credential that may be stolen. A restart ends the lock too.
+    For a credential that may be stolen.
     """
     return _commanded("lock")
 
@@ -39,42 +43,46 @@ def unlock() -> Exit:
 
 @click.command(short_help="Make the running sidecar unready.")
 def drain() -> Exit:
-    """Make the sidecar of this machine unready, so that load balancers send its calls elsewhere; it does not end.
+    """Make the running sidecar unready, so that load balancers send its calls elsewhere; it does not end.
 
-    There is no way back but a restart. To end the process as well, use `quit`.
+    Only a restart makes it ready again. `quit` ends the process as well.
     """
     return _commanded("drain")
 
 
 @click.command(short_help="End the running sidecar in an orderly way.")
 def quit() -> Exit:  # noqa: A001 - the command's name, as in `POST /-/quit`
-    """Have the sidecar of this machine finish the calls in flight and end, as SIGTERM does.
+    """Have the running sidecar finish the calls in flight and end, as SIGTERM does.
 
-    A supervisor that restarts it on any exit will do so.
+    A supervisor may restart it.
     """
     return _commanded("quit")
 
 
 def _commanded(name: str) -> Exit:
-    from proxy.cli.admin_client import (  # noqa: PLC0415 - http.client
-        AnswerTimeoutError,
-        NoAnswerError,
-        UnreadableKeyError,
-        admin_key,
-        ask,
-    )
-
-    try:
-        key = admin_key(os.environ)
-        answer = ask(admin_listener(), "POST", f"/-/{name}", seconds=ANSWER_SECONDS, most=MOST_TEXT, headers=key)
-    except UnreadableKeyError as error:
-        return failed(str(error), Exit.BAD_CONFIGURATION)
-    except AnswerTimeoutError as error:
-        return failed(f"{error}; whether the command was carried out is unknown")
-    except NoAnswerError as error:
-        return failed(str(error))
+    answer = answer_to(f"/-/{name}", ANSWER_SECONDS, "whether the command was carried out is unknown")
+    if isinstance(answer, Exit):
+        return answer
     click.echo(answer.body.decode("utf-8", "replace").strip(), err=not answer.ok)
     return Exit.FINE if answer.ok else Exit.FAILED
+
+
+def answer_to(path: str, seconds: float, late: str) -> AdminAnswer | Exit:
+    """Return what the running sidecar answers to a POST; without an answer say why, and return the exit code.
+
+    Args:
+        path: of the request.
+        seconds: that any single wait may take.
+        late: said when no answer came in time.
+    """
+    try:
+        return ask(admin_listener(), "POST", path, seconds=seconds, most=MOST_TEXT, headers=admin_key(os.environ))
+    except AddressError as error:
+        return failed(str(error), Exit.BAD_CONFIGURATION)
+    except AnswerTimeoutError as error:
+        return failed(f"{error}; {late}")
+    except NoAnswerError as error:
+        return failed(str(error))
 
 
 COMMANDS: Final = (reload, lock, unlock, drain, quit)

@@ -13,7 +13,9 @@ import click
 
 from proxy import VERSION
 from proxy.cli import admin_commands, option_types, shipped
+from proxy.cli.admin_client import readiness, wait_until_ready
 from proxy.cli.exits import Exit, admin_listener, failed, report_readiness
+from proxy.cli.ledger import ledger
 from proxy.cli.operations import operations
 from proxy.cli.policy import policy
 from proxy.cli.status import status
@@ -52,7 +54,7 @@ def commands() -> None:
     """
 
 
-for command in (status, *admin_commands.COMMANDS, *shipped.COMMANDS, operations, policy):
+for command in (status, *admin_commands.COMMANDS, *shipped.COMMANDS, ledger, operations, policy):
     commands.add_command(command)
 
 
@@ -60,8 +62,8 @@ for command in (status, *admin_commands.COMMANDS, *shipped.COMMANDS, operations,
 def serve() -> Exit:
     """Run the sidecar until SIGTERM or Ctrl-C.
 
-    It is configured by environment variables; LOCALPAYMENT_ENVIRONMENT, LOCALPAYMENT_USERNAME and
-    LOCALPAYMENT_PASSWORD are required. `localpayment-proxy check` says whether they are right.
+    Environment variables configure it; LOCALPAYMENT_ENVIRONMENT, LOCALPAYMENT_USERNAME and LOCALPAYMENT_PASSWORD are
+    required. `localpayment-proxy check` says whether they are right.
     """
     from proxy.cli.usable_settings import usable_settings  # noqa: PLC0415 - as below
     from proxy.config import SettingsError  # noqa: PLC0415 - as below
@@ -97,17 +99,17 @@ def serve() -> Exit:
 def demo(*, listen: TcpAddress | None, admin_listen: TcpAddress | None, once: bool) -> Exit:
     """See it work: a simulated Localpayment and a sidecar in one go.
 
-    Makes a few calls, shows each as a curl command, and explains what the sidecar did. Then both stay up for you to
-    try. It needs no account, no settings and no network.
+    Makes a few calls, shows each as a curl command, explains what the sidecar did, and stays up for you to try. It
+    needs no account, settings or network.
     """
     import asyncio  # noqa: PLC0415 - as below
 
-    from proxy.cli.demo.run import run_demo  # noqa: PLC0415 - the whole proxy
-    from proxy.listening.listener_socket import BindError  # noqa: PLC0415 - as above
+    from proxy.cli.demo.run import run_demo  # noqa: PLC0415 - aiohttp
+    from proxy.cli.demo.sidecar import SidecarEndedError  # noqa: PLC0415 - as above
 
     try:
         return asyncio.run(run_demo(listen, admin_listen, click.echo, once=once))
-    except BindError as error:
+    except SidecarEndedError as error:
         return failed(str(error))
 
 
@@ -135,8 +137,8 @@ def demo(*, listen: TcpAddress | None, admin_listen: TcpAddress | None, once: bo
 def simulator(*, log_calls: bool, username: str | None, password: str | None, **options: object) -> Exit:
     """Run a local Localpayment to develop and test against.
 
-    It keeps payments in memory until it ends. A second port takes commands that let it misbehave: delays, errors, cut
-    connections, revoked tokens. Never give it a real credential.
+    It keeps payments in memory. A second port lets it misbehave: delays, errors, cut connections, revoked tokens.
+    Never give it a real credential.
     """
     import asyncio  # noqa: PLC0415 - as below
 
@@ -174,8 +176,8 @@ def simulator(*, log_calls: bool, username: str | None, password: str | None, **
 def check(*, live: bool, country: str, as_json: bool) -> Exit:
     """Say whether the settings are right, and with --live whether Localpayment can be reached with them.
 
-    Prints every setting in effect, secrets masked, then a line for each step: what was found, and what to do if it
-    failed. --live logs in once and moves no money.
+    Prints every setting in effect, secrets masked, then a line for each step, with what to do if it failed. --live
+    logs in once and moves no money.
 
     Exit codes: 0 all is well; 78 settings, policy or credential source; 69 network, TLS or Localpayment itself;
     77 login or permission refused; 1 anything else. The first failure decides.
@@ -190,12 +192,7 @@ def check(*, live: bool, country: str, as_json: bool) -> Exit:
 
 @commands.command(short_help="Ask the running sidecar whether it is ready.")
 def healthcheck() -> Exit:
-    """Ask the sidecar of this machine once whether it is ready; exit code 0 if so.
-
-    The address is PROXY_ADMIN_LISTEN, as for `serve`.
-    """
-    from proxy.cli.admin_client import readiness  # noqa: PLC0415 - http.client
-
+    """Ask the running sidecar once, at PROXY_ADMIN_LISTEN, whether it is ready; exit code 0 if so."""
     return report_readiness(readiness(admin_listener()))
 
 
@@ -204,7 +201,5 @@ def healthcheck() -> Exit:
     "--timeout", type=option_types.duration, default="30s", show_default=True, help="How long to wait at most."
 )
 def wait(timeout: float) -> Exit:
-    """Wait until the sidecar of this machine is ready; exit code 0 if it became so."""
-    from proxy.cli.admin_client import wait_until_ready  # noqa: PLC0415 - http.client
-
+    """Wait until the running sidecar is ready; exit code 0 if it became so."""
     return report_readiness(wait_until_ready(admin_listener(), timeout))

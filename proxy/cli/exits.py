@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from proxy.cli.admin_client import AddressError, admin_address
+
 if TYPE_CHECKING:
     from proxy.config import Listen
 
@@ -28,8 +30,6 @@ class Exit(IntEnum):
 
 def admin_listener() -> Listen:
     """Find the admin listener of this machine's sidecar, or end the command saying why not."""
-    from proxy.cli.admin_client import AddressError, admin_address  # noqa: PLC0415 - http.client
-
     try:
         return admin_address(os.environ)
     except AddressError as error:

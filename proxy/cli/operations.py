@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 def operations(*, as_json: bool, request: tuple[str, str] | None) -> Exit:
     """List Localpayment's operations: name, kind, method and path, and where the merchant's own id sits.
 
-    --match tells what the sidecar takes a request for, as in `operations --match POST /api/payin`; exit code 1 when it
-    would refuse the path itself. What no row fits is `other`, and counts as a call with effects.
+    --match tells which one a request is, as in `operations --match POST /api/payin`; exit code 1 when the sidecar
+    refuses such a path. What fits no row is `other`, and counts as a call with effects.
     """
     from proxy.api.operations import OPERATIONS  # noqa: PLC0415 - builds the catalogue
 
@@ -77,7 +77,7 @@ def _row(operation: Operation) -> Row:
 
 
 def _facts(match: Match) -> Row:
-    from proxy.api.status_check import check_path_of  # noqa: PLC0415 - as above
+    from proxy.api.external_id import check_path_of  # noqa: PLC0415 - as above
     from proxy.policy.grants import PRESETS  # noqa: PLC0415 - as above
 
     operation = match.operation

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -20,6 +23,37 @@ SHORTEST_LIFETIME = 1.0
 def duration(text: str) -> float:
     """Read a length of time with its unit as seconds."""
     return _read(units.positive_duration, text)
+
+
+def age(text: str) -> float:
+    """Read a length of time, days included, as seconds."""
+    return _read(units.age, text)
+
+
+def since(text: str) -> float:
+    """Read how long ago, or an ISO 8601 date with or without a time, UTC unless it says otherwise; as a Unix time."""
+    try:
+        return time.time() - units.age(text)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        message = "write how long ago, such as 2h or 7d, or a date or time, such as 2026-01-31 or 2026-01-31T08:00"
+        raise click.BadParameter(message) from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def operation(text: str) -> str:
+    """Read the name of an operation of the catalogue."""
+    from proxy.api.operations import NAMES, OTHER  # noqa: PLC0415 - builds the catalogue
+
+    if text in NAMES or text == OTHER.name:
+        return text
+    near = difflib.get_close_matches(text, NAMES, 1)
+    hint = f"did you mean {near[0]}?" if near else "`localpayment-proxy operations` lists them"
+    message = f"no such operation; {hint}"
+    raise click.BadParameter(message)
 
 
 def lifetime(text: str) -> float:

@@ -37,10 +37,10 @@ def policy() -> None:
 @click.option("--caller", help="A name in the policy.  [default: one that matches none of them]")
 @click.option("--policy", "file", type=click.Path(path_type=Path), help=f"The policy file.  [default: {VARIABLE}]")
 def explain(method: str, path: str, caller: str | None, file: Path | None) -> Exit:
-    """Say what becomes of a request of a caller, and which line of the policy decides.
+    """Say what becomes of a caller's request, and which line of the policy decides. Nothing is sent.
 
     As in `policy explain --caller shop POST /api/payout`. Exit code 0 when the call passes, 1 when it is refused, 78
-    when the policy cannot be used. Nothing is sent.
+    when the policy cannot be used.
     """
     match = matched(method, path)
     if isinstance(match, str):
@@ -61,14 +61,12 @@ def explain(method: str, path: str, caller: str | None, file: Path | None) -> Ex
 
 
 @policy.command("hash-key", short_help="Print the line of a key for the policy.")
-@click.option(
-    "--new", type=click.Path(path_type=Path), help="Make a key, and write it to this file, which must be new."
-)
+@click.option("--new", type=click.Path(path_type=Path), help="Make a key, in this new file.")
 def hash_key(new: Path | None) -> Exit:
-    """Print the line `key_sha256 = …` for a key, to be put into the policy.
+    """Print the line `key_sha256 = …` of the policy for a key. The key is never printed.
 
-    The key is read from stdin, one newline at its end left out; on a terminal it is asked for and not shown. With --new
-    it is made instead, and written to a file that only its owner can read. It is never printed.
+    It is read from stdin, without one newline at its end, or asked for on a terminal. With --new it is made, and
+    written to a file that only its owner can read.
     """
     from proxy.policy.identity import MIN_KEY_LENGTH, digest  # noqa: PLC0415 - hashlib
 

@@ -26,13 +26,11 @@ def root(package: Path = _PACKAGE) -> Path | None:
 @click.command(short_help="Print a page of the documentation, or where the pages are.")
 @click.argument("page", required=False)
 def docs(page: str | None) -> Exit:
-    """Print a page of the documentation, such as `errors` or `docs/how-to/systemd.md`; without PAGE list them all.
+    """Print a page of the documentation, such as `errors` or `docs/how-to/systemd.md`; without PAGE list them.
 
-    Messages of this command name pages as `docs/…` and files as `config/…`.
+    Messages name these pages as `docs/…`.
     """
-    place = root()
-    if place is None:
-        return _none_here()
+    place = _place()
     pages = {path.relative_to(place).as_posix(): path for path in sorted((place / "docs").rglob("*.md"))}
     if page is None:
         click.echo("\n".join([f"In {place}:", *pages]))
@@ -48,19 +46,13 @@ def docs(page: str | None) -> Exit:
 
 @click.group(short_help="Example policy and settings, units, alerts, dashboards, recipes.")
 def files() -> None:
-    """Give out the files of config/ that come with the sidecar.
-
-    Those are example settings and policy, the systemd unit, manifests, alert rules, dashboards and recipes for callers.
-    """
+    """Give out the files of config/: example settings and policy, systemd unit, alerts, dashboards, recipes."""
 
 
 @files.command(name="list")
 def list_() -> Exit:
     """List the files."""
-    place = root()
-    if place is None:
-        return _none_here()
-    click.echo("\n".join(_names(place)))
+    click.echo("\n".join(_names(_place())))
     return Exit.FINE
 
 
@@ -68,9 +60,7 @@ def list_() -> Exit:
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 def export(folder: Path) -> Exit:
     """Write the files into FOLDER, as FOLDER/config/…; writes nothing if one of them is there already."""
-    place = root()
-    if place is None:
-        return _none_here()
+    place = _place()
     names = _names(place)
     there = [name for name in names if (folder / name).exists()]
     if there:
@@ -90,8 +80,13 @@ def _names(place: Path) -> list[str]:
     return sorted(path.relative_to(place).as_posix() for path in found)
 
 
-def _none_here() -> Exit:
-    return failed("documentation and example files did not come with this installation: install the wheel")
+def _place() -> Path:
+    """Return the folder that holds docs/ and config/, or end the command."""
+    place = root()
+    if place is None:
+        text = "documentation and example files did not come with this installation: install the wheel"
+        raise click.exceptions.Exit(failed(text))
+    return place
 
 
 COMMANDS: Final = (docs, files)

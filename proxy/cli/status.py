@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from proxy.cli.admin_client import NoAnswerError, ask
 from proxy.cli.exits import Exit, admin_listener, failed
+from proxy.cli.status_lines import status_lines
 
 if TYPE_CHECKING:
     from proxy.config import Listen
@@ -23,10 +26,12 @@ MOST_STATUS: Final = 4 * 1024 * 1024  # bytes; a status has some ten thousand
 @click.option("--watch", is_flag=True, help="Show it again every two seconds, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def status(*, watch: bool, as_json: bool) -> Exit:
-    """Show the state of the sidecar of this machine: environment, token, calls, and unknown outcomes.
+    """Show the state of the running sidecar: environment, token, calls, and unknown outcomes.
 
-    Exit code 0 when it is ready, 1 when it is not or does not answer. The same as a page for a browser is at /status of
-    the admin listener.
+    Where it is not ready, that says why and what to do. --watch leaves out what does not fit the terminal.
+
+    Exit code 0 when it is ready, 1 when it is not or does not answer. The admin listener has the same as a page at
+    /status.
     """
     where = admin_listener()
     if not watch:
@@ -34,29 +39,26 @@ def status(*, watch: bool, as_json: bool) -> Exit:
     try:
         while True:
             click.clear()
-            _show(where, as_json=as_json)
+            _show(where, as_json=as_json, watched=True)
             time.sleep(AGAIN_SECONDS)
     except KeyboardInterrupt:
         return Exit.FINE
 
 
-def _show(where: Listen, *, as_json: bool) -> Exit:
-    from proxy.cli.admin_client import NoAnswerError  # noqa: PLC0415 - http.client
-    from proxy.cli.status_lines import status_lines  # noqa: PLC0415 - as above
-
+def _show(where: Listen, *, as_json: bool, watched: bool = False) -> Exit:
     try:
         view = _view(where)
     except NoAnswerError as error:
         return failed(str(error))
-    for line in [json.dumps(view)] if as_json else status_lines(view, sys.stdout.encoding):
+    size = shutil.get_terminal_size()
+    shown = status_lines(view, sys.stdout.encoding, size.columns, size.lines - 1 if watched else None)
+    for line in [json.dumps(view)] if as_json else shown:
         click.echo(line)
     return Exit.FINE if view["ready"] else Exit.FAILED
 
 
 def _view(where: Listen) -> dict[str, Any]:
     """Return the status as the admin listener's JSON gives it; raises NoAnswerError."""
-    from proxy.cli.admin_client import NoAnswerError, ask  # noqa: PLC0415 - http.client
-
     json_only = {"Accept": "application/json"}
     answer = ask(where, "GET", "/status", seconds=ANSWER_SECONDS, most=MOST_STATUS, headers=json_only)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,58 +22,107 @@ _MEANS: Final = {"sandbox": ("Sandbox: play money", "green"), "production": ("Pr
 _UNITS: Final = (("h", 3600), ("min", 60), ("s", 1))
 
 
-def status_lines(view: View, encoding: str) -> Iterator[str]:
-    """Return the lines, styled; `encoding` is the terminal's."""
-    title, colour = _MEANS[view["environment"]]
-    state = click.style("ready", fg="green") if view["ready"] else click.style(f"not ready: {view['reason']}", fg="red")
-    yield f"{click.style(f' {title} ', fg='bright_white', bg=colour, bold=True)}  {view['origin']}  {state}"
-    token, now = view["token"], view["now"]
-    yield _row("token", f"{token['state']}, {_left('ends', token['expires'], now)}")
-    yield _row("", f"refresh token {_left('ends', token['refresh_expires'], now)}")
-    if token["credentials_rejected"]:
-        yield _row("", click.style("Localpayment refuses the credentials", fg="red", bold=True))
-    yield _row("calls", f"{view['in_flight']['now']} in flight, {view['in_flight']['limit']} at most")
-    yield from _minutes(view["last_15_minutes"], encoding)
-    yield from _unsettled(view["unsettled"])
-    for call in view["last_calls"][:CALLS_SHOWN]:
-        yield _row("", _call(call))
-    for text in view["warnings"]:
-        yield _row("warning", click.style(text, fg="yellow"))
-    yield _row("version", f"{view['version']}, running for {_span(now - view['started'])}")
+def status_lines(view: View, encoding: str, width: int = 80, height: int | None = None) -> list[str]:
+    """Return the lines, styled.
+
+    Args:
+        view: the status.
+        encoding: the terminal's.
+        width: columns that a line may have.
+        height: lines that there may be; None for all. Why the sidecar is not ready is never cut.
+    """
+    above = [*_state(view, width), *_token(view, width), *_calls(view, encoding)]
+    unsettled = _unsettled(view["unsettled"], width) if view["ledger"] is None else _ledger(view, width)
+    warnings = [line for text in view["warnings"] for line in _rows("warning", text, width, fg="yellow")]
+    calls = [
+        line
+        for call in view["last_calls"][:CALLS_SHOWN]
+        for line in _call(call, width, f"{call['milliseconds']:.1f} ms")
+    ]
+    below = [_row("version", f"{view['version']}, running for {_span(view['now'] - view['started'])}")]
+    if height is None:
+        return [*above, *unsettled, *calls, *warnings, *below]
+    left = height - len(above) - len(below)
+    unsettled = _cut(unsettled, left)
+    warnings = _cut(warnings, left - len(unsettled))
+    return [*above, *unsettled, *calls[: max(left - len(unsettled) - len(warnings), 0)], *warnings, *below]
 
 
 def sparkline(values: Sequence[float | None], encoding: str) -> str:
     """Draw a value in each column, the largest highest; a space where there is none."""
     bars = _BARS[0] if can_encode(_BARS[0], encoding) else _BARS[1]
     largest = max((value for value in values if value), default=0.0)
-    return "".join(bars[_step(value, largest, len(bars))] if value else " " for value in values)
+    steps = len(bars)
+    return "".join(bars[min(int(value / largest * steps), steps - 1)] if value else " " for value in values)
 
 
-def _minutes(minutes: View, encoding: str) -> Iterator[str]:
+def _state(view: View, width: int) -> Iterator[str]:
+    title, colour = _MEANS[view["environment"]]
+    yield click.style(f" {title} ", fg="bright_white", bg=colour, bold=True)
+    yield from _rows("origin", view["origin"], width)
+    if view["ready"]:
+        yield _row("state", click.style("ready", fg="green"))
+        return
+    yield from _rows("state", f"not ready: {view['reason']}", width, fg="red")
+    yield from _why(view["why"], width)
+
+
+def _why(why: View | None, width: int) -> Iterator[str]:
+    if why is not None:
+        yield from _rows("why", why["cause"], width, fg="red", bold=True)
+        yield from _rows("to do", why["advice"], width)
+
+
+def _token(view: View, width: int) -> Iterator[str]:
+    token, now = view["token"], view["now"]
+    refresh = f"refresh token {_left('ends', token['refresh_expires'], now)}"
+    yield _row("token", f"{token['state']}, {_left('ends', token['expires'], now)}; {refresh}")
+    if token["credentials_rejected"]:
+        yield _row("", click.style("Localpayment refuses the credentials", fg="red", bold=True))
+    if view["ready"]:
+        yield from _why(token["failing"], width)
+
+
+def _calls(view: View, encoding: str) -> Iterator[str]:
+    minutes, flight = view["last_15_minutes"], view["in_flight"]
     calls, errors = sum(minutes["calls"]), sum(minutes["errors"])
-    text = f"{calls} in 15 minutes, {errors} failed"
-    yield _row("", click.style(text, fg="red") if errors else text)
+    text = f"{flight['now']} in flight, {flight['limit']} at most; {calls} in 15 minutes, {errors} failed"
+    yield _row("calls", click.style(text, fg="red") if errors else text)
     if calls:
         slowest = max(value for value in minutes["p95_ms"] if value is not None)
         yield _row("", f"calls {sparkline(minutes['calls'], encoding)}")
-        yield _row("", f"95 %  {sparkline(minutes['p95_ms'], encoding)} at most {slowest:g} ms")
+        yield _row("", f"95 %  {sparkline(minutes['p95_ms'], encoding)}")
+        yield _row("", f"95 % of the calls within {slowest:g} ms")
 
 
-def _unsettled(unsettled: View) -> Iterator[str]:
+def _unsettled(unsettled: View, width: int) -> list[str]:
     total = unsettled["total"]
     if not total:
-        yield _row("unknown", "no outcome since the start")
-        return
-    yield _row("unknown", click.style(f"{total} outcomes since the start", fg="red", bold=True))
+        return [_row("unknown", "no outcome since the start")]
+    lines = _rows("unknown", f"{total} outcomes since the start", width, fg="red", bold=True)
     for call in unsettled["last"]:
-        yield _row("", _call(call))
+        lines += _call(call, width, f"request_id {call['request_id']}")
+    return lines
 
 
-def _call(call: View) -> str:
-    at = datetime.fromtimestamp(call["at"], UTC)
-    code = f" {call['code']}" if call["code"] else ""
-    text = f"{at:%H:%M:%S} {call['operation']:<24} {call['status'] or '---'} {call['outcome']}{code}"
-    return f"{text}  {call['milliseconds']:.1f} ms"
+def _ledger(view: View, width: int) -> list[str]:
+    ledger, now = view["ledger"], view["now"]
+    if ledger["fault"]:
+        return _rows("ledger", f"cannot be written: {ledger['fault']}", width, fg="red", bold=True)
+    lines = _rows("ledger", "nothing is left to settle", width)
+    if ledger["unsettled"]:
+        text = f"calls are not settled, the oldest for {_span(now - ledger['oldest'])}"
+        lines = _rows("ledger", f"{text}: `localpayment-proxy ledger list`", width, fg="red", bold=True)
+    for call in ledger["unsettled"]:
+        text = f"{call['operation']} {call['state']}, {_span(now - call['at'])} old"
+        lines += _rows("", f"{text}  request_id {call['request_id']}", width)
+    return lines
+
+
+def _call(call: View, width: int, end: str) -> list[str]:
+    at, status = datetime.fromtimestamp(call["at"], UTC), str(call["status"] or "---")
+    text = f"{at:%H:%M:%S} {call['operation']:<20} {status} {call['outcome']} {call['code']}".rstrip()
+    return _rows("", f"{text}  {end}", width, fg="red" if call["wrong"] else None)
 
 
 def _left(word: str, moment: float | None, now: float) -> str:
@@ -94,5 +144,16 @@ def _row(name: str, text: str) -> str:
     return f"{click.style(f'{name:<{_WIDTH}}', dim=True)}{text}"
 
 
-def _step(value: float, largest: float, steps: int) -> int:
-    return min(int(value / largest * steps), steps - 1)
+def _rows(name: str, text: str, width: int, **style: Any) -> list[str]:  # noqa: ANN401 - click's styles
+    """Break a text into as many rows as it takes; the name stands before the first."""
+    pieces = textwrap.wrap(text, width - _WIDTH, break_on_hyphens=False) or [""]
+    return [_row("" if place else name, click.style(piece, **style)) for place, piece in enumerate(pieces)]
+
+
+def _cut(lines: list[str], most: int) -> list[str]:
+    """Leave out what does not fit, and say so."""
+    if len(lines) <= max(most, 0):
+        return lines
+    return [*lines[: most - 1], _row("", f"… {len(lines) - most + 1} lines more: `localpayment-proxy status`")][
+        : max(most, 0)
+    ]

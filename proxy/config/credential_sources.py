@@ -97,10 +97,10 @@ def _secret_or_file(variable: str, meaning: str, of_file: str, section: str = ""
 
 # fmt: off
 _USERNAME: Final = _secret_or_file("LOCALPAYMENT_USERNAME", "The account's username.",
-    "A file that holds the username and nothing else; read again when it changes.",
+    "A file with the username alone, read again when it changes.",
     section="Credentials: username and password")
 _PASSWORD: Final = _secret_or_file("LOCALPAYMENT_PASSWORD", "The account's password.",
-    "A file that holds the password and nothing else; read again when it changes.")
+    "A file with the password alone, read again when it changes.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class CredentialsFileSource:
     """One JSON or TOML file with `username` and `password`."""
 
     path: Path = setting("LOCALPAYMENT_CREDENTIALS_FILE", PAIR_FILE, "",
-        "A JSON or TOML file with the keys `username` and `password`; read again when it changes.",
+        "A JSON or TOML file with `username` and `password`, read again when it changes.",
         section="Credentials: one file, or a command")
 
 
@@ -133,8 +133,7 @@ class CommandSource:
     """A command, run without a shell, that writes JSON with `username` and `password` to stdout."""
 
     argv: tuple[str, ...] = setting("LOCALPAYMENT_CREDENTIALS_COMMAND", COMMAND_LINE, "",
-        "A command that writes a JSON object with `username` and `password` to stdout within 10 s. It is run without "
-        "a shell and without the sidecar's own settings in its environment. Arguments are never shown.", secret=True)
+        "A command that writes the same document to stdout within 10 s. Arguments are never shown.", secret=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +141,7 @@ class VaultToken:
     """A ready token, given or in a file that another program keeps fresh."""
 
     token: Secret | Path = declared(*_secret_or_file("LOCALPAYMENT_VAULT_TOKEN", "A token.",
-        "A file that holds a token, such as the sink of Vault Agent; read anew each time."))
+        "A file with a token, such as the sink of Vault Agent, read each time."))
 
 
 AUTH_MOUNT: Final = Setting("LOCALPAYMENT_VAULT_AUTH_MOUNT", VAULT_PATH, "",
@@ -157,7 +156,7 @@ class VaultAppRole:
     role_id: str = setting("LOCALPAYMENT_VAULT_ROLE_ID", NAME, "",
         "AppRole login: the role id.", needed="write the role id")
     secret_id: Secret | Path = declared(*_secret_or_file("LOCALPAYMENT_VAULT_SECRET_ID",
-        "AppRole login: the secret id.", "AppRole login: a file that holds the secret id."))
+        "AppRole login: the secret id.", "AppRole login: a file with the secret id."))
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,12 +184,12 @@ class VaultSource:
     mount: str = setting("LOCALPAYMENT_VAULT_MOUNT", VAULT_PATH, "secret",
         "Where the KV engine, version 2, is mounted.")
     path: str = setting("LOCALPAYMENT_VAULT_PATH", Kind("path in the engine", vault_path), "",
-        "The secret that holds the keys `username` and `password`, without the engine's own path and `data/`.",
+        "The secret with `username` and `password`, without the engine's path and `data/`.",
         needed="write the secret's path, such as localpayment/production")
     namespace: str | None = optional("LOCALPAYMENT_VAULT_NAMESPACE", VAULT_PATH,
         "The namespace.", note="the root namespace")
     ca_file: Path | None = optional("LOCALPAYMENT_VAULT_CA_FILE", CERTIFICATES_FILE,
-        "PEM file of the CA certificates that are trusted instead of the system's.",
+        "PEM file of the CA certificates to trust.",
         note="the system's CA certificates")
     auth: VaultAuth = declared()
 
@@ -200,11 +199,10 @@ class AwsSource:
     """A secret of AWS Secrets Manager."""
 
     secret: str = setting("LOCALPAYMENT_AWS_SECRET", Kind("name or ARN", aws_secret), "",
-        "The secret, a JSON object with the keys `username` and `password`. Needs the extra "
-        "`localpayment-proxy[aws]`. AWS credentials come from where AWS's own tools take them.",
+        "The secret, JSON with `username` and `password`. Needs the extra `aws`.",
         section="Credentials: AWS Secrets Manager", needed="write the secret's name or ARN")
     region: str | None = optional("LOCALPAYMENT_AWS_REGION", NAME,
-        "The region.", note="that of the ARN, or of the AWS configuration")
+        "The region.", note="the ARN's, or AWS's configuration")
     endpoint: Origin | None = optional("LOCALPAYMENT_AWS_ENDPOINT", ORIGIN,
         "Another endpoint, such as a VPC's.", note="AWS's endpoint")
 # fmt: on

@@ -35,10 +35,8 @@ def _declared() -> Iterator[Setting]:
             for source, parts in SOURCES.items():
                 for part in (source, *parts):
                     yield from settings_in(part)
-    meaning = (
-        "A TOML file with these settings, their names in lower case; the environment wins. Set in the environment only."
-    )
-    yield Setting(CONFIG_FILE, Kind("path", str), "", meaning, section="The settings file", note="none")
+    meaning = "A TOML file with these settings. Set in the environment only."
+    yield Setting(CONFIG_FILE, Kind("path", str), "", meaning, section="The settings file")
 
 
 SETTINGS: Final = {setting.variable: setting for setting in _declared()}
@@ -77,6 +75,15 @@ def effective(settings: Settings) -> dict[str, str]:
     """
     shown = dict(_shown(settings))
     return {variable: shown[variable] for variable in SETTINGS if variable in shown}
+
+
+def changed(settings: Settings) -> dict[str, str]:
+    """Return those of `effective` that differ from their defaults."""
+    return {variable: text for variable, text in effective(settings).items() if text != _default(SETTINGS[variable])}
+
+
+def _default(setting: Setting) -> str:
+    return setting.kind.text(setting.kind.read(setting.default)) if setting.default else ""
 
 
 def _shown(declaring: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - an instance of any class that declares settings

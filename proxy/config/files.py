@@ -63,14 +63,12 @@ def read_file(path: Path, limit: int = MAX_FILE) -> FileText:
         with open(path, "rb", opener=_without_waiting) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                message = "is not a regular file: name a file"
-                raise UnusableFileError(message)
+                refuse("is not a regular file: name a file", UnusableFileError)
             content = file.read(limit + 1)
     except (OSError, ValueError) as error:  # the latter for a NUL in the path
         raise _translated(error) from None
     if len(content) > limit:
-        message = f"is larger than {limit // 1024} KiB: name the right file"
-        raise UnusableFileError(message)
+        refuse(f"is larger than {limit // 1024} KiB: name the right file", UnusableFileError)
     return FileText(plain_text(content), stat.S_IMODE(status.st_mode))
 
 
@@ -83,8 +81,7 @@ def read_secret(path: Path) -> FileText:
     read = read_file(path)
     text = without_newline(read.text.reveal())
     if not text.strip():
-        message = "the file is empty: write the secret into it"
-        raise UnusableFileError(message)
+        refuse("the file is empty: write the secret into it", UnusableFileError)
     return FileText(Secret(text), read.mode)
 
 
@@ -107,8 +104,7 @@ def read_certificates(path: Path) -> FileText:
     """
     read = read_file(path, MAX_CERTIFICATES)
     if "-----BEGIN CERTIFICATE-----" not in read.text.reveal():
-        message = "holds no certificate: name a PEM file with -----BEGIN CERTIFICATE----- in it"
-        raise UnusableFileError(message)
+        refuse("holds no certificate: name a PEM file with -----BEGIN CERTIFICATE----- in it", UnusableFileError)
     return read
 
 
@@ -126,11 +122,9 @@ def _header(number: int, line: str) -> tuple[str, Secret]:
     name, colon, value = line.partition(":")
     name, value = name.strip(), value.strip()
     if not colon or FIELD_NAME.fullmatch(name) is None or _FIELD_VALUE.fullmatch(value) is None:
-        message = f"line {number} is no header field: write Name: value, in visible ASCII"
-        raise UnusableFileError(message)
+        refuse(f"line {number} is no header field: write Name: value, in visible ASCII", UnusableFileError)
     if name.lower() in _TAKEN:
-        message = f"line {number} names a field that the exporter writes itself: remove it"
-        raise UnusableFileError(message)
+        refuse(f"line {number} names a field that the exporter writes itself: remove it", UnusableFileError)
     return name, Secret(value)
 
 
@@ -151,16 +145,15 @@ def pair_in_text(text: Secret) -> tuple[Secret, Secret]:
         UnusablePairError: it is neither, or one of the two is missing, empty or no text.
     """
     if text.reveal().startswith(BYTE_ORDER_MARK):
-        message = "begins with a byte order mark: write it as UTF-8 without one"
-        raise UnusablePairError(message)
+        refuse("begins with a byte order mark: write it as UTF-8 without one", UnusablePairError)
     form, parse = ("JSON", json.loads) if text.reveal().lstrip().startswith("{") else ("TOML", tomllib.loads)
     try:
         document = parse(text.reveal())
     except (ValueError, RecursionError):
         document = None
     if document is None:
-        message = f'is no {form}: write {{"username": "…", "password": "…"}}, or two TOML lines of the same'
-        raise UnusablePairError(message)
+        fix = f'is no {form}: write {{"username": "…", "password": "…"}}, or two TOML lines of the same'
+        refuse(fix, UnusablePairError)
     return pair_in(document)
 
 
@@ -171,8 +164,7 @@ def pair_in(document: object) -> tuple[Secret, Secret]:
         UnusablePairError: one of them is missing, empty or no text.
     """
     if not isinstance(document, dict):
-        message = "is no object with the keys username and password"
-        raise UnusablePairError(message)
+        refuse("is no object with the keys username and password", UnusablePairError)
     username, password = (_member(document, key) for key in KEYS)
     return username, password
 
@@ -180,8 +172,7 @@ def pair_in(document: object) -> tuple[Secret, Secret]:
 def _member(document: dict[object, object], key: str) -> Secret:
     value = document.get(key)
     if not isinstance(value, str) or not value.strip():
-        message = f"has no {key}: write a text that is not empty under the key {key}"
-        raise UnusablePairError(message)
+        refuse(f"has no {key}: write a text that is not empty under the key {key}", UnusablePairError)
     try:
         return secret_text(value)
     except UnusableTextError as error:
@@ -205,8 +196,7 @@ def plain_text(content: bytes) -> Secret:
     except UnicodeDecodeError:
         text = BYTE_ORDER_MARK
     if text.startswith(BYTE_ORDER_MARK) or "\0" in text:
-        message = "is not plain UTF-8: save it as UTF-8 without a byte order mark"
-        raise UnusableFileError(message)
+        refuse("is not plain UTF-8: save it as UTF-8 without a byte order mark", UnusableFileError)
     return Secret(text)
 
 

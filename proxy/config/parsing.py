@@ -54,9 +54,9 @@ _MEANING = frozenset(
 _MEANING_PREFIXES = ("content-", "if-", "sec-", "proxy-")
 
 
-def refuse(text: str) -> NoReturn:
+def refuse(text: str, kind: type[ValueError] = ValueError) -> NoReturn:
     """Refuse what cannot be read, with the fix; the one way in which every reader of settings does."""
-    raise ValueError(text)
+    raise kind(text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ class Setting:
     default: str
     meaning: str
     section: str = ""
-    note: str = "not set"
+    note: str = ""
     secret: bool = False
     reloads: bool = False
     formerly: str = ""

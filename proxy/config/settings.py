@@ -74,59 +74,57 @@ class Settings:
     environment: Environment = setting("LOCALPAYMENT_ENVIRONMENT", choice(*Environment), "",
         "Which Localpayment the credentials belong to.", section="Localpayment", note="required")
     origin: Origin = setting("LOCALPAYMENT_BASE_URL", ORIGIN, "",
-        "Where calls go. `https` only, `http` to loopback alone. A production environment with the stage host, or the "
-        "reverse, is refused.", note=f"`{SANDBOX_URL}` for the sandbox, required for production")
+        "Where calls go: `https`, or `http` to loopback. The stage host in production, or the reverse, is refused.",
+        note=f"`{SANDBOX_URL}` for the sandbox, required for production")
     credentials: CredentialSource = declared()
     credentials_interval: float | None = optional("LOCALPAYMENT_CREDENTIALS_INTERVAL", DURATION,
-        "How long after a look at the source the next one follows. `POST /-/reload` has it looked at now.",
+        "The time between two looks at the source. `POST /-/reload` looks now.",
         section="Credentials: reading them again", note="`5s` for files, `5m` for the others")
     listen: Listen = setting("PROXY_LISTEN", _ADDRESS, "127.0.0.1:8080",
-        "Where callers connect. A Unix socket has mode 0660. Port 0 lets the kernel choose. `[::]` is every address, "
-        "of IPv4 too; `0.0.0.0` those of IPv4.", section="Listening")
+        "Where callers connect. A Unix socket has mode 0660. Port 0: the kernel chooses. `[::]`: every address, of "
+        "IPv4 too.", section="Listening")
     admin_listen: Listen = setting("PROXY_ADMIN_LISTEN", _ADDRESS, "127.0.0.1:8081",
         "Where health, metrics and status are served.")
     admin_key_file: Path | None = optional("PROXY_ADMIN_KEY_FILE", SECRET_FILE,
-        "A file that holds a key of at least 16 characters, which commands to the admin listener (`POST /-/…`) "
-        "must then carry as `Authorization: Bearer KEY`.", note="every client that reaches it may give commands")
+        "A file with a key of at least 16 characters. Commands to the admin listener (`POST /-/…`) must then carry it "
+        "as `Authorization: Bearer KEY`.", note="every client may give commands")
     allow_remote: bool = setting("PROXY_ALLOW_REMOTE", FLAG, "false",
-        "Lets other machines reach the listeners. Without it an address beyond loopback is refused.")
+        "Allows listeners beyond loopback, for other machines.")
     allowed_hosts: frozenset[str] | None = optional("PROXY_ALLOWED_HOSTS", _HOSTS,
-        "Hosts that callers may name in the Host field, whatever the port; an IPv6 address in brackets. Stops DNS "
-        "rebinding.",
-        note="the loopback names and the listen address; on a Unix socket every host, which no page reaches")
+        "Hosts that callers may name in `Host`, on any port; IPv6 addresses in brackets. Stops DNS rebinding.",
+        note="the loopback names and the listen address; on a Unix socket every host")
     policy_file: Path | None = optional("PROXY_POLICY_FILE", TEXT_FILE,
         "The policy: which caller may do which operation.",
-        note="every operation but the token endpoints", reloads=True)
-    max_in_flight: int = setting("PROXY_MAX_IN_FLIGHT", _COUNT, "512", "Calls relayed at once. Above it 503, at once.")
+        note="all but the token endpoints and the release of payouts by date", reloads=True)
+    max_in_flight: int = setting("PROXY_MAX_IN_FLIGHT", _COUNT, "512", "Calls relayed at once. One more gets 503.")
     tls_cert_file: Path | None = optional("PROXY_TLS_CERT_FILE", CERTIFICATES_FILE,
-        "PEM file of the certificate that callers see, with its chain. PROXY_LISTEN then speaks TLS, 1.2 or newer. A "
-        "reload reads it anew.", section="TLS towards callers", note="plain HTTP")
+        "PEM file of the certificate that callers see, with its chain; a reload reads it again. TLS is 1.2 or newer.",
+        section="TLS towards callers", note="plain HTTP")
     tls_key_file: Path | None = optional("PROXY_TLS_KEY_FILE", SECRET_FILE,
         "PEM file of the certificate's private key, without a passphrase.")
     tls_client_ca_file: Path | None = optional("PROXY_TLS_CLIENT_CA_FILE", CERTIFICATES_FILE,
-        "PEM file of CA certificates. Each caller must then have a certificate of one of them, whose names the "
-        "policy's `san` knows it by.", note="callers need no certificate")
+        "PEM file of CA certificates. Each caller then needs one of theirs; the policy's `san` names it.",
+        note="callers need no certificate")
     required_header: RequiredHeader | None = optional("PROXY_REQUIRED_HEADER", _HEADER,
-        "A header field that every call must carry, such as `X-Internal: yes`; without it 412. Keeps away requests "
-        "that a forged URL made some other server send (SSRF). It is taken off before the call goes on.",
-        section="Safety", note="none")
+        "A field that every call must carry, such as `X-Internal: yes`; without it 412. It stops requests that a "
+        "forged URL makes another server send (SSRF), and is removed before the call goes on.",
+        section="Safety")
     allow_browsers: bool = setting("PROXY_ALLOW_BROWSERS", FLAG, "false",
-        "Accepts calls of pages in a browser. Any page that this machine's user opens can then call Localpayment."
-        "")
+        "Accepts calls of browser pages. Any page that this machine's user opens can then call Localpayment.")
     max_connections: int = setting("PROXY_MAX_CONNECTIONS", _COUNT, "4096",
-        "Callers' connections at once. Each beyond them gets a 503 at once, and is closed.")
+        "Callers' connections at once. One more gets 503 and is closed.")
     redact_echoes: bool = setting("PROXY_REDACT_ECHOES", FLAG, "false",
-        "Masks a token of the sidecar's that stands in an answer's header, or in the first 64 KiB of its body. It is "
-        "counted and logged in any case.")
+        "Masks the sidecar's token in an answer's header and in the first 64 KiB of its body. It is counted and logged "
+        "in any case.")
     hardening: Literal["auto", "off"] = setting("PROXY_HARDENING", choice("auto", "off"), "auto",
-        "`auto` takes from the process what it does not need, as far as the kernel can: files it has no use for, new "
-        "privileges, core dumps. docs/explanation/hardening.md says what and when.", formerly="PROXY_SANDBOX")
+        "`auto` takes files, new privileges and core dumps from the process: [hardening](explanation/hardening.md).",
+        formerly="PROXY_SANDBOX")
     max_request_body: int = setting("PROXY_MAX_REQUEST_BODY", SIZE, "32MiB",
         "A larger request body is refused with 413.", section="Sizes")
     replay_buffer: int = setting("PROXY_REPLAY_BUFFER", SIZE_OR_ZERO, "1MiB",
-        "A request body up to this size is held, so that the call can be sent again after a 401.")
+        "A request body up to this size is held, to be sent again after a 401.")
     connect_timeout: float = setting("PROXY_CONNECT_TIMEOUT", DURATION, "5s",
-        "For name, TCP, egress proxy and TLS together.", section="Times")
+        "For DNS, TCP, egress proxy and TLS together.", section="Times")
     response_timeout: float = setting("PROXY_RESPONSE_TIMEOUT", DURATION, "60s",
         "From the request's last byte to the answer's first.")
     idle_timeout: float = setting("PROXY_IDLE_TIMEOUT", DURATION, "60s", "Between two bytes of a body.")
@@ -134,44 +132,41 @@ class Settings:
         "How long a call waits for a token before it gets 503.")
     token_timeout: float = setting("PROXY_TOKEN_TIMEOUT", DURATION, "5s", "For one call of a token endpoint.")
     header_timeout: float = setting("PROXY_HEADER_TIMEOUT", DURATION, "10s",
-        "For a caller to send the head of its request.")
+        "For a caller to send a request's head.")
     effects_idle: float = setting("PROXY_EFFECTS_IDLE", DURATION_OR_ZERO, "2s",
-        "A call that moves money or changes state never uses a connection that was idle for longer; `0s` gives each "
-        "a new one.")
+        "A call with effects uses no connection that was idle for longer; `0s`: each has a new one.")
     max_connection_age: float = setting("PROXY_MAX_CONNECTION_AGE", DURATION, "5m",
-        "A connection to Localpayment that is older begins no call; up to a fifth is taken off at random. A new "
-        "address of the name is found within this time, however steady the calls.")
+        "An older connection to Localpayment begins no call, so that a new address is found; up to a fifth less, at "
+        "random.")
     check_from_body: bool = setting("PROXY_CHECK_FROM_BODY", FLAG, "true",
-        "Lets the answer to a call of unknown outcome name the read that settles it when the `externalId` stands in "
-        "the call's body: only in JSON of at most 64 KiB, only at its top level. Only then is the body looked at.",
+        "Takes the `externalId` from the body of a call of unknown outcome (the top level of JSON of at most 64 KiB), "
+        "so that the answer can name the read that settles it. No other call's body is looked at.",
         section="Answers")
     server_timing: bool = setting("PROXY_SERVER_TIMING", FLAG, "false",
-        "Adds a `Server-Timing` field to Localpayment's answers: the milliseconds that the sidecar and Localpayment "
-        "took until the answer began.")
+        "Adds `Server-Timing` to Localpayment's answers: the sidecar's and Localpayment's milliseconds until the "
+        "answer began.")
     drain_delay: float = setting("PROXY_DRAIN_DELAY", DURATION_OR_ZERO, "0s",
-        "From becoming unready to refusing new calls: the time that a load balancer needs to notice.",
+        "From unready to refusing new calls: the time in which load balancers notice.",
         section="Stopping")
     drain_timeout: float = setting("PROXY_DRAIN_TIMEOUT", DURATION_OR_ZERO, "25s",
-        "How long calls in flight get to finish.")
+        "For calls in flight to finish.")
     upstream_ca_file: Path | None = optional("PROXY_UPSTREAM_CA_FILE", CERTIFICATES_FILE,
-        "PEM file of the CA certificates that are trusted instead of the system's.",
+        "PEM file of the CA certificates to trust.",
         section="The way to Localpayment", note="the system's CA certificates", reloads=True)
     egress_proxy: EgressProxy | None = optional("PROXY_EGRESS_PROXY", _EGRESS,
-        "HTTP proxy through which Localpayment is reached (CONNECT); `http://user:password@host:port` for basic "
-        "authentication, both percent-encoded and never shown.", note="none", secret=True)
+        "HTTP proxy on the way to Localpayment (CONNECT); `http://user:password@host:port` for basic authentication, "
+        "both percent-encoded and never shown.", secret=True)
     event_loop: Literal["uvloop", "asyncio"] = setting("PROXY_EVENT_LOOP", choice("uvloop", "asyncio"), "uvloop",
-        "The event loop that carries everything. `asyncio` is Python's own: a native library less in the process, for "
-        "about a tenth more CPU a call.", section="The process")
+        "The event loop. `asyncio`, Python's own, spares a native library and costs about a tenth more CPU a call.",
+        section="The process")
     log_level: LogLevel = setting("PROXY_LOG_LEVEL", _LOG_LEVEL, "info",
-        "The least severe level written.", section="Logs", reloads=True)
+        "The lowest level written.", section="Logs", reloads=True)
     log_format: Literal["json", "console"] | None = optional("PROXY_LOG_FORMAT", choice("json", "console"),
         "One JSON object a line, or text for people.", note="`console` on a terminal, else `json`")
     audit_log: Path | Literal["stdout"] | None = optional("PROXY_AUDIT_LOG", _AUDIT_LOG,
-        "Where every call with effects is recorded: caller, operation, outcome, status. A file is appended to, and may "
-        "be rotated by renaming it.", note="nowhere")
+        "Where every call with effects is recorded: [audit](how-to/audit.md).", note="nowhere")
     audit_key_file: Path | None = optional("PROXY_AUDIT_KEY_FILE", SECRET_FILE,
-        "A file that holds a key of at least 16 characters. With it an audit line has the HMAC-SHA-256 of the call's "
-        "external id, so that a payment's calls can be found without the id being revealed.",
+        "A file with a key of at least 16 characters. Audit lines then have the HMAC-SHA-256 of the external id.",
         note="no external ids, not even hashed")
     ledger: LedgerPlace = setting("PROXY_LEDGER", _LEDGER, "off",
         "Where each call with effects is written down before it is sent, and its outcome after. PostgreSQL, which "
@@ -191,12 +186,11 @@ class Settings:
     duplicate_window: float = setting("PROXY_DUPLICATE_WINDOW", DURATION, "24h",
         "How long after a call the same one is a repeat.")
     otel_endpoint: Collector | None = optional("PROXY_OTEL_ENDPOINT", _COLLECTOR,
-        "Where spans of calls go, by OTLP over HTTP, such as `http://127.0.0.1:4318`; `/v1/traces` is added. Needs "
-        "the extra `otel`: [how to](how-to/tracing.md).",
+        "Where spans go, by OTLP over HTTP, such as `http://127.0.0.1:4318`. Needs the extra `otel`: "
+        "[tracing](how-to/tracing.md).",
         section="Traces", note="nowhere; a caller's `traceparent` crosses unchanged")
     otel_headers_file: Path | None = optional("PROXY_OTEL_HEADERS_FILE", HEADERS_FILE,
-        "A file of header fields that the collector wants to see, such as `Authorization: Bearer …`; one a line.",
-        note="none")
+        "A file of header fields for the collector, one a line, such as `Authorization: Bearer …`.")
     # fmt: on
     warnings: tuple[str, ...] = field(default=(), compare=False)
 

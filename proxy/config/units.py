@@ -6,8 +6,14 @@ A unit is never guessed: 5 could be seconds or minutes, and 10M could count in p
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from proxy.config.parsing import refuse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
 
 MAX_SECONDS = 86400.0  # a day; longer waits are typing errors
 
@@ -37,38 +43,6 @@ def duration(value: object) -> float:
     return seconds
 
 
-def age(value: object) -> float:
-    """Read how long something is kept, such as `30d`; at most ten years, and never zero.
-
-    Raises:
-        ValueError: it is none; the text says how to write one.
-    """
-    found = _DAYS.fullmatch(str(value).strip())
-    if found is None:
-        return positive_duration(value)
-    if not 1 <= int(found[1]) <= _MOST_DAYS:
-        message = f"must be from 1d to {_MOST_DAYS}d"
-        raise ValueError(message)
-    return int(found[1]) * MAX_SECONDS
-
-
-def age_text(seconds: float) -> str:
-    """Write it in days if it is some whole ones."""
-    return duration_text(seconds) if seconds % MAX_SECONDS else f"{int(seconds // MAX_SECONDS)}d"
-
-
-def positive_duration(value: object) -> float:
-    """Read a duration that is not zero.
-
-    Raises:
-        ValueError: it is none, or zero.
-    """
-    seconds = duration(value)
-    if seconds == 0:
-        refuse("must be longer than zero, such as 5s or 250ms")
-    return seconds
-
-
 def size(value: object) -> int:
     """Read `32MiB`, `512KiB`, `0B` as bytes.
 
@@ -85,16 +59,37 @@ def size(value: object) -> int:
     return int(found[1]) * _BYTES[found[2]]
 
 
-def positive_size(value: object) -> int:
-    """Read a size that is not zero.
+def _positive(read: Callable[[object], T], fix: str) -> Callable[[object], T]:
+    """Return a reader that also refuses zero, with the fix."""
+
+    def parse(value: object) -> T:
+        found = read(value)
+        return found or refuse(fix)
+
+    return parse
+
+
+positive_duration: Final = _positive(duration, "must be longer than zero, such as 5s or 250ms")
+positive_size: Final = _positive(size, "must be larger than zero, such as 32MiB")
+
+
+def age(value: object) -> float:
+    """Read how long something is kept, such as `30d`; at most ten years, and never zero.
 
     Raises:
-        ValueError: it is none, or zero.
+        ValueError: it is none; the text says how to write one.
     """
-    count = size(value)
-    if count == 0:
-        refuse("must be larger than zero, such as 32MiB")
-    return count
+    found = _DAYS.fullmatch(str(value).strip())
+    if found is None:
+        return positive_duration(value)
+    if not 1 <= int(found[1]) <= _MOST_DAYS:
+        refuse(f"must be from 1d to {_MOST_DAYS}d")
+    return int(found[1]) * MAX_SECONDS
+
+
+def age_text(seconds: float) -> str:
+    """Write it in days if it is some whole ones."""
+    return duration_text(seconds) if seconds % MAX_SECONDS else f"{int(seconds // MAX_SECONDS)}d"
 
 
 def duration_text(seconds: float) -> str:

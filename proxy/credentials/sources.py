@@ -18,6 +18,7 @@ from proxy.credentials.aws import SecretsManager
 from proxy.credentials.command import Command
 from proxy.credentials.files import MountedDocument, MountedFiles
 from proxy.credentials.model import Credentials, CredentialSourceError, Source
+from proxy.credentials.vault import Vault
 
 if TYPE_CHECKING:
     from proxy.clock import Clock
@@ -58,8 +59,6 @@ def open_source(config: CredentialSource, interval: float | None = None, clock: 
         case CommandSource():
             return Command(config, interval)
         case VaultSource():
-            from proxy.credentials.vault import Vault  # noqa: PLC0415 - aiohttp costs 0.2 s, `check` does without
-
             return Vault(config, clock or SystemClock(), interval)
         case AwsSource():
             return SecretsManager(config, interval)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -68,7 +67,6 @@ def answer_framing(method: bytes, status: int, version: str, headers: Iterable[t
     return framing_by(method, status, version, tuple(judged))
 
 
-@lru_cache(maxsize=512)  # an API's answers have few lengths
 def framing_by(method: bytes, status: int, version: str, judged: tuple[tuple[bytes, bytes], ...]) -> Framing:
     """Do what `answer_framing` does, given those of the FRAMING_FIELDS alone that there are."""
     lengths: list[bytes] = []

@@ -1,11 +1,17 @@
-"""Decides which header lines may be cached once they are parsed.
+"""Decides which header lines may be cached once they are parsed, and keeps a cache bounded.
 
 Pure. Only lines of fields with few values and no secret may be: any other may carry a credential or name a payment.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+Key = TypeVar("Key", bound="Hashable")
+Made = TypeVar("Made")
 
 # Names in lower case.
 HARMLESS: Final = frozenset(
@@ -27,3 +33,11 @@ MOST: Final = 512  # lines, or heads: many times what one origin and the clients
 def is_harmless(name: bytes, line: bytes) -> bool:
     """Whether a line may be remembered; the name is its field's, in lower case."""
     return name in HARMLESS and len(line) <= LONGEST
+
+
+def keep(kept: dict[Key, Made], key: Key, made: Made, *, most: int) -> Made:
+    """Remember what was made for a key, and return it; when there are `most` already, all are forgotten first."""
+    if len(kept) >= most:
+        kept.clear()
+    kept[key] = made
+    return made

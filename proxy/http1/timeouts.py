@@ -11,7 +11,7 @@ import contextlib
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 # Turns of the event loop until protocols have got what their sockets held: the first may be past reading already.
 TURNS_TO_READ: Final = 2
@@ -44,3 +44,64 @@ async def timeout_at(when: float) -> AsyncIterator[None]:
             yield
         finally:
             timer.cancel()
+
+
+class Deadline:
+    """A connection's deadline on the event loop's clock; calls back once it has passed.
+
+    Every call moves it further away. That costs no timer: the one that is set looks again when it fires.
+    """
+
+    __slots__ = ("_at", "_due", "_expired", "_loop", "_timer")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, expired: Callable[[], None]) -> None:
+        self._loop = loop
+        self._expired: Callable[[], None] | None = expired
+        self._at: float | None = None
+        self._due = 0.0  # when the timer fires, if there is one
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether there is a deadline now."""
+        return self._at is not None
+
+    def set(self, seconds: float) -> None:
+        """Set it to so many seconds from now."""
+        self._at = at = self._loop.time() + seconds
+        if self._timer is None or self._due > at:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer, self._due = self._loop.call_at(at, self._look), at
+
+    def clear(self) -> None:
+        """Remove the deadline."""
+        self._at = None
+
+    def cancel(self) -> None:
+        """Remove the deadline for good, and let go of the connection.
+
+        A circle of the two would keep a lost one, with the 40 KiB that OpenSSL and the event loop have for it, until
+        the collector of garbage comes by.
+        """
+        self._at = self._expired = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        self._timer = None
+        self._judge(TURNS_TO_READ)
+
+    def _judge(self, turns: int) -> None:
+        """Call back after so many turns of the loop, unless the deadline was moved or cleared by then."""
+        if self._at is None or self._expired is None:
+            return
+        if self._loop.time() < self._at:
+            if self._timer is None:
+                self._timer, self._due = self._loop.call_at(self._at, self._look), self._at
+        elif turns:
+            self._loop.call_soon(self._judge, turns - 1)
+        else:
+            self._at = None
+            self._expired()

@@ -38,4 +38,4 @@ def store_at(
     """
     if isinstance(place, LedgerFile):
         return SqliteStore(place.path, wall=wall, damaged=damaged, writes=writes)
-    return PostgresStore(place.address, timeout=timeout)
+    return PostgresStore(place.address, timeout=timeout, writes=writes)

@@ -11,7 +11,7 @@ import secrets
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from proxy.ledger.store import VERSION, LedgerError, Store, UnusableLedgerError
+from proxy.ledger.store import UNSETTLED_ROWS, VERSION, LedgerError, Store, UnusableLedgerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,11 +36,10 @@ SCHEMA: Final = (
         repeatable INTEGER NOT NULL DEFAULT 0
     )""",
     "CREATE UNIQUE INDEX entry_ticket ON entry (instance, serial)",
-    "CREATE INDEX entry_call ON entry (operation, external_id, at) WHERE repeatable = 0 AND external_id <> ''",
+    "CREATE INDEX entry_call ON entry (external_id, operation, at)",
     "CREATE INDEX entry_request ON entry (request_id)",
     "CREATE INDEX entry_due ON entry (next_ask) WHERE next_ask IS NOT NULL",
-    ("CREATE INDEX entry_unsettled ON entry (state) WHERE settled IS NULL"
-    " AND state IN ('open', 'interrupted', 'unknown', 'orphaned')"),
+    f"CREATE INDEX entry_unsettled ON entry (state) WHERE {UNSETTLED_ROWS}",
     "CREATE INDEX entry_at ON entry (at)",
     "CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
     "CREATE TABLE instance (name TEXT PRIMARY KEY, until TIMESTAMPTZ NOT NULL)",
@@ -54,11 +53,12 @@ class PostgresStore(Store):
     Args:
         address: a `postgresql://` URL.
         timeout: seconds that a statement may take.
+        writes: whether this process carries calls, and so makes the schema. A person's command takes False.
     """
 
     claim = " FOR UPDATE SKIP LOCKED"
 
-    def __init__(self, address: Secret, *, timeout: float) -> None:
+    def __init__(self, address: Secret, *, timeout: float, writes: bool = True) -> None:
         try:
             import psycopg  # noqa: PLC0415 - there only with the extra
         except ImportError as error:
@@ -67,6 +67,7 @@ class PostgresStore(Store):
         self._driver = psycopg
         self._address = address
         self._timeout = timeout
+        self._writes = writes
         self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
 
     def open(self) -> None:
@@ -101,7 +102,7 @@ class PostgresStore(Store):
     @contextmanager
     def transaction(self, *, writes: bool = True) -> Iterator[None]:
         """Commit all of it at the end, or nothing; connect anew first if the connection was lost."""
-        del writes
+        del writes  # who reads never waits for who writes here, nor the reverse
         if self._connection is None or self._connection.closed:
             self.open()
         connection = self._connection
@@ -163,18 +164,25 @@ class PostgresStore(Store):
 
     def _migrate(self, connection: Any) -> None:  # noqa: ANN401 - psycopg is imported only where it is installed
         with connection.transaction():
-            self.execute("SELECT pg_advisory_xact_lock(?)", (_SCHEMA_LOCK,))
-            self.execute("CREATE SCHEMA IF NOT EXISTS localpayment_proxy")
-            self.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
-            rows = self.execute("SELECT max(version) FROM schema_version")
-            version = int(rows[0][0] or 0)
+            if self._writes:
+                self.execute("SELECT pg_advisory_xact_lock(?)", (_SCHEMA_LOCK,))
+                self.execute("CREATE SCHEMA IF NOT EXISTS localpayment_proxy")
+                self.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
+            elif self.execute("SELECT to_regclass('schema_version')")[0][0] is None:
+                message = "there is no ledger in this database: a sidecar makes it at its first start"
+                raise UnusableLedgerError(message)
+            version = int(self.execute("SELECT max(version) FROM schema_version")[0][0] or 0)
             if version > VERSION:
                 message = f"the ledger's schema is of a newer release ({version}): run that one"
                 raise UnusableLedgerError(message)
+            if version == VERSION:
+                return
+            if not self._writes:
+                message = f"the ledger's schema is of an older release ({version}): start this release's sidecar"
+                raise UnusableLedgerError(message)
             for statement in (statement for step in MIGRATIONS[version:] for statement in step):
                 self.execute(statement)
-            if version < VERSION:
-                self.execute("INSERT INTO schema_version (version) VALUES (?)", (VERSION,))
+            self.execute("INSERT INTO schema_version (version) VALUES (?)", (VERSION,))
             if not version:
                 key = secrets.token_hex(32)
                 self.execute("INSERT INTO fact (name, value) VALUES ('digest_key', ?)", (key,))
@@ -188,4 +196,5 @@ def _lock_number(key: tuple[str, str]) -> int:
 def _error(error: Exception) -> LedgerError:
     """Say what failed by its class and SQLSTATE: psycopg's texts may quote the address, or values."""
     code = getattr(error, "sqlstate", None)
-    return LedgerError(f"PostgreSQL: {type(error).__name__}" + (f" (SQLSTATE {code})" if code else ""))
+    reason = f" (SQLSTATE {code})" if code else ": it cannot be reached, or refuses this user"
+    return LedgerError(f"PostgreSQL: {type(error).__name__}{reason}")

@@ -64,9 +64,14 @@ class Settler:
         self._wall = wall
         self._report = report
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether asking makes sense now."""
+        return self._reads.healthy
+
     async def settle_due(self) -> None:
         """Ask about all entries that are due now, unless asking makes no sense; raises LedgerError."""
-        while self._reads.healthy:
+        while self.can_ask:
             now = self._wall()
             entries = await self._journal.ask(partial(_due, now))
             for entry in entries:

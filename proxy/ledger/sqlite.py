@@ -14,14 +14,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from proxy.ledger.store import VERSION, LedgerError, Store, UnusableLedgerError
+from proxy.ledger.store import UNSETTLED_ROWS, VERSION, LedgerError, Store, UnusableLedgerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 _MODE: Final = 0o600
 _BUSY: Final = 5.0  # seconds that a writer waits for a person's command, which takes milliseconds
-# `repeatable` is 1 once the call is known not to have been carried out, so that the index holds what makes a repeat.
+# `repeatable` is 1 once the call is known not to have been carried out, so that the same call again repeats nothing.
 SCHEMA: Final = (
     """CREATE TABLE entry (
         number INTEGER PRIMARY KEY AUTOINCREMENT, serial INTEGER NOT NULL,
@@ -32,11 +32,10 @@ SCHEMA: Final = (
         detail TEXT NOT NULL DEFAULT '', settled_at REAL, repeatable INTEGER NOT NULL DEFAULT 0
     ) STRICT""",
     "CREATE UNIQUE INDEX entry_ticket ON entry (instance, serial)",
-    "CREATE INDEX entry_call ON entry (operation, external_id, at) WHERE repeatable = 0 AND external_id <> ''",
+    "CREATE INDEX entry_call ON entry (external_id, operation, at)",
     "CREATE INDEX entry_request ON entry (request_id)",
     "CREATE INDEX entry_due ON entry (next_ask) WHERE next_ask IS NOT NULL",
-    ("CREATE INDEX entry_unsettled ON entry (state) WHERE settled IS NULL"
-    " AND state IN ('open', 'interrupted', 'unknown', 'orphaned')"),
+    f"CREATE INDEX entry_unsettled ON entry (state) WHERE {UNSETTLED_ROWS}",
     "CREATE INDEX entry_at ON entry (at)",
     "CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
 )  # fmt: skip
@@ -75,7 +74,7 @@ class SqliteStore(Store):
             if self._writes:
                 self._lock = self._locked()
             elif not self._path.exists():
-                message = f"there is no ledger at {self._path}"
+                message = f"there is no ledger at {self._path}: a sidecar makes it at its first start"
                 raise UnusableLedgerError(message)
             self._database = self._sound() if self._writes else self._connected()
             self._migrate()
@@ -211,5 +210,6 @@ class SqliteStore(Store):
             self._database.execute(f"PRAGMA user_version = {VERSION}")
 
     def _error(self, error: OSError | sqlite3.Error) -> LedgerError:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        return LedgerError(f"{self._path}: {reason}")
+        if isinstance(error, OSError):
+            return LedgerError(f"{self._path}: {error.strerror}: name a file in a folder that this user may write to")
+        return LedgerError(f"{self._path}: {error}")

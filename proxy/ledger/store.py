@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 VERSION: Final = 1  # of the schema; a migration leads from each to the next
 CLAIM: Final = 120.0  # seconds that an ask takes at most, its waits for a token and a connection included
+_PAGE: Final = 1000  # entries that are read at once, so that a reader of all of them takes little memory
+_ALL: Final = 2**63 - 1  # the largest number of an entry
 PRUNED: Final = 1000  # entries that one transaction forgets, lest calls wait for it
+# Word for word the condition of an index: with values in place of these words no planner sees that the index will do.
+UNSETTLED_ROWS: Final = "settled IS NULL AND state IN ('open', 'interrupted', 'unknown', 'orphaned')"
 _COLUMNS: Final = (
     "number, request_id, at, instance, caller, operation, kind, external_id, digest, check_path, "
     "state, ended_at, status, attempts, asks, next_ask, settled, detail, settled_at"
@@ -59,10 +63,13 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which entries are asked for; each condition that is given must hold."""
+    """Which entries are asked for; each condition that is given must hold.
 
-    request_id: str | None = None
+    `name` is the entry's number, its request id or its external id; `unsettled` asks for calls whose fate is not known.
+    """
+
     number: int | None = None
+    name: str | None = None
     since: float | None = None
     operation: str | None = None
     states: frozenset[State] = frozenset()
@@ -182,7 +189,7 @@ class Store(ABC):
             return None
         rows = self.execute(
             "SELECT request_id, at, state, status, settled, digest FROM entry"
-            " WHERE operation = ? AND external_id = ? AND external_id <> '' AND repeatable = 0 AND at > ?"
+            " WHERE operation = ? AND external_id = ? AND repeatable = 0 AND at > ?"
             " ORDER BY at DESC LIMIT 1",
             (intent.operation, intent.external_id, intent.at - ticket.window),
         )
@@ -213,9 +220,9 @@ class Store(ABC):
         condition, values = self.abandoned(instance, now)
         with self.transaction():
             rows = self.execute(
-                f"UPDATE entry SET state = ?, ended_at = ?, next_ask = ? WHERE state = ? AND {condition}"  # noqa: S608 - ours
-                f" RETURNING {_COLUMNS}",
-                (State.INTERRUPTED.value, now, next_ask(now, now), State.OPEN.value, *values),
+                "UPDATE entry SET state = 'interrupted', ended_at = ?, next_ask = ?"  # noqa: S608 - ours
+                f" WHERE state = 'open' AND {UNSETTLED_ROWS} AND {condition} RETURNING {_COLUMNS}",
+                (now, next_ask(now, now), *values),
             )
         return [_entry(row) for row in rows]
 
@@ -280,39 +287,35 @@ class Store(ABC):
     def entries(self, wanted: Wanted) -> Iterator[Entry]:
         """Give entries, the newest first."""
         conditions, values = _conditions(wanted)
-        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-        limit = "" if wanted.most is None else " LIMIT ?"
-        if wanted.most is not None:
-            values.append(wanted.most)
-        with self.transaction(writes=False):
-            rows = self.execute(
-                f"SELECT {_COLUMNS} FROM entry{where} ORDER BY number DESC{limit}",  # noqa: S608 - ours
-                values,
-            )
-        yield from map(_entry, rows)
+        where = " AND ".join(["number < ?", *conditions])
+        left, before = _ALL if wanted.most is None else wanted.most, _ALL
+        while left > 0:
+            with self.transaction(writes=False):
+                rows = self.execute(
+                    f"SELECT {_COLUMNS} FROM entry WHERE {where} ORDER BY number DESC LIMIT ?",  # noqa: S608 - ours
+                    (before, *values, min(left, _PAGE)),
+                )
+            yield from map(_entry, rows)
+            if len(rows) < _PAGE:
+                return
+            left, before = left - _PAGE, rows[-1][0]
 
     def summary(self) -> Summary:
         """Count what is not settled."""
-        states = sorted(state.value for state in UNSETTLED | {State.OPEN})
-        marks = ", ".join("?" * len(states))
         with self.transaction(writes=False):
             rows = self.execute(
-                f"SELECT operation, count(*), min(at) FROM entry WHERE settled IS NULL AND state IN ({marks})"  # noqa: S608 - ours
-                " GROUP BY operation",
-                states,
+                f"SELECT operation, count(*), min(at) FROM entry WHERE {UNSETTLED_ROWS} GROUP BY operation"  # noqa: S608 - ours
             )
             size = self.size()
         return Summary(Counter({row[0]: row[1] for row in rows}), min((row[2] for row in rows), default=None), size)
 
     def prune(self, before: float) -> int:
         """Forget entries that began before then and whose calls' fate is known; return how many, `PRUNED` at most."""
-        states = sorted(state.value for state in UNSETTLED | {State.OPEN})
-        marks = ", ".join("?" * len(states))
         with self.transaction():
             rows = self.execute(
-                "DELETE FROM entry WHERE number IN (SELECT number FROM entry WHERE at < ?"  # noqa: S608 - ours
-                f" AND (settled IS NOT NULL OR state NOT IN ({marks})) LIMIT ?) RETURNING number",
-                (before, *states, PRUNED),
+                "DELETE FROM entry WHERE number IN"  # noqa: S608 - ours
+                f" (SELECT number FROM entry WHERE at < ? AND NOT ({UNSETTLED_ROWS}) LIMIT ?) RETURNING number",
+                (before, PRUNED),
             )
         return len(rows)
 
@@ -331,7 +334,6 @@ def _conditions(wanted: Wanted) -> tuple[list[str], list[object]]:
     conditions: list[str] = []
     values: list[object] = []
     for column, value in (
-        ("request_id = ?", wanted.request_id),
         ("number = ?", wanted.number),
         ("at >= ?", wanted.since),
         ("operation = ?", wanted.operation),
@@ -339,11 +341,15 @@ def _conditions(wanted: Wanted) -> tuple[list[str], list[object]]:
         if value is not None:
             conditions.append(column)
             values.append(value)
+    if wanted.name is not None:
+        numbers = wanted.name if wanted.name.isascii() and wanted.name.isdigit() else "0"
+        conditions.append("(request_id = ? OR external_id = ? OR number = ?)")
+        values.extend((wanted.name, wanted.name, min(int(numbers[:19]), _ALL)))
     if wanted.states:
         conditions.append(f"state IN ({', '.join('?' * len(wanted.states))})")
         values.extend(sorted(state.value for state in wanted.states))
     if wanted.unsettled:
-        conditions.append("settled IS NULL")
+        conditions.append(UNSETTLED_ROWS)
     return conditions, values
 
 

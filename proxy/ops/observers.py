@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from proxy.config.declared_settings import effective
+from proxy.config.declared_settings import changed
 from proxy.ops.admin.history import History
 from proxy.ops.ledger_observer import LedgerObserver
 from proxy.ops.logs.audit import open_audit
@@ -146,7 +146,7 @@ class Observers:
         return None if self.audit is None else self.audit.fingerprint
 
     def started(self, settings: Settings, source: Source, **facts: str) -> None:
-        """Log what runs, with which settings, and what about them is unsafe."""
+        """Log what runs, with which settings other than the defaults, and what about them is unsafe."""
         logger = self.log.logger
         environment = settings.environment.value
         logger.info(
@@ -154,7 +154,7 @@ class Observers:
             **facts,
             environment=environment,
             credentials=source.describe(),
-            settings=effective(settings),
+            settings=changed(settings),
         )
         for text in settings.warnings:
             logger.warning("setting.deprecated", text=text)

@@ -1,4 +1,4 @@
-"""Decides whether a call may pass: the policy in force, asked once for each call, and how many each caller has left.
+"""Decides whether a call may pass: asks the policy in force once for each call, and counts each caller's rate.
 
 It must never hold a caller's key, and a swap of the policy must never give a caller its used-up calls back.
 """

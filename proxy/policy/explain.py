@@ -1,4 +1,4 @@
-"""Explains which line of a policy decides about an operation of a caller. For people, never for a call.
+"""Explains to people which line of a policy decides about a caller's operation.
 
 Pure. It explains the decision that a call would get, and must never decide on its own.
 """

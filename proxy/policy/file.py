@@ -67,7 +67,7 @@ class PolicyFileError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A caller's names as they are written, for who wants to judge how it is written."""
+    """A caller's names as they are written, for lint and explanations."""
 
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()

@@ -29,7 +29,7 @@ PRESETS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
         # Looks, and changes nothing.
         "read_only": KINDS["read"],
-        # Brings money in, and looks after whom it comes from. It sends none out: no refunds.
+        # Brings money in, and looks after its payers. It sends none out: no refunds.
         "collect": KINDS["read"]
         | KINDS["quote"]
         | KINDS["money_in"]

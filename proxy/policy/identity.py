@@ -1,6 +1,7 @@
 """Recognises callers by the socket's peer, a client certificate, or a key in `X-Proxy-Key`.
 
-Pure. A key itself is never held, only its SHA-256. Who sends a key that no caller has is unknown, whatever else it is.
+Pure. A key itself is never held, only its SHA-256. The sender of a key that no caller has is unknown, whatever its user
+or certificate.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 KEY_HEADER: Final = b"x-proxy-key"
-# 128 bits in base64url; whatever is shorter holds less, and would fall to guessing from its hash.
+# 128 bits in base64url; a shorter key holds less, and could be guessed from its hash.
 MIN_KEY_LENGTH: Final = 22
 _SAN_KINDS: Final = frozenset(("DNS", "URI"))
 

@@ -23,7 +23,7 @@ _ID: Final = re.compile(r"[^\W_][\w.:/+=@#~|-]{0,127}").fullmatch
 
 
 class _Object(NamedTuple):
-    """A JSON object with every one of its members, repeated names included: which of them counts is the reader's."""
+    """A JSON object with every one of its members, repeated names included: readers differ in which counts."""
 
     members: list[tuple[str, object]]
 

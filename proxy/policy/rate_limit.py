@@ -36,7 +36,7 @@ class Rate:
 
 
 class Bucket:
-    """One caller's calls, of which there may be `rate`. Full at first."""
+    """How many calls a caller has left; full at first."""
 
     __slots__ = ("_at", "_tokens", "rate")
 

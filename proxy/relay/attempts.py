@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Protocol
 
 from proxy.api.external_id import external_id
-from proxy.errors import RelayError, UpstreamDisconnectedError
+from proxy.errors import NotSentError, RelayError, UpstreamDisconnectedError
 from proxy.relay.auth_refusal import read_refusal
 from proxy.relay.record import Resend
 from proxy.relay.refused_paths import Refusals, path_of
@@ -25,7 +25,6 @@ from proxy.upstream.request import compose
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from proxy.errors import NotSentError
     from proxy.relay.auth_refusal import Refusal
     from proxy.relay.call import Call
     from proxy.tokens.model import AccessToken
@@ -211,7 +210,10 @@ class Attempts:
             if isinstance(verdict, Resend):
                 record.resends.append(verdict)
                 return None
-            raise verdict(_said(fault, before=call.sent)) from fault
+            error = verdict(_said(fault, before=call.sent))
+            if fault.obstacle is not None and isinstance(error, NotSentError):
+                error.proxy_status = fault.obstacle.proxy_status
+            raise error from fault
 
 
 def _about(call: Call) -> str | None:

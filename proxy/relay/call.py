@@ -12,8 +12,8 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Protocol
 
+from proxy.api.external_id import check_path_of
 from proxy.api.operations import OTHER, Match
-from proxy.api.status_check import check_path_of
 from proxy.errors import Outcome
 from proxy.http1.framing import Ending
 from proxy.relay.response.head import CLOSES, KEEPS

@@ -33,10 +33,3 @@ MEANING: Final = frozenset(
 def connection_options(value: bytes) -> set[bytes]:
     """Return what a Connection field names, folded."""
     return {option.strip(b" \t").translate(FOLD) for option in value.split(b",")} - {b""}
-
-
-def without_named(fields: list[Field], names: set[bytes]) -> list[Field]:
-    """Return the fields whose names are none of these; usual options name no field."""
-    if names <= USUAL_OPTIONS:
-        return fields
-    return [field for field in fields if field[0].translate(FOLD) not in names]

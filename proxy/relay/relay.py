@@ -21,11 +21,16 @@ from proxy.relay.call import SAFE, Call
 from proxy.relay.call_spans import lineage
 from proxy.relay.concurrency import draining
 from proxy.relay.record import METHODS, OTHER_METHOD, Record
-from proxy.relay.request.entrance import Entrance
+from proxy.relay.request.admission import Entrance
 from proxy.relay.request.framing import request_framing
-from proxy.relay.request.headers import check_crossing, own_authorization
-from proxy.relay.request.max_forwards import forwards_left, passed_on
-from proxy.relay.request.mesh_attempt import MESH_ATTEMPT, attempt_number
+from proxy.relay.request.headers import (
+    MESH_ATTEMPT,
+    attempt_number,
+    check_crossing,
+    forwards_left,
+    own_authorization,
+    passed_on,
+)
 from proxy.relay.request.plain_request import Reader
 from proxy.relay.request.request_fields import CONTENT, TRACEPARENT, pairs_of
 from proxy.relay.request.request_line import WrongProtocolError

@@ -9,6 +9,10 @@ import html
 import json
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 # RFC 9110 section 11.6.1; the realm is Simple JWT's default.
 CHALLENGE = ("WWW-Authenticate", 'Bearer realm="api"')
@@ -65,6 +69,12 @@ def coded(status: int, code: str, description: str) -> Answer:
 def invalid(**problems: str) -> Answer:
     """Shape `{"errors"}`: parameters that cannot be used; 801 is the documented "Params error"."""
     return said({"errors": [{"code": "801", "field": name, "detail": text} for name, text in problems.items()]}, 400)
+
+
+def not_allowed(method: str, allowed: Iterable[str]) -> Answer:
+    """The refusal of a method, with those that are allowed."""
+    refusal = detailed(405, f'Method "{method}" not allowed.')
+    return Answer(405, refusal.body, headers=(("Allow", ", ".join(allowed)),))
 
 
 def page(status: int) -> Answer:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from proxy.simulator import catalogue
-from proxy.simulator.answer import Answer, RefusalError, detailed, page
+from proxy.simulator.answer import Answer, RefusalError, detailed, not_allowed, page, said
 from proxy.simulator.call import Call, fields_of, is_multipart
 from proxy.simulator.faults import Fault, InjectedFault, Kind
+from proxy.simulator.ledger import internal_id
 from proxy.simulator.service import GRANTS
 from proxy.simulator.token_endpoint import SLASHLESS, TOKEN_PATHS, TokenCall, bearer_refusal, token_answer
 
@@ -25,6 +26,17 @@ if TYPE_CHECKING:
 BODY_LIMIT = 64 * 1024 * 1024
 # How the log and the faults name what no path of the catalogue means.
 OTHER = "other"
+# What is answered in the place of the truth, once the call was executed.
+MISLEADING: dict[Kind | None, Answer] = {
+    Kind.GARBAGE: Answer(200, b'{"externalId": "'),
+    Kind.ANOTHER_PAYMENT: said(
+        {
+            "externalId": "another-payment",
+            "internalId": internal_id("another-payment"),
+            "status": {"code": "200", "description": "COMPLETED", "detail": "The payin was completed"},
+        }
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +63,10 @@ class ApiPort:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Carry one request from its head to the last byte of its answer."""
-        parsed = parse_request(request)
+        parsed, service = parse_request(request), self._service
         if request.method == "POST" and parsed.operation in GRANTS:
-            self._service.token_calls[GRANTS[parsed.operation]] += 1
-        injected = self._service.faults.take(parsed.operation)
+            service.token_calls[GRANTS[parsed.operation]] += 1
+        injected = service.faults.take(parsed.operation)
         if injected.kind is Kind.DROP_BEFORE_READ:
             return self._cut(request, parsed, injected)
         body = await request.read()
@@ -66,14 +78,14 @@ class ApiPort:
         if injected.failure and injected.kind is Kind.STATUS:
             answer = failed(injected.failure)
         else:
-            answer = self._executed(request, parsed, body)
+            answer = MISLEADING.get(injected.kind, self._executed(request, parsed, body))
         if answer.status == web.HTTPUnauthorized.status_code and parsed.operation not in GRANTS:
-            self._service.unauthorized += 1
+            service.unauthorized += 1
         if injected.kind is Kind.DROP_AFTER_READ:
             return self._cut(request, parsed, injected)
         if injected.kind is Kind.DROP_MID_ANSWER:
             return await self._cut_midway(request, parsed, answer)
-        self._service.note(request.method, parsed.operation, answer.status, injected.label)
+        service.note(request.method, parsed.operation, answer.status, injected.label)
         return web.Response(status=answer.status, body=answer.body, headers=self._head(answer))
 
     def _executed(self, request: web.Request, parsed: ParsedRequest, body: bytes) -> Answer:
@@ -90,15 +102,14 @@ class ApiPort:
         if refusal:
             return refusal
         if parsed.match.operation is None:
-            text = f'Method "{request.method}" not allowed.'
-            return Answer(405, detailed(405, text).body, headers=(("Allow", ", ".join(parsed.match.allowed)),))
+            return not_allowed(request.method, parsed.match.allowed)
         return self._carried_out(request, parsed.match.operation, parsed.match, body)
 
     def _carried_out(
         self, request: web.Request, operation: catalogue.Operation, match: catalogue.Match, body: bytes
     ) -> Answer:
-        content_type = request.headers.get("Content-Type", "")
-        service = self._service
+        content_type, service = request.headers.get("Content-Type", ""), self._service
+        keys: set[tuple[str, str | None]] = {(operation.name, None)}
         try:
             call = Call(
                 parameters=match.parameters,
@@ -108,17 +119,15 @@ class ApiPort:
                 hold=request.headers.get("X-Capture", "").lower() == "true",
                 now=service.now(),
             )
-        except RefusalError as refusal:
-            service.attempted[operation.name, None] += 1
-            return refusal.answer
-        keys = {(operation.name, None), (operation.name, call.external_id)}
-        service.attempted.update(keys)
-        try:
+            keys.add((operation.name, call.external_id))
             answer = operation.view(service.ledger, call)
         except RefusalError as refusal:
             return refusal.answer
-        service.executed.update(keys)
-        return answer
+        else:
+            service.executed.update(keys)
+            return answer
+        finally:
+            service.attempted.update(keys)
 
     def _head(self, answer: Answer) -> dict[str, str]:
         date = formatdate(self._service.now(), usegmt=True)

@@ -12,10 +12,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from proxy.simulator.operations import lookups, payins, payouts, subscriptions, virtual_accounts
+from proxy.simulator.operations import lookups, payins, payouts, records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from proxy.simulator.answer import Answer
     from proxy.simulator.call import Call
@@ -40,90 +40,60 @@ class Operation:
         return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", text) + "/?")
 
 
-def _operation(name: str, methods: str, path: str, view: View) -> Operation:
-    return Operation(name, tuple(methods.split()), path, view)
+def _operation(methods: str, path: str, view: View) -> Operation:
+    return Operation(view.__name__, tuple(methods.split()), path, view)
 
 
 CATALOGUE = (
-    _operation("validate_document", "POST", "/api/validation/document", lookups.validate_document),
-    _operation("validate_bank_account", "POST", "/api/validation/bank", lookups.validate_bank_account),
-    _operation("lookup_bin", "GET", "/api/resources/bin-validation", lookups.lookup_bin),
-    _operation("list_payment_methods", "GET", "/api/resources/payment-methods", lookups.list_payment_methods),
-    _operation("list_holidays", "GET", "/api/resources/holidays", lookups.list_holidays),
-    _operation("list_banks", "GET", "/api/resources/banks", lookups.list_banks),
-    _operation("quote_exchange", "GET", "/api/fx/currency-exchange/{type}", lookups.quote_exchange),
-    _operation("quote_installments", "POST", "/api/installments-plans", lookups.quote_installments),
-    _operation("create_payin", "POST", "/api/payin", payins.create_payin),
-    _operation("capture_payin", "PATCH", "/api/payin/capture/{externalId}", payins.capture_payin),
-    _operation("refund_payin", "PATCH", "/api/payin/{externalId}/refund", payins.refund_payin),
-    _operation("cancel_transaction", "PATCH", "/api/transactions/{externalId}/status", payins.cancel_transaction),
-    _operation("tokenize_card", "POST", "/api/card", lookups.tokenize_card),
-    _operation("create_subscription", "POST", "/api/payin/subscriptions", subscriptions.create_subscription),
-    _operation(
-        "update_subscription", "PATCH POST", "/api/payin/subscriptions/{externalId}", subscriptions.update_subscription
-    ),
-    _operation(
-        "cancel_subscription",
-        "PATCH",
-        "/api/payin/subscriptions/{externalId}/status",
-        subscriptions.cancel_subscription,
-    ),
-    _operation("get_subscription", "GET", "/api/subscriptions/{externalId}", subscriptions.get_subscription),
-    _operation("create_plan", "POST", "/api/subscriptions/plan", subscriptions.create_plan),
-    _operation("list_plans", "GET", "/api/subscriptions/plan", subscriptions.list_plans),
-    _operation("get_plan", "GET", "/api/subscriptions/plan/{id}", subscriptions.get_plan),
-    _operation("update_plan", "PATCH", "/api/subscriptions/plan/{id}", subscriptions.update_plan),
-    _operation(
-        "submit_chargeback_documents",
-        "POST",
-        "/api/chargeback/documentation/{externalId}",
-        lookups.submit_chargeback_documents,
-    ),
-    _operation("create_virtual_account", "POST", "/api/virtual-account", virtual_accounts.create_virtual_account),
-    _operation(
-        "create_virtual_account_batch",
-        "POST",
-        "/api/virtual-account-batch",
-        virtual_accounts.create_virtual_account_batch,
-    ),
-    _operation(
-        "get_virtual_account_batch",
-        "GET",
-        "/api/virtual-account-batch/{externalId}",
-        virtual_accounts.get_virtual_account_batch,
-    ),
-    _operation("get_virtual_account", "GET", "/api/virtual-account/{externalId}", virtual_accounts.get_virtual_account),
-    _operation(
-        "set_virtual_account_activation",
-        "PUT",
-        "/api/virtual-account/{externalId}/activation/{switch}",
-        virtual_accounts.set_virtual_account_activation,
-    ),
-    _operation(
-        "delete_virtual_account", "DELETE", "/api/virtual-account/{externalId}", virtual_accounts.delete_virtual_account
-    ),
-    _operation("create_alias", "POST", "/api/virtual-account/{externalId}/alias", virtual_accounts.create_alias),
-    _operation(
-        "confirm_alias", "POST", "/api/virtual-account/{externalId}/alias/confirm", virtual_accounts.confirm_alias
-    ),
-    _operation("create_payout", "POST", "/api/payout", payouts.create_payout),
-    _operation("authorize_payouts", "POST", "/api/payout/authorize", payouts.authorize_payouts),
-    _operation("cancel_payout", "PATCH", "/api/payout/cancel", payouts.cancel_payout),
-    _operation("create_billing_order", "POST", "/api/billing", payouts.create_billing_order),
-    _operation("transfer_internally", "POST", "/api/internal-transfer", payouts.transfer_internally),
+    _operation("POST", "/api/validation/document", lookups.validate_document),
+    _operation("POST", "/api/validation/bank", lookups.validate_bank_account),
+    _operation("GET", "/api/resources/bin-validation", lookups.lookup_bin),
+    _operation("GET", "/api/resources/payment-methods", lookups.list_payment_methods),
+    _operation("GET", "/api/resources/holidays", lookups.list_holidays),
+    _operation("GET", "/api/resources/banks", lookups.list_banks),
+    _operation("GET", "/api/fx/currency-exchange/{type}", lookups.quote_exchange),
+    _operation("POST", "/api/installments-plans", lookups.quote_installments),
+    _operation("POST", "/api/payin", payins.create_payin),
+    _operation("PATCH", "/api/payin/capture/{externalId}", payins.capture_payin),
+    _operation("PATCH", "/api/payin/{externalId}/refund", payins.refund_payin),
+    _operation("PATCH", "/api/transactions/{externalId}/status", payins.cancel_transaction),
+    _operation("POST", "/api/card", lookups.tokenize_card),
+    _operation("POST", "/api/payin/subscriptions", records.create_subscription),
+    _operation("PATCH POST", "/api/payin/subscriptions/{externalId}", records.update_subscription),
+    _operation("PATCH", "/api/payin/subscriptions/{externalId}/status", records.cancel_subscription),
+    _operation("GET", "/api/subscriptions/{externalId}", records.get_subscription),
+    _operation("POST", "/api/subscriptions/plan", records.create_plan),
+    _operation("GET", "/api/subscriptions/plan", records.list_plans),
+    _operation("GET", "/api/subscriptions/plan/{id}", records.get_plan),
+    _operation("PATCH", "/api/subscriptions/plan/{id}", records.update_plan),
+    _operation("POST", "/api/chargeback/documentation/{externalId}", lookups.submit_chargeback_documents),
+    _operation("POST", "/api/virtual-account", records.create_virtual_account),
+    _operation("POST", "/api/virtual-account-batch", records.create_virtual_account_batch),
+    _operation("GET", "/api/virtual-account-batch/{externalId}", records.get_virtual_account_batch),
+    _operation("GET", "/api/virtual-account/{externalId}", records.get_virtual_account),
+    _operation("PUT", "/api/virtual-account/{externalId}/activation/{switch}", records.set_virtual_account_activation),
+    _operation("DELETE", "/api/virtual-account/{externalId}", records.delete_virtual_account),
+    _operation("POST", "/api/virtual-account/{externalId}/alias", records.create_alias),
+    _operation("POST", "/api/virtual-account/{externalId}/alias/confirm", records.confirm_alias),
+    _operation("POST", "/api/payout", payouts.create_payout),
+    _operation("POST", "/api/payout/authorize", payouts.authorize_payouts),
+    _operation("PATCH", "/api/payout/cancel", payouts.cancel_payout),
+    _operation("POST", "/api/billing", payouts.create_billing_order),
+    _operation("POST", "/api/internal-transfer", payouts.transfer_internally),
     # The documentation prints both paths.
-    _operation("exchange_currency", "POST", "/api/currency-exchange", payouts.exchange_currency),
-    _operation("exchange_currency", "POST", "/currency-exchange", payouts.exchange_currency),
-    _operation("notify_wire_in", "POST", "/api/account/wire-in", payouts.notify_wire_in),
-    _operation("wire_out", "POST", "/api/account/wire-out", payouts.wire_out),
-    _operation("get_transaction", "GET", "/api/transactions/{externalId}", payins.get_transaction),
-    _operation("get_transaction_status", "GET", "/api/transactions/{id}/status", payins.get_transaction_status),
-    _operation("list_transactions", "GET", "/api/transactions/list/filter", payins.list_transactions),
-    _operation("get_balance", "GET", "/api/accounts/{accountNumber}/balance", payins.get_balance),
-    _operation("get_activity", "GET", "/api/accounts/{accountNumber}/activity", payins.get_activity),
-    _operation("get_ticket_image", "GET", "/api/images/{code}/{barcode}", lookups.get_ticket_image),
+    _operation("POST", "/api/currency-exchange", payouts.exchange_currency),
+    _operation("POST", "/currency-exchange", payouts.exchange_currency),
+    _operation("POST", "/api/account/wire-in", payouts.notify_wire_in),
+    _operation("POST", "/api/account/wire-out", payouts.wire_out),
+    _operation("GET", "/api/transactions/{externalId}", payins.get_transaction),
+    _operation("GET", "/api/transactions/{id}/status", payins.get_transaction_status),
+    _operation("GET", "/api/transactions/list/filter", payins.list_transactions),
+    _operation("GET", "/api/accounts/{accountNumber}/balance", payins.get_balance),
+    _operation("GET", "/api/accounts/{accountNumber}/activity", payins.get_activity),
+    _operation("GET", "/api/images/{code}/{barcode}", lookups.get_ticket_image),
 )
 NAMES = frozenset(operation.name for operation in CATALOGUE)
+EFFECTFUL = frozenset(operation.name for operation in CATALOGUE if operation.methods != ("GET",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +114,7 @@ def match(method: str, path: str) -> Match | None:
         if method in operation.methods:
             # Decoded after the split: a card token's `%2F` is no separator.
             return Match(operation, {name: unquote(value) for name, value in hit.groupdict().items()}, ())
-    return Match(None, {}, _methods(operation for operation, _ in found))
-
-
-def _methods(operations: Iterable[Operation]) -> tuple[str, ...]:
-    return tuple(sorted({method for operation in operations for method in operation.methods}))
+    return Match(None, {}, tuple(sorted({method for operation, _ in found for method in operation.methods})))
 
 
 def _wildcards(operation: Operation) -> list[bool]:

@@ -1,14 +1,15 @@
 """Serves the control port: commands that let the simulator misbehave, JSON in and out.
 
-Answers hold no token, no password and no external id.
+Answers hold no token and no password, and no external id but in `/executions`.
 """
 
 from __future__ import annotations
 
+import inspect
 import json
 import shlex
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
@@ -34,12 +35,15 @@ TOKEN_KINDS: dict[str, tuple[Kind, ...]] = {
 LOG_SHOWN = 50
 
 
+COMMANDS: list[Command] = []
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """One line of the control interface.
 
     Attributes:
-        run: given the service and the fields read, returns what is answered.
+        run: given the service, and the fields read by name, returns what is answered; its docstring says what it does.
         fields: what the body, or the query of a GET, may hold, and how it is read.
         example: a body for the curl example.
         required: which of the fields must be there.
@@ -47,11 +51,10 @@ class Command:
 
     method: str
     path: str
-    does: str
-    run: Callable[[Service, Mapping[str, object]], object]
-    fields: Mapping[str, Reader] = field(default_factory=dict)
-    example: Mapping[str, object] = field(default_factory=dict)
-    required: tuple[str, ...] = ()
+    run: Callable[..., object]
+    fields: Mapping[str, Reader]
+    example: Mapping[str, object]
+    required: tuple[str, ...]
 
     def curl(self, origin: str) -> str:
         """The command as it is typed."""
@@ -60,135 +63,120 @@ class Command:
         return f"curl -s{method} {origin}{self.path}{body}"
 
 
-def _add_fault(service: Service, fields: Mapping[str, object]) -> object:
-    rule = Fault(**{**fields, "kind": FaultKind(str(fields["kind"]))})  # type: ignore[arg-type]  # each was read by its reader
-    return service.add_fault(rule).as_json()
+def command(
+    line: str, example: Mapping[str, object] | None = None, required: tuple[str, ...] = (), **fields: Reader
+) -> Callable[[Callable[..., object]], Callable[..., object]]:
+    """Make a command of a function: a line such as `POST /clock`, and how its fields are read."""
+
+    def declare(run: Callable[..., object]) -> Callable[..., object]:
+        method, path = line.split()
+        COMMANDS.append(Command(method, path, run, fields, example or {}, required))
+        return run
+
+    return declare
 
 
-def _password_changed(service: Service, fields: Mapping[str, object]) -> object:
-    password = fields.get("password")
-    service.change_password(Secret(str(password)) if password else None, revoke_check=bool(fields.get("revoke_check")))
-    return {"password": "changed", "revoke_check": service.account.revoke_check}
+@command(
+    "POST /faults",
+    {"operation": "create_payin", "kind": "drop_after_read", "times": 1},
+    ("kind",),
+    operation=one_of(OPERATIONS),
+    kind=one_of(FaultKind),
+    times=optional(whole),
+    seconds=number,
+    status=whole,
+    retry_after=optional(number),
+    body=text,
+)
+def _add_fault(service: Service, *, kind: str, **fields: Any) -> object:  # noqa: ANN401 - each was read by its reader
+    """Let the next `times` calls of an operation fail (null: every call).
+
+    `*` is all but the token endpoints, `token_endpoints` is both of these.
+    """
+    return service.add_fault(Fault(FaultKind(kind), **fields)).as_json()
 
 
-def _set_user(service: Service, fields: Mapping[str, object]) -> object:
-    service.set_user(User(str(fields["state"])))
-    return {"state": service.account.user}
+@command("GET /faults")
+def _faults(service: Service) -> object:
+    """List the faults in force."""
+    return {"faults": [rule.as_json() for rule in service.faults.rules]}
 
 
-def _set_clock(service: Service, fields: Mapping[str, object]) -> object:
-    service.set_clock(float(str(fields["offset"])))
-    return {"offset": service.clock_offset}
+@command("DELETE /faults")
+def _clear_faults(service: Service) -> object:
+    """End all faults and release the calls that hang."""
+    return {"cleared": service.clear_faults()}
 
 
-def _log(service: Service, fields: Mapping[str, object]) -> object:
-    last = int(str(fields.get("last", LOG_SHOWN)))
+@command("POST /tokens/revoke", {"kind": "all"}, kind=one_of(TOKEN_KINDS))
+def _revoke(service: Service, *, kind: str = "all") -> object:
+    """End the tokens issued so far: access, refresh or all."""
+    return {"revoked": service.revoke(*TOKEN_KINDS[kind])}
+
+
+@command("POST /tokens/expire", {"kind": "access"}, kind=one_of(TOKEN_KINDS))
+def _expire(service: Service, *, kind: str = "all") -> object:
+    """Let the tokens issued so far expire now: access, refresh or all."""
+    return {"expired": service.expire(*TOKEN_KINDS[kind])}
+
+
+@command("POST /clock", {"offset": 120}, ("offset",), offset=number)
+def _set_clock(service: Service, *, offset: float) -> object:
+    """Set how many seconds the server's clock is ahead."""
+    service.set_clock(offset)
+    return {"offset": offset}
+
+
+@command(
+    "POST /settings",
+    {"access_lifetime": 10, "rotate": True},
+    access_lifetime=lifetime,
+    refresh_lifetime=lifetime,
+    rotate=flag,
+    blacklist=flag,
+)
+def _change_settings(service: Service, **fields: Any) -> object:  # noqa: ANN401 - each was read by its reader
+    """Change how tokens are issued from now on; lifetimes in seconds."""
+    return asdict(service.change_settings(**fields))
+
+
+@command("POST /credentials/password-changed", {"revoke_check": True}, password=text, revoke_check=flag)
+def _password_changed(service: Service, *, password: str = "", revoke_check: bool = False) -> object:
+    """Set a new password, or the same again without one; revoke_check ends older tokens as Simple JWT does."""
+    service.account.change_password(Secret(password) if password else None, revoke_check=revoke_check)
+    return {"password": "changed", "revoke_check": revoke_check}
+
+
+@command("POST /credentials/user", {"state": "inactive"}, ("state",), state=one_of(User))
+def _set_user(service: Service, *, state: str) -> object:
+    """Make the user active, inactive or deleted."""
+    service.set_user(User(state))
+    return {"state": state}
+
+
+@command("GET /log", last=whole)
+def _log(service: Service, *, last: int = LOG_SHOWN) -> object:
+    """Show the last calls; `?last=N` for more or fewer."""
     return {"calls": [call.as_json() for call in list(service.log)[-last:]] if last else []}
 
 
-def _reset(service: Service, fields: Mapping[str, object]) -> object:
-    del fields
+@command("GET /stats")
+def _stats(service: Service) -> object:
+    """Count token calls, 401s and operations."""
+    return service.stats()
+
+
+@command("GET /executions", external_id=text)
+def _executions(service: Service, *, external_id: str | None = None) -> object:
+    """Count how often each operation with effects took effect, by external id; `?external_id=ID` for one id."""
+    return {"executions": service.executed_by_id(external_id)}
+
+
+@command("POST /reset")
+def _reset(service: Service) -> object:
+    """Begin again as at the start; tokens issued stay alive."""
     service.reset()
     return {"reset": True}
-
-
-def _kinds(fields: Mapping[str, object]) -> tuple[Kind, ...]:
-    return TOKEN_KINDS[str(fields.get("kind", "all"))]
-
-
-FAULT_FIELDS: Mapping[str, Reader] = {
-    "operation": one_of(OPERATIONS),
-    "kind": one_of(FaultKind),
-    "times": optional(whole),
-    "seconds": number,
-    "status": whole,
-    "retry_after": optional(number),
-    "body": text,
-}
-SETTINGS_FIELDS: Mapping[str, Reader] = {
-    "access_lifetime": lifetime,
-    "refresh_lifetime": lifetime,
-    "rotate": flag,
-    "blacklist": flag,
-}
-
-COMMANDS = (
-    Command(
-        "POST",
-        "/faults",
-        "lets the next `times` calls of an operation fail (null: every call); `*` is all but the token endpoints, "
-        "`token_endpoints` is both of these",
-        _add_fault,
-        FAULT_FIELDS,
-        {"operation": "create_payin", "kind": "drop_after_read", "times": 1},
-        ("kind",),
-    ),
-    Command(
-        "GET",
-        "/faults",
-        "lists the faults in force",
-        lambda service, _: {"faults": [rule.as_json() for rule in service.faults.rules]},
-    ),
-    Command(
-        "DELETE",
-        "/faults",
-        "ends all faults and releases the calls that hang",
-        lambda service, _: {"cleared": service.clear_faults()},
-    ),
-    Command(
-        "POST",
-        "/tokens/revoke",
-        "ends the tokens issued so far: access, refresh or all",
-        lambda service, fields: {"revoked": service.revoke(*_kinds(fields))},
-        {"kind": one_of(TOKEN_KINDS)},
-        {"kind": "all"},
-    ),
-    Command(
-        "POST",
-        "/tokens/expire",
-        "lets the tokens issued so far expire now: access, refresh or all",
-        lambda service, fields: {"expired": service.expire(*_kinds(fields))},
-        {"kind": one_of(TOKEN_KINDS)},
-        {"kind": "access"},
-    ),
-    Command(
-        "POST",
-        "/clock",
-        "sets how many seconds the server's clock is ahead",
-        _set_clock,
-        {"offset": number},
-        {"offset": 120},
-        ("offset",),
-    ),
-    Command(
-        "POST",
-        "/settings",
-        "changes how tokens are issued from now on; lifetimes in seconds",
-        lambda service, fields: asdict(service.change_settings(**fields)),  # type: ignore[arg-type]  # each was read by its reader
-        SETTINGS_FIELDS,
-        {"access_lifetime": 10, "rotate": True},
-    ),
-    Command(
-        "POST",
-        "/credentials/password-changed",
-        "sets a new password, or the same again without one; revoke_check ends older tokens as Simple JWT does",
-        _password_changed,
-        {"password": text, "revoke_check": flag},
-        {"revoke_check": True},
-    ),
-    Command(
-        "POST",
-        "/credentials/user",
-        "makes the user active, inactive or deleted",
-        _set_user,
-        {"state": one_of(User)},
-        {"state": "inactive"},
-        ("state",),
-    ),
-    Command("GET", "/log", "shows the last calls; `?last=N` for more or fewer", _log, {"last": whole}),
-    Command("GET", "/stats", "counts token calls, 401s and operations", lambda service, _: service.stats()),
-    Command("POST", "/reset", "begins again as at the start; tokens issued stay alive", _reset),
-)
 
 
 class ControlPort:
@@ -196,7 +184,7 @@ class ControlPort:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._commands = {(command.method, command.path): command for command in COMMANDS}
+        self._commands = {(each.method, each.path): each for each in COMMANDS}
 
     def application(self) -> web.Application:
         """An application with the one route there is."""
@@ -214,13 +202,13 @@ class ControlPort:
             return written({"error": "no such command; GET / explains them", "commands": known}, 404)
         body = request.query if request.method == "GET" else await request.read()
         try:
-            return written(command.run(self._service, fields_in(body, command.fields, command.required)))
-        except (TypeError, ValueError) as error:
+            return written(command.run(self._service, **fields_in(body, command.fields, command.required)))
+        except ValueError as error:
             accepted = {"fields": sorted(command.fields), "example": command.example}
             return written({"error": str(error), "accepts": accepted}, 400)
 
     def _index(self, origin: str) -> object:
-        commands = [{"does": command.does, "curl": command.curl(origin)} for command in COMMANDS]
+        commands = [{"does": inspect.getdoc(each.run), "curl": each.curl(origin)} for each in COMMANDS]
         return {"commands": commands, "fault_kinds": EFFECTS, "operations": sorted(OPERATIONS)}
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,36 +19,24 @@ LIFETIME_LIMIT = 366 * 86400
 
 def number(value: object) -> float:
     """A JSON number."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        message = "must be a number"
-        raise TypeError(message)
-    return float(value)
+    return float(_typed(value, "a number", int, float))
 
 
 def whole(value: object) -> int:
     """A JSON number without a fraction, or its text in a query."""
     if isinstance(value, str) and value.isascii() and value.isdigit():
         return int(value[:9])
-    if isinstance(value, bool) or not isinstance(value, int):
-        message = "must be a whole number"
-        raise TypeError(message)
-    return value
+    return int(_typed(value, "a whole number", int))
 
 
 def flag(value: object) -> bool:
     """A JSON boolean."""
-    if not isinstance(value, bool):
-        message = "must be true or false"
-        raise TypeError(message)
-    return value
+    return bool(_typed(value, "true or false", bool))
 
 
 def text(value: object) -> str:
     """A text that is not empty."""
-    if not isinstance(value, str) or not value:
-        message = "must be a non-empty text"
-        raise TypeError(message)
-    return value
+    return str(_typed(value, "a non-empty text", str))
 
 
 def lifetime(value: object) -> float:
@@ -80,34 +68,40 @@ def one_of(choices: Iterable[str]) -> Reader:
 
 def fields_in(
     body: bytes | Mapping[str, str], readers: Mapping[str, Reader], required: tuple[str, ...]
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """The fields of a body or query, each read by its reader.
 
     Raises:
-        TypeError: the body is no JSON object.
         ValueError: something is missing, unknown or wrong; the message says what is accepted, and repeats no value.
     """
     try:
         given = (json.loads(body) if body.strip() else {}) if isinstance(body, bytes) else dict(body)
-    except (ValueError, RecursionError) as error:
-        message = "the body is not JSON"
-        raise ValueError(message) from error
-    if not isinstance(given, dict):
-        message = "the body must be a JSON object"
-        raise TypeError(message)
-    unknown = given.keys() - readers.keys()
-    if unknown:
-        message = f"{len(unknown)} field(s) not known here; accepted: {', '.join(sorted(readers)) or 'none'}"
-        raise ValueError(message)
-    missing = [name for name in required if name not in given]
-    if missing:
-        message = f"{missing[0]} is required"
-        raise ValueError(message)
+    except (ValueError, RecursionError):
+        given, problem = {}, "the body is not JSON"
+    else:
+        problem = _problem(given, readers, required)
     found = {}
-    for name, value in given.items():
-        try:
-            found[name] = readers[name](value)
-        except (TypeError, ValueError, OverflowError) as error:
-            message = f"{name} {error}"
-            raise ValueError(message) from error
+    if not problem:
+        for name, value in given.items():
+            try:
+                found[name] = readers[name](value)
+            except (TypeError, ValueError, OverflowError) as error:
+                problem = f"{name} {error}"
+    if problem:
+        raise ValueError(problem)
     return found
+
+
+def _problem(given: object, readers: Mapping[str, Reader], required: tuple[str, ...]) -> str:
+    if not isinstance(given, dict):
+        return "the body must be a JSON object"
+    if unknown := given.keys() - readers.keys():
+        return f"{len(unknown)} field(s) not known here; accepted: {', '.join(sorted(readers)) or 'none'}"
+    return next((f"{name} is required" for name in required if name not in given), "")
+
+
+def _typed(value: object, wanted: str, *kinds: type) -> Any:  # noqa: ANN401 - one of the kinds
+    if type(value) not in kinds or value == "":
+        message = f"must be {wanted}"
+        raise TypeError(message)
+    return value

@@ -25,6 +25,8 @@ class Kind(StrEnum):
     DROP_BEFORE_READ = "drop_before_read"
     DROP_AFTER_READ = "drop_after_read"
     DROP_MID_ANSWER = "drop_mid_answer"
+    GARBAGE = "garbage"
+    ANOTHER_PAYMENT = "another_payment"
     HANG = "hang"
 
 
@@ -34,6 +36,8 @@ EFFECTS = {
     Kind.DROP_BEFORE_READ: "cuts the connection with the request's body unread; not executed",
     Kind.DROP_AFTER_READ: "executes the call, then cuts the connection instead of answering",
     Kind.DROP_MID_ANSWER: "executes the call, then cuts the connection half-way through the answer's body",
+    Kind.GARBAGE: "executes the call, then answers 200 with half of a JSON text",
+    Kind.ANOTHER_PAYMENT: "executes the call, then answers 200 and a completed payment of another external id",
     Kind.HANG: "reads the request, does nothing, never answers; ends when faults are cleared",
 }
 
@@ -152,16 +156,9 @@ class Faults:
         latencies = [rule for rule in concerning if rule.kind is Kind.LATENCY]
         failure = next((rule for rule in concerning if rule.kind is not Kind.LATENCY), None)
         for rule in [*latencies, *([failure] if failure else [])]:
-            self._use(rule)
+            place = self._rules.index(rule)
+            if rule.times is not None:
+                self._rules[place : place + 1] = [replace(rule, times=rule.times - 1)] if rule.times > 1 else []
+        if not self._rules:
+            self.used_up.set()
         return InjectedFault(sum(rule.seconds for rule in latencies), failure, self._released)
-
-    def _use(self, rule: Fault) -> None:
-        place = self._rules.index(rule)
-        if rule.times is None:
-            return
-        if rule.times == 1:
-            del self._rules[place]
-            if not self._rules:
-                self.used_up.set()
-        else:
-            self._rules[place] = replace(rule, times=rule.times - 1)

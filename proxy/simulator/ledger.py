@@ -64,19 +64,12 @@ class State(StrEnum):
 
 
 # Localpayment's list of transaction statuses; what it has for cancelled and refunded we do not know: 900, 901 are ours.
-CODES = {
-    State.PENDING: "100",
-    State.AUTHORIZED: "102",
-    State.COMPLETED: "200",
-    State.CANCELLED: "900",
-    State.REFUNDED: "901",
-}
-DETAILS = {
-    State.PENDING: "is pending",
-    State.AUTHORIZED: "was authorized and awaits its capture",
-    State.COMPLETED: "was completed",
-    State.CANCELLED: "was cancelled",
-    State.REFUNDED: "was refunded",
+STATUSES = {
+    State.PENDING: ("100", "is pending"),
+    State.AUTHORIZED: ("102", "was authorized and awaits its capture"),
+    State.COMPLETED: ("200", "was completed"),
+    State.CANCELLED: ("900", "was cancelled"),
+    State.REFUNDED: ("901", "was refunded"),
 }
 
 
@@ -99,12 +92,8 @@ class Transaction:
     @property
     def status(self) -> dict[str, str]:
         """The status object of every answer about this transaction."""
-        noun = self.flow.value.lower()
-        return {
-            "code": CODES[self.state],
-            "description": self.state.value,
-            "detail": f"The {noun} {DETAILS[self.state]}",
-        }
+        code, text = STATUSES[self.state]
+        return {"code": code, "description": self.state.value, "detail": f"The {self.flow.value.lower()} {text}"}
 
     def as_json(self) -> Record:
         """The transaction as the API answers it; what was not given is left out."""

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
+from proxy.simulator.catalogue import EFFECTFUL
 from proxy.simulator.faults import Fault, Faults
 from proxy.simulator.ledger import Ledger
 from proxy.simulator.tokens import Account, Kind, Settings, Tokens, User
@@ -105,6 +106,14 @@ class Service:
         """How often an operation was called, refusals such as a duplicate's included."""
         return self.attempted[operation, external_id]
 
+    def executed_by_id(self, external_id: str | None = None) -> dict[str, dict[str, int]]:
+        """How often each operation with effects took effect, by external id: of all ids, or of this one."""
+        found: dict[str, dict[str, int]] = {} if external_id is None else {external_id: {}}
+        for (name, identifier), count in self.executed.items():
+            if identifier is not None and name in EFFECTFUL and external_id in {None, identifier}:
+                found.setdefault(identifier, {})[name] = count
+        return found
+
     def add_fault(self, fault: Fault) -> Fault:
         """Let calls fail; returns the rule with its number."""
         return self.faults.add(fault)
@@ -128,30 +137,10 @@ class Service:
             raise ValueError(message)
         self.clock_offset = offset
 
-    def change_settings(
-        self,
-        *,
-        access_lifetime: float | None = None,
-        refresh_lifetime: float | None = None,
-        rotate: bool | None = None,
-        blacklist: bool | None = None,
-    ) -> Settings:
-        """Change how tokens are issued from now on; None leaves a setting as it is."""
-        old = self.tokens.settings
-        self.tokens.settings = Settings(
-            old.access_lifetime if access_lifetime is None else access_lifetime,
-            old.refresh_lifetime if refresh_lifetime is None else refresh_lifetime,
-            old.rotate if rotate is None else rotate,
-            old.blacklist if blacklist is None else blacklist,
-        )
+    def change_settings(self, **changes: Any) -> Settings:  # noqa: ANN401 - of the type that `Settings` says
+        """Change how tokens are issued from now on: fields of `Settings`."""
+        self.tokens.settings = replace(self.tokens.settings, **changes)
         return self.tokens.settings
-
-    def change_password(self, password: Secret | None = None, *, revoke_check: bool = False) -> None:
-        """Let the account's owner set another password, or with None the same one again.
-
-        With `revoke_check` tokens issued before are refused as `password_changed`, while refreshing still answers 200.
-        """
-        self.account.change_password(password, revoke_check=revoke_check)
 
     def set_user(self, user: User) -> None:
         """Let the account be active, inactive or deleted."""

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from proxy.secret import Secret
-from proxy.simulator.answer import Answer, detailed, page, said
+from proxy.simulator.answer import Answer, detailed, not_allowed, page, said
 from proxy.simulator.tokens import TokenError, User
 
 if TYPE_CHECKING:
@@ -51,8 +51,7 @@ def token_answer(service: Service, call: TokenCall) -> Answer:
     if call.method == "OPTIONS":
         return said({"name": "Token", "parses": ["application/json"], "renders": ["application/json", "text/html"]})
     if call.method != "POST":
-        refusal = detailed(405, f'Method "{call.method}" not allowed.')
-        return Answer(405, refusal.body, headers=(("Allow", "POST, OPTIONS"),))
+        return not_allowed(call.method, ("POST", "OPTIONS"))
     answer = _granted(service, call)
     if as_json or answer.content_type != "application/json":
         return answer

@@ -62,7 +62,7 @@ class Account:
         right_password = self.password is None or self.password == password
         return self.user is User.ACTIVE and right_name and right_password
 
-    def change_password(self, password: Secret | None, *, revoke_check: bool) -> None:
+    def change_password(self, password: Secret | None = None, *, revoke_check: bool = False) -> None:
         """Set a new password, or the same one again; with the check, tokens issued before are refused from now on."""
         if password is not None:
             self.password = password

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from proxy.tokens.issuer import FetchResult
     from proxy.tokens.model import Grant
+    from proxy.upstream.model import Obstacle
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class TokenFetched:
         skew: the server's clock minus ours in seconds, if the answer told.
         retry_in: seconds until the loop will act again; 0 for at once, and while it is locked.
         offered: whether it was a login with new credentials that have yet to take the place of those in use.
+        obstacle: what kept a connection from coming about; None when there was one.
     """
 
     grant: Grant
@@ -37,6 +39,7 @@ class TokenFetched:
     skew: float | None
     retry_in: float
     offered: bool = False
+    obstacle: Obstacle | None = None
 
 
 @dataclass(frozen=True, slots=True)

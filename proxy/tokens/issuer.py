@@ -9,17 +9,16 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, assert_never
 
-from proxy.http1.timeouts import timeout_at
 from proxy.process.error_location import where
-from proxy.tokens.answer_fields import first_value, http_date, seconds_to_wait
-from proxy.tokens.content_coding import decoded
 from proxy.tokens.model import Issued, UnusableTokenError, read_answer
-from proxy.upstream.model import FaultKind, Limits, OutgoingRequest, UpstreamFault
-from proxy.upstream.pool import Pool
+from proxy.upstream.json_client import ContentError, ask, connection_to, first_value
+from proxy.upstream.model import FaultKind, Obstacle, UpstreamFault
 from proxy.upstream.tls import tls_context
 
 if TYPE_CHECKING:
@@ -29,21 +28,12 @@ if TYPE_CHECKING:
     from proxy.config import EgressProxy, Origin
     from proxy.credentials.model import Credentials
     from proxy.secret import Secret
-    from proxy.upstream.answer import Answer
+    from proxy.upstream.json_client import JsonAnswer
 
 LOGIN_PATH: Final = "/api/token/"
 REFRESH_PATH: Final = "/api/token/refresh/"
-MAX_ANSWER: Final = 64 * 1024  # bytes; DESIGN section 5
-DENIED_PAUSE: Final = (
-    15.0  # seconds before the next try after a 4xx that a person has to cure, such as an IP not allow-listed
-)
-_FIELDS: Final = (
-    b"Accept: application/json\r\nAccept-Encoding: identity\r\nUser-Agent: localpayment-proxy\r\n"
-    b"Content-Type: application/json\r\n"
-)
-_A_DAY: Final = 86_400.0  # seconds; a fetch is bounded as a whole, so no step of it has a bound that comes first
+DENIED_PAUSE: Final = 15.0  # seconds after a 4xx that a person has to cure, such as an IP not allow-listed
 _TOO_LATE: Final = "the token endpoint did not answer in time"
-_LIMITS: Final = Limits(connect_timeout=_A_DAY, response_timeout=_A_DAY, idle_timeout=_A_DAY, max_connections=1)
 
 
 class FetchResult(StrEnum):
@@ -71,12 +61,14 @@ class FetchFailedError(Exception):
         reason: the same in words of ours.
         status: the HTTP status, if there was an answer.
         retry_after: seconds before another try makes sense, 0 when the server did not say.
+        obstacle: what kept a connection from coming about; None when there was one.
     """
 
     result: FetchResult
     reason: str
     status: int | None = None
     retry_after: float = 0.0
+    obstacle: Obstacle | None = None
 
     def __str__(self) -> str:
         return self.reason
@@ -117,36 +109,27 @@ class Issuer:
         return await self._post(REFRESH_PATH, {"refresh": token.reveal()}, timeout)
 
     async def _post(self, path: str, body: dict[str, str], timeout: float) -> Issued:  # noqa: ASYNC109 - as above
-        call = OutgoingRequest(b"POST", path.encode(), _FIELDS, json.dumps(body).encode(), effects=True)
+        connected = asyncio.Event()
         sent_at = self._clock.now()
-        pool = self._connection()
         try:
-            async with timeout_at(asyncio.get_running_loop().time() + timeout), await pool.send(call) as answer:
-                date = http_date(first_value(answer.headers, b"date"))
-                _check_status(answer, self._clock.wall() if date is None else date)
-                text = await _content(answer)
+            async with connection_to(self._origin, self._tls, self._clock.now, self._egress) as pool:
+                answer = await ask(pool, b"POST", path, body, seconds=timeout, sending=connected.set)
         except UpstreamFault as fault:
             raise _translated(fault, self._egress) from None
         except TimeoutError:
-            raise FetchFailedError(FetchResult.TIMEOUT, _TOO_LATE) from None
-        except FetchFailedError:
-            raise
+            met = None if connected.is_set() else Obstacle.SLOW
+            reason = (
+                _TOO_LATE if met is None else f"no connection to the token endpoint came about within {timeout:g} s"
+            )
+            raise FetchFailedError(FetchResult.TIMEOUT, reason, obstacle=met) from None
+        except ContentError as error:
+            reason = f"the token endpoint's answer {error}"
+            raise FetchFailedError(FetchResult.MALFORMED, reason, HTTPStatus.OK) from None
         except Exception as error:  # noqa: BLE001 - what an answer makes a library raise is not known in full
             raise unforeseen(error) from None
-        finally:
-            await pool.close()
-        return read_body(text, sent_at=sent_at, wall=self._clock.wall(), date=date)
-
-    def _connection(self) -> Pool:
-        """Return a pool for one call, and so a connection of its own."""
-        return Pool(
-            self._origin,
-            limits=_LIMITS,
-            ssl_context=self._tls,
-            egress=self._egress,
-            now=self._clock.now,
-            chance=float,
-        )
+        date = http_date(first_value(answer.fields, b"date"))
+        _check_status(answer, self._clock.wall() if date is None else date)
+        return read_body(answer.content, sent_at=sent_at, wall=self._clock.wall(), date=date)
 
 
 def read_body(text: bytes, *, sent_at: float, wall: float, date: float | None) -> Issued:
@@ -165,9 +148,9 @@ def read_body(text: bytes, *, sent_at: float, wall: float, date: float | None) -
         raise unforeseen(error) from None
 
 
-def _check_status(answer: Answer, server_now: float) -> None:
+def _check_status(answer: JsonAnswer, server_now: float) -> None:
     status = answer.status
-    retry_after = seconds_to_wait(first_value(answer.headers, b"retry-after"), server_now)
+    retry_after = seconds_to_wait(first_value(answer.fields, b"retry-after"), server_now)
     match status:
         case HTTPStatus.OK:
             return
@@ -189,38 +172,20 @@ def _check_status(answer: Answer, server_now: float) -> None:
             raise FetchFailedError(FetchResult.MALFORMED, "the token endpoint answered with an odd status", status)
 
 
-async def _content(answer: Answer) -> bytes:
-    """Return the body without its content coding; never read more than may be."""
-    body = bytearray()
-    async for piece in answer:
-        body += piece
-        _check_size(body)
-    try:
-        content = decoded(bytes(body), first_value(answer.headers, b"content-encoding"), MAX_ANSWER + 1)
-    except ValueError:
-        reason = "the token endpoint's answer has a content coding that cannot be undone"
-        raise FetchFailedError(FetchResult.MALFORMED, reason, HTTPStatus.OK) from None
-    _check_size(content)
-    return content
-
-
-def _check_size(content: bytes | bytearray) -> None:
-    if len(content) > MAX_ANSWER:
-        reason = "the token endpoint's answer is larger than 64 KiB"
-        raise FetchFailedError(FetchResult.MALFORMED, reason, HTTPStatus.OK)
-
-
 def _translated(fault: UpstreamFault, egress: EgressProxy | None) -> FetchFailedError:
+    met = fault.obstacle
     match fault.kind:
         case FaultKind.TIMEOUT:
             return FetchFailedError(FetchResult.TIMEOUT, _TOO_LATE)
         case FaultKind.TLS:
-            return FetchFailedError(FetchResult.TLS, f"no trusted TLS connection to the token endpoint: {fault.detail}")
+            reason = f"no trusted TLS connection to the token endpoint: {fault.detail}"
+            return FetchFailedError(FetchResult.TLS, reason, obstacle=met)
         case FaultKind.UNREACHABLE | FaultKind.POOL if egress is not None:
             reason = f"the egress proxy gave no way to the token endpoint: {fault.detail}"
-            return FetchFailedError(FetchResult.UNREACHABLE, reason)
+            return FetchFailedError(FetchResult.UNREACHABLE, reason, obstacle=met)
         case FaultKind.UNREACHABLE | FaultKind.POOL:
-            return FetchFailedError(FetchResult.UNREACHABLE, f"the token endpoint cannot be reached: {fault.detail}")
+            reason = f"the token endpoint cannot be reached: {fault.detail}"
+            return FetchFailedError(FetchResult.UNREACHABLE, reason, obstacle=met)
         case FaultKind.DISCONNECTED if not fault.timings.response_bytes:
             return FetchFailedError(FetchResult.UNREACHABLE, "the connection to the token endpoint was lost")
         case FaultKind.DISCONNECTED | FaultKind.MALFORMED:
@@ -233,3 +198,28 @@ def unforeseen(error: Exception) -> FetchFailedError:
     """Return the failure that an exception means which no case foresees: its type and place, never its text."""
     reason = f"the fetch failed unforeseen: {type(error).__qualname__} in {where(error)}"
     return FetchFailedError(FetchResult.INTERNAL, reason)
+
+
+def http_date(value: str | None) -> float | None:
+    """Read an HTTP date (RFC 9110 section 5.6.7) as seconds since the epoch; None when there is none to read."""
+    if value is None:
+        return None
+    try:
+        date = parsedate_to_datetime(value)
+        return (date if date.tzinfo is not None else date.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def seconds_to_wait(value: str | None, server_now: float) -> float:
+    """Read a Retry-After field (RFC 9110 section 10.2.3): seconds, or a date that is compared with the server's own.
+
+    Returns:
+        Seconds, 0 when the field is absent, past or unreadable.
+    """
+    if value is None:
+        return 0.0
+    if value.isascii() and value.isdigit():
+        return float(value[:9])
+    date = http_date(value)
+    return 0.0 if date is None else max(date - server_now, 0.0)

@@ -75,11 +75,11 @@ class Renewal:
 
     async def _fetch(self, step: Fetch) -> None:
         started, held = self._clock.now(), self.lifecycle.access
-        reason, status, skew = "", None, None
+        reason, status, skew, obstacle = "", None, None, None
         try:
             issued, progress = await self._done(step)
         except FetchFailedError as error:
-            result, reason, status = error.result, error.reason, error.status
+            result, reason, status, obstacle = error.result, error.reason, error.status, error.obstacle
             if result is FetchResult.REFUSED:
                 self.lifecycle.refused(step, self._clock.now())
             else:
@@ -103,6 +103,7 @@ class Renewal:
                 skew=skew,
                 retry_in=retry_in if math.isfinite(retry_in) else 0.0,
                 offered=isinstance(step, LogIn) and step.offered,
+                obstacle=obstacle,
             )
         )
         self.wake_waiting()

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, cast
 
-from proxy.http1.deadline import Deadline
 from proxy.http1.framing import MalformedAnswerError
+from proxy.http1.timeouts import Deadline
 from proxy.upstream.exchange import Exchange
 from proxy.upstream.model import FaultKind, Progress
 from proxy.upstream.parser import AnswerParser
@@ -19,6 +19,7 @@ from proxy.upstream.transport import UpstreamTransport
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from proxy.http1.answer_head import AnswerHeads
     from proxy.upstream.connecting.channel import Channel
     from proxy.upstream.model import Limits, Timings
 
@@ -35,6 +36,7 @@ class Connection(asyncio.Protocol):
     def __init__(
         self,
         limits: Limits,
+        heads: AnswerHeads,
         now: Callable[[], float],
         ended: Callable[[Connection], None],
         lost: Callable[[Connection], None],
@@ -43,6 +45,7 @@ class Connection(asyncio.Protocol):
         self.idle_since = 0.0
         self.retires_at = 0.0
         self._limits = limits
+        self._heads = heads
         self._now = now
         self._ended = ended
         self._lost = lost
@@ -79,7 +82,7 @@ class Connection(asyncio.Protocol):
         timings.reused = self._served
         self.free = False
         self._deadline.clear()
-        self._exchange = exchange = Exchange(AnswerParser(method, self._limits), timings, self._loop)
+        self._exchange = exchange = Exchange(AnswerParser(method, self._limits, self._heads), timings, self._loop)
         return exchange
 
     def write(self, exchange: Exchange, data: bytes, *, last: bool) -> None:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, StrEnum
-from typing import TYPE_CHECKING, NamedTuple
-
-from proxy.http1.head_limits import MAX_FIELDS, MAX_HEAD
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+# The same for every server that is asked, or a head that the relay passes on could be too large for a token's answer.
+MAX_HEAD: Final = 64 * 1024  # bytes
+MAX_FIELDS: Final = 256  # what bounds memory are the bytes; this bounds the work on them
 
 
 class Progress(Enum):
@@ -48,6 +50,34 @@ class ConnectResult(StrEnum):
     TIMEOUT = "timeout"
 
 
+class Obstacle(Enum):
+    """What kept a connection from coming about.
+
+    Attributes:
+        result: what the attempt counts as.
+        proxy_status: its error type in RFC 9209 section 2.3.
+    """
+
+    NAME = (1, ConnectResult.UNREACHABLE, "dns_error")
+    REFUSED = (2, ConnectResult.UNREACHABLE, "connection_refused")
+    NO_ROUTE = (3, ConnectResult.UNREACHABLE, "destination_ip_unroutable")
+    SLOW = (4, ConnectResult.TIMEOUT, "connection_timeout")
+    NO_DESCRIPTORS = (5, ConnectResult.UNREACHABLE, "proxy_internal_error")
+    EGRESS_LOGIN = (6, ConnectResult.UNREACHABLE, "proxy_configuration_error")
+    EGRESS_DENIES = (7, ConnectResult.UNREACHABLE, "destination_unavailable")
+    EGRESS_ANSWER = (8, ConnectResult.UNREACHABLE, "destination_unavailable")
+    NOT_VALID_YET = (9, ConnectResult.TLS, "tls_certificate_error")
+    EXPIRED = (10, ConnectResult.TLS, "tls_certificate_error")
+    OTHER_HOST = (11, ConnectResult.TLS, "tls_certificate_error")
+    UNTRUSTED = (12, ConnectResult.TLS, "tls_certificate_error")
+    ALERT = (13, ConnectResult.TLS, "tls_alert_received")
+    HANDSHAKE = (14, ConnectResult.TLS, "tls_protocol_error")
+
+    def __init__(self, _: int, result: ConnectResult, proxy_status: str) -> None:
+        self.result = result
+        self.proxy_status = proxy_status
+
+
 @dataclass(slots=True)
 class Timings:
     """What is measured of one call; complete when the call has ended.
@@ -77,7 +107,10 @@ class UpstreamFault(Exception):  # noqa: N818 - it is a fault in the design's wo
         answer_begun: whether the answer's head was handed out already.
         detail: our own words; nothing from the wire.
         timings: what was measured until then.
+        obstacle: what kept a connection from coming about; None when there was one.
     """
+
+    obstacle: Obstacle | None = None
 
     def __init__(  # noqa: PLR0913 - the six facts that decide a call's fate, each named by the caller
         self, kind: FaultKind, *, progress: Progress, reused: bool, answer_begun: bool, detail: str, timings: Timings
@@ -94,9 +127,10 @@ class UpstreamFault(Exception):  # noqa: N818 - it is a fault in the design's wo
 class ConnectError(Exception):
     """No connection came about; the pool turns it into a fault. The text is ours."""
 
-    def __init__(self, result: ConnectResult, detail: str) -> None:
+    def __init__(self, obstacle: Obstacle, detail: str) -> None:
         super().__init__(detail)
-        self.result = result
+        self.obstacle = obstacle
+        self.result = obstacle.result
         self.detail = detail
 
 

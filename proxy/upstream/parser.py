@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from proxy.http1.answer_head import plain_head
+from proxy.http1.answer_head import AnswerHeads
 from proxy.http1.framing import Ending, Head, MalformedAnswerError, answer_framing, field_value
 
 if TYPE_CHECKING:
@@ -62,6 +62,11 @@ class _Seen:
 class AnswerParser:
     """The answer to one request.
 
+    Args:
+        method: of the request.
+        limits: bounds of the answer.
+        heads: remembers heads that come again; None for one of its own.
+
     Attributes:
         head: the final answer's head, once it is complete.
         trailers: fields after a chunked body.
@@ -70,17 +75,18 @@ class AnswerParser:
     """
 
     __slots__ = (
-        "_begun", "_excess_framing", "_interim", "_left", "_limits", "_llhttp", "_method", "_seen", "_size", "_tail",
-        "complete", "excess", "head", "trailers",
+        "_begun", "_excess_framing", "_heads", "_interim", "_left", "_limits", "_llhttp", "_method", "_seen", "_size",
+        "_tail", "complete", "excess", "head", "trailers",
     )  # fmt: skip
 
-    def __init__(self, method: bytes, limits: Limits) -> None:
+    def __init__(self, method: bytes, limits: Limits, heads: AnswerHeads | None = None) -> None:
         self.head: Head | None = None
         self.trailers: list[tuple[bytes, bytes]] = []
         self.complete = False
         self.excess = b""
         self._method = method
         self._limits = limits
+        self._heads = heads or AnswerHeads(limits.max_headers)
         self._interim = 0
         self._left = 0
         self._excess_framing = 0
@@ -119,7 +125,7 @@ class AnswerParser:
         self._begun = True
         end = data.find(_HEAD_END)
         if 0 <= end <= self._limits.max_head - len(_HEAD_END):
-            head = plain_head(self._method, data[:end], self._limits.max_headers)
+            head = self._heads.plain_head(self._method, data[:end])
             if head is not None:
                 self._take(head)
                 return data[end + len(_HEAD_END) :]

@@ -11,6 +11,7 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, assert_never
 
+from proxy.http1.answer_head import AnswerHeads
 from proxy.http1.timeouts import read_what_is_here, timeout_at
 from proxy.upstream.connecting.connect import Route, connect
 from proxy.upstream.connection import Connection
@@ -64,6 +65,7 @@ class Pool:
         self.authority = origin.authority.encode("ascii")
         self._route = Route(origin, ssl_context, egress, limits, now)
         self._limits = limits
+        self._heads = AnswerHeads(limits.max_headers)
         self._now = now
         self._chance = chance
         self._connected = connected
@@ -173,13 +175,15 @@ class Pool:
         """Make a connection, in the place of the one idle for longest when there are as many as may be."""
         while self._idle and self._taken + len(self._idle) > self._limits.max_connections:
             self._idle.pop(0).abort()
-        connection = Connection(self._limits, self._now, self._ended, self._lost)
+        connection = Connection(self._limits, self._heads, self._now, self._ended, self._lost)
         try:
             await connect(self._route, connection, timings, deadline)
         except ConnectError as error:
             self._tell(error.result)
             kind = FaultKind.TLS if error.result is ConnectResult.TLS else FaultKind.UNREACHABLE
-            raise self._not_sent(kind, error.detail, timings) from error
+            fault = self._not_sent(kind, error.detail, timings)
+            fault.obstacle = error.obstacle
+            raise fault from error
         connection.retires_at = self._now() + lifetime(self._limits, self._chance())
         self._tell(ConnectResult.CONNECTED)
         if not connection.fit:

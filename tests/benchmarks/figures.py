@@ -45,6 +45,13 @@ RATE_32: Final = Figure("rate_32", "calls a second, 32 connections", "/s", more_
 RATE_128: Final = Figure("rate_128", "calls a second, 128 connections", "/s", more_is_better=True)
 P50_1: Final = Figure("p50_1", "median time of a call, 1 connection", "µs")
 P99_32: Final = Figure("p99_32", "99th percentile, 32 connections", "ms", 1)
+P99_128: Final = Figure("p99_128", "99th percentile, 128 connections", "ms", 1)
+P999_32: Final = Figure("p999_32", "99.9th percentile, 32 connections", "ms", 1)
+P999_128: Final = Figure("p999_128", "99.9th percentile, 128 connections", "ms", 1)
+COLD_32: Final = Figure("cold_32", "99th percentile after six idle seconds, 32 connections", "ms", 1)
+COLD_128: Final = Figure("cold_128", "99th percentile after six idle seconds, 128 connections", "ms", 1)
+COLD_999_32: Final = Figure("cold_999_32", "99.9th percentile after six idle seconds, 32 connections", "ms", 1)
+COLD_999_128: Final = Figure("cold_999_128", "99.9th percentile after six idle seconds, 128 connections", "ms", 1)
 CPU_32: Final = Figure("cpu_32", "processor time of a call, 32 connections", "µs", 1)
 IDLE: Final = Figure("idle", "memory, idle", "MiB", 1)
 LOADED: Final = Figure("loaded", "memory after 128 connections", "MiB", 1)
@@ -55,7 +62,8 @@ UPLOAD: Final = Figure("upload", "requests of 1 MiB, 4 connections", "MiB/s", mo
 IDLER: Final = Figure("idler", "memory of an idle caller", "KiB", 1)
 
 FIGURES: Final = (
-    RATE_1, RATE_32, RATE_128, P50_1, P99_32, CPU_32, IDLE, LOADED, READY, READY_CPU, DOWNLOAD, UPLOAD, IDLER,
+    RATE_1, RATE_32, RATE_128, P50_1, P99_32, P99_128, P999_32, P999_128, COLD_32, COLD_128, COLD_999_32, COLD_999_128,
+    CPU_32, IDLE, LOADED, READY, READY_CPU, DOWNLOAD, UPLOAD, IDLER,
 )  # fmt: skip
 
 
@@ -102,6 +110,9 @@ TARGETS: Final = (
     Target(CPU_32, 1.0, "envoy"),
     Target(P50_1, 1.0, "envoy"),
     Target(P99_32, 1.2, "envoy"),
+    Target(P99_128, 1.2, "envoy"),
+    Target(COLD_32, 1.2, "envoy"),
+    Target(COLD_128, 1.2, "envoy"),
     Target(IDLE, 0.75, "envoy"),
     Target(LOADED, 0.85, "envoy"),
     Target(READY, 0.6),

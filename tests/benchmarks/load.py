@@ -36,7 +36,7 @@ class Load:
     Attributes:
         calls: answered ones.
         seconds: how long it took.
-        p50, p99: of the time from a request to its whole answer.
+        p50, p99, p999: of the time from a request to its whole answer.
         failed: calls without an answer, or with one of status 400 or more.
     """
 
@@ -44,6 +44,7 @@ class Load:
     seconds: float
     p50: float
     p99: float
+    p999: float
     failed: int
 
     @property

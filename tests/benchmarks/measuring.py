@@ -25,6 +25,9 @@ IDLERS: Final = 2000
 LARGE_CONNECTIONS: Final = 4
 _SLICE: Final = 1  # seconds of load at a time; wrk takes whole ones
 _BETWEEN: Final = 0.15  # seconds that starting it takes
+_COLD_AFTER: Final = 6.0  # idle seconds; longer than the sidecar keeps a connection that carries nothing
+_WARM: Final = {32: (figures.P99_32, figures.P999_32), 128: (figures.P99_128, figures.P999_128)}  # by connections
+_COLD: Final = {32: (figures.COLD_32, figures.COLD_999_32), 128: (figures.COLD_128, figures.COLD_999_128)}
 _BEFORE_IDLERS: Final = 64  # connections that have called before idle ones are counted, so that what is lazy is there
 
 
@@ -43,6 +46,7 @@ class Measuring:
         self.failed: dict[str, int] = defaultdict(int)
         self._ground = ground
         self._contenders = contenders
+        self._called: dict[str, float] = defaultdict(float)  # when each had its last turn
         self._tell = tell
 
     def starts(self, rounds: int, idlers: int) -> None:
@@ -88,6 +92,10 @@ class Measuring:
         for connections, rate in ((1, figures.RATE_1), (32, figures.RATE_32), (128, figures.RATE_128)):
             for contender in self._turns(number):
                 self._small(contender, running.get(contender.name), connections, rate)
+        for connections, tails in _COLD.items():
+            for contender in self._turns(number):
+                self._rest(contender)
+                self._note_tails(contender, tails, self._load(contender, connections))
 
     def _bodies(self, number: int) -> None:
         for figure, path, size in ((figures.DOWNLOAD, DOWNLOAD, 0), (figures.UPLOAD, UPLOAD, LARGE)):
@@ -102,8 +110,8 @@ class Measuring:
         self._note(rate, contender, found.per_second)
         if rate is figures.RATE_1:
             self._note(figures.P50_1, contender, found.p50 * 1e6)
-        if rate is figures.RATE_32:
-            self._note(figures.P99_32, contender, found.p99 * 1e3)
+        if connections in _WARM:
+            self._note_tails(contender, _WARM[connections], found)
         if program is None or before is None:
             return
         spent = program.spent().since(before)
@@ -129,7 +137,16 @@ class Measuring:
         bearer = None if contender.command else self._ground.token
         found = load.run(contender, connections=connections, seconds=_SLICE, path=path, upload=upload, bearer=bearer)
         self.failed[contender.name] += found.failed
+        self._called[contender.name] = time.monotonic()
         return found
+
+    def _rest(self, contender: Contender) -> None:
+        """Wait until a contender has been idle for long enough to be cold."""
+        time.sleep(max(self._called[contender.name] + _COLD_AFTER - time.monotonic(), 0))
+
+    def _note_tails(self, contender: Contender, tails: tuple[figures.Figure, figures.Figure], found: load.Load) -> None:
+        for figure, value in zip(tails, (found.p99, found.p999), strict=True):
+            self._note(figure, contender, value * 1e3)
 
     def _note(self, figure: figures.Figure, contender: Contender, value: float) -> None:
         self.samples[figure.key].setdefault(contender.name, []).append(value)

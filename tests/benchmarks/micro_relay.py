@@ -17,13 +17,14 @@ from proxy.policy.grants import allowed_by
 from proxy.policy.identity import KEY_HEADER, Identity, Peer
 from proxy.policy.rate_limit import Rate
 from proxy.policy.rules import DEFAULT, Caller, Policy, Verdict
-from proxy.relay.request.admission import LOOPBACK_HOSTS, admit
+from proxy.relay.request.admission import Entrance
 from proxy.relay.request.framing import HTTP_1_1, Framing, request_framing
 from proxy.relay.request.headers import request_lines
 from proxy.relay.request.request_fields import read_fields
 from proxy.relay.request.trace_context import RANDOM_BITS, trace_id, uuid7
 from proxy.relay.response.fields import headers_to_caller
 from tests.benchmarks.samples import ANSWER, AUTHORIZATION, BALANCE, CARD, REFUND, REQUEST, REQUEST_ID
+from tests.support.sidecars import DEFAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +60,7 @@ def test_a_target_of_two_readings_is_refused(benchmark: Benchmark) -> None:
 
 
 def test_a_request_is_admitted(benchmark: Benchmark) -> None:
-    assert benchmark(admit, "GET", TOLD, LOOPBACK_HOSTS) is None
+    assert benchmark(Entrance(DEFAULTS).admit, "GET", b"/", TOLD, True) == b"/"
 
 
 def test_a_request_is_framed(benchmark: Benchmark) -> None:

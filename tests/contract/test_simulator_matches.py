@@ -62,7 +62,7 @@ class SimulatedPeer:
 
     async def change_password(self) -> None:
         self.password = Secret(secrets.token_urlsafe(24))
-        self._simulator.change_password(self.password, revoke_check=self._check_revoke)
+        self._simulator.account.change_password(self.password, revoke_check=self._check_revoke)
 
     async def blacklist_outstanding(self) -> int:
         return self._simulator.revoke("refresh")

@@ -1,11 +1,13 @@
-"""Writes docs/reference/cli.md: what `--help` says of every command.
+"""Writes docs/reference/cli.md: every command in short, with its options.
 
 `python -m tests.generators.cli_page > docs/reference/cli.md`
 """
 
 from __future__ import annotations
 
+import inspect
 import sys
+import textwrap
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -20,7 +22,7 @@ _HEAD: Final = """\
 
 <!-- Written by `python -m tests.generators.cli_page > docs/reference/cli.md`; a test fails when it is stale. -->
 
-What `--help` (`-h`) says of each command, but for the line on itself.
+Each command in short, with its options and exit codes; `--help` (`-h`) says more.
 
 A shell completes commands and options with
 
@@ -30,7 +32,7 @@ eval "$(_LOCALPAYMENT_PROXY_COMPLETE=zsh_source localpayment-proxy)"     # in ~/
 _LOCALPAYMENT_PROXY_COMPLETE=fish_source localpayment-proxy | source     # in ~/.config/fish/config.fish
 ```
 """
-_WIDTH: Final = 100  # columns, whatever terminal writes the page
+_WIDTH: Final = 118  # of a line of the page
 
 
 def reference() -> str:
@@ -39,18 +41,25 @@ def reference() -> str:
 
 
 def _sections(name: str, command: click.Command, parent: click.Context | None) -> Iterator[str]:
-    context = command.make_context(name, [], parent, resilient_parsing=True, terminal_width=_WIDTH)
-    yield from (f"## {context.command_path}", "", "```text", _help(command, context), "```", "")
+    context = command.make_context(name, [], parent, resilient_parsing=True)
+    yield from (f"## {context.command_path}", "")
+    arguments = [param for param in command.params if isinstance(param, click.Argument)]
+    usage = " ".join(argument.make_metavar(context) for argument in arguments)
+    summary, *more = inspect.cleandoc(command.help or "").split("\n\n")
+    more = [paragraph for paragraph in (*more, command.epilog or "") if "xit code" in paragraph]
+    for paragraph in (*([f"`{usage}`"] if usage else []), summary, *more):
+        yield from (textwrap.fill(paragraph, _WIDTH, break_on_hyphens=False), "")
+    options = [option.get_help_record(context) for option in command.params if option not in arguments]
+    if options:
+        yield from (*(_option(*record) for record in options if record), "")
     if isinstance(command, click.Group):
         for child in sorted(command.commands):
             yield from _sections(child, command.commands[child], context)
 
 
-def _help(command: click.Command, context: click.Context) -> str:
-    """Return a command's help without the option for help, which every command has."""
-    lines = command.get_help(context).splitlines()
-    kept = [line for line in lines if not line.strip().startswith("-h, --help")]
-    return "\n".join(kept).removesuffix("\n\nOptions:")
+def _option(names: str, meaning: str) -> str:
+    told = " ".join(meaning.split())
+    return textwrap.fill(f"- `{names}`: {told}", _WIDTH, subsequent_indent="  ", break_on_hyphens=False)
 
 
 if __name__ == "__main__":

@@ -6,17 +6,43 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING, Final, cast
 
-from prometheus_client import CollectorRegistry, ProcessCollector
-
 from proxy.ops.metrics.gauges import declare_gauges
-from proxy.ops.metrics.instruments import LABELS
+from proxy.ops.metrics.ledger_metrics import declare_ledger_readings
 from proxy.ops.metrics.metrics import Metrics
 
 if TYPE_CHECKING:
     from proxy.ops.metrics.gauges import SidecarState
     from proxy.ops.metrics.instruments import Declared
+
+LABELS: Final = {
+    "operation": "name in the [catalogue](reference/operations.md), or `other`",
+    "kind": "`read`, `quote`, `state`, `money_in`, `money_out`, `money_internal`",
+    "method": "as sent, or `other`",
+    "status": "of the caller's answer, `0` without one; one that HTTP does not define by its class, such as `2xx`",
+    "outcome": "`answered`, `rejected`, `not_sent`, `unknown`, `aborted`, `orphaned`",
+    "code": "a code of [errors.md](errors.md)",
+    "body": "`same`, `other`, or `unknown` when one was not held whole",
+    "reason": "`token`, `same_token`, `disconnected`, `connect`",
+    "caller": "name in the policy, `anyone` without a policy, `unknown` for a caller not in it, empty when refused "
+    "before that, `other` from the 65th on",
+    "cause": "`no_certificate`, `untrusted`, `other`",
+    "listener": "`data`, `admin`",
+    "verdict": "`unknown_caller`, `not_allowed`, `denied`, `over_rate`",
+    "grant": "`password`, `refresh_token`",
+    "result": "how it ended",
+    "state": "what it is in",
+    "option": "an [unsafe option](runbooks/unsafe-option.md)",
+    "files": "`confined` by Landlock, `off`, `unavailable`, `helpers` with a credentials command or AWS",
+    "dumps": "`true`: no core dumps, and no process of the same user may look in",
+    "privileges": "`true`: no program can bring new ones",
+    "observer": "`metrics`, `log`, `history`, `audit`, `traces`, `witness` (the recorder of secrets)",
+    "version": "of the sidecar",
+    "environment": "`sandbox`, `production`",
+    "python": "its version",
+}
 
 _HEAD: Final = """\
 # Metrics
@@ -24,13 +50,15 @@ _HEAD: Final = """\
 <!-- Written by `python -m tests.generators.metrics_page > docs/metrics.md`; a test fails when it is stale. -->
 
 `GET /metrics` on the admin listener; OpenMetrics when asked for, then with trace ids as exemplars of
-`localpayment_proxy_request_duration_seconds`. Names, labels and their values are public interface.
+`localpayment_proxy_request_duration_seconds`.
 
 Labels take their values from closed sets. What an alert counts exists from the start, as 0. Times are seconds,
 `_timestamp_` is seconds since the Unix epoch, 0 for none.
 
-[config/prometheus](../config/prometheus) has recording rules and alerts on these metrics, [runbooks](runbooks) what to
-do about each alert.
+Of the process: `process_cpu_seconds_total`, `process_resident_memory_bytes`, `process_virtual_memory_bytes`,
+`process_start_time_seconds`, `process_open_fds`, `process_max_fds`.
+
+[config/prometheus](../config/prometheus) has recording rules and alerts, [runbooks](runbooks) what to do about each.
 """
 
 
@@ -38,34 +66,22 @@ def reference() -> str:
     """Return the page, Markdown that ends with a newline."""
     metrics = Metrics("0", "sandbox")
     declare_gauges(metrics.instruments, cast("SidecarState", _Unread()))
+    declare_ledger_readings(metrics.instruments, None, time.time)
     used = sorted({label for metric in metrics.declared for label in metric.labels})
     return "\n".join(
         [
             _HEAD,
-            "| metric | type | labels | meaning |",
-            "|---|---|---|---|",
-            *(_row(metric) for metric in metrics.declared),
-            *("", "## Labels", "", "| label | values |", "|---|---|"),
-            *(f"| `{label}` | {LABELS[label]} |" for label in used),
-            *("", "## Of the process", "", "| metric | type | meaning |", "|---|---|---|"),
-            *_process_rows(),
+            *(_entry(metric) for metric in metrics.declared),
+            *("", "## Labels", ""),
+            *(f"- `{label}`: {LABELS[label]}" for label in used),
             "",
         ]
     )
 
 
-def _row(metric: Declared) -> str:
-    labels = ", ".join(f"`{label}`" for label in metric.labels) or "none"
-    return f"| `{metric.name}` | {metric.kind} | {labels} | {metric.text} |"
-
-
-def _process_rows() -> list[str]:
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    return [
-        f"| `{metric.name}{'_total' if metric.type == 'counter' else ''}` | {metric.type} | {metric.documentation} |"
-        for metric in registry.collect()
-    ]
+def _entry(metric: Declared) -> str:
+    labels = ", ".join(f"`{label}`" for label in metric.labels)
+    return f"- **`{metric.name}`** ({'; '.join(filter(None, (metric.kind, labels)))}): {metric.text}"
 
 
 class _Unread:

@@ -9,28 +9,26 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from proxy.api.operations import OPERATIONS, Kind
-from proxy.policy.grants import BY_DATE, PRESETS
 
 if TYPE_CHECKING:
     from proxy.api.operations import Operation
 
-_HEAD: Final = f"""\
+_HEAD: Final = """\
 # Operations
 
 <!-- Written by `python -m tests.generators.operations_page > docs/reference/operations.md`;
 a test fails when it is stale. -->
 
-What Localpayment's public documentation lists, and the names that policies, metrics and logs have for it. Every other
-method and path is `other`: it is forwarded, counts as a call with effects, and a policy must name it to allow it.
-HEAD goes with GET. A slash at the end of a path is optional, and is forwarded as it came.
+What Localpayment's public documentation lists, under the names that policies, metrics and logs have for it. Every other
+method and path is `other`: forwarded, with effects assumed, and allowed only by a policy that names it. HEAD goes with
+GET. A slash at the end of a path is optional, and is forwarded as it came.
 
-- **kind**: `read` has no effects; all others have. [Policies](../policy.md) allow operations by kind as well.
-- **presets**: those of a policy that allow it; all of them allow reads. `{BY_DATE}` is in none.
-- **externalId**: where your id sits, by which Localpayment refuses a repeat. Without one nothing does.
-- **after an unknown outcome**: the call that tells what became of it. Where none stands but the id is in the body, ask
-  for the id's transaction, which the sidecar names unless `PROXY_CHECK_FROM_BODY` is off.
+- **kind**: in the headings. `read` has no effects, all others have. [Policies](../policy.md) allow kinds as well.
+- **In brackets**: where the `externalId` sits, by which Localpayment refuses a repeat; without one nothing does.
+- **check**: the GET that settles an unknown outcome. Where none stands but the id is in the body, ask for the id's
+  transaction, which the sidecar names unless `PROXY_CHECK_FROM_BODY` is off.
 """
-_PLACES: Final = {None: "none", "body": "body", "path": "path", "part": "part `request`"}
+_PLACES: Final = {None: "no id", "body": "body", "path": "path", "part": "part `request`"}
 _KINDS: Final = {
     Kind.READ: "Reads",
     Kind.QUOTE: "Quotes",
@@ -47,30 +45,21 @@ def reference() -> str:
 
 
 def _section(kind: Kind, title: str) -> list[str]:
-    found = [operation for operation in OPERATIONS if operation.kind is kind]
-    if kind is Kind.READ:
-        head = ["| operation | call |", "|---|---|"]
-        rows = [f"| `{one.name}` | {_call(one)} |" for one in found]
-    else:
-        head = ["| operation | call | presets | externalId | after an unknown outcome |", "|---|---|---|---|---|"]
-        rows = [
-            f"| `{one.name}` | {_call(one)} | {_presets(one)} | {_PLACES[one.duplicate_key]} | {_check(one)} |"
-            for one in found
-        ]
-    return [f"## {title}: `{kind}`", "", *head, *rows, ""]
+    entries = [f"- `{one.name}`: {_call(one)}{_settling(one)}" for one in OPERATIONS if one.kind is kind]
+    return [f"## {title}: `{kind}`", "", *entries, ""]
 
 
 def _call(operation: Operation) -> str:
-    paths = "<br>".join(f"`{path}`" for path in operation.templates)
+    paths = " or ".join(f"`{path}`" for path in operation.templates)
     return f"{' or '.join(operation.methods)} {paths}"
 
 
-def _presets(operation: Operation) -> str:
-    return ", ".join(f"`{name}`" for name, names in PRESETS.items() if operation.name in names) or "none"
-
-
-def _check(operation: Operation) -> str:
-    return f"GET `{operation.check}`" if operation.check else ""
+def _settling(operation: Operation) -> str:
+    """Tell where the external id of a call with effects sits, and the check that settles its outcome."""
+    if not operation.has_effects:
+        return ""
+    check = f", check `{operation.check}`" if operation.check else ""
+    return f" ({_PLACES[operation.duplicate_key]}{check})"
 
 
 if __name__ == "__main__":

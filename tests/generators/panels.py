@@ -42,7 +42,7 @@ OVERVIEW: Final = Row(
             (Query(f"sum(increase({metric('unsettled_calls_total', 'outcome!=`orphaned`')}[24h]))", "calls"),),
             kind="stat",
             bad_above=0.5,
-            text="Calls with effects of which nobody knows what became; docs/runbooks/outcome-unknown.md.",
+            text="Calls with effects whose outcome is unknown; docs/runbooks/outcome-unknown.md.",
         ),
         Panel(
             "Token ends in",

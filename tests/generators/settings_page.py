@@ -18,14 +18,14 @@ _HEAD = """\
 
 <!-- Written by `python -m tests.generators.settings_page > docs/settings.md`; a test fails when it is stale. -->
 
-Set them in the environment, or in a TOML file that `PROXY_CONFIG_FILE` names: there the names are in lower case and
-texts in quotes. The environment wins. An empty value counts as not set.
+Set them in the environment, or in a TOML file that `PROXY_CONFIG_FILE` names, with names in lower case and texts in
+quotes. The environment wins. An empty value counts as not set.
 
 A start reports every mistake at once and ends with exit code 78. An unknown name that begins with `PROXY_` or
 `LOCALPAYMENT_` is a mistake, unless Kubernetes adds it for a Service (`PROXY_SERVICE_HOST`, …).
 
-Durations carry their unit: `250ms`, `5s`, `2m`, `1.5h`. So do sizes, in powers of 1024: `512B`, `64KiB`, `32MiB`;
-`10M` and `10MB` are refused. Every file is UTF-8, and is read at the start.
+Durations have a unit: `250ms`, `5s`, `2m`, `1.5h`. So have sizes, in powers of 1024: `512B`, `64KiB`, `32MiB`; `10M`
+and `10MB` are refused. Every file is UTF-8, and is read at the start.
 """
 
 
@@ -34,16 +34,20 @@ def reference() -> str:
     lines = [_HEAD.rstrip("\n")]
     for setting in SETTINGS.values():
         if setting.section:
-            lines += ["", f"## {setting.section}", "", "| variable | value | default | meaning |", "|---|---|---|---|"]
-        lines.append(_row(setting))
+            lines += ["", f"## {setting.section}", ""]
+        lines.append(_entry(setting))
     return "\n".join(lines) + "\n"
 
 
-def _row(setting: Setting) -> str:
-    default = f"`{setting.default}`" if setting.default else setting.note
+def _entry(setting: Setting) -> str:
+    facts = [setting.kind.form]
+    if setting.default:
+        facts.append(f"default `{setting.default}`")
+    elif setting.note:
+        facts.append(setting.note if setting.note == "required" else f"without it: {setting.note}")
     meaning = setting.meaning + " A reload takes a new value." * setting.reloads
     meaning += f" Until the next release also `{setting.formerly}`." if setting.formerly else ""
-    return f"| `{setting.variable}` | {setting.kind.form} | {default} | {meaning} |"
+    return f"- **`{setting.variable}`** ({'; '.join(facts)}): {meaning}"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Chooses the event loop of each test, and the CA that it trusts. The data plane runs on uvloop, as the product does.
 
-Every test of the relay runs on both ways that a call may take: `handler` carries it, or it goes express.
+Every test of the relay runs twice: its first ordinary call is carried by a task, or it is sent at once.
 """
 
 from __future__ import annotations
@@ -37,25 +37,25 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
     both = {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
     if item.get_closest_marker("both_loops") or name in ON_BOTH:
         return both
-    if name.startswith(("test_relay", "test_express")) and name not in ON_ASYNCIO:
+    if name.startswith(("test_relay", "test_at_once")) and name not in ON_ASYNCIO:
         return {"uvloop": uvloop.new_event_loop}
     return {"asyncio": asyncio.new_event_loop}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     name = metafunc.module.__name__.rpartition(".")[2]
-    # Without a connection nothing goes express.
+    # Without a connection nothing is sent at once.
     if name.startswith("test_relay") and name != "test_relay_fault_matrix_connect":
-        metafunc.parametrize("carried", ["handled", "express"], indirect=True)
+        metafunc.parametrize("carried", ["in_a_task", "at_once"], indirect=True)
 
 
 @pytest.fixture(autouse=True)
 def carried(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Which way the first ordinary call of each sidecar goes."""
-    how: str = getattr(request, "param", "handled")
-    Way.express = how == "express"
+    """How the first ordinary call of each sidecar goes: in a task, or at once."""
+    how: str = getattr(request, "param", "in_a_task")
+    Way.at_once = how == "at_once"
     yield how
-    Way.express = False
+    Way.at_once = False
 
 
 @pytest.fixture(scope="session")

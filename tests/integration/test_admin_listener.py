@@ -139,7 +139,7 @@ async def test_drain_makes_unready_and_quit_ends(relay: Running) -> None:
     assert (await relay.get(BALANCE))[0] == 200
     assert (await relay.admin("/-/quit", "POST"))[0] == 202
     assert relay.sidecar.stopping.is_set()
-    assert [line["route"] for line in relay.lines("admin.answered")[-2:]] == ["/readyz", "/-/quit"]
+    assert [line["route"] for line in relay.lines("admin.answered")[-2:]] == ["/-/drain", "/-/quit"]
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,8 @@ async def test_reload_reads_the_credentials_anew_and_logs_in_with_them(localpaym
     settings = settings_for(localpayment.url, credentials=FilesSource(username, password), credentials_interval=3600.0)
     async with sidecar(settings) as relay:
         password.write_text("second-password")
-        assert (await relay.admin("/-/reload", "POST"))[0] == 200
+        status, said = await relay.admin("/-/reload", "POST")
+        assert (status, "credentials: being read; `credentials.changed`" in said) == (200, True)
         async with asyncio.timeout(20):
             while localpayment.token_calls["password"] < 2:  # noqa: ASYNC110 - the simulator counts, it does not tell
                 await asyncio.sleep(0.02)

@@ -38,6 +38,7 @@ def test_the_services_find_each_other_and_the_caller_is_served(tmp_path: Path) -
     assert told["healthy"], logs
     assert told["payments"], logs
     assert told["caller"] == ["balance: 200", "payment: 201"]
+    assert {(call["operation"], call["state"]) for call in told["ledger"]} == {("create_payin", "answered")}
     (scraped,) = told["scraped"]
     assert (scraped["metric"]["status"], scraped["metric"]["outcome"]) == ("201", "answered")
     assert scraped["metric"]["job"] == "localpayment-proxy", "the alerts look for this name"

@@ -15,7 +15,6 @@ from proxy.config import Origin, VaultAppRole, VaultKubernetes, VaultSource, Vau
 from proxy.credentials.model import Credentials
 from proxy.credentials.sources import CredentialSourceError, open_source
 from proxy.credentials.vault import Vault
-from proxy.credentials.vault_api import VaultApi
 from proxy.secret import Secret
 from tests.support.owned_clock import OwnedClock
 from tests.support.vault_server import JWT, ROLE, ROLE_ID, ROOT, SECRET_ID, FakeVault, vault_server
@@ -214,8 +213,15 @@ async def test_a_server_that_says_no_http_is_told(vault: FakeVault) -> None:
     assert vault.reads == 0
 
 
-@pytest.mark.parametrize("said", [b"", f"{MARK}\r\n\r\n".encode(), b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"])
-async def test_an_answer_that_is_no_http_or_is_cut_is_told_and_not_quoted(said: bytes) -> None:
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (b"", "the connection was lost"),
+        (f"{MARK}\r\n\r\n".encode(), "the answer is not valid HTTP: it does not begin with a status line"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", "the connection was lost"),
+    ],
+)
+async def test_an_answer_that_is_no_http_or_is_cut_is_told_and_not_quoted(said: bytes, reason: str) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(said)
@@ -224,13 +230,13 @@ async def test_an_answer_that_is_no_http_or_is_cut_is_told_and_not_quoted(said: 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         origin = Origin("127.0.0.1", server.sockets[0].getsockname()[1], tls=False)
         told = await refusal(secret_of(origin, VaultToken(Secret(ROOT))))
-    assert told.endswith("the connection was lost, or the answer is not valid HTTP")
+    assert told.endswith(reason)
 
 
 async def test_a_server_that_hangs_is_given_up(vault: FakeVault) -> None:
     vault.hangs = True
-    source = secret_of(vault, VaultToken(Secret(ROOT)))
-    source._api = VaultApi(vault.origin, None, None, limit=0.05)  # noqa: SLF001 - the limit that is shipped is seconds long
+    config = VaultSource(vault.origin, "secret", "payments/sandbox", None, None, VaultToken(Secret(ROOT)))
+    source = Vault(config, OwnedClock(), limit=0.05)
     assert (await refusal(source)).endswith("no answer within 0.05 s")
 
 
@@ -254,11 +260,6 @@ async def test_the_certificate_is_verified_against_the_ca_file_and_against_the_n
         (tmp_path / "ca.pem").write_text("none")
         assert "no readable PEM file" in await refusal(secret_of(vault, ca_file=tmp_path / "ca.pem"))
     assert vault.reads == 1
-
-
-async def test_the_api_is_used_inside_its_block_only(vault: FakeVault) -> None:
-    with pytest.raises(RuntimeError, match="before it is entered"):
-        await VaultApi(vault.origin, None, None).call("GET", "x")
 
 
 @pytest.mark.parametrize("lease", [10**400, -1, 0])
@@ -287,4 +288,4 @@ async def test_a_head_of_40_kib_is_read(vault: FakeVault) -> None:
 
 async def test_a_head_of_more_than_64_kib_is_refused(vault: FakeVault) -> None:
     vault.fault = web.json_response({}, headers={f"X-{number}": "x" * 30_000 for number in range(3)})
-    assert "the answer's head is larger than 64 KiB" in await refusal(secret_of(vault))
+    assert "its head is longer than 65536 bytes" in await refusal(secret_of(vault))

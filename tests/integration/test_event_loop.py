@@ -63,7 +63,7 @@ async def test_calls_go_over_tls_and_are_finished_after_sigterm_on_the_loop_that
         async with running("serve", settings=settings) as process:
             started = json.loads(await process.says("sidecar.started"))
             await process.says("token.refreshed")
-            loop = started["settings"]["PROXY_EVENT_LOOP"]
+            loop = started["settings"].get("PROXY_EVENT_LOOP", "uvloop")
             assert loop == asked.get("PROXY_EVENT_LOOP", "uvloop")
             assert ("uvloop" in native_libraries(process)) == (loop == "uvloop")
             assert (await (await called(started["data"], READ)).rest()).status == 200

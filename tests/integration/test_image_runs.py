@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 
 from proxy.simulator.faults import Fault, Kind
 from proxy.simulator.server import Simulator
-from tests.support.containers import BASE, ROOT, container, image, output, size, skipped
+from tests.support.containers import ROOT, base, container, image, output, size, skipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,7 +97,7 @@ async def test_without_any_right_it_is_ready_in_seconds_serves_drains_and_writes
 
 
 def test_it_is_small_beside_its_base(tag: str) -> None:
-    assert size(tag) - size(BASE) < LARGEST
+    assert size(tag) - size(base()) < LARGEST
 
 
 def test_it_runs_as_nobody_and_holds_nothing_that_installs_packages(inside: dict[str, Any]) -> None:

@@ -16,8 +16,7 @@ from proxy.ops.logs.log import open_log
 from proxy.ops.logs.secret_recorder import SecretRecordingIssuer
 from proxy.ops.metrics.metrics import Metrics
 from proxy.ops.observers import Observers
-from proxy.tokens.answer_fields import http_date
-from proxy.tokens.issuer import FetchFailedError, FetchResult, read_body
+from proxy.tokens.issuer import FetchFailedError, FetchResult, http_date, read_body
 from proxy.tokens.lifecycle import State
 from tests.support.fakes import BOUND, CREDENTIALS, FakeClock, ScriptedEndpoints, settle
 from tests.support.fuzzed_tokens import Fuzzer, HastyClock, good, jwt_of, on_the_wire

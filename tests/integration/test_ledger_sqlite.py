@@ -10,17 +10,17 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from proxy.ledger.entry import State
+from proxy.ledger.entry import Settled, State
 from proxy.ledger.sqlite import SqliteStore
 from proxy.ledger.store import LedgerError, UnusableLedgerError, Wanted
-from tests.support.ledgers import NOW, begun, ended, intent, sqlite_store
+from tests.support.ledgers import NOW, begun, ended, intent, sqlite_store, ticket
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 ROOT = Path(__file__).parents[2]
 
@@ -71,6 +71,49 @@ def test_a_person_reads_beside_the_sidecar(path: Path) -> None:
     assert [entry.state for entry in reader.entries(Wanted())] == [State.OPEN]
     reader.close()
     store.close()
+
+
+def test_a_person_who_reads_holds_up_no_call(path: Path) -> None:
+    store = sqlite_store(path)
+    begun(store, intent("p-1"))
+    reader = sqlite_store(path, writes=False)
+    with reader.transaction(writes=False):
+        assert reader.execute("SELECT count(*) FROM entry")[0][0] == 1
+        begun(store, intent("p-2"))
+    reader.close()
+    store.close()
+
+
+class Explaining(SqliteStore):
+    """Notes how SQLite finds the rows of each statement."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, wall=lambda: NOW)
+        self.plans: list[str] = []
+
+    def execute(self, sql: str, values: Sequence[object] = ()) -> Sequence[Sequence[Any]]:
+        if sql.startswith(("SELECT", "UPDATE", "DELETE")):
+            self.plans += [row[3] for row in super().execute(f"EXPLAIN QUERY PLAN {sql}", values)]
+        return super().execute(sql, values)
+
+
+def test_nothing_that_a_call_may_wait_for_reads_the_whole_ledger(path: Path) -> None:
+    store = Explaining(path)
+    store.open()
+    (one,) = begun(store, intent("p-1"))
+    store.write([ticket(intent("p-1"))], [ended(one, State.UNKNOWN, 0)])
+    store.summary()
+    store.interrupt("another", NOW)
+    store.due(NOW, 20)
+    store.prune(NOW)
+    store.postpone(1, NOW, asked=True)
+    store.settle(1, Settled.EXECUTED, "", NOW)
+    store.resolve(1, Settled.EXECUTED, "", NOW)
+    for wanted in (Wanted(unsettled=True, most=10), Wanted(name="p-1"), Wanted(name="1"), Wanted(number=1)):
+        assert list(store.entries(wanted)) is not None
+    store.close()
+    assert len(store.plans) > 10
+    assert [plan for plan in store.plans if plan.startswith("SCAN entry")] == []
 
 
 def test_a_person_makes_no_ledger(path: Path) -> None:

@@ -61,7 +61,7 @@ async def test_a_reload_without_changes_says_that_everything_was_read(relay: Run
         "settings: read anew",
         "policy: PROXY_POLICY_FILE is not set",
         "CA file: not used, since LOCALPAYMENT_BASE_URL is http",
-        "credentials: read anew",
+        "credentials: not read, since the settings hold them: restart to change them",
     ]
     assert len(relay.lines("reload.done")) == 1
 

@@ -13,7 +13,7 @@ from proxy.config import UnixAddress
 from tests.support.callers import Certificates
 from tests.support.fakes import settle
 from tests.support.origins import Caller, calling, localpayment, until
-from tests.support.rides import ORDER, PAY, READ, ask
+from tests.support.sent_at_once import ORDER, PAY, READ, ask
 from tests.support.sidecars import BOUND, settings_for, sidecar
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from tests.support.callers import Certificates
 from tests.support.fakes import settle
 from tests.support.held_calls import Held
 from tests.support.origins import HELLO, Caller, calling, greeting, localpayment, until
-from tests.support.rides import ORDER, PAY, READ, Holding, ask, listener_of
+from tests.support.sent_at_once import ORDER, PAY, READ, Holding, ask, listener_of
 from tests.support.sidecars import BOUND, settings_for, sidecar
 
 if TYPE_CHECKING:
@@ -182,7 +182,6 @@ async def test_a_connection_that_asks_for_nothing_more_is_kept_for_a_while_and_t
     async with localpayment(greeting) as there, served(there) as relay, calling(relay) as kept:
         await kept.send(PAYOUT)
         assert (await kept.one()).status == 200
-        listener_of(relay).parting = 0.05
         ending = await stopped(relay)
         assert not kept.reader.at_eof()
         last = await kept.rest()

@@ -88,11 +88,12 @@ async def test_a_drain_finishes_what_it_has_and_sends_callers_elsewhere(*, new: 
         held.go.set()
         answer = await caller.one()
         assert answer.status == 200
+        if not new:
+            assert (await caller.rest()).raw == b""
+        caller.writer.close()
         assert await draining
         if new:
             where = urlsplit(url)
             with pytest.raises(ConnectionError):
                 await asyncio.open_connection(where.hostname, where.port)
-        else:
-            assert (await caller.rest()).raw == b""
         assert relay.calls[0]["outcome"] == "answered"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -55,9 +54,8 @@ async def test_reads_may_not_take_the_places_kept_for_payments() -> None:
         contextlib.AsyncExitStack() as calls,
     ):
         reads = await filled(relay, slow, calls, 6)
-        started = time.monotonic()
         refused = await said(relay, READ)
-        assert time.monotonic() - started < 1.0
+        assert not any(read.done() for read in reads)
         assert (refused.status, refused.problem["code"], refused.problem["outcome"]) == (503, "overloaded", "not_sent")
         assert int(refused.headers["retry-after"]) >= 1
         assert (await said(relay, PAYOUT)).status == 200
@@ -101,10 +99,8 @@ async def test_a_thousand_idle_callers_cost_the_others_nothing() -> None:
             for _ in range(1000):
                 await idle.enter_async_context(calling(relay))
             async with calling(relay) as caller:
-                started = time.monotonic()
                 for _ in range(50):
                     await caller.send(READ.replace(b"Connection: close\r\n", b""))
                     assert (await caller.one()).status == 200
-                assert time.monotonic() - started < 5.0
             assert relay.value("in_flight_requests") == 0
         assert len(there.wires) == 1

@@ -3,35 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 
 from tests.support.origins import Answered, Caller, calling, greeting, localpayment, request, said
 from tests.support.scripted_origin import Wire
-from tests.support.sidecars import settings_for, sidecar
+from tests.support.sidecars import BOUND, settings_for, sidecar
 from tests.support.wire_requests import CL, HOST, TE, get
 
 PAYOUT = b"POST /api/payout HTTP/1.1\r\n" + HOST
 CHUNKED = PAYOUT + TE + b"chunked\r\n\r\n"
 MIB = 1024 * 1024
+LONG = 600.0  # seconds; a wait of the sidecar's that no test lives to see end
 
 
 def code(answer: Answered) -> tuple[int, object, object]:
     return answer.status, answer.problem["code"], answer.problem["outcome"]
 
 
-async def test_a_head_that_does_not_end_is_cut_and_others_are_served_meanwhile() -> None:
-    async with localpayment(greeting) as there, sidecar(settings_for(there.url, header_timeout=0.2)) as relay:
+async def test_while_a_head_does_not_end_others_are_served() -> None:
+    async with localpayment(greeting) as there, sidecar(settings_for(there.url, header_timeout=LONG)) as relay:
         async with calling(relay) as slow, calling(relay) as quick:
-            started = time.monotonic()
             await slow.send(get()[:-2])
             await quick.send(get())
             assert (await quick.one()).status == 200
-            assert time.monotonic() - started < 0.2
-            assert code(await slow.rest()) == (408, "slow_request", "rejected")
-            assert time.monotonic() - started < 2.0
+            assert len(relay.calls) == 1
         assert there.calls.count(b"GET ") == 1
+
+
+async def test_a_head_that_does_not_end_is_cut() -> None:
+    waits = {"header_timeout": 0.1, "idle_timeout": LONG, "response_timeout": LONG}
+    async with localpayment(greeting) as there, sidecar(settings_for(there.url, **waits)) as relay:
+        async with calling(relay) as slow:
+            await slow.send(get()[:-2])
+            assert code(await slow.rest()) == (408, "slow_request", "rejected")
+        assert there.calls == b""
 
 
 async def test_a_head_that_trickles_does_not_buy_time() -> None:
@@ -169,15 +175,13 @@ async def test_a_body_as_large_as_allowed_is_not_too_large() -> None:
 @pytest.mark.parametrize("hold", [1024, 16], ids=["held", "streamed"])
 async def test_a_body_that_breaks_its_framing_is_refused_at_once(hold: int) -> None:
     async with localpayment(Wire.until_end) as there:
-        where = settings_for(there.url, replay_buffer=hold)
+        where = settings_for(there.url, replay_buffer=hold, idle_timeout=LONG, response_timeout=LONG)
         async with sidecar(where) as relay, calling(relay) as caller:
             await caller.send(CHUNKED + b"32\r\n" + b"x" * 50 + b"\r\n")
             await asyncio.sleep(0.05)  # so that the relay waits for what follows
-            started = time.monotonic()
             await caller.send(b"zz\r\n" + get())
             answer = await caller.rest()
             assert code(answer) == (400, "bad_request", "rejected" if hold > 50 else "unknown")
-            assert time.monotonic() - started < 1.0
         assert b"GET" not in there.calls
 
 
@@ -221,10 +225,15 @@ async def test_a_caller_that_sends_a_lot_of_nonsense_gets_to_read_why_it_is_refu
 
 
 async def test_a_caller_that_never_stops_sending_is_cut_after_its_refusal() -> None:
-    async with localpayment(greeting) as there, sidecar(settings_for(there.url)) as relay, calling(relay) as caller:
-        started = time.monotonic()
+    waits = {"header_timeout": LONG, "idle_timeout": LONG, "response_timeout": LONG}
+    async with (
+        localpayment(greeting) as there,
+        sidecar(settings_for(there.url, **waits)) as relay,
+        calling(relay) as caller,
+        asyncio.timeout(BOUND),
+    ):
         await caller.send(b"\x00")
         while not caller.writer.transport.is_closing():
             await caller.send(bytes(4096))
             await asyncio.sleep(0.05)  # what makes it endless, and not a flood
-        assert 1.5 < time.monotonic() - started < 6.0
+        assert len(relay.calls) == 1

@@ -119,7 +119,6 @@ async def test_a_connection_without_a_call_ends_although_others_have_one(*, used
         if used:
             await idle.send(b"GET /api/token/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert (await idle.one()).status == 403
-        relay.sidecar._listener.parting = 0.05  # noqa: SLF001 - no setting
         ending = asyncio.create_task(relay.sidecar.drain())
         assert (await idle.rest()).raw == b"", "it is not left open with nobody who reads from it"
         assert not ending.done()

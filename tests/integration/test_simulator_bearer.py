@@ -106,7 +106,7 @@ async def test_after_a_password_change_with_the_revoke_check_only_a_login_helps(
     simulator: Simulator, client: aiohttp.ClientSession
 ) -> None:
     pair = await logged_in(client)
-    simulator.change_password(revoke_check=True)
+    simulator.account.change_password(revoke_check=True)
     status, content, _ = await refreshed(client, pair["refresh"])
     assert status == 200
     for access in (pair["access"], content["access"]):
@@ -118,7 +118,7 @@ async def test_a_password_change_without_the_check_ends_no_token(
     simulator: Simulator, client: aiohttp.ClientSession
 ) -> None:
     pair = await logged_in(client)
-    simulator.change_password(Secret("another"))
+    simulator.account.change_password(Secret("another"))
     assert (await balance(client, f"Bearer {pair['access']}"))[0] == 200
     assert (await refreshed(client, pair["refresh"]))[0] == 200
     assert (await post(client, "/api/token/", {"username": NAME, "password": WORD}))[0] == 401

@@ -147,6 +147,26 @@ async def test_log_and_stats_name_operations_and_nothing_else(
     assert "very-private-id" not in str((calls, stats))
 
 
+async def test_executions_are_counted_by_external_id_and_reads_are_none(
+    simulator: Simulator, control: aiohttp.ClientSession, client: aiohttp.ClientSession
+) -> None:
+    assert await told(control, "GET", "/executions") == (200, {"executions": {}})
+    for _ in range(2):
+        await pay(client, "order-1")
+    await pay(client, "order-2")
+    for half in range(2):
+        async with client.patch("/api/payin/order-2/refund", json={"amount": 5}) as answer:
+            assert answer.status == 200, half
+    async with client.get("/api/transactions/order-1") as answer:
+        assert answer.status == 200
+    both = {"order-1": {"create_payin": 1}, "order-2": {"create_payin": 1, "refund_payin": 2}}
+    assert (await told(control, "GET", "/executions"))[1] == {"executions": both}
+    one = (await told(control, "GET", "/executions?external_id=order-2"))[1]
+    assert one == {"executions": {"order-2": both["order-2"]}}
+    assert await told(control, "GET", "/executions?external_id=never") == (200, {"executions": {"never": {}}})
+    assert simulator.executed_by_id() == both
+
+
 async def test_a_reset_forgets_everything_but_the_tokens_issued(
     simulator: Simulator, control: aiohttp.ClientSession, client: aiohttp.ClientSession
 ) -> None:

@@ -164,3 +164,42 @@ async def test_the_token_endpoints_fail_apart_from_each_other(
     async with client.post("/api/token/", json={"username": NAME, "password": WORD}) as answer:
         assert answer.status == 200
     assert simulator.token_calls == {"password": 2, "refresh": 1}
+
+
+@pytest.mark.parametrize("kind", [Kind.GARBAGE, Kind.ANOTHER_PAYMENT])
+async def test_a_misleading_answer_comes_instead_of_the_true_one_once_the_call_was_executed(
+    simulator: Simulator, client: aiohttp.ClientSession, kind: Kind
+) -> None:
+    simulator.add_fault(Fault(kind, "create_payin"))
+    assert await pay(client) == 200
+    assert simulator.executions("create_payin", "order-1") == 1
+    assert simulator.log[-1].fault == kind
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (Fault(Kind.GARBAGE, "get_transaction_status"), (200, None)),
+        (Fault(Kind.ANOTHER_PAYMENT, "get_transaction_status"), (200, "another-payment")),
+        (Fault(Kind.STATUS, "get_transaction_status", status=404), (404, None)),
+        (Fault(Kind.STATUS, "get_transaction_status", status=500, body="<h1>Server Error</h1>"), (500, None)),
+        (Fault(Kind.LATENCY, "get_transaction_status", seconds=0.01), (200, "order-1")),
+    ],
+    ids=lambda value: str(value.kind) if isinstance(value, Fault) else "",
+)
+async def test_a_status_read_is_answered_wrongly_or_late_and_then_truly(
+    simulator: Simulator, client: aiohttp.ClientSession, fault: Fault, told: tuple[int, str | None]
+) -> None:
+    await pay(client)
+    simulator.add_fault(fault)
+    assert await _status_read(client) == told
+    assert await _status_read(client) == (200, "order-1")
+
+
+async def _status_read(client: aiohttp.ClientSession) -> tuple[int, str | None]:
+    """Return the HTTP status, and the external id that the answer speaks of."""
+    async with client.get("/api/transactions/order-1/status") as answer:
+        try:
+            return answer.status, (await answer.json(content_type=None)).get("externalId")
+        except ValueError:
+            return answer.status, None

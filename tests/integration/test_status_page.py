@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from proxy.config import Environment
+from proxy.simulator.faults import Fault, Kind
 from proxy.simulator.server import Simulator
 from tests.support.browser import CHROMIUM, Page, browser
 from tests.support.sidecars import settings_for, sidecar
@@ -74,6 +75,23 @@ async def test_it_reads_well_at_every_width_and_by_day_and_night(
     assert page.complaints == []
 
 
+@pytest.mark.parametrize("width", [1280, 375])
+async def test_why_it_is_not_ready_is_never_cut(page: Page, width: int) -> None:
+    async with Simulator() as localpayment:
+        localpayment.add_fault(Fault(Kind.STATUS, "token_endpoints", times=None, status=403))
+        async with sidecar(settings_for(localpayment.url), ready=False) as relay:
+            await page.open(relay.sidecar.admin_url + "/status", width)
+            await page.until("document.querySelector('.told')?.textContent.includes('allow-list')")
+            await page.until("document.querySelector('.notes p')?.textContent.includes('denied the request')")
+            await kept(page, relay, f"not-permitted-{width}")
+            cut = await page.evaluate(
+                "[...document.querySelectorAll('.told dd, .notes li, .notes p')].filter((e) => "
+                "e.getBoundingClientRect().right > innerWidth || e.scrollWidth > e.clientWidth).length"
+            )
+            assert cut == 0
+            assert await page.evaluate(CONTRAST) == []
+
+
 async def test_sandbox_and_production_cannot_be_confused(page: Page, relay: Running) -> None:
     await page.open(relay.sidecar.admin_url + "/status")
     colour = await page.evaluate("getComputedStyle(document.querySelector('header')).backgroundColor")
@@ -97,8 +115,7 @@ async def test_it_follows_what_happens_without_being_loaded_again(page: Page, re
 
 async def test_the_keyboard_reaches_what_scrolls_and_keeps_it_when_the_page_changes(page: Page, relay: Running) -> None:
     await page.open(relay.sidecar.admin_url + "/status", 375)
-    for _ in range(2):
-        await page.press("Tab")
+    await page.press("Tab")
     focused = "document.activeElement.getAttribute('aria-label')"
     assert await page.evaluate(focused) == "The last ones"
     await relay.get("/api/resources/banks?country=MEX")

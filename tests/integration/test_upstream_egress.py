@@ -7,10 +7,9 @@ import base64
 
 import pytest
 
-from proxy.http1.head_limits import MAX_FIELDS
 from proxy.secret import Secret
 from proxy.upstream.connecting.tunnel import Tunnel
-from proxy.upstream.model import ConnectError, ConnectResult, FaultKind, Limits
+from proxy.upstream.model import MAX_FIELDS, ConnectError, ConnectResult, FaultKind, Limits
 from tests.support.addresses import free_port
 from tests.support.scripted_origin import OPENED, At, Wire, answering, origin, server_tls, tunnel_to
 from tests.support.upstream_pool import Egress, call, get, pool_to, refused_call, whole

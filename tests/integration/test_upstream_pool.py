@@ -1,4 +1,4 @@
-"""Which connection a call rides, and when a connection is never used again."""
+"""Which connection a call takes, and when a connection is never used again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OK = b"HTTP/1.1 200 OK\r\n"
 STRAY = b"HTTP/1.1 201 Created\r\nContent-Length: 5\r\n\r\nstray"
 
 
-async def test_a_second_call_rides_the_first_ones_connection() -> None:
+async def test_a_second_call_takes_the_first_ones_connection() -> None:
     connects: list[ConnectResult] = []
     async with origin(answering) as served, pool_to(served.at, connects=connects) as pool:
         first = await pool.send(call())

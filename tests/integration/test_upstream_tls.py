@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
+from proxy.http1.answer_head import AnswerHeads
 from proxy.upstream.connecting.connect import Route, connect
 from proxy.upstream.connection import Connection
 from proxy.upstream.model import ConnectResult, FaultKind, Limits, Timings
@@ -131,7 +132,9 @@ async def test_a_connection_is_closed_whose_caller_gives_up_in_the_moment_in_whi
 
     async with asyncio.timeout(BOUND), origin(Wire.until_end, tls=server_tls()) as served:
         limits, now = Limits(), asyncio.get_running_loop().time
-        connection = Agreed(limits, now, lambda _connection: None, lambda _connection: None)
+        connection = Agreed(
+            limits, AnswerHeads(limits.max_headers), now, lambda _connection: None, lambda _connection: None
+        )
         route = Route(served.at, client_tls(), None, limits, now)
         connecting = asyncio.create_task(connect(route, connection, Timings(now()), now() + BOUND))
         with pytest.raises(asyncio.CancelledError):

@@ -11,8 +11,7 @@ from hypothesis import example, given, settings
 
 from proxy.ops.logs.redaction import KnownSecrets
 from proxy.secret import Secret
-from proxy.tokens.answer_fields import http_date, seconds_to_wait
-from proxy.tokens.issuer import FetchFailedError, FetchResult, read_body
+from proxy.tokens.issuer import FetchFailedError, FetchResult, http_date, read_body, seconds_to_wait
 from proxy.tokens.lifetimes import MAX_LIFETIME, Clocks, lifetime
 from proxy.tokens.model import Grant, access_token, refresh_token
 from tests.support.fuzzed_tokens import ODD_VALUES, jwt_of

@@ -67,7 +67,7 @@ async def password_changes(_: Path) -> AsyncIterator[Scene]:
     ):
 
         async def happen() -> None:
-            there.change_password(Secret("another-password"))
+            there.account.change_password(Secret("another-password"))
             there.revoke()
             await asyncio.Event().wait()
 

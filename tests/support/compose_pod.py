@@ -34,10 +34,10 @@ ASKED = "http://127.0.0.1:9090/api/v1/"
 
 def mounts(service: dict[str, Any], folder: Path) -> dict[str, str]:
     """Path in the container → path here."""
-    bound = [volume.split(":") for volume in service.get("volumes", ())]
+    bound = [volume.split(":")[:2] for volume in service.get("volumes", ())]
     scratch = [volume.split(":")[0] for volume in service.get("tmpfs", ())]
     return {
-        **{target: str(ROOT / source) for source, target, _ in bound},
+        **{target: str((ROOT if source.startswith(".") else folder) / source) for source, target in bound},
         **{target: str(folder / target.strip("/")) for target in scratch},
     }
 
@@ -45,20 +45,30 @@ def mounts(service: dict[str, Any], folder: Path) -> dict[str, str]:
 def command(service: dict[str, Any], program: list[str], folder: Path) -> list[str]:
     """What the container would run, for here; `program` is the image's entry point."""
     words = [*service.get("entrypoint", program), *service["command"]]
-    for there, here in mounts(service, folder).items():
-        words = [re.sub(rf"(?:^|(?<==)){re.escape(there)}(?=/|$)", here, word) for word in words]
+    words = [moved(word, service, folder) for word in words]
     first = PROGRAMS.get(words[0])
     return [first, *words[1:]] if first else words
+
+
+def moved(text: str, service: dict[str, Any], folder: Path) -> str:
+    """A word or a setting, with the container's paths as they are here."""
+    for there, here in mounts(service, folder).items():
+        text = re.sub(rf"(?:^|(?<=[=:])){re.escape(there)}(?=/|$)", here, text)
+    return text
 
 
 @contextlib.contextmanager
 def started(name: str, program: list[str], folder: Path) -> Iterator[subprocess.Popen[str]]:
     service = SERVICES[name]
     kept = {key: value for key, value in os.environ.items() if key == "PATH"}
+    told = {key: moved(value, service, folder) for key, value in service.get("environment", {}).items()}
+    for place in map(Path, mounts(service, folder).values()):
+        if not place.exists():
+            place.mkdir()
     with (folder / f"{name}.log").open("w") as log:
         process = subprocess.Popen(
             command(service, program, folder),
-            env={**kept, **service.get("environment", {})},
+            env={**kept, **told},
             cwd=ROOT,
             stdout=log,
             stderr=log,
@@ -98,6 +108,16 @@ def healthy() -> bool:
     return subprocess.run(asked, cwd=ROOT, check=False, capture_output=True, timeout=BOUND).returncode == 0
 
 
+def ledger(folder: Path) -> list[dict[str, Any]]:
+    """What the sidecar's ledger holds, asked as in its container."""
+    service = SERVICES["sidecar"]
+    place = {"PROXY_LEDGER": moved(service["environment"]["PROXY_LEDGER"], service, folder)}
+    asked = [sys.executable, "-m", "proxy", "ledger", "list", "--json"]
+    done = subprocess.run(asked, cwd=ROOT, env={**os.environ, **place}, check=True, capture_output=True, timeout=BOUND)
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
+
+
 def seen(folder: Path) -> dict[str, object]:
     """Start what there is, look, and end it in the other order."""
     told: dict[str, object] = {}
@@ -108,7 +128,6 @@ def seen(folder: Path) -> dict[str, object]:
             rounds = folder / "caller.log"
             told["payments"] = until(lambda: rounds.read_text().count("payment: 201") >= 2)
             if shutil.which("prometheus"):
-                (folder / "prometheus").mkdir()
                 with started("prometheus", ["prometheus"], folder):
                     told["scraped"] = until(
                         lambda: series('localpayment_proxy_requests_total{operation="create_payin"}')
@@ -119,6 +138,7 @@ def seen(folder: Path) -> dict[str, object]:
             told["caller"] = sorted(
                 {line.partition(" {")[0] for line in rounds.read_text().splitlines() if "{" in line}
             )
+            told["ledger"] = ledger(folder)
         sidecar.terminate()
         told["sidecar's exit code"] = sidecar.wait(BOUND)
     return told

@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
 
 ROOT = Path(__file__).parents[2]
-BASE = (
-    os.environ.get("IMAGE_BASE") or re.findall(r"^ARG BASE=(\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)[0]
-)
+PINNED = re.findall(r"^ARG BASE=(\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)[0]
+LIKE_IT = "docker.io/library/python:3.13-slim-bookworm"  # stands in for it where it is there and the pinned one is not
 BUILD_BOUND, BOUND = 800, 60  # seconds that nothing here may take; only a defect reaches them
 # All that a container of ours may do: nothing, on a file system that takes no byte, /tmp included.
 CONFINED = (
@@ -48,14 +47,26 @@ def buildah() -> tuple[str, ...]:
     return ("buildah", f"--storage-driver={ran(*PODMAN, 'info', '--format', '{{.Store.GraphDriverName}}').strip()}")
 
 
+@functools.cache
+def there(name: str) -> bool:
+    """Whether an image is in podman's storage."""
+    asked = [*PODMAN, "image", "exists", name]
+    return subprocess.run(asked, capture_output=True, check=False, timeout=BOUND).returncode == 0
+
+
+@functools.cache
+def base() -> str:
+    """The image that ours is built on here."""
+    named = os.environ.get("IMAGE_BASE") or PINNED
+    return LIKE_IT if named == PINNED and not there(PINNED) and there(LIKE_IT) else named
+
+
 def missing() -> str:
     """What keeps the image from being built here; empty when nothing does."""
     absent = [tool for tool in ("buildah", "podman") if shutil.which(tool) is None]
     if absent:
         return f"no {' and no '.join(absent)}"
-    asked = [*PODMAN, "image", "exists", BASE]
-    found = subprocess.run(asked, capture_output=True, check=False, timeout=BOUND).returncode == 0
-    return "" if found else f"no base image: podman pull {BASE}"
+    return "" if there(base()) else f"no base image: podman pull {base()}"
 
 
 def skipped() -> str:
@@ -85,7 +96,7 @@ def lent() -> Iterator[str]:
 def image(moment: int) -> Iterator[str]:
     """Build the Dockerfile for a moment in seconds since the epoch; remove the image with the block."""
     tag = f"localhost/localpayment-proxy:test-{uuid.uuid4().hex[:12]}"
-    told = [f"--build-arg=BASE={BASE}", f"--build-arg=SOURCE_DATE_EPOCH={moment}"]
+    told = [f"--build-arg=BASE={base()}", f"--build-arg=SOURCE_DATE_EPOCH={moment}"]
     how = ["--isolation=chroot", "--pull-never", "--format=docker", *lent(), *told]
     ran(*buildah(), "bud", *how, "--tag", tag, "--file", str(ROOT / "Dockerfile"), str(ROOT), bound=BUILD_BOUND)
     try:

@@ -69,13 +69,19 @@ CALLS = (
 
 @dataclass(frozen=True)
 class Expected:
-    """What must be true; `sent` is how often Localpayment saw the beginning of the call."""
+    """What must be true.
+
+    Attributes:
+        sent: how often Localpayment saw the beginning of the call.
+        proxy_status: the error type of RFC 9209, where the code alone does not tell.
+    """
 
     status: int
     outcome: str
     code: str
     sent: int
     resends: tuple[str, ...] = ()
+    proxy_status: str = ""
 
 
 PROXY_STATUS = {
@@ -118,9 +124,8 @@ def _answer(call: Call, answered: Answered, expected: Expected) -> None:
             assert (problem["operation"], problem["request_id"]) == (call.operation, REQUEST_ID)
             assert problem["retryable"] == (outcome == "not_sent")
             assert problem.get("check") == (call.check if outcome == "unknown" else None)
-            assert answered.headers["proxy-status"] == (
-                f'localpayment-proxy; error={PROXY_STATUS[expected.code]}; details="{expected.code}"'
-            )
+            kind = expected.proxy_status or PROXY_STATUS[expected.code]
+            assert answered.headers["proxy-status"] == f'localpayment-proxy; error={kind}; details="{expected.code}"'
             assert answered.headers["x-request-id"] == REQUEST_ID
             assert ("retry-after" in answered.headers) == (outcome == "not_sent")
             assert (answered.status == 503) == (outcome == "not_sent")

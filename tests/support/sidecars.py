@@ -34,6 +34,7 @@ DEFAULTS = load_settings(
 )
 BOUND = 20.0  # seconds that nothing here may take; only a defect reaches it
 PREHEATED = 1.0  # seconds after which an origin, or an egress proxy, is one that lets connections hang
+PARTING = 0.05  # seconds that an idle caller's connection is kept once the listener has stopped
 SILENCE = 0.15  # seconds after which a connection that is kept open has no more to say
 
 
@@ -61,7 +62,7 @@ def settings_for(url: str, **changes: Any) -> Settings:
 class Way:
     """Which way the first call of each sidecar goes, if it is an ordinary one."""
 
-    express = False
+    at_once = False
 
 
 class Running:
@@ -142,22 +143,23 @@ async def sidecar(
     reread: Callable[[], Settings] | None = None,
     clock: Clock | None = None,
     most_connections: int | None = None,
+    parting: float = PARTING,
 ) -> AsyncIterator[Running]:
     """Run a sidecar inside the block, waiting first for its token if `ready`."""
     log = io.StringIO()
     opened = open_log(settings.log_level, settings.log_format, log)
-    made = Sidecar(settings, reread=reread, clock=clock, log=opened, most_connections=most_connections)
+    made = Sidecar(settings, reread=reread, clock=clock, log=opened, most_connections=most_connections, parting=parting)
     async with made as started, aiohttp.ClientSession() as session:
         running = Running(started, session, log)
         if ready:
             await running.until_ready()
-            if Way.express:
+            if Way.at_once:
                 await preheat(started.pool)
         yield running
 
 
 async def preheat(pool: Pool) -> None:
-    """Give a pool a connection that has carried nothing, so that the first call goes express."""
+    """Give a pool a connection that has carried nothing, so that the first call is sent at once."""
     with contextlib.suppress(UpstreamFault, TimeoutError):
         async with asyncio.timeout(PREHEATED):
             connection = await pool._take(Timings(0.0), effects=True)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tests.support.scripted_origin import At, ScriptedOrigin
 
 PAY = b"/pay"
-QUICK = Limits(response_timeout=0.03, idle_timeout=0.03)
+QUICK = Limits(response_timeout=0.1, idle_timeout=0.1)
 ENDS = {
     "cut": FaultKind.DISCONNECTED,
     "reset": FaultKind.DISCONNECTED,

@@ -39,7 +39,7 @@ SAMPLES: dict[str, dict[str, list[float]]] = {
 
 
 def slices(kib: list[int], costs: list[float]) -> list[Slice]:
-    found = load.Load(calls=1, seconds=1.0, p50=0.1, p99=0.2, failed=0)
+    found = load.Load(calls=1, seconds=1.0, p50=0.1, p99=0.2, p999=0.3, failed=0)
     return [Slice(found, cost, 0.0, resident) for resident, cost in zip(kib, costs, strict=True)]
 
 
@@ -109,9 +109,10 @@ def test_the_plot_is_one_picture_with_a_bar_for_each() -> None:
 
 
 def test_what_the_load_tells_is_found_among_other_words() -> None:
-    told = 'Running 1s test\nRESULT {"calls": 10, "seconds": 2.0, "p50": 0.001, "p99": 0.002, "failed": 1}\nbye\n'
+    result = '{"calls": 10, "seconds": 2.0, "p50": 0.001, "p99": 0.002, "p999": 0.003, "failed": 1}'
+    told = f"Running 1s test\nRESULT {result}\nbye\n"
     found = load.read(told)
-    assert found == load.Load(calls=10, seconds=2.0, p50=0.001, p99=0.002, failed=1)
+    assert found == load.Load(calls=10, seconds=2.0, p50=0.001, p99=0.002, p999=0.003, failed=1)
     assert found.per_second == 5.0
     assert load.read("unable to connect") is None
 

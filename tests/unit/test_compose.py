@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from proxy.app import CLOSING
 from proxy.cli.commands import commands
-from proxy.config import FilesSource, Settings, load_settings
+from proxy.config import FilesSource, LedgerFile, Settings, load_settings
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"
@@ -27,8 +28,9 @@ every_service = pytest.mark.parametrize("service", SERVICES.values(), ids=SERVIC
 
 
 def mounted(service: dict[str, Any]) -> dict[str, Path]:
-    """Path in the container → path here."""
-    return {target: ROOT / source for source, target, _ in (one.split(":") for one in service.get("volumes", ()))}
+    """Path in the container → path here, of what is mounted from here."""
+    split = (one.split(":") for one in service.get("volumes", ()))
+    return {target: ROOT / source for source, target, *_ in split if source.startswith(".")}
 
 
 def settings_of(name: str, secrets: Path) -> Settings:
@@ -63,7 +65,21 @@ def test_a_service_has_no_more_rights_than_it_needs(service: dict[str, Any]) -> 
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert "privileged" not in service
-    assert all(mount.endswith(":ro") for mount in service.get("volumes", ()))
+    writable = [mount for mount in service.get("volumes", ()) if not mount.endswith(":ro")]
+    assert all(mount.partition(":")[0] in COMPOSE["volumes"] for mount in writable)
+    assert len(writable) == ("PROXY_LEDGER" in service.get("environment", {}))
+
+
+@pytest.mark.parametrize("name", SIDECARS)
+def test_a_sidecar_s_ledger_is_in_a_volume_of_its_own_which_the_image_prepares(name: str, tmp_path: Path) -> None:
+    (mount,) = SERVICES[name]["volumes"]
+    volume, _, folder = mount.partition(":")
+    place = settings_of(name, tmp_path).ledger
+    assert isinstance(place, LedgerFile)
+    assert str(place.path.parent) == folder
+    assert [one for one in SERVICES.values() if mount in one.get("volumes", ())] == [SERVICES[name]]
+    assert volume in COMPOSE["volumes"]
+    assert f"mkdir -m 0700 {folder} && chown 65532:65532 {folder}" in (ROOT / "Dockerfile").read_text()
 
 
 def test_only_what_is_to_be_looked_at_is_reached_from_this_machine_and_nothing_from_others() -> None:
@@ -73,11 +89,10 @@ def test_only_what_is_to_be_looked_at_is_reached_from_this_machine_and_nothing_f
     assert "--web.listen-address=0.0.0.0:9090" in SERVICES["prometheus"]["command"]
 
 
-def test_only_images_of_others_have_a_version_and_it_is_never_the_latest() -> None:
+def test_images_of_others_have_a_version_and_a_digest() -> None:
     for service in SERVICES.values():
-        name, _, version = service["image"].rpartition(":")
-        assert name
-        assert version == "dev" if service in OURS.values() else version.lstrip("v")[0].isdigit()
+        pinned = re.fullmatch(r"docker\.io/[\w./-]+:v?\d+\.\d+\.\d+@sha256:[0-9a-f]{64}", service["image"])
+        assert service["image"].endswith(":dev") if service in OURS.values() else pinned
 
 
 @pytest.mark.parametrize("service", OURS.values(), ids=OURS)

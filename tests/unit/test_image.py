@@ -53,6 +53,11 @@ def test_every_stage_starts_from_the_one_base_that_can_be_replaced() -> None:
     assert [rest.split()[0] for name, rest in INSTRUCTIONS if name == "FROM"] == ["${BASE}"] * 2
 
 
+def test_the_base_is_pinned_by_digest() -> None:
+    (base,) = (rest for name, rest in INSTRUCTIONS if name == "ARG" and rest.startswith("BASE="))
+    assert re.fullmatch(r"BASE=docker\.io/library/python:3\.\d+\.\d+-slim-\w+@sha256:[0-9a-f]{64}", base)
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -63,7 +68,7 @@ def test_every_stage_starts_from_the_one_base_that_can_be_replaced() -> None:
         "requirements/build.txt",
         "requirements/sbom.txt",
         "pyproject.toml",
-        "README.md",
+        "PACKAGE.md",
     ],
 )
 def test_the_build_sees_what_it_needs_and_nothing_else(path: str) -> None:

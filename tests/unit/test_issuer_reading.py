@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from proxy.tokens.answer_fields import http_date, seconds_to_wait
-from proxy.tokens.issuer import FetchFailedError, FetchResult
+from proxy.tokens.issuer import FetchFailedError, FetchResult, http_date, seconds_to_wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -75,11 +75,24 @@ def test_each_file_of_a_setting_is_mounted_whole_from_where_it_is_kept(folder: s
     assert folder in FOLDERS
     mounts = proxy(objects)["volumeMounts"]
     volumes = {volume["name"]: volume for volume in pod_spec(workload(objects))["volumes"]}
-    assert all(mount["readOnly"] and "subPath" not in mount and mount["name"] in volumes for mount in mounts)
+    assert all("subPath" not in mount and mount["name"] in volumes for mount in mounts)
     files = {Path(text) for name, text in environment(objects).items() if name.endswith("_FILE")}
-    assert {file.parent for file in files} == {Path(mount["mountPath"]) for mount in mounts}
+    assert {file.parent for file in files} == {Path(mount["mountPath"]) for mount in mounts if mount.get("readOnly")}
     secret = {volumes[mount["name"]]["secret"]["defaultMode"] for mount in mounts if "secret" in volumes[mount["name"]]}
     assert secret == {0o440}
+
+
+@every_folder
+def test_the_one_place_that_may_be_written_is_the_ledger_s_and_bounded(folder: str, objects: list[Object]) -> None:
+    mounts = [mount for mount in proxy(objects)["volumeMounts"] if not mount.get("readOnly")]
+    volumes = {volume["name"]: volume for volume in pod_spec(workload(objects))["volumes"]}
+    place = environment(objects).get("PROXY_LEDGER", "off")
+    if folder in JOBS:
+        assert (place, mounts) == ("off", [])
+        return
+    (mount,) = mounts
+    assert Path(place.removeprefix("sqlite:")).parent == Path(mount["mountPath"])
+    assert volumes[mount["name"]]["emptyDir"].keys() == {"sizeLimit"}
 
 
 @every_folder

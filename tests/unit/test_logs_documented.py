@@ -31,10 +31,10 @@ def texts() -> Iterator[str]:
                 yield node.value
 
 
-def test_every_event_has_its_row() -> None:
+def test_every_event_has_its_entry() -> None:
     logged = {text for text in texts() if EVENT.fullmatch(text)} - OTHERS
-    rows = re.findall(r"^\| (`[^|]*`) \|", PAGE.partition("## Events")[2], re.MULTILINE)
-    assert {name for row in rows for name in re.findall(r"`(.*?)`", row)} == logged
+    entries = re.findall(r"^- (`.+?`) \(", PAGE.partition("## Events")[2], re.MULTILINE)
+    assert {name for entry in entries for name in re.findall(r"`(.*?)`", entry)} == logged
 
 
 def test_every_field_of_a_calls_line_is_explained() -> None:

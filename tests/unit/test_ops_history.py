@@ -8,7 +8,11 @@ import pytest
 
 from proxy.errors import Outcome
 from proxy.ops.admin.history import CALLS, SLICE, SLICES, History, Slice, is_error, is_unsettled
+from proxy.ops.diagnosis import Failure
 from proxy.relay.record import Record
+from proxy.tokens.events import TokenFetched
+from proxy.tokens.issuer import FetchResult
+from proxy.tokens.model import Grant
 
 NOW = 1_764_000_000.0
 
@@ -29,6 +33,34 @@ def test_what_is_kept_of_a_call_identifies_nobody() -> None:
     history = History()
     history.observe(record(request_id="canary", trace_id="canary", caller="canary", subject="canary"), NOW)
     assert "canary" not in repr(history.calls)
+
+
+def fetched(result: FetchResult, reason: str = "") -> TokenFetched:
+    status = 503 if result is FetchResult.SERVER_ERROR else None
+    return TokenFetched(Grant.PASSWORD, result, 0.01, 1, reason, status, None, None, 0.0)
+
+
+def test_fetches_that_end_alike_are_one_until_one_ends_otherwise() -> None:
+    history = History()
+    for at, result in enumerate(("unreachable", "server_error", "server_error", "granted", "server_error")):
+        reason = "" if result == "granted" else "it failed"
+        history.fetched(fetched(FetchResult(result), reason), NOW + at)
+    rows = [(fetch.result, fetch.times, fetch.since - NOW, fetch.at - NOW) for fetch in history.fetches]
+    assert rows == [
+        ("unreachable", 1, 0, 0),
+        ("server_error", 2, 1, 2),
+        ("granted", 1, 3, 3),
+        ("server_error", 1, 4, 4),
+    ]
+
+
+def test_the_last_failure_is_known_until_a_token_is_brought() -> None:
+    history = History()
+    history.fetched(fetched(FetchResult.SERVER_ERROR, "it failed"), NOW)
+    failure = Failure(Grant.PASSWORD, FetchResult.SERVER_ERROR, 503, "it failed")
+    assert failure == history.failure
+    history.fetched(fetched(FetchResult.GRANTED), NOW)
+    assert history.failure is None
 
 
 def test_fifteen_minutes_are_slices_and_a_silent_time_is_empty_ones() -> None:

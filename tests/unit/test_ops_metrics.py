@@ -14,13 +14,12 @@ from prometheus_client import generate_latest
 from proxy.api.operations import match
 from proxy.errors import Outcome
 from proxy.ops.metrics.call_shape import KEPT
-from proxy.ops.metrics.instruments import LABELS
 from proxy.ops.metrics.metrics import MOST_CALLERS, Metrics, codes
 from proxy.relay.record import Record, Resend
 from proxy.tokens.issuer import FetchResult
 from proxy.tokens.keeper import TokenFetched
 from proxy.tokens.model import Grant
-from tests.generators.metrics_page import reference
+from tests.generators.metrics_page import LABELS, reference
 
 NOW = 1_764_000_000.0
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
@@ -55,7 +54,7 @@ def test_the_page_is_what_the_registry_says() -> None:
 
 
 def test_every_metric_that_was_promised_is_there_with_its_labels() -> None:
-    rows = re.findall(r"^\| `localpayment_proxy_(\w+)` \| \w+ \| (.*?) \|", reference(), re.MULTILINE)
+    rows = re.findall(r"^- \*\*`localpayment_proxy_(\w+)`\*\* \(\w+(?:; (.+?))?\): ", reference(), re.MULTILINE)
     there = {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows}
     for name, labels in re.findall(r"(\w+)(?:\{(.*?)\})?\s", PROMISED):
         assert there[name] == set(filter(None, labels.split(","))), name

@@ -36,7 +36,7 @@ def test_printing_it_is_what_the_page_says_it_is(name: str, module: ModuleType) 
 
 def test_every_operation_is_listed_once_under_its_kind() -> None:
     text = operations.reference()
-    assert all(text.count(f"\n| `{name}` |") == 1 for name in NAMES)
+    assert all(text.count(f"\n- `{name}`: ") == 1 for name in NAMES)
     assert all(f"`{kind}`\n" in text for kind in Kind)
     assert all(path in text for operation in OPERATIONS for path in operation.templates)
 

@@ -2,32 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
 from proxy.errors import BadRequestError, BrowserForbiddenError, HostForbiddenError, MethodForbiddenError
-from proxy.relay.request.admission import admit as admit_told
-from proxy.relay.request.admission import check_browser, check_host, check_method, default_hosts, origin_form
+from proxy.relay.request.admission import (
+    LOOPBACK_HOSTS,
+    Entrance,
+    check_browser,
+    check_host,
+    check_method,
+    default_hosts,
+    origin_form,
+)
 from proxy.relay.request.request_fields import read_fields
+from tests.support.sidecars import DEFAULTS
 
 LOCAL = (b"Host", b"127.0.0.1:8080")
 
 
-def admit(method: str, headers: list[tuple[bytes, bytes]], hosts: frozenset[str] | None, **asked: Any) -> None:
-    admit_told(method, read_fields(headers).told, hosts, **asked)
+def admit(
+    method: str,
+    headers: list[tuple[bytes, bytes]],
+    hosts: frozenset[str] | None = None,
+    *,
+    target: bytes = b"/",
+    http_1_1: bool = True,
+) -> None:
+    entrance = Entrance(replace(DEFAULTS, allowed_hosts=hosts))
+    entrance.admit(method, target, read_fields(headers).told, http_1_1)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY", "X-1"])
 def test_methods_pass(method: str) -> None:
     check_method(method)
-    admit(method, [LOCAL], None)
+    admit(method, [LOCAL])
 
 
 @pytest.mark.parametrize("method", ["CONNECT", "TRACE", "TRACK", "trace", "Connect", "post", "Post"])
 def test_tunnels_echoes_and_methods_that_others_would_fold_are_refused(method: str) -> None:
     with pytest.raises(MethodForbiddenError):
-        admit(method, [LOCAL], None)
+        admit(method, [LOCAL])
 
 
 @pytest.mark.parametrize(
@@ -48,7 +64,7 @@ def test_tunnels_echoes_and_methods_that_others_would_fold_are_refused(method: s
 )
 def test_an_accepted_host_is_taken_with_any_port_unless_one_is_set(value: bytes, allowed: set[str] | None) -> None:
     accepted = None if allowed is None else frozenset(allowed)
-    check_host([value], accepted)
+    check_host([value], accepted or LOOPBACK_HOSTS)
     admit("GET", [(b"hOST", value)], accepted)
 
 
@@ -95,9 +111,9 @@ def test_a_request_has_exactly_one_readable_host(values: list[bytes]) -> None:
 
 
 def test_http_1_0_may_come_without_a_host_but_not_with_a_foreign_one() -> None:
-    admit("GET", [], None, http_1_1=False)
+    admit("GET", [], http_1_1=False)
     with pytest.raises(HostForbiddenError):
-        admit("GET", [(b"Host", b"evil.example")], None, http_1_1=False)
+        admit("GET", [(b"Host", b"evil.example")], http_1_1=False)
 
 
 @pytest.mark.parametrize(
@@ -125,27 +141,27 @@ def test_the_address_listened_on_is_accepted_by_default(host: str, value: bytes)
 def test_a_page_in_a_browser_is_refused(field: tuple[bytes, bytes]) -> None:
     none = (b"Sec-Fetch-Site", b"none")
     with pytest.raises(BrowserForbiddenError):
-        admit("GET", [LOCAL, none, field], None)
+        admit("GET", [LOCAL, none, field])
     with pytest.raises(BrowserForbiddenError):
         check_browser([none, field, none])
 
 
 def test_a_person_who_typed_the_address_is_not_a_page() -> None:
     fields = [(b"Sec-Fetch-Site", b"none"), (b"Sec-Fetch-Mode", b"navigate"), (b"Sec-Fetch-Dest", b"document")]
-    admit("GET", [LOCAL, *fields], None)
+    admit("GET", [LOCAL, *fields])
 
 
 @pytest.mark.parametrize("mode", [b"cors", b"no-cors", b"navigate", b"same-origin"])
 def test_a_mode_without_a_site_is_no_browsers(mode: bytes) -> None:
     """Node's fetch sends the mode, and browsers never send it alone."""
-    admit("POST", [LOCAL, (b"Sec-Fetch-Mode", mode)], None)
+    admit("POST", [LOCAL, (b"Sec-Fetch-Mode", mode)])
 
 
 @pytest.mark.parametrize("field", [(b"Origin", b"http://localhost"), (b"Sec-Fetch-Site", b"same-site")])
 def test_a_mode_excuses_nothing_else(field: tuple[bytes, bytes]) -> None:
     for fields in ([(b"Sec-Fetch-Mode", b"cors"), field], [field, (b"Sec-Fetch-Mode", b"cors")]):
         with pytest.raises(BrowserForbiddenError):
-            admit("GET", [LOCAL, *fields], None)
+            admit("GET", [LOCAL, *fields])
 
 
 @pytest.mark.parametrize(
@@ -172,15 +188,15 @@ def test_a_target_in_absolute_form_is_a_host_and_what_a_plain_one_says(
 
 def test_the_targets_authority_takes_the_place_of_what_host_says() -> None:
     evil = (b"Host", b"evil.example")
-    admit("GET", [evil], None, authority=b"localhost:8080")
+    admit("GET", [evil], target=b"http://localhost:8080/")
     with pytest.raises(HostForbiddenError):
-        admit("GET", [LOCAL], None, authority=b"evil.example")
+        admit("GET", [LOCAL], target=b"http://evil.example/")
     for hosts in ([], [LOCAL, LOCAL], [(b"Host", b"a b")]):
         with pytest.raises(BadRequestError):
-            admit("GET", hosts, None, authority=b"localhost")
+            admit("GET", hosts, target=b"http://localhost/")
 
 
 def test_a_refusal_does_not_repeat_the_host() -> None:
     with pytest.raises(HostForbiddenError) as refused:
-        check_host([b"secret.example"], None)
+        check_host([b"secret.example"], LOOPBACK_HOSTS)
     assert "secret" not in str(refused.value)

@@ -9,8 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.config import Origin
-from proxy.relay.response.fields import headers_to_caller
-from proxy.relay.response.location import is_plain_path, reference_to_caller
+from proxy.relay.response.fields import headers_to_caller, is_plain_path, reference_to_caller
 
 ORIGIN = Origin("api.localpayment.com", 443, tls=True)
 LOCAL = Origin("127.0.0.1", 8000, tls=False)

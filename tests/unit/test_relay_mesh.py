@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.relay.request.mesh_attempt import attempt_number
+from proxy.relay.request.headers import attempt_number
 from proxy.relay.request.request_fields import read_fields
 
 NAME = b"x-envoy-attempt-count"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.api.operations import NAMES, OPERATIONS, OTHER, Kind, Match, check_path, match
+from proxy.api.external_id import check_path_of
+from proxy.api.operations import NAMES, OPERATIONS, OTHER, Kind, Match, match
 
 
 def named(method: str, path: str) -> str:
@@ -88,14 +89,14 @@ def test_the_read_that_settles_a_call_is_told_when_its_id_stands_in_the_path(
     method: str, path: str, external_id: str | None, check: str | None
 ) -> None:
     found = match(method, path)
-    assert (found.external_id, check_path(found)) == (external_id, check)
+    assert (found.external_id, check_path_of(found, None)) == (external_id, check)
 
 
 def test_a_check_is_itself_a_read_of_the_catalogue() -> None:
     for operation in OPERATIONS:
         if operation.check is not None:
             check = match("GET", operation.check.replace("{externalId}", "x")).operation
-            assert (check.kind, operation.duplicate_key in {"path", None}) == (Kind.READ, True), operation.name
+            assert (check.kind, operation.duplicate_key == "part") == (Kind.READ, False), operation.name
 
 
 @pytest.mark.parametrize(

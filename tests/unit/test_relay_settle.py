@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from proxy.api.external_id import check_path_of
 from proxy.api.operations import match
-from proxy.api.status_check import check_path_of
 
 ORDER = b'{"externalId": "order-1"}'
 

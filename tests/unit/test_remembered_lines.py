@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from proxy.config import Origin
-from proxy.http1 import answer_head as heads
-from proxy.http1.bounded_cache import keep
-from proxy.http1.header_cache import HARMLESS, LONGEST, MOST, is_harmless
+from proxy.http1.answer_head import AnswerHeads
+from proxy.http1.header_cache import HARMLESS, LONGEST, MOST, is_harmless, keep
 from proxy.relay.request.plain_request import Reader
 from proxy.relay.response.head import ResponseHeads
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from proxy.http1.framing import Head
 
 CANARY = b"canary-8d1e"
+HEADS = AnswerHeads(128)
 COMPOSED = ResponseHeads(Origin("api.localpayment.com", 443, tls=True))
 TELLING = (
     *(b"Authorization", b"Proxy-Authorization", b"Cookie", b"Set-Cookie", b"X-Proxy-Key", b"Idempotency-Key"),
@@ -32,10 +32,10 @@ telling = pytest.mark.parametrize("name", TELLING)
 
 @pytest.fixture(autouse=True)
 def nothing_known() -> Iterator[None]:
-    for known in (heads._known, heads._known_heads, COMPOSED.known):
+    for known in (HEADS.known_lines, HEADS.known_heads, COMPOSED.known):
         known.clear()
     yield
-    for known in (heads._known, heads._known_heads, COMPOSED.known):
+    for known in (HEADS.known_lines, HEADS.known_heads, COMPOSED.known):
         known.clear()
 
 
@@ -45,14 +45,14 @@ def request(line: bytes) -> bytes:
 
 def answered(*lines: bytes, status: bytes = b"HTTP/1.1 200 OK") -> Head:
     """Read an answer's head, and make the caller's of it, as for each call."""
-    head = heads.plain_head(b"GET", b"\r\n".join((status, *lines, b"Content-Length: 0")), 128)
+    head = HEADS.plain_head(b"GET", b"\r\n".join((status, *lines, b"Content-Length: 0")))
     assert head is not None
     COMPOSED.compose(head, "ours")
     return head
 
 
 def known_of_answers() -> tuple[object, ...]:
-    return heads._known, heads._known_heads, [(head.headers, head.reason) for head in COMPOSED.known]
+    return HEADS.known_lines, HEADS.known_heads, [(head.headers, head.reason) for head in COMPOSED.known]
 
 
 def remembers(known: object) -> bool:
@@ -86,15 +86,15 @@ def test_no_telling_line_of_an_answer_is_remembered(name: bytes) -> None:
     assert (name, CANARY) in head.headers
     assert not remembers(known_of_answers())
     assert not head.comes_again
-    assert b"Server: nginx" in heads._known
-    assert (heads._known_heads, COMPOSED.known) == ({}, {})
+    assert b"Server: nginx" in HEADS.known_lines
+    assert (HEADS.known_heads, COMPOSED.known) == ({}, {})
 
 
 @pytest.mark.parametrize("status", [b"HTTP/1.1 200 " + CANARY, b"HTTP/1.1 299 " + CANARY, b"HTTP/1.1 404 OK " + CANARY])
 def test_no_head_whose_words_an_origin_makes_up_is_remembered(status: bytes) -> None:
     assert answered(b"Server: nginx", status=status).reason.endswith(CANARY)
     assert not remembers(known_of_answers())
-    assert (heads._known_heads, COMPOSED.known) == ({}, {})
+    assert (HEADS.known_heads, COMPOSED.known) == ({}, {})
 
 
 def test_a_head_of_harmless_lines_is_remembered_whole() -> None:
@@ -117,8 +117,8 @@ def test_a_line_that_is_very_long_is_not_remembered_nor_any_head_with_it() -> No
         assert reader.read(request(line)) is not None
         answered(b"Server" + line[6:])
     assert set(reader._known) == {exact, b"Accept: */*", b"Host: localhost"}
-    assert len(reader._known_fields) == len(heads._known_heads) == len(COMPOSED.known) == 1
-    assert set(heads._known) == {b"Server" + exact[6:], b"Content-Length: 0"}
+    assert len(reader._known_fields) == len(HEADS.known_heads) == len(COMPOSED.known) == 1
+    assert set(HEADS.known_lines) == {b"Server" + exact[6:], b"Content-Length: 0"}
 
 
 def test_what_is_remembered_is_bounded_and_forgotten_at_once_when_it_is_full() -> None:
@@ -136,7 +136,7 @@ def test_many_different_lines_and_heads_take_bounded_room() -> None:
         for _ in range(2):
             assert reader.read(request(b"User-Agent: client/%d" % number)) is not None
             answered(b"Age: %d" % number)
-        for known in (reader._known, reader._known_fields, heads._known, heads._known_heads, COMPOSED.known):
+        for known in (reader._known, reader._known_fields, HEADS.known_lines, HEADS.known_heads, COMPOSED.known):
             assert 0 < len(known) <= MOST
 
 

@@ -68,6 +68,13 @@ def test_each_credential_that_is_loaded_is_the_one_that_a_setting_names() -> Non
     assert {path.removeprefix("%d/") for path in named.values()} == loaded
 
 
+def test_it_may_write_where_its_ledger_is_and_nobody_else_may_read_that() -> None:
+    found = directives()
+    assert found["StateDirectory"] == ["localpayment-proxy"]
+    assert found["StateDirectoryMode"] == ["0700"]
+    assert found["ProtectSystem"] == ["strict"]
+
+
 def test_the_process_gets_the_time_that_a_drain_takes() -> None:
     (seconds,) = directives()["TimeoutStopSec"]
     assert float(seconds.removesuffix("s")) >= DEFAULT_DRAIN + 2 * CLOSING

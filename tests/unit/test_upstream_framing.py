@@ -204,7 +204,7 @@ def test_a_head_whose_end_can_be_read_in_two_ways_is_refused(
         (-0.1, False, Fitness.CLOSE),
     ],
 )
-def test_a_call_with_effects_rides_only_a_warm_connection(
+def test_a_call_with_effects_takes_only_a_warm_connection(
     *, idle_seconds: float, effects: bool, verdict: Fitness
 ) -> None:
     limits = Limits(pool_idle=4.0, effects_idle=2.0)

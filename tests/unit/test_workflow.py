@@ -40,6 +40,18 @@ def test_nothing_from_outside_is_put_into_a_shell(file: Path) -> None:
     assert [command for command in commands if "${{" in command] == []
 
 
+def test_a_release_is_off_until_it_is_switched_on_and_makes_what_the_page_says() -> None:
+    told = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())
+    (job,) = told["jobs"].values()
+    assert job["if"] == "vars.RELEASE == 'on'"
+    goals = re.findall(r"make PYTHON=python (\S+)", "\n".join(step.get("run", "") for step in job["steps"]))
+    assert goals == ["image-check", "image-archive", "dist"]
+    makefile = (ROOT / "Makefile").read_text()
+    assert all(re.search(rf"^{goal}:", makefile, re.MULTILINE) for goal in goals)
+    page = (ROOT / "docs" / "how-to" / "release.md").read_text()
+    assert all(name in page for name in ("RELEASE_KEY", "sbom.cdx.json", "localpayment-proxy.oci.tar"))
+
+
 def test_it_checks_every_python_that_the_project_names() -> None:
     classifiers = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["classifiers"]
     named = re.findall(r"Python :: (3\.\d+)", "\n".join(classifiers))

@@ -1,9 +1,14 @@
-"""Holds what one live check carries from step to step."""
+"""Holds what one live check carries from step to step, and turns what a step met into its failure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from proxy.cli.check.findings import FailedError
+from proxy.cli.exits import Exit
+from proxy.ops.diagnosis import Blame, Failure, Site, diagnose
+from proxy.tokens.issuer import FetchResult
 
 if TYPE_CHECKING:
     import asyncio
@@ -15,6 +20,9 @@ if TYPE_CHECKING:
     from proxy.config import EgressProxy, Settings
     from proxy.credentials.model import Credentials
     from proxy.tokens.model import Issued
+    from proxy.upstream.model import Obstacle
+
+_EXITS: Final = {Blame.WAY: Exit.UNAVAILABLE, Blame.PERMISSION: Exit.NO_PERMISSION, Blame.OTHER: Exit.FAILED}
 
 
 @dataclass(slots=True)
@@ -42,6 +50,20 @@ class CheckContext:
     def egress(self) -> EgressProxy | None:
         """The egress proxy, if calls go through one: plain calls stay on this machine."""
         return self.settings.egress_proxy if self.settings.origin.tls else None
+
+    @property
+    def site(self) -> Site:
+        """What is dialled, and the setting that names it."""
+        return Site.of(self.settings)
+
+    def failed(self, failure: Failure) -> FailedError:
+        """Return what a step that met this fails with."""
+        why = diagnose(failure, self.site)
+        return FailedError(why.cause, why.advice, _EXITS[why.blame])
+
+    def obstructed(self, met: Obstacle, seen: str) -> FailedError:
+        """Return what a step fails with that found no way; `seen` says what it saw."""
+        return self.failed(Failure(None, FetchResult.UNREACHABLE, None, seen, met))
 
     def end(self) -> None:
         """Leave no socket behind."""

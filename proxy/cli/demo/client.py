@@ -17,6 +17,7 @@ import aiohttp
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from proxy.cli.demo.sidecar import SidecarProcess
     from proxy.simulator.server import Simulator
     from proxy.simulator.service import LoggedCall
 
@@ -31,10 +32,19 @@ class WrongError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer that the caller got; `content` is its parsed JSON, or its text."""
+    """An answer; `content` is its parsed JSON, or its text."""
 
     status: int
-    content: Any
+    reason: str
+    text: str
+
+    @property
+    def content(self) -> Any:  # noqa: ANN401 - JSON is anything
+        """The parsed JSON, or the text."""
+        try:
+            return json.loads(self.text)
+        except ValueError:
+            return self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +52,14 @@ class DemoClient:
     """The running simulator and sidecar, and how to call them.
 
     Attributes:
-        origin: where the sidecar takes calls.
-        admin: where it shows its health and metrics.
+        simulator: in this process.
+        sidecar: in a process of its own.
         tell: prints a line.
         patience: seconds that a busy machine may take for what it does in less than two.
     """
 
     simulator: Simulator
-    origin: str
-    admin: str
+    sidecar: SidecarProcess
     client: aiohttp.ClientSession
     tell: Callable[[str], None]
     patience: float = 20.0
@@ -58,16 +67,8 @@ class DemoClient:
     async def call(self, path: str, body: Mapping[str, object] | None = None) -> Reply:
         """Call the sidecar, POST with a body and GET without; print the call, its answer and what Localpayment saw."""
         seen = len(self.simulator.log)
-        for line in curl(self.origin + path, body):
-            self.tell(line)
-        method = "GET" if body is None else "POST"
-        try:
-            async with self.client.request(method, self.origin + path, json=body) as answer:
-                reply = Reply(answer.status, _content(await answer.text()))
-                self.tell(f"  HTTP {answer.status} {answer.reason or ''}".rstrip())
-        except aiohttp.ClientError as error:
-            message = f"the sidecar gave no answer ({type(error).__name__})"
-            raise WrongError(message) from error
+        reply = await self._typed(self.sidecar.url + path, body)
+        self.tell(f"  HTTP {reply.status} {reply.reason}".rstrip())
         for line in json.dumps(reply.content, indent=2, ensure_ascii=False).splitlines():
             self.tell(f"  {line}")
         self.note(f"Localpayment saw: {_seen(list(self.simulator.log)[seen:])}.")
@@ -75,20 +76,28 @@ class DemoClient:
 
     async def look(self, path: str) -> None:
         """Read something of the sidecar's admin listener."""
-        for line in curl(self.admin + path, None):
-            self.tell(line)
-        async with self.client.get(self.admin + path) as answer:
-            self.tell(f"  HTTP {answer.status} {answer.reason}")
-            self.tell(f"  {(await answer.text()).strip()}")
+        reply = await self._typed(self.sidecar.admin_url + path, None)
+        self.tell(f"  HTTP {reply.status} {reply.reason}")
+        self.tell(f"  {reply.text.strip()}")
 
     async def command(self, path: str, body: Mapping[str, object]) -> None:
         """Send the simulator a command."""
-        for line in curl(self.simulator.control_url + path, body):
-            self.tell(line)
-        async with self.client.post(self.simulator.control_url + path, json=body) as answer:
-            text = await answer.text()
-            promise(answer.status, 200, "the status of the simulator's control interface")
-        self.tell(f"  {text.strip()}")
+        reply = await self._typed(self.simulator.control_url + path, body)
+        promise(reply.status, 200, "the status of the simulator's control interface")
+        self.tell(f"  {reply.text.strip()}")
+
+    async def kill(self) -> None:
+        """Kill the sidecar."""
+        self.tell(f"$ kill -9 {self.sidecar.pid}")
+        await self.sidecar.kill()
+
+    async def run(self, *words: str) -> str:
+        """Run a command of ours with the sidecar's settings; print and return what it says."""
+        self.tell(f"$ localpayment-proxy {' '.join(words)}")
+        text = await self.sidecar.run(*words)
+        for line in text.splitlines():
+            self.tell(f"  {line}")
+        return text
 
     def note(self, text: str) -> None:
         """Explain what happened."""
@@ -96,32 +105,48 @@ class DemoClient:
 
     async def ready(self) -> bool:
         """Ask whether the sidecar holds a token."""
-        async with self.client.get(f"{self.admin}/readyz") as answer:
-            return answer.status == 200  # noqa: PLR2004 - OK
+        return (await self._asked(f"{self.sidecar.admin_url}/readyz")).status == 200  # noqa: PLR2004 - OK
 
     async def count(self, metric: str, label: str = "") -> int:
         """Add up a counter of the sidecar over all labels that hold this text."""
-        async with self.client.get(f"{self.admin}/metrics") as answer:
-            samples = [SAMPLE.fullmatch(line) for line in (await answer.text()).splitlines()]
+        lines = (await self._asked(f"{self.sidecar.admin_url}/metrics")).text.splitlines()
+        samples = filter(None, map(SAMPLE.fullmatch, lines))
         return sum(
             int(float(found["value"]))
             for found in samples
-            if found and found["name"] == metric and label in (found["labels"] or "")
+            if found["name"] == metric and label in (found["labels"] or "")
         )
 
     async def generation(self) -> int:
         """Count the tokens that the sidecar has been granted; the last one is in use."""
         return await self.count("token_fetches_total", 'result="granted"')
 
-    async def until(self, holds: Callable[[], Awaitable[bool]], what: str) -> None:
-        """Look until an asynchronous condition holds, as long as patience lasts."""
+    async def until(self, holds: Callable[[], bool | Awaitable[bool]], what: str) -> None:
+        """Look until a condition holds, as long as patience lasts."""
         try:
             async with asyncio.timeout(self.patience):
-                while not await holds():  # noqa: ASYNC110 - what is looked at is another listener's answer
+                while True:
+                    found = holds()
+                    if found if isinstance(found, bool) else await found:
+                        return
                     await asyncio.sleep(LOOK_AGAIN)
         except TimeoutError:
             message = f"{what} did not happen within {self.patience:g} s"
             raise WrongError(message) from None
+
+    async def _typed(self, url: str, body: Mapping[str, object] | None) -> Reply:
+        """Print a call as a person would type it, and make it."""
+        for line in curl(url, body):
+            self.tell(line)
+        return await self._asked(url, body)
+
+    async def _asked(self, url: str, body: Mapping[str, object] | None = None) -> Reply:
+        try:
+            async with self.client.request("GET" if body is None else "POST", url, json=body) as answer:
+                return Reply(answer.status, answer.reason or "", await answer.text())
+        except aiohttp.ClientError as error:
+            message = f"{url} gave no answer ({type(error).__name__})"
+            raise WrongError(message) from error
 
 
 def promise(found: object, expected: object, what: str) -> None:
@@ -140,13 +165,6 @@ def curl(url: str, body: Mapping[str, object] | None) -> Sequence[str]:
     if body is None:
         return (f"$ curl -s {url}",)
     return (f"$ curl -s {url} -H {shlex.quote(JSON_TYPE)} \\", f"    -d {shlex.quote(json.dumps(body))}")
-
-
-def _content(text: str) -> Any:  # noqa: ANN401 - JSON is anything
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 def _seen(calls: Sequence[LoggedCall]) -> str:

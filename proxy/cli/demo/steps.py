@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from proxy.cli.demo.client import WrongError, promise
@@ -99,6 +100,28 @@ async def lost_answer(demo: DemoClient) -> None:
     _completed(await demo.call("/api/transactions/demo-3/status"), 200)
 
 
+async def killed(demo: DemoClient) -> None:
+    """Kill the sidecar in mid-payment, start it again, and learn what became of the payment."""
+    await demo.command("/faults", {"operation": "create_payin", "kind": "latency", "seconds": 60})
+    paying = asyncio.create_task(demo.call("/api/payin", card_payment("demo-4")))
+    await demo.until(demo.simulator.faults.used_up.is_set, "the payment's arrival at Localpayment")
+    await demo.kill()
+    demo.simulator.clear_faults()
+    (lost,) = await asyncio.gather(paying, return_exceptions=True)
+    promise(isinstance(lost, WrongError), True, "that its caller got no answer")
+    await demo.until(lambda: demo.simulator.executions("create_payin", "demo-4") == 1, "the payment")
+    demo.note("Localpayment made the payment. Its caller got no answer, and what carried it is dead.")
+    await demo.sidecar.start()
+    await demo.until(demo.ready, "the login of the next sidecar")
+    found = await demo.run("ledger", "list", "--open")
+    promise("interrupted" in found, True, "that the payment is known as interrupted")
+    demo.note("The ledger had it on the disk before its first byte went out. Half a minute later the sidecar would ask")
+    demo.note("Localpayment by itself; so it does now:")
+    settled = await demo.run("ledger", "settle")
+    promise("create_payin: executed (COMPLETED)" in settled, True, "that the payment is known as made")
+    promise(demo.simulator.executions("create_payin", "demo-4"), 1, "the number of payments made")
+
+
 async def token_endpoint(demo: DemoClient) -> None:
     """Ask for a token through the sidecar: refused."""
     reply = await demo.call("/api/token/", {"username": "anyone", "password": "anything"})
@@ -115,6 +138,7 @@ STEPS: Final[tuple[Callable[[DemoClient], Awaitable[None]], ...]] = (
     revoked,
     rotation,
     lost_answer,
+    killed,
     token_endpoint,
 )
 

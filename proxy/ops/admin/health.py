@@ -3,29 +3,49 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from proxy.ops.diagnosis import Diagnosis, Failure, diagnose
+from proxy.tokens.issuer import FetchResult
 
 if TYPE_CHECKING:
+    from proxy.ops.admin.history import History
+    from proxy.ops.diagnosis import Site
     from proxy.tokens.keeper import Keeper
+
+_LOCKED: Final = Diagnosis("an operator has locked it", "`localpayment-proxy unlock`, once the credentials are safe")
+_FETCHING: Final = Diagnosis("a token is being fetched", "wait a moment")
+_REFUSED: Final = Failure(None, FetchResult.REFUSED)
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """What a probe is answered; `reason` is for people."""
+    """What a probe is answered; `reason` is for people, `why` names cause and next step when it is not good."""
 
     good: bool
     reason: str
+    why: Diagnosis | None = None
+
+    def __str__(self) -> str:
+        return self.reason if self.why is None else f"{self.reason}: {self.why.cause}\nTo do: {self.why.advice}"
 
 
 class Health:
     """The three answers of the probes.
 
+    Args:
+        tokens: tells whether there is one.
+        history: knows what the last fetch met.
+        site: what advice names.
+
     Attributes:
         draining_since: when draining began, in seconds since the epoch; None before.
     """
 
-    def __init__(self, tokens: Keeper) -> None:
+    def __init__(self, tokens: Keeper, history: History, site: Site) -> None:
         self._tokens = tokens
+        self._history = history
+        self._site = site
         self._was_ready = False
         self.draining_since: float | None = None
 
@@ -41,7 +61,9 @@ class Health:
     def started(self) -> ProbeResult:
         """Whether a token was held once."""
         self._was_ready = self._was_ready or self._tokens.ready
-        return ProbeResult(self._was_ready, "started" if self._was_ready else "no token was got yet")
+        if self._was_ready:
+            return ProbeResult(good=True, reason="started")
+        return ProbeResult(good=False, reason="no token was got yet", why=self.failing() or _FETCHING)
 
     def ready(self) -> ProbeResult:
         """Whether a call would be forwarded."""
@@ -51,5 +73,13 @@ class Health:
             self._was_ready = True
             return ProbeResult(good=True, reason="ready")
         if self._tokens.unreplaced:
-            return ProbeResult(good=False, reason="Localpayment refuses the token that is held, and gives no other")
-        return ProbeResult(good=False, reason=f"no usable token is held; the token is {self._tokens.state.value}")
+            reason = "Localpayment refuses the token that is held, and gives no other"
+            return ProbeResult(good=False, reason=reason, why=self.failing() or diagnose(_REFUSED, self._site))
+        why = _LOCKED if self._tokens.locked else self.failing() or _FETCHING
+        return ProbeResult(
+            good=False, reason=f"no usable token is held; the token is {self._tokens.state.value}", why=why
+        )
+
+    def failing(self) -> Diagnosis | None:
+        """Say why the last token fetch failed; None when it did not."""
+        return None if self._history.failure is None else diagnose(self._history.failure, self._site)

@@ -1,6 +1,6 @@
 """Keeps the last calls and token fetches, and fifteen minutes of counts, for the status page.
 
-It must never hold what identifies a payment or a caller's request: operation, status, outcome and time are all.
+It must never hold what identifies a payment: operation, status, outcome, request id and time are all.
 """
 
 from __future__ import annotations
@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from proxy.api.operations import OPERATIONS, OTHER
+from proxy.api.operations import NAMED, OTHER
 from proxy.errors import Outcome
+from proxy.ops.diagnosis import Failure
+from proxy.tokens.issuer import FetchResult
 
 if TYPE_CHECKING:
     from proxy.relay.record import Record
@@ -24,31 +26,48 @@ SLICE: Final = 15  # seconds
 SLICES: Final = 60  # fifteen minutes
 # Seconds; a call is counted in the first bucket that it fits. Narrow enough for a line that is an inch high.
 EDGES: Final = (0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.4, 0.6, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0, 60.0)
-_SERVER_ERROR: Final = 500  # RFC 9110 section 15.6
+_UNAUTHORIZED: Final = 401  # RFC 9110 section 15.5, and 15.6 for the next
+_SERVER_ERROR: Final = 500
 # Names for what each call is compared with: an enumeration looks its members up each time.
 _ANSWERED, _ORPHANED, _REJECTED = Outcome.ANSWERED, Outcome.ORPHANED, Outcome.REJECTED
 _UNSETTLED: Final = frozenset((Outcome.UNKNOWN, Outcome.ABORTED))
-_KINDS: Final = {operation.name: operation for operation in (*OPERATIONS, OTHER)}
 
 
 @dataclass(frozen=True, slots=True)
 class SeenCall:
-    """One call; `at` is seconds since the epoch, `milliseconds` its whole duration."""
+    """One call.
+
+    Attributes:
+        at: when it was over, in seconds since the epoch.
+        wrong: whether its status, 401 or 5xx, says that something is.
+        milliseconds: its whole duration.
+        request_id: by which the log finds it; None for a call whose outcome is known.
+    """
 
     at: float
     operation: str
     kind: str
     status: int
+    wrong: bool
     outcome: str
     code: str
     milliseconds: float
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SeenFetch:
-    """One token fetch; `at` is seconds since the epoch."""
+    """A token fetch, and how many alike came right before it.
+
+    Attributes:
+        at, since: when the last and the first of them ended, in seconds since the epoch.
+        times: how many they are.
+        milliseconds: that the last one took.
+    """
 
     at: float
+    since: float
+    times: int
     grant: str
     result: str
     milliseconds: float
@@ -78,12 +97,14 @@ class History:
     """What the status page shows of the past.
 
     Attributes:
-        fetches: the last ones, oldest first.
+        fetches: the last ones, oldest first; those alike are one.
+        failure: what the last one met, None when it brought a token.
         unsettled_total: how many there were since the start.
     """
 
     def __init__(self) -> None:
         self.fetches: deque[SeenFetch] = deque(maxlen=FETCHES)
+        self.failure: Failure | None = None
         self.unsettled_total = 0
         self._calls: deque[tuple[float, Record]] = deque(maxlen=CALLS)
         self._unsettled: deque[tuple[float, Record]] = deque(maxlen=CALLS)
@@ -98,7 +119,7 @@ class History:
     @property
     def unsettled(self) -> list[SeenCall]:
         """The last ones with effects whose outcome is not known, oldest first."""
-        return [_seen(at, record) for at, record in self._unsettled]
+        return [replace(_seen(at, record), request_id=record.request_id) for at, record in self._unsettled]
 
     def observe(self, record: Record, at: float) -> None:
         """Record a call that ended `at` seconds since the epoch."""
@@ -116,8 +137,16 @@ class History:
 
     def fetched(self, report: TokenFetched, at: float) -> None:
         """Record a token fetch that ended `at` seconds since the epoch."""
-        seen = SeenFetch(at, report.grant.value, report.result.value, round(report.seconds * 1000, 1), report.reason)
-        self.fetches.append(seen)
+        failed = report.result is not FetchResult.GRANTED
+        facts = report.grant, report.result, report.status, report.reason, report.obstacle
+        self.failure = Failure(*facts) if failed else None
+        alike = (report.grant.value, report.result.value, report.reason)
+        since, times = at, 1
+        if self.fetches and (self.fetches[-1].grant, self.fetches[-1].result, self.fetches[-1].reason) == alike:
+            last = self.fetches.pop()
+            since, times = last.since, last.times + 1
+        grant, result, reason = alike
+        self.fetches.append(SeenFetch(at, since, times, grant, result, round(report.seconds * 1000, 1), reason))
 
     def slices(self, at: float) -> tuple[Slice, ...]:
         """Return the last fifteen minutes before `at`, oldest first, empty slices included."""
@@ -136,8 +165,9 @@ def _seen(at: float, record: Record) -> SeenCall:
     return SeenCall(
         at=at,
         operation=record.operation,
-        kind=_KINDS.get(record.operation, OTHER).kind.value,
+        kind=NAMED.get(record.operation, OTHER).kind.value,
         status=record.status,
+        wrong=record.status == _UNAUTHORIZED or record.status >= _SERVER_ERROR,
         outcome=record.outcome.value,
         code=record.code,
         milliseconds=round(record.total_seconds * 1000, 1),
@@ -146,7 +176,7 @@ def _seen(at: float, record: Record) -> SeenCall:
 
 def is_unsettled(record: Record) -> bool:
     """Whether the outcome of a call with effects is not known."""
-    return record.outcome in _UNSETTLED and _KINDS.get(record.operation, OTHER).has_effects
+    return record.outcome in _UNSETTLED and NAMED.get(record.operation, OTHER).has_effects
 
 
 def is_error(record: Record) -> bool:

@@ -11,7 +11,7 @@ from aiohttp import web
 from proxy.errors import RelayError
 from proxy.ops.admin import page
 from proxy.ops.admin.access import AdminKeyError
-from proxy.ops.metrics.exposition import Exposition
+from proxy.ops.metrics.instruments import Exposition
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from proxy.ops.admin.access import AdminAccess
     from proxy.ops.admin.event_stream import EventStream
     from proxy.ops.admin.health import Health, ProbeResult
+    from proxy.ops.admin.ledger_commands import LedgerCommands
     from proxy.ops.admin.status import Status
     from proxy.ops.metrics.metrics import Metrics
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _FAILURES: Final = 400  # RFC 9110 section 15: from here on an answer reports an error
+_PROBES: Final = frozenset(("/livez", "/readyz", "/startupz"))  # asked every few seconds; what they tell is logged once
 _SAFE: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": page.POLICY,
@@ -57,6 +59,7 @@ class AdminCommands:
         unlock: ends that.
         drain: makes the sidecar unready, and nothing else.
         quit: begins an orderly end of the process.
+        ledger: the commands on the outcome ledger.
     """
 
     reload: Callable[[], Awaitable[Sequence[Part]]]
@@ -64,6 +67,7 @@ class AdminCommands:
     unlock: Callable[[], None]
     drain: Callable[[], None]
     quit: Callable[[], None]
+    ledger: LedgerCommands
 
 
 class AdminApplication:
@@ -76,7 +80,7 @@ class AdminApplication:
         events: keeps open pages up to date.
         access: who may have an answer.
         commands: what an operator may command.
-        logger: gets a line for each request, at debug when it went well.
+        logger: gets a line for each request but probes, at debug when it went well.
     """
 
     def __init__(  # noqa: PLR0913 - what it is made of, each named at the call
@@ -105,6 +109,7 @@ class AdminApplication:
         icon = page.icon(self._status.settings.environment.value)
         application.add_routes(
             [
+                web.get("/", self._index),
                 web.get("/livez", _probe(health.live)),
                 web.get("/readyz", _probe(health.ready)),
                 web.get("/startupz", _probe(health.started)),
@@ -119,6 +124,7 @@ class AdminApplication:
                 web.post("/-/unlock", _run(commands.unlock, "unlocked: logging in")),
                 web.post("/-/drain", _run(commands.drain, "unready from now on")),
                 web.post("/-/quit", _run(commands.quit, "shutting down")),
+                *commands.ledger.routes(),
             ]
         )
         application.on_shutdown.append(self._end_streams)
@@ -128,9 +134,14 @@ class AdminApplication:
         body, content_type = await self._exposition.write(request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})
 
+    async def _index(self, request: web.Request) -> web.Response:
+        if _is_browser(request):
+            return web.Response(text=page.index_page(), content_type="text/html", headers=_SAFE)
+        return web.Response(text=page.index_text(), headers=_SAFE)
+
     async def _show(self, request: web.Request) -> web.Response:
         view = self._status.view()
-        if "text/html" in request.headers.get("Accept", ""):
+        if _is_browser(request):
             return web.Response(text=page.page(view), content_type="text/html", headers=_SAFE)
         return web.json_response(text=json.dumps(view) + "\n", headers=_SAFE)
 
@@ -165,6 +176,8 @@ class AdminApplication:
         return response
 
     def _log_response(self, request: web.Request, status: int) -> None:
+        if request.path in _PROBES:
+            return
         route = request.match_info.route.resource
         facts = {"method": request.method, "route": None if route is None else route.canonical, "status": status}
         if status >= _FAILURES or request.method == "POST":
@@ -173,10 +186,14 @@ class AdminApplication:
             self._logger.debug("admin.answered", **facts)
 
 
+def _is_browser(request: web.Request) -> bool:
+    return "text/html" in request.headers.get("Accept", "")
+
+
 def _probe(ask: Callable[[], ProbeResult]) -> Handler:
     async def answer(_: web.Request) -> web.Response:
         verdict = ask()
-        return web.Response(status=200 if verdict.good else 503, text=verdict.reason + "\n")
+        return web.Response(status=200 if verdict.good else 503, text=f"{verdict}\n")
 
     return answer
 

@@ -10,7 +10,7 @@ from html import escape
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 HEIGHT: Final = 48
 WIDTH: Final = 240
@@ -29,9 +29,14 @@ def html(value: object) -> Markup:
     return Markup("" if value is None else escape(str(value)))
 
 
-def joined(parts: Iterable[object]) -> Markup:
+def joined(*parts: object, between: str = "") -> Markup:
     """Put parts one behind the other."""
-    return Markup("".join(html(part) for part in parts))
+    return Markup(between.join(map(html, parts)))
+
+
+def titled(title: str, *parts: object) -> Markup:
+    """Put a section's title above its parts."""
+    return joined(element("h2", title), *parts)
 
 
 def element(name: str, *content: object, **attributes: object) -> Markup:
@@ -41,13 +46,13 @@ def element(name: str, *content: object, **attributes: object) -> Markup:
         for key, value in attributes.items()
         if value is not None
     )
-    return Markup(f"<{name}{''.join(texts)}>{joined(content)}</{name}>")
+    return Markup(f"<{name}{''.join(texts)}>{joined(*content)}</{name}>")
 
 
 def table(caption: str, headings: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> Markup:
     """Make a table whose first column names its rows; a paragraph that says `empty` without any."""
     if not rows:
-        return joined((element("h3", caption), element("p", empty, class_="empty")))
+        return joined(element("h3", caption), element("p", empty, class_="empty"))
     head = element("tr", *(element("th", heading, scope="col") for heading in headings))
     body = (
         element("tr", element("th", row[0], scope="row"), *(element("td", cell) for cell in row[1:])) for row in rows
@@ -55,6 +60,13 @@ def table(caption: str, headings: Sequence[str], rows: Sequence[Sequence[object]
     whole = element("table", element("caption", caption), element("thead", head), element("tbody", *body))
     # A box that scrolls must be reachable by keyboard (WCAG 2.1.1).
     return element("div", whole, class_="scroll", tabindex="0", role="region", aria_label=caption)
+
+
+def notes(caption: str, items: Sequence[tuple[object, object]], empty: str = "") -> Markup:
+    """Make a list of facts, each with a remark below it that is never cut, however narrow the page is."""
+    shown = (element("li", fact, element("p", remark) if remark else "") for fact, remark in items)
+    told = element("ol", *shown, class_="notes") if items else element("p", empty, class_="empty")
+    return joined(element("h3", caption), told)
 
 
 def pairs(rows: Sequence[tuple[str, object]]) -> Markup:
@@ -74,6 +86,12 @@ def countdown(until: float | None) -> Markup:
         return Markup("none held")
     moment = datetime.fromtimestamp(until, UTC)
     return element("span", f"until {moment:%Y-%m-%d %H:%M:%S} UTC", data_until=f"{until:.1f}")
+
+
+def since(begun: float) -> Markup:
+    """Show how long ago a moment in seconds since the epoch was; the page's script counts."""
+    moment = datetime.fromtimestamp(begun, UTC)
+    return element("span", f"since {moment:%Y-%m-%d %H:%M:%S} UTC", data_since=f"{begun:.1f}")
 
 
 def sparkline(label: str, values: Sequence[float | None], *, kind: str, unit: str) -> Markup:

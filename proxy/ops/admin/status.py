@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from proxy.api.operations import Kind
 from proxy.config.declared_settings import effective
 from proxy.ops.admin.history import SLICE
+from proxy.ops.admin.ledger_view import ledger_view
 from proxy.ops.risks import risks
 from proxy.policy.grants import BY_DATE, KINDS
 
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from proxy.config import Settings
-    from proxy.ops.admin.history import Slice
+    from proxy.ledger.ledger import Ledger
+    from proxy.ops.admin.history import SeenCall, Slice
+    from proxy.ops.diagnosis import Diagnosis
     from proxy.ops.metrics.gauges import SidecarState
     from proxy.policy.rules import Policy
 
@@ -39,6 +42,7 @@ class Status:
         readings: what can be looked at.
         credentials: says where username and password come from.
         policy: gives what is in force.
+        ledger: of outcomes; None without one.
     """
 
     settings: Settings
@@ -47,6 +51,7 @@ class Status:
     readings: SidecarState
     credentials: Callable[[], str]
     policy: Callable[[], Policy]
+    ledger: Ledger | None = None
 
     def view(self) -> dict[str, Any]:
         """Return everything, ready for JSON; times are seconds since the epoch, durations carry their unit."""
@@ -60,15 +65,17 @@ class Status:
             "started": self.started,
             "ready": ready.good,
             "reason": ready.reason,
+            "why": None if ready.why is None else _told(ready.why),
             "draining": readings.health.draining,
             "token": self._token(now),
             "in_flight": {"now": readings.concurrency.in_flight, "limit": readings.concurrency.limit},
             "connections": readings.pool.stats()._asdict(),
-            "last_calls": [asdict(call) for call in reversed(history.calls)][:CALLS_SHOWN],
+            "last_calls": [asdict(call) for call in reversed(history.calls[-CALLS_SHOWN:])],
             "unsettled": {
                 "total": history.unsettled_total,
-                "last": [asdict(call) for call in reversed(history.unsettled)][:UNSETTLED_SHOWN],
+                "last": [self._unsettled(call) for call in reversed(history.unsettled[-UNSETTLED_SHOWN:])],
             },
+            "ledger": ledger_view(self.ledger, readings.observers.log.known.redacted),
             "last_15_minutes": _minutes(history.slices(now)),
             "policy": self._policy(),
             "credentials": self.credentials(),
@@ -76,6 +83,10 @@ class Status:
             "log_lines_dropped": readings.observers.log.lost,
             "settings": effective(self.settings),
         }
+
+    def _unsettled(self, call: SeenCall) -> dict[str, Any]:
+        """Return a call with its request id, which is the caller's word and is masked as in the log."""
+        return asdict(call) | {"request_id": self.readings.observers.log.known.redacted(call.request_id or "")}
 
     def _policy(self) -> dict[str, Any]:
         file, policy = self.settings.policy_file, self.policy()
@@ -93,7 +104,7 @@ class Status:
         }
 
     def _token(self, now: float) -> dict[str, Any]:
-        keeper = self.readings.keeper
+        keeper, failing = self.readings.keeper, self.readings.health.failing()
         access, refresh = (None if left is None else now + left for left in keeper.expiries)
         return {
             "state": keeper.state.value,
@@ -101,8 +112,13 @@ class Status:
             "refused": keeper.unreplaced,
             "expires": access,
             "refresh_expires": refresh,
+            "failing": None if failing is None else _told(failing),
             "fetches": [asdict(fetch) for fetch in reversed(self.readings.observers.history.fetches)],
         }
+
+
+def _told(why: Diagnosis) -> dict[str, str]:
+    return {"cause": why.cause, "advice": why.advice}
 
 
 def _minutes(slices: tuple[Slice, ...]) -> dict[str, Any]:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from proxy.api.operations import OPERATIONS, OTHER
+from proxy.api.operations import NAMED
 from proxy.ops.admin.key_file import read_key
-from proxy.ops.logs.audit_limit import UnknownCallerLimit
 from proxy.ops.logs.background_writer import AppendedFile, AuditLine, BackgroundWriter
 from proxy.ops.logs.log import json_line, stamped
+from proxy.policy.rules import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 EVENT: Final = "call.audited"
 SUMMED: Final = "audit.strangers_refused"
-_KINDS: Final = {operation.name: operation.kind.value for operation in (*OPERATIONS, OTHER)}
-_WITH_EFFECTS: Final = frozenset(operation.name for operation in (*OPERATIONS, OTHER) if operation.has_effects)
+LINES: Final = 20  # refused calls of callers that are not recognised that have a line of their own
+WINDOW: Final = 60.0  # seconds in which that many do
 
 
 class AuditError(ValueError):
@@ -68,11 +69,11 @@ class Audit:
 
     def observe(self, record: Record) -> None:
         """Write the line of a call that is over, if it has effects."""
-        if record.operation not in _WITH_EFFECTS:
+        operation = NAMED[record.operation]
+        if not operation.has_effects:
             return
         now = record.started + record.total_seconds
-        if self._unknown_callers.is_due(now):
-            self._sum_up()
+        self._sum_up(now)
         if not self._unknown_callers.has_line(record, now):
             return
         facts = stamped(
@@ -81,8 +82,8 @@ class Audit:
             request_id=record.request_id,
             trace_id=record.trace_id,
             caller=record.caller,
-            operation=record.operation,
-            kind=_KINDS[record.operation],
+            operation=operation.name,
+            kind=operation.kind.value,
             method=record.method,
             status=record.status,
             outcome=record.outcome.value,
@@ -94,12 +95,43 @@ class Audit:
 
     def close(self, seconds: float) -> bool:
         """Write what waits, for at most so many seconds; return whether that was all."""
-        if self._unknown_callers.unwritten:
-            self._sum_up()
+        self._sum_up(math.inf)
         return self._writer is None or self._writer.close(seconds)
 
-    def _sum_up(self) -> None:
-        self._write(json_line(stamped("warning", SUMMED, calls=self._unknown_callers.take_unwritten())))
+    def _sum_up(self, now: float) -> None:
+        if calls := self._unknown_callers.without_line(now):
+            self._write(json_line(stamped("warning", SUMMED, calls=calls)))
+
+
+class UnknownCallerLimit:
+    """Decides which refused calls of callers that are not recognised have a line of their own, and counts the others.
+
+    It must never drop a call that was sent to Localpayment, nor one of a caller that the policy knows.
+    """
+
+    def __init__(self) -> None:
+        self._without = 0
+        self._began = -math.inf
+        self._written = 0
+
+    def has_line(self, record: Record, now: float) -> bool:
+        """Whether a call's line is written; counts it otherwise."""
+        if record.caller not in {"", UNKNOWN} or record.attempts:
+            return True
+        if now - self._began >= WINDOW:
+            self._began, self._written = now, 0
+        if self._written < LINES:
+            self._written += 1
+            return True
+        self._without += 1
+        return False
+
+    def without_line(self, now: float) -> int:
+        """Return how many had none, once their window is over, and start counting again; 0 before."""
+        if now - self._began < WINDOW:
+            return 0
+        without, self._without = self._without, 0
+        return without
 
 
 def open_audit(place: Path | str, key_file: Path | None, log: Log) -> Audit:

@@ -7,8 +7,8 @@ from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Final
 
 from proxy.credentials.watch import Recovered, Reloaded, ReloadFailed
-from proxy.errors import Fault, Outcome
-from proxy.http1.bounded_cache import keep
+from proxy.errors import UNSETTLED, Fault
+from proxy.http1.header_cache import keep
 from proxy.ops.logs.call_line import call_line, form
 from proxy.ops.logs.log import moment
 from proxy.ops.metrics.call_shape import KEPT, call_shape
@@ -30,7 +30,6 @@ _LEVELS: Final = {logging.INFO: "info", logging.WARNING: "warning"}
 _MINUTE: Final = 60.0  # seconds
 _MILLI: Final = 1000.0
 _SERVER_ERROR: Final = 500  # RFC 9110 section 15.6
-_UNSETTLED: Final = frozenset((Outcome.UNKNOWN, Outcome.ABORTED, Outcome.ORPHANED))
 
 
 class Events:
@@ -157,7 +156,7 @@ def _form(record: Record) -> Form:
 def _severity(record: Record) -> int:
     """A call whose fate is open, or that the sidecar could not pass on, deserves a look."""
     ours = bool(record.code) and record.status >= _SERVER_ERROR
-    return logging.WARNING if ours or record.outcome in _UNSETTLED else logging.INFO
+    return logging.WARNING if ours or record.outcome in UNSETTLED else logging.INFO
 
 
 def call_facts(record: Record) -> dict[str, object]:

@@ -41,40 +41,36 @@ class SidecarState:
 def declare_gauges(make: Instruments, readings: SidecarState) -> None:
     """Declare what is read at each scrape."""
     keeper, pool, health, observers = readings.keeper, readings.pool, readings.health, readings.observers
-    hardening = make.gauge(
-        "hardening_info", "What the process gave up before it listened.", "files", "dumps", "privileges"
-    )
+    hardening = make.gauge("hardening_info", "What the process gave up.", "files", "dumps", "privileges")
     given_up = readings.hardening
     hardening.labels(given_up.files.value, str(given_up.dumps).lower(), str(given_up.privileges).lower()).set(1)
     make.gauge("in_flight_requests", "Requests being relayed now.").set_function(lambda: readings.concurrency.in_flight)
-    make.gauge("in_flight_limit", "Requests that are relayed at once at most.").set_function(
-        lambda: readings.concurrency.limit
-    )
+    make.gauge("in_flight_limit", "The most requests relayed at once.").set_function(lambda: readings.concurrency.limit)
     connections = make.gauge("upstream_connections", "Connections to Localpayment.", "state")
     connections.labels("idle").set_function(lambda: pool.stats().idle)
     connections.labels("active").set_function(lambda: pool.stats().active)
-    states = make.gauge("token_state", "1 for the state that the token is in.", "state")
+    states = make.gauge("token_state", "1 for the token's state.", "state")
     for state in State:
         states.labels(state.value).set_function(partial(readings.is_in, state))
     make.gauge("credentials_rejected", "1 while Localpayment refuses the credentials.").set_function(
         lambda: keeper.rejected
     )
-    make.gauge(
-        "token_refused", "1 while Localpayment refuses the token held and gives no other; calls get 503, not sent."
-    ).set_function(lambda: keeper.unreplaced)
+    make.gauge("token_refused", "1 while Localpayment refuses the token held and gives no other.").set_function(
+        lambda: keeper.unreplaced
+    )
     make.gauge("token_expiry_timestamp_seconds", "When the access token expires; 0 while none is held.").set_function(
         lambda: readings.moment(keeper.expiries[0])
     )
     make.gauge(
         "refresh_token_expiry_timestamp_seconds", "When the refresh token expires; 0 while none is held."
     ).set_function(lambda: readings.moment(keeper.expiries[1]))
-    make.gauge(
-        "ready", "1 while calls are forwarded: a token is held that Localpayment takes, and no drain has begun."
-    ).set_function(lambda: health.ready().good)
+    make.gauge("ready", "1 while calls are forwarded: a good token, no drain.").set_function(
+        lambda: health.ready().good
+    )
     make.gauge("draining_since_timestamp_seconds", "When draining began; 0 before.").set_function(
         lambda: health.draining_since or 0.0
     )
-    make.counted("log_lines_dropped", "Log lines lost because they were not read in time.", lambda: observers.log.lost)
+    make.counted("log_lines_dropped", "Log lines not read in time, and lost.", lambda: observers.log.lost)
     make.counted(
         "audit_lines_dropped",
         "Audit lines that could not be written.",

@@ -1,55 +1,30 @@
-"""Declares metrics, each once with help text and labels, so that reference page and registry cannot differ.
+"""Declares metrics, each once with help text and labels, so that page and registry cannot differ; writes them.
 
-Every label takes its values from a closed set, named in LABELS.
+Every label takes its values from a closed set.
 """
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
-from prometheus_client import CollectorRegistry, Gauge, Histogram, disable_created_metrics
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from proxy.ops.metrics.series import FastCounter, FastHistogram
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from prometheus_client import Metric
 
     from proxy.ops.metrics.series import CounterSeries
 
 NAMESPACE: Final = "localpayment_proxy"
-LABELS: Final = {
-    "operation": "name in the catalogue of Localpayment's operations, `other` for what is not in it",
-    "kind": "`read`, `quote`, `state`, `money_in`, `money_out`, `money_internal`",
-    "method": "as sent, `other` for one that HTTP does not define",
-    "status": "HTTP status of the caller's answer, `0` when it got none; one that HTTP does not define by its class, "
-    "such as `2xx`",
-    "outcome": "`answered`, `rejected`, `not_sent`, `unknown`, `aborted`, `orphaned`",
-    "code": "a code of [errors.md](errors.md)",
-    "body": "`same`, `other`, or `unknown` when one was not held whole",
-    "reason": "`token`, `same_token`, `disconnected`, `connect`",
-    "caller": "name in the policy, `anyone` without one, `unknown` for a caller not in it, "
-    "empty when refused before that, `other` from the 64th on",
-    "cause": "`no_certificate`, `untrusted`, `other`",
-    "listener": "`data` for callers, `admin` for probes and operators",
-    "verdict": "`unknown_caller`, `not_allowed`, `denied`, `over_rate`",
-    "grant": "`password`, `refresh_token`",
-    "result": "how it ended",
-    "state": "what it is in",
-    "option": "the option's name",
-    "files": "`confined` by Landlock, `off`, `unavailable`, `helpers` when the source of the credentials runs or reads "
-    "what only it knows",
-    "dumps": "`true` when no core is dumped and no process of the same user may look in, `false`",
-    "privileges": "`true` when no program can bring new ones, `false`",
-    "observer": "`metrics`, `log`, `history`, `audit`, `traces`, `witness` for the recorder of secrets",
-    "version": "of the sidecar",
-    "environment": "`sandbox`, `production`",
-    "python": "version of the interpreter",
-}
+_END: Final = b"# EOF\n"  # of OpenMetrics
 
 # Each counter would have a second series that says when it began; `process_start_time_seconds` says the same of all.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client leaves this one function bare
@@ -93,13 +68,8 @@ class Instruments:
         self._declare(name, "gauge", labels, text)
         return Gauge(name, text, labels, namespace=NAMESPACE, registry=self.registry)
 
-    def histogram(self, name: str, text: str, buckets: Sequence[float], *labels: str) -> Histogram:
-        """Declare a histogram; buckets in its own unit, without infinity."""
-        self._declare(name, "histogram", labels, text)
-        return Histogram(name, text, labels, namespace=NAMESPACE, buckets=buckets, registry=self.registry)
-
-    def fast_histogram(self, name: str, text: str, buckets: Sequence[float], *labels: str) -> FastHistogram:
-        """Declare a histogram that the event loop alone observes."""
+    def histogram(self, name: str, text: str, buckets: Sequence[float], *labels: str) -> FastHistogram:
+        """Declare a histogram that the event loop alone observes; buckets in its own unit, without infinity."""
         self._declare(name, "histogram", labels, text)
         made = FastHistogram(f"{NAMESPACE}_{name}", text, buckets, labels)
         self.registry.register(made)
@@ -120,3 +90,37 @@ class _Counted(Collector):
     def collect(self) -> Iterator[Metric]:
         """Give the one sample."""
         yield CounterMetricFamily(self._name, self._text, value=self._read())
+
+
+class Exposition:
+    """What `/metrics` answers: a registry's metrics and those of the process, a family at a time for calls to go on."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self._process = CollectorRegistry()
+        ProcessCollector(registry=self._process)
+
+    async def write(self, accept: str) -> tuple[bytes, str]:
+        """Return text and content type in the format that an Accept field asks for."""
+        encode, content_type = choose_encoder(accept)
+        pieces = []
+        for family in self._registry.collect():
+            pieces.append(encode(_only(family)).removesuffix(_END))
+            await asyncio.sleep(0)
+        process = await asyncio.to_thread(encode, self._process)  # It reads files of /proc.
+        ending = _END if process.endswith(_END) else b""
+        return b"".join((*pieces, process.removesuffix(_END), ending)), content_type
+
+
+class _OneMetric:
+    """A registry as far as an encoder looks at one, with one metric in it."""
+
+    def __init__(self, family: Metric) -> None:
+        self._family = family
+
+    def collect(self) -> Iterable[Metric]:
+        return (self._family,)
+
+
+def _only(family: Metric) -> CollectorRegistry:
+    return cast("CollectorRegistry", _OneMetric(family))

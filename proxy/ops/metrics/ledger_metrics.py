@@ -26,7 +26,7 @@ class LedgerMetrics:
     """What is counted of the ledger."""
 
     def __init__(self, make: Instruments) -> None:
-        self.write_seconds = make.fast_histogram(
+        self.write_seconds = make.histogram(
             "ledger_write_seconds",
             "Time that a commit of the ledger took; calls at once share one.",
             _BUCKETS,

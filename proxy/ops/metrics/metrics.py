@@ -12,9 +12,9 @@ from itertools import product
 from typing import TYPE_CHECKING, Final
 
 from proxy import errors
-from proxy.api.operations import OPERATIONS, OTHER
-from proxy.errors import Outcome, RelayError
-from proxy.http1.bounded_cache import keep
+from proxy.api.operations import NAMED
+from proxy.errors import UNSETTLED, Outcome, RelayError
+from proxy.http1.header_cache import keep
 from proxy.ops.metrics.call_shape import KEPT, call_shape
 from proxy.ops.metrics.instruments import Instruments
 from proxy.ops.metrics.ledger_metrics import LedgerMetrics
@@ -45,14 +45,11 @@ OWN_BUCKETS: Final = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 
 # Seconds of life left when a token was replaced; a 5-minute token has 120-165 s left.
 HEADROOM_BUCKETS: Final = (0.0, 1.0, 5.0, 15.0, 30.0, 60.0, 90.0, 120.0, 180.0, 300.0, 3600.0)
 MOST_CALLERS: Final = 64  # a policy names a handful; more would be a mistake, and a series each for every kind
-UNSETTLED: Final = (Outcome.UNKNOWN, Outcome.ABORTED, Outcome.ORPHANED)
 DENIALS: Final = (401, 403, 429)
 OBSERVERS: Final = ("metrics", "log", "history", "audit", "traces", "witness")
 
-_ALL: Final = (*OPERATIONS, OTHER)
-_KINDS: Final = {operation.name: operation.kind.value for operation in _ALL}
-_MOVING_MONEY: Final = tuple(operation.name for operation in OPERATIONS if operation.moves_money)
-_WITH_EFFECTS: Final = tuple(operation.name for operation in _ALL if operation.has_effects)
+_MOVING_MONEY: Final = tuple(name for name, operation in NAMED.items() if operation.moves_money)
+_WITH_EFFECTS: Final = tuple(name for name, operation in NAMED.items() if operation.has_effects)
 _BUILD: Final = ("version", "python", "environment")
 _STATUSES: Final = frozenset(status.value for status in HTTPStatus)
 
@@ -63,81 +60,75 @@ class Metrics:
     def __init__(self, version: str, environment: str) -> None:
         self.version = version
         self.instruments = make = Instruments()
-        self.requests = make.counter(
-            "requests", "Requests that ended, by what became of them.", "operation", "method", "status", "outcome"
-        )
-        self.request_seconds = make.fast_histogram(
+        self.requests = make.counter("requests", "Requests that ended.", "operation", "method", "status", "outcome")
+        self.request_seconds = make.histogram(
             "request_duration_seconds",
-            "From a request's head to the last byte of its answer. Exemplars hold trace ids.",
+            "From a request's head to its answer's last byte.",
             CALL_BUCKETS,
             "operation",
         )
-        self.upstream_seconds = make.fast_histogram(
+        self.upstream_seconds = make.histogram(
             "upstream_duration_seconds",
-            "Of it, what Localpayment took, all attempts together.",
+            "Of it, Localpayment's part, all attempts together.",
             CALL_BUCKETS,
             "operation",
         )
-        self.own_seconds = make.fast_histogram(
-            "own_duration_seconds", "Of it, what the sidecar itself added, waiting for a token included.", OWN_BUCKETS
+        self.own_seconds = make.histogram(
+            "own_duration_seconds", "Of it, the sidecar's part, waiting for a token included.", OWN_BUCKETS
         ).labels()
-        self._request_bytes = make.count("request_body_bytes", "Bytes of request bodies received from callers.")
-        self._response_bytes = make.count("response_body_bytes", "Bytes of response bodies given to callers.")
-        self.refusals = make.counter("refusals", "Answers of the sidecar's own, and answers cut short.", "code")
-        self.resends = make.counter("resends", "Calls that were sent again, by the reason.", "reason")
+        self._request_bytes = make.count("request_body_bytes", "Bytes of request bodies.")
+        self._response_bytes = make.count("response_body_bytes", "Bytes of response bodies.")
+        self.refusals = make.counter("refusals", "Answers of the sidecar's own, and cut ones.", "code")
+        self.resends = make.counter("resends", "Calls sent again.", "reason")
         self.unsettled = make.counter(
             "unsettled_calls",
-            "Calls with effects whose caller does not know what became of them. For `orphaned` ones the log does.",
+            "Calls with effects of which the caller did not learn the outcome. Of `orphaned` ones the log has it.",
             *("operation", "outcome"),
         )
         self.denials = make.counter(
             "upstream_denials",
-            "Answers of Localpayment's with status 401, 403 or 429 that reached the caller.",
+            "Localpayment's 401, 403 and 429 that reached the caller.",
             "status",
         )
-        self.callers = make.counter("caller_requests", "Requests that ended, by who made them.", "caller", "kind")
+        self.callers = make.counter("caller_requests", "Requests that ended, by caller.", "caller", "kind")
         self.policy_reports = make.counter(
-            "policy_reports", "Calls that passed only because the policy's mode is `report`.", "verdict"
+            "policy_reports", "Calls that passed only because of mode `report`.", "verdict"
         )
         self.handshakes_refused = make.counter(
             "caller_handshakes_refused", "Callers whose TLS handshake failed.", "cause"
         )
         self.accept_pauses = make.counter(
-            "accept_pauses", "Moments in which a listener took no connection for want of file descriptors.", "listener"
+            "accept_pauses", "Times that a listener took no connection for want of file descriptors.", "listener"
         )
-        self.echoes = make.count("token_echoes", "Answers that held the very token that their call carried.")
+        self.echoes = make.count("token_echoes", "Answers that held their call's token.")
         self.mesh_repeats = make.counter(
-            "mesh_repeats", "Calls moving money that a mesh sent once more, by its own word.", "operation"
+            "mesh_repeats", "Calls moving money that a mesh says it sent again.", "operation"
         )
         self.token_fetches = make.counter("token_fetches", "Calls of the token endpoints.", "grant", "result")
         self.token_fetch_seconds = make.histogram(
-            "token_fetch_duration_seconds", "Time that a call of a token endpoint took.", CALL_BUCKETS, "grant"
+            "token_fetch_duration_seconds", "Time of a call of a token endpoint.", CALL_BUCKETS, "grant"
         )
         self.token_headroom = make.histogram(
             "token_headroom_seconds",
-            "Seconds that a token could still have been used when it was replaced.",
+            "Life left in a token when it was replaced.",
             HEADROOM_BUCKETS,
-        )
+        ).labels()
         self.disputes = make.count(
             "token_disputes",
-            "Answers that may refuse the token that their call carried: 401, or 403 with a code of Simple JWT's.",
+            "Answers that may refuse the token: 401, or 403 with a code of Simple JWT's.",
         )
-        self.clock_skew = make.gauge("clock_skew_seconds", "Localpayment's clock minus this machine's, as last seen.")
+        self.clock_skew = make.gauge("clock_skew_seconds", "Localpayment's clock minus this machine's.")
         self.credentials_loaded = make.gauge(
-            "credentials_loaded_timestamp_seconds", "When the credentials in use were read from their source."
+            "credentials_loaded_timestamp_seconds", "When the credentials in use were read."
         )
-        self.unsafe_options = make.gauge(
-            "unsafe_option_enabled", "1 for each option in force that weakens the sidecar.", "option"
-        )
+        self.unsafe_options = make.gauge("unsafe_option_enabled", "1 while an option weakens the sidecar.", "option")
         self.observer_failures = make.counter(
-            "observer_failures", "Defects of what looks on; what it looked on went on.", "observer"
+            "observer_failures", "Defects of an observer; the calls went on.", "observer"
         )
         self.connects = make.counter("upstream_connects", "Attempts to connect to Localpayment.", "result")
         self.ledger = LedgerMetrics(make)
-        self._kinds = make.gauge(
-            "operation_info", "1 for each operation of the catalogue; tells its kind.", "operation", "kind"
-        )
-        build = make.gauge("build_info", "What is running, and for which Localpayment.", *_BUILD)
+        self._kinds = make.gauge("operation_info", "1 for each operation, with its kind.", "operation", "kind")
+        build = make.gauge("build_info", "What is running.", *_BUILD)
         build.labels(version, platform.python_version(), environment).set(1)
         self._begin()
         self._series: dict[CallShape, CallSeries] = {}
@@ -193,9 +184,9 @@ class Metrics:
 
     def _begin(self) -> None:
         """Let every series that an alert looks at exist."""
-        for name, kind in _KINDS.items():
+        for name, operation in NAMED.items():
             self.request_seconds.labels(name)
-            self._kinds.labels(name, kind).set(1)
+            self._kinds.labels(name, operation.kind.value).set(1)
         zeros: tuple[tuple[FastCounter | Gauge, Iterable[tuple[object, ...]]], ...] = (
             (self.unsettled, product(_WITH_EFFECTS, UNSETTLED)),
             (self.denials, product(DENIALS)),
@@ -219,7 +210,7 @@ class Metrics:
         operation, status, outcome = record.operation, record.status, record.outcome
         shown = str(status) if status in _STATUSES or not status else f"{status // 100}xx"
         counts = [self.requests.labels(operation, record.method, shown, outcome)]
-        counts.append(self.callers.labels(self._caller(record.caller), _KINDS[operation]))
+        counts.append(self.callers.labels(self._caller(record.caller), NAMED[operation].kind))
         if record.code:
             counts.append(self.refusals.labels(record.code))
         elif status in DENIALS:

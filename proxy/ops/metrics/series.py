@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
@@ -16,9 +17,11 @@ from prometheus_client.samples import Exemplar
 from prometheus_client.utils import floatToGoString
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from prometheus_client import Metric
+
+Series = TypeVar("Series")
 
 
 class CounterSeries:
@@ -34,26 +37,39 @@ class CounterSeries:
         self.value += 1
 
 
-class FastCounter(Collector):
-    """A counter, of some labels or of none.
+class _Labelled(Collector, Generic[Series]):
+    """A metric of some labels or of none; its series exist from the first time that they are asked for.
 
     Args:
-        name: without `_total` at its end.
+        name: of a counter without `_total` at its end.
         text: what it counts.
         labels: their names.
+        made: makes a series.
     """
 
-    def __init__(self, name: str, text: str, labels: Sequence[str]) -> None:
+    def __init__(self, name: str, text: str, labels: Sequence[str], made: Callable[[], Series]) -> None:
         self._name = name
         self._text = text
         self._labels = tuple(labels)
-        self._series: dict[tuple[str, ...], CounterSeries] = {}
+        self._made = made
+        self._series: dict[tuple[str, ...], Series] = {}
         if not labels:
             self.labels()
 
-    def labels(self, *values: object) -> CounterSeries:
+    def labels(self, *values: object) -> Series:
         """Return the series whose labels have the texts of these values; it exists from then on."""
-        return self._series.setdefault(tuple(map(str, values)), CounterSeries())
+        texts = tuple(map(str, values))
+        series = self._series.get(texts)
+        if series is None:
+            series = self._series[texts] = self._made()
+        return series
+
+
+class FastCounter(_Labelled[CounterSeries]):
+    """A counter."""
+
+    def __init__(self, name: str, text: str, labels: Sequence[str]) -> None:
+        super().__init__(name, text, labels, CounterSeries)
 
     def collect(self) -> Iterator[Metric]:
         """Give all series."""
@@ -86,34 +102,17 @@ class HistogramSeries:
         """Give the series to a family; buckets are cumulative there."""
         names = [*map(floatToGoString, self._bounds), "+Inf"]
         buckets = [
-            (name, float(count)) if seen is None else (name, float(count), _exemplar(*seen))
+            (name, float(count)) if seen is None else (name, float(count), Exemplar({"trace_id": seen[0]}, *seen[1:]))
             for name, count, seen in zip(names, accumulate(self._counts), self._exemplars, strict=True)
         ]
         family.add_metric(labels, buckets, self._sum)
 
 
-def _exemplar(trace_id: str, value: float, at: float) -> Exemplar:
-    return Exemplar({"trace_id": trace_id}, value, at)
-
-
-class FastHistogram(Collector):
-    """A histogram of one label, or of none."""
+class FastHistogram(_Labelled[HistogramSeries]):
+    """A histogram."""
 
     def __init__(self, name: str, text: str, bounds: Sequence[float], labels: Sequence[str]) -> None:
-        self._name = name
-        self._text = text
-        self._bounds = tuple(bounds)
-        self._labels = tuple(labels)
-        self._series: dict[tuple[str, ...], HistogramSeries] = {}
-        if not labels:
-            self.labels()
-
-    def labels(self, *values: str) -> HistogramSeries:
-        """Return the series with these values, which exists from then on."""
-        series = self._series.get(values)
-        if series is None:
-            series = self._series[values] = HistogramSeries(self._bounds)
-        return series
+        super().__init__(name, text, labels, partial(HistogramSeries, tuple(bounds)))
 
     def collect(self) -> Iterator[Metric]:
         """Give all series."""

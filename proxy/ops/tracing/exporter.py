@@ -9,7 +9,6 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from proxy.config.files import UnusableFileError, read_headers
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
     from proxy.ops.logs.log import Log
     from proxy.ops.tracing.spans import Span, SpanEndpoints
     from proxy.relay.record import Record
+
+    Finished = tuple[Record, float]  # a call that is over, and when it was, in seconds since the Unix epoch
 
 # Calls that wait at most. One is about a kilobyte, so that is 2 MB: several seconds of a busy sidecar.
 WAITING: Final = 2048
@@ -48,14 +49,6 @@ class Exporter(Protocol):
     def close(self) -> None:
         """Stop sending."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class _FinishedCall:
-    """A call that is over; `wall` in seconds since the Unix epoch."""
-
-    record: Record
-    wall: float
 
 
 class Traces:
@@ -83,7 +76,7 @@ class Traces:
         self._logger = logger
         self._waiting = waiting
         self._delay = delay
-        self._queue: queue.SimpleQueue[_FinishedCall | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Finished | None] = queue.SimpleQueue()
         self._refused = 0  # counted by those who call, as the next is by the thread: neither needs a lock
         self._failed = 0
         self._failing = False
@@ -102,7 +95,7 @@ class Traces:
         if self._queue.qsize() >= self._waiting:
             self._refused += 1
         else:
-            self._queue.put(_FinishedCall(record, wall))
+            self._queue.put((record, wall))
 
     def close(self, seconds: float) -> bool:
         """Export what waits, for at most so many seconds; take nothing more. Blocks.
@@ -126,7 +119,7 @@ class Traces:
             if batch:
                 self._export(batch)
 
-    def _batch(self) -> list[_FinishedCall | None]:
+    def _batch(self) -> list[Finished | None]:
         """Wait for a call; return it with those behind it, None at the end for the order to stop."""
         calls = [self._queue.get()]
         until = time.monotonic() + self._delay
@@ -137,9 +130,9 @@ class Traces:
                 break
         return calls
 
-    def _export(self, batch: Sequence[_FinishedCall]) -> None:
+    def _export(self, batch: Sequence[Finished]) -> None:
         try:
-            made = [span for call in batch for span in spans(call.record, call.wall, self._ends)]
+            made = [span for record, wall in batch for span in spans(record, wall, self._ends)]
             reason = self._exporter.export(made)
         except Exception as error:  # noqa: BLE001 - a defect of an exporter must not end the thread for good
             reason = f"{type(error).__qualname__} in {where(error)}"

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from proxy.config import TcpAddress
-from proxy.errors import Outcome
+from proxy.errors import UNSETTLED, Outcome
 from proxy.relay.record import OTHER_METHOD, Resend
 
 if TYPE_CHECKING:
@@ -46,7 +46,6 @@ _MET: Final = {
 }
 # With these, a status is Localpayment's; with the others it is that of an answer of ours.
 _ANSWERED: Final = frozenset((Outcome.ANSWERED, Outcome.ABORTED, Outcome.ORPHANED))
-_UNSETTLED: Final = frozenset((Outcome.UNKNOWN, Outcome.ABORTED, Outcome.ORPHANED))
 
 
 class Role(StrEnum):
@@ -163,7 +162,7 @@ def _method(record: Record) -> str:
 
 def _failure(record: Record) -> str:
     """Name what the caller did not get; to refuse it something for reasons of its own is no failure."""
-    if record.outcome in _UNSETTLED:
+    if record.outcome in UNSETTLED:
         return record.code or record.outcome.value
     if record.status >= _SERVER_ERROR or not record.status:
         return record.code or (str(record.status) if record.status else record.outcome.value)

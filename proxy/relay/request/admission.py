@@ -1,4 +1,4 @@
-"""May this request be taken at all? Its method, its Host, whether a browser page sent it, and a field it must carry.
+"""Decides whether a request is taken at all, by its method, its Host, signs of a browser page and a required field.
 
 Pure. A page in a browser on this machine must never reach Localpayment through the sidecar: neither by a request across
 origins nor by DNS rebinding, which makes the page's own name point to the loopback address.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from proxy.config.addresses import TcpAddress
 from proxy.errors import (
     BadRequestError,
     BrowserForbiddenError,
@@ -16,17 +17,20 @@ from proxy.errors import (
     HostForbiddenError,
     MethodForbiddenError,
 )
+from proxy.http1.header_cache import keep
 from proxy.relay.request.request_fields import HOST, PAGE, pairs_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from proxy.config import Settings
+    from proxy.relay.fields import Field
     from proxy.relay.request.request_fields import Told
-
-    Field = tuple[bytes, bytes]
 
 LOOPBACK_HOSTS: Final = frozenset(("localhost", "127.0.0.1", "[::1]"))
 ANY_HOST: Final = frozenset(("*",))  # no host is written so
+MOST_HOSTS: Final = 64  # that are remembered
+_USUAL: Final = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"))
 
 # CONNECT asks for a tunnel; TRACE, and TRACK as IIS calls it, would return the injected token to the caller.
 _FORBIDDEN_METHODS: Final = frozenset(("CONNECT", "TRACE", "TRACK"))
@@ -38,39 +42,59 @@ _PAGE_MODES: Final = frozenset((b"cors", b"no-cors"))
 _ABSOLUTE: Final = re.compile(rb"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
 
 
-def admit(  # noqa: PLR0913 - what a listener may be told, each named at the call
-    method: str,
-    told: Told,
-    allowed_hosts: frozenset[str] | None,
-    *,
-    http_1_1: bool = True,
-    authority: bytes | None = None,
-    browsers: bool = False,
-    required: Field | None = None,
-) -> None:
-    """Raise the refusal of a request that is not to be taken; see the checks below.
+class Entrance:
+    """The rules of the data listener, as the settings have them.
 
-    Args:
-        method: as sent.
-        told: values of its fields.
-        allowed_hosts: as for `check_host`.
-        http_1_1: as for `check_host`.
-        authority: of a target in absolute-form; it takes the place of what Host says, but not of the field.
-        browsers: whether a page's request is taken.
-        required: name in lower case and value of a field that must be there once; None asks for none.
+    Attributes:
+        required: name in lower case and value of a field that must be there once, and must never go on to Localpayment;
+            None asks for none.
     """
-    check_method(method)
-    hosts = told.get(HOST, ())
-    if authority is None:
-        check_host(hosts, allowed_hosts, http_1_1=http_1_1)
-    else:
-        check_host(hosts, ANY_HOST, http_1_1=http_1_1)
-        check_host((authority,), allowed_hosts)
-    if not browsers and not _PAGE.isdisjoint(told):
-        check_browser(pairs_of(told, PAGE))
-    if required is not None and told.get(required[0]) != (required[1],):
-        detail = "Send the header field that PROXY_REQUIRED_HEADER names, once, with the value that stands there."
-        raise HeaderRequiredError(detail)
+
+    def __init__(self, settings: Settings) -> None:
+        self._hosts = _hosts(settings)
+        self._browsers = settings.allow_browsers
+        self._scheme = b"http" if settings.tls_cert_file is None else b"https"
+        field = settings.required_header
+        self.required = None if field is None else (field.name.lower().encode("ascii"), field.value.encode("ascii"))
+        # A request of a known host is looked at no further unless it has one of these, or none where one is asked for.
+        self._looked_at = _PAGE if field is None else frozenset((HOST,))
+        self._known: dict[tuple[bytes, ...] | None, None] = {}
+
+    def admit(self, method: str, target: bytes, told: Told, http_1_1: bool) -> bytes:  # noqa: FBT001 - called for each call
+        """Let a request pass, or raise its refusal; see the checks below.
+
+        Returns:
+            The target, which is in origin-form if it came in absolute-form and named this listener (RFC 9112 section
+            3.2.2).
+        """
+        hosts = told.get(HOST)
+        if hosts in self._known and method in _USUAL and target[:1] == b"/" and self._looked_at.isdisjoint(told):
+            return target
+        check_method(method)
+        here = None if target.startswith(b"/") else origin_form(method, target, self._scheme)
+        if here is None:
+            check_host(hosts or (), self._hosts, http_1_1=http_1_1)
+        else:  # its authority takes the place of what Host says, but not of the field
+            check_host(hosts or (), ANY_HOST, http_1_1=http_1_1)
+            check_host((here[0],), self._hosts)
+        if not self._browsers and not _PAGE.isdisjoint(told):
+            check_browser(pairs_of(told, PAGE))
+        if self.required is not None and told.get(self.required[0]) != (self.required[1],):
+            detail = "Send the header field that PROXY_REQUIRED_HEADER names, once, with the value that stands there."
+            raise HeaderRequiredError(detail)
+        if here is not None:
+            return here[1]
+        if hosts is not None:
+            keep(self._known, hosts, None, most=MOST_HOSTS)
+        return target
+
+
+def _hosts(settings: Settings) -> frozenset[str]:
+    """Return the accepted hosts; on a Unix socket, which no page reaches, all of them unless a setting names some."""
+    allowed = settings.allowed_hosts
+    if isinstance(settings.listen, TcpAddress):
+        return allowed or default_hosts(settings.listen.host)
+    return ANY_HOST if allowed is None else LOOPBACK_HOSTS | allowed
 
 
 def origin_form(method: str, target: bytes, scheme: bytes) -> tuple[bytes, bytes] | None:
@@ -100,13 +124,13 @@ def check_method(method: str) -> None:
         raise MethodForbiddenError(detail)
 
 
-def check_host(host_values: Sequence[bytes], allowed: frozenset[str] | None, *, http_1_1: bool = True) -> None:
+def check_host(host_values: Sequence[bytes], allowed: frozenset[str], *, http_1_1: bool = True) -> None:
     """Raise the refusal of a Host that is not accepted.
 
     Args:
         host_values: values of all Host fields.
         allowed: accepted hosts in lower case; `name` accepts any port, `name:port` only this one, an IPv6 address
-            stands in brackets. None accepts the loopback names, ANY_HOST whatever is a host.
+            stands in brackets. ANY_HOST accepts whatever is a host.
         http_1_1: whether the request must have a Host (RFC 9112 section 3.2); no browser omits it.
 
     Raises:
@@ -123,8 +147,7 @@ def check_host(host_values: Sequence[bytes], allowed: frozenset[str] | None, *, 
         detail = "Host, or the target's authority, is no host name or address with an optional port."
         raise BadRequestError(detail)
     name = found["name"].rstrip(".")
-    accepted = LOOPBACK_HOSTS if allowed is None else allowed
-    if accepted is not ANY_HOST and name not in accepted and name + (found["port"] or "") not in accepted:
+    if allowed is not ANY_HOST and name not in allowed and name + (found["port"] or "") not in allowed:
         detail = (
             "Host, or the target's authority, is no accepted host; call the sidecar by one, or add this one to "
             "PROXY_ALLOWED_HOSTS."
@@ -136,15 +159,6 @@ def default_hosts(listen_host: str) -> frozenset[str]:
     """Return what is accepted without a setting: the loopback names and the address listened on, a port left open."""
     name = listen_host.lower()
     return LOOPBACK_HOSTS | {f"[{name}]" if ":" in name else name}
-
-
-def hosts_on_socket_file(allowed: frozenset[str] | None) -> frozenset[str]:
-    """Return what a Unix listener accepts: everything, since no page reaches it; with a setting, that and loopback.
-
-    Args:
-        allowed: of the setting, None without one.
-    """
-    return ANY_HOST if allowed is None else LOOPBACK_HOSTS | allowed
 
 
 def check_browser(headers: Sequence[Field]) -> None:

@@ -1,4 +1,4 @@
-"""Composes the header fields of a request as they go to Localpayment. Pure.
+"""Composes the header fields of a request as they go to Localpayment, and reads those that count its way. Pure.
 
 Order and bytes of what crosses stay as they are: `X-Capture: true` decides between a hold and a charge.
 It must never let a caller take our Authorization away, add a second, or change an operation after it was judged.
@@ -6,6 +6,7 @@ It must never let a caller take our Authorization away, add a second, or change 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from proxy.errors import BadRequestError
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
 
 _LAST: Final = b"%b%b\r\nAuthorization: %b\r\n"
 _VIA_OF_1_0: Final = VIA.replace(b"1.1", b"1.0")
+# Envoy, "HTTP header manipulation": the number of the attempt, the first being 1; set when
+# include_request_attempt_count is on, as in Istio.
+MESH_ATTEMPT: Final = b"x-envoy-attempt-count"
+_MOST_DIGITS: Final = 6
+_MAX_FORWARDS: Final = b"max-forwards"
+_FORWARDS_LINE: Final = re.compile(rb"^(max-forwards):[^\r]*", re.IGNORECASE | re.MULTILINE)
+_MOST_FORWARDS: Final = 999  # what is sent on of any larger number
 
 
 def check_crossing(told: Told) -> None:
@@ -73,3 +81,33 @@ def _names_us(via: bytes) -> bool:
     """Whether one of the proxies that a request came through bears our name."""
     words = [hop.split() for hop in via.split(b",")]
     return any(len(hop) > 1 and hop[1].lower().partition(b":")[0] == PSEUDONYM for hop in words)
+
+
+def attempt_number(told: Told) -> int:
+    """Return which attempt this is by a mesh's own word, 1 when it says nothing that can be read.
+
+    It only tells: a repeat may be the first that reaches us, so that refusing it could lose a payment.
+    """
+    values = told.get(MESH_ATTEMPT, ())
+    return max([1, *(int(value) for value in values if value.isdigit() and len(value) <= _MOST_DIGITS)])
+
+
+def forwards_left(method: str, told: Told) -> int | None:
+    """Return how often an OPTIONS request may still be passed on (RFC 9110 section 7.6.2), None without a limit.
+
+    Raises:
+        BadRequestError: the field of an OPTIONS request is no number. For other methods it says nothing.
+    """
+    values = told.get(_MAX_FORWARDS)
+    if method != "OPTIONS" or values is None:
+        return None
+    if len(values) != 1 or not values[0].isdigit():
+        detail = "Max-Forwards is not one plain number."
+        raise BadRequestError(detail)
+    digits = values[0].lstrip(b"0")
+    return _MOST_FORWARDS + 1 if len(digits) > len(str(_MOST_FORWARDS)) else int(digits or b"0")
+
+
+def passed_on(lines: bytes, left: int) -> bytes:
+    """Return the lines of fields as they go on, with Max-Forwards one less than what was left."""
+    return _FORWARDS_LINE.sub(lambda line: b"%b: %d" % (line[1], left - 1), lines)

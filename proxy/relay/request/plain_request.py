@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from proxy.http1.bounded_cache import keep
-from proxy.http1.header_cache import MOST, is_harmless
+from proxy.http1.header_cache import MOST, is_harmless, keep
 from proxy.relay.request.framing import HTTP_1_1
 from proxy.relay.request.request_fields import (
     CODING,

@@ -1,4 +1,4 @@
-"""Under which names is a call found again: its request id and its trace?
+"""Names what a call is found again by: its request id and its trace.
 
 Pure: time and chance are arguments. Nothing a caller sends becomes a name unless it is short and visible ASCII.
 """
@@ -60,28 +60,15 @@ def is_request_id(value: bytes) -> bool:
 
 
 def trace_id(told: Told) -> str | None:
-    """Return the trace id of a valid W3C traceparent field, 32 hex digits, or None."""
-    values = told.get(b"traceparent")
-    found = _valid(values[0]) if values is not None and len(values) == 1 else None
-    return None if found is None else found["trace"].decode("ascii")
+    """Return the trace id of the one valid W3C traceparent field, 32 hex digits, or None."""
+    span = caller_span(told)
+    return None if span is None else span.trace_id
 
 
 def caller_span(told: Told) -> CallerSpan | None:
     """Return what the one valid W3C traceparent field says, or None."""
-    values = told.get(b"traceparent")
-    return span_of(values[0]) if values is not None and len(values) == 1 else None
-
-
-def span_of(traceparent: bytes) -> CallerSpan | None:
-    """Return what the value of a W3C traceparent field says, or None if it is not valid."""
-    found = _valid(traceparent)
-    if found is None:
-        return None
-    return CallerSpan(found["trace"].decode("ascii"), found["span"].decode("ascii"), int(found["flags"], 16))
-
-
-def _valid(traceparent: bytes) -> re.Match[bytes] | None:
-    found = _TRACEPARENT(traceparent)
+    values = told.get(b"traceparent", ())
+    found = _TRACEPARENT(values[0]) if len(values) == 1 else None
     if found is None or (found["more"] is not None and found["version"] == b"00"):
         return None
-    return found
+    return CallerSpan(found["trace"].decode("ascii"), found["span"].decode("ascii"), int(found["flags"], 16))

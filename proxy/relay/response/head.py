@@ -8,8 +8,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from proxy.http1.bounded_cache import keep
-from proxy.http1.header_cache import MOST
+from proxy.http1.header_cache import MOST, keep
 from proxy.relay.fields import VIA
 from proxy.relay.response.fields import headers_to_caller
 

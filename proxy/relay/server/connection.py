@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.web_protocol import _ErrInfo
 
 from proxy.errors import InternalError, SlowRequestError
-from proxy.http1.deadline import Deadline
+from proxy.http1.timeouts import Deadline
 from proxy.policy.identity import Peer
 from proxy.relay.concurrency import draining
 from proxy.relay.server.caller_socket import CallerSocket

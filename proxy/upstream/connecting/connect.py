@@ -16,7 +16,7 @@ from proxy.http1.timeouts import timeout_at
 from proxy.process.file_descriptors import scarce
 from proxy.upstream.connecting.handshake import Handshake
 from proxy.upstream.connecting.tunnel import Tunnel, connect_request
-from proxy.upstream.model import ConnectError, ConnectResult
+from proxy.upstream.model import ConnectError, Obstacle
 
 if TYPE_CHECKING:
     import ssl
@@ -58,7 +58,7 @@ async def connect(route: Route, connection: Connection, timings: Timings, deadli
             connected = True
     except TimeoutError as error:
         detail = f"no connection within {route.limits.connect_timeout} s; the step not finished was: {step}"
-        raise ConnectError(ConnectResult.TIMEOUT, detail) from error
+        raise ConnectError(Obstacle.SLOW, detail) from error
     finally:
         if raw is not None and not connected:
             raw.close()  # an alert still gets out
@@ -77,16 +77,16 @@ async def _dial(host: str, port: int, factory: Callable[[], asyncio.Protocol]) -
     try:
         addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:  # the latter from the IDNA codec: an impossible name
-        raise ConnectError(ConnectResult.UNREACHABLE, f"the name {host} cannot be resolved") from error
+        raise ConnectError(Obstacle.NAME, f"the name {host} cannot be resolved") from error
     if scarce():
         detail = "the sidecar has no file descriptors left for connections: raise `ulimit -n`"
-        raise ConnectError(ConnectResult.UNREACHABLE, detail)
+        raise ConnectError(Obstacle.NO_DESCRIPTORS, detail)
     try:
         sock = await start_connection(addresses, happy_eyeballs_delay=_NEXT_ADDRESS_AFTER, interleave=1)
     except ConnectionRefusedError as error:
-        raise ConnectError(ConnectResult.UNREACHABLE, f"{host} port {port} refuses connections") from error
+        raise ConnectError(Obstacle.REFUSED, f"{host} port {port} refuses connections") from error
     except (OSError, RuntimeError) as error:  # uvloop raises RuntimeError for some failures to connect
-        raise ConnectError(ConnectResult.UNREACHABLE, f"{host} port {port} cannot be reached") from error
+        raise ConnectError(Obstacle.NO_ROUTE, f"{host} port {port} cannot be reached") from error
     try:
         transport, _ = await loop.create_connection(factory, sock=sock)
     except BaseException:

@@ -7,13 +7,23 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from proxy.upstream.connecting.channel import Channel
-from proxy.upstream.model import ConnectError, ConnectResult
+from proxy.upstream.model import ConnectError, Obstacle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+# The verification errors of OpenSSL that have a cure of their own: X509_V_ERR_… in openssl/x509_vfy.h.
+_CERTIFICATES: Final = {9: Obstacle.NOT_VALID_YET, 10: Obstacle.EXPIRED, 62: Obstacle.OTHER_HOST}
+
+
+def obstacle(error: ssl.SSLError) -> Obstacle:
+    """Return what a handshake that failed with an error of OpenSSL's met."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _CERTIFICATES.get(error.verify_code, Obstacle.UNTRUSTED)
+    return Obstacle.ALERT if "ALERT" in (error.reason or "") else Obstacle.HANDSHAKE
 
 
 class Handshake(asyncio.Protocol):
@@ -48,21 +58,21 @@ class Handshake(asyncio.Protocol):
         try:
             done = self._channel.handshake(data)
         except ssl.SSLCertVerificationError as error:
-            failure = f"the certificate of {self._host} is not trusted: {error.verify_message}"
+            failure = obstacle(error), f"the certificate of {self._host} is not trusted: {error.verify_message}"
         except ssl.SSLError as error:
-            failure = f"the TLS handshake with {self._host} failed: {error.reason}"
+            failure = obstacle(error), f"the TLS handshake with {self._host} failed: {error.reason}"
         self._transport.write(self._channel.outgoing())
         if failure is not None:
-            self._fail(failure)
+            self._fail(*failure)
         elif done:
             self._done(self._transport, self._channel)
             self.ended.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Fail: the connection has ended."""
-        self._fail(f"the connection ended during the TLS handshake with {self._host}")
+        self._fail(Obstacle.HANDSHAKE, f"the connection ended during the TLS handshake with {self._host}")
 
-    def _fail(self, detail: str) -> None:
+    def _fail(self, met: Obstacle, detail: str) -> None:
         if not self.ended.done():
-            self.ended.set_exception(ConnectError(ConnectResult.TLS, detail))
+            self.ended.set_exception(ConnectError(met, detail))
             self.ended.exception()  # not an error of ours if the one who waited has given up

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from proxy.config.addresses import bracketed
 from proxy.http1.framing import MalformedAnswerError, field_value, is_token
-from proxy.upstream.model import ConnectError, ConnectResult
+from proxy.upstream.model import ConnectError, Obstacle
 
 if TYPE_CHECKING:
     from proxy.config import EgressProxy, Origin
@@ -22,6 +22,7 @@ _HEAD_END: Final = b"\r\n\r\n"
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?").fullmatch
 _SWITCHING_PROTOCOLS: Final = 101
 _FINAL_STATUS: Final = 200
+_LOGIN_REQUIRED: Final = 407  # RFC 9110 section 15.5.8
 
 
 def connect_request(origin: Origin, egress: EgressProxy) -> bytes:
@@ -78,14 +79,15 @@ class Tunnel(asyncio.Protocol):
         try:
             status = self._status()
         except MalformedAnswerError:
-            self._fail("the egress proxy's answer is not valid HTTP")
+            self._fail(Obstacle.EGRESS_ANSWER, "the egress proxy's answer is not valid HTTP")
             return
         if status is None:
             return
         if not 200 <= status < 300:  # noqa: PLR2004 - the class of successes, RFC 9110 section 15.3
-            self._fail(f"the egress proxy refused to connect to the origin (status {status})")
+            met = Obstacle.EGRESS_LOGIN if status == _LOGIN_REQUIRED else Obstacle.EGRESS_DENIES
+            self._fail(met, f"the egress proxy refused to connect to the origin (status {status})")
         elif self._received:
-            self._fail("the egress proxy sent more than its answer")
+            self._fail(Obstacle.EGRESS_ANSWER, "the egress proxy sent more than its answer")
         else:
             self._transport.set_protocol(self._then)
             self._then.connection_made(self._transport)
@@ -93,7 +95,7 @@ class Tunnel(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Fail: the egress proxy has hung up."""
-        self._fail("the egress proxy ended the connection without an answer")
+        self._fail(Obstacle.EGRESS_ANSWER, "the egress proxy ended the connection without an answer")
 
     def _status(self) -> int | None:
         """Return the final answer's status once its head is here, and keep what came behind it."""
@@ -113,7 +115,7 @@ class Tunnel(asyncio.Protocol):
                 message = "it switches protocols, or its interim answers are too many"
                 raise MalformedAnswerError(message)
 
-    def _fail(self, detail: str) -> None:
+    def _fail(self, met: Obstacle, detail: str) -> None:
         if not self.opened.done():
-            self.opened.set_exception(ConnectError(ConnectResult.UNREACHABLE, detail))
+            self.opened.set_exception(ConnectError(met, detail))
             self.opened.exception()  # not an error of ours if the one who waited has given up

@@ -11,7 +11,8 @@ if bearer then wrk.headers["Authorization"] = "Bearer " .. bearer end
 done = function(summary, latency)
   local errors = summary.errors
   io.write(string.format(
-    'RESULT {"calls": %d, "seconds": %.6f, "p50": %.6f, "p99": %.6f, "failed": %d}\n',
+    'RESULT {"calls": %d, "seconds": %.6f, "p50": %.6f, "p99": %.6f, "p999": %.6f, "failed": %d}\n',
     summary.requests, summary.duration / 1e6, latency:percentile(50) / 1e6, latency:percentile(99) / 1e6,
+    latency:percentile(99.9) / 1e6,
     errors.connect + errors.read + errors.write + errors.status + errors.timeout))
 end

@@ -1,0 +1,61 @@
+"""Finds one call by what a person knows of it, and notes what a person says became of it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from proxy.ledger.entry import Settled
+from proxy.ledger.store import Wanted
+
+if TYPE_CHECKING:
+    from proxy.ledger.entry import Entry
+    from proxy.ledger.store import Store
+
+SAYS: Final = (Settled.EXECUTED.value, Settled.NOT_EXECUTED.value)
+_LONGEST_NOTE: Final = 200  # characters
+_NAMED: Final = 10  # calls of one id that a message names
+# ISO/IEC 7812: a card number has 13 to 19 digits, the last of which checks the others.
+_DIGITS: Final = re.compile(r"\d(?:[ -]?\d){12,18}", re.ASCII)
+
+
+class NotOneCallError(Exception):
+    """An id is that of no call, or of several; the text says which, and holds no external id."""
+
+    def __init__(self, text: str, calls: int) -> None:
+        super().__init__(text)
+        self.calls = calls
+
+
+def one_call(store: Store, name: str) -> Entry:
+    """Return the entry with this number, request id or external id.
+
+    Raises:
+        NotOneCallError: there is none, or more than one.
+        LedgerError: the ledger cannot be read.
+    """
+    found = list(store.entries(Wanted(name=name, most=_NAMED + 1)))
+    if not found:
+        message = "no call in the ledger has this number, request id or external id: `ledger list` shows them"
+        raise NotOneCallError(message, 0)
+    if len(found) > 1:
+        numbers = ", ".join(f"{entry.number} ({entry.intent.operation})" for entry in found[:_NAMED])
+        more = " and more" if len(found) > _NAMED else ""
+        message = f"several calls have this id, so name one by its number: {numbers}{more}"
+        raise NotOneCallError(message, len(found))
+    return found[0]
+
+
+def note_problem(note: str) -> str:
+    """Say what speaks against a note; empty when nothing does. It stays in the ledger, so no card may stand in it."""
+    if len(note) > _LONGEST_NOTE or not note.isprintable():
+        return f"at most {_LONGEST_NOTE} printable characters"
+    if any(_is_card(found) for found in _DIGITS.findall(note)):
+        return "it holds what looks like a card number: write the number of a ticket or statement instead"
+    return ""
+
+
+def _is_card(text: str) -> bool:
+    """Whether the last digit checks the others (ISO/IEC 7812-1, annex B)."""
+    digits = [int(char) for char in text if char.isdigit()][::-1]
+    return sum(digits[::2]) % 10 == -sum(sum(divmod(2 * digit, 10)) for digit in digits[1::2]) % 10

@@ -1,0 +1,105 @@
+"""Serves commands on the outcome ledger: ask Localpayment now, and note what a person or a webhook says of a call.
+
+Answers are JSON, and hold no external id.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from aiohttp import web
+
+from proxy.ledger.entry import UNSETTLED, Settled
+from proxy.ledger.one_call import SAYS, NotOneCallError, note_problem, one_call
+from proxy.ledger.store import LedgerError, Wanted
+from proxy.ops.admin.ledger_view import facts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from proxy.ledger.entry import Entry
+    from proxy.ledger.ledger import Ledger
+    from proxy.ledger.store import Store
+
+AT_ONCE: Final = 100  # calls that one command asks about, one after the other
+
+
+class LedgerCommands:
+    """The commands on the ledger of this sidecar.
+
+    Args:
+        ledger: None when none is kept.
+        wall: seconds since the Unix epoch.
+    """
+
+    def __init__(self, ledger: Ledger | None, wall: Callable[[], float]) -> None:
+        self._ledger = ledger
+        self._wall = wall
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes of the admin listener."""
+        return [
+            web.post("/-/ledger/settle", partial(self._answer, self._settle)),
+            web.post("/-/ledger/{id}/resolve", partial(self._answer, self._resolve)),
+        ]
+
+    async def _answer(self, carry_out: Callable[..., Any], request: web.Request) -> web.Response:
+        if self._ledger is None:
+            return _refused(404, "this sidecar keeps no ledger: PROXY_LEDGER is off")
+        try:
+            response: web.Response = await carry_out(self._ledger, request)
+        except NotOneCallError as error:
+            return _refused(409 if error.calls else 404, str(error))
+        except LedgerError as error:
+            return _refused(503, str(error))
+        return response
+
+    async def _settle(self, ledger: Ledger, request: web.Request) -> web.Response:
+        """Ask about the call that `id` names, or about all that are not settled, the oldest last."""
+        name = request.query.get("id")
+        entries: list[Entry] = await ledger.journal.ask(_unsettled if name is None else partial(_named, name))
+        if entries and not ledger.settler.can_ask:
+            return _refused(503, "nothing can be asked now: no usable token is held, or Localpayment cannot be reached")
+        for entry in entries:
+            if entry.settled is None and entry.state in UNSETTLED:
+                await ledger.settler.settle(entry)
+        now = await ledger.journal.ask(partial(_again, [entry.number for entry in entries]))
+        return web.json_response({"calls": [facts(entry) for entry in now]})
+
+    async def _resolve(self, ledger: Ledger, request: web.Request) -> web.Response:
+        """Note what the body says of a call, such as `{"as": "executed", "note": "webhook"}`."""
+        try:
+            said = json.loads(await request.read())
+            settled, note = Settled(said["as"]), said.get("note", "")
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            settled, note = Settled.UNDETERMINED, ""
+        if settled.value not in SAYS or not isinstance(note, str):
+            return _refused(400, 'send JSON such as {"as": "executed", "note": "webhook"}; as: ' + ", ".join(SAYS))
+        if problem := note_problem(note):
+            return _refused(400, f"note: {problem}")
+        entry = await ledger.journal.ask(partial(_resolved, request.match_info["id"], settled, note, self._wall()))
+        return web.json_response(facts(entry))
+
+
+def _unsettled(store: Store) -> list[Entry]:
+    return list(store.entries(Wanted(states=UNSETTLED, unsettled=True, most=AT_ONCE)))
+
+
+def _named(name: str, store: Store) -> list[Entry]:
+    return [one_call(store, name)]
+
+
+def _again(numbers: list[int], store: Store) -> list[Entry]:
+    return [entry for number in numbers for entry in store.entries(Wanted(number=number))]
+
+
+def _resolved(name: str, settled: Settled, note: str, now: float, store: Store) -> Entry:
+    number = one_call(store, name).number
+    store.resolve(number, settled, note, now)
+    return _again([number], store)[0]
+
+
+def _refused(status: int, text: str) -> web.Response:
+    return web.json_response({"error": text}, status=status)
