@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.support.fakes import settle
 from tests.support.origins import Caller, Localpayment, calling, localpayment, until
-from tests.support.sidecars import Running, preheat, settings_for, sidecar
+from tests.support.sidecars import BOUND, Running, preheat, settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -96,7 +96,7 @@ def listener_of(relay: Running) -> Listener:
 async def warm_sidecar(settings: Settings, clock: Clock | None = None) -> AsyncIterator[tuple[Running, Sent]]:
     """Run a sidecar that has a warm connection, so that its first call is sent at once."""
     async with sidecar(settings, clock=clock) as relay:
-        await preheat(relay.sidecar.pool)
+        await preheat(relay.sidecar.pool, BOUND)
         yield relay, Sent(relay_of(relay))
 
 
