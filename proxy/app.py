@@ -231,7 +231,7 @@ class Sidecar:
         )
         self.reload = self._reloading(issuer)
         started, rules = self._clock.wall(), self.relay.authorizer
-        status = Status(settings, VERSION, started, readings, source.describe, lambda: rules.policy)
+        status = Status(settings, VERSION, started, readings, source.describe, lambda: rules.policy, self.ledger)
         await self._admin.serve(admin_runner(status, self._commands(), self._clock, key, CLOSING))
         self._listener = data_listener(settings, self.relay, self._most_connections, self._parting)
         await self._data.serve(web.ServerRunner(self._listener, shutdown_timeout=CLOSING), to_callers)

@@ -38,7 +38,6 @@ def status(*, watch: bool, as_json: bool) -> Exit:
         return _show(where, as_json=as_json)
     try:
         while True:
-            click.clear()
             _show(where, as_json=as_json, watched=True)
             time.sleep(AGAIN_SECONDS)
     except KeyboardInterrupt:
@@ -49,12 +48,19 @@ def _show(where: Listen, *, as_json: bool, watched: bool = False) -> Exit:
     try:
         view = _view(where)
     except NoAnswerError as error:
+        _cleared(watched=watched)
         return failed(str(error))
     size = shutil.get_terminal_size()
     shown = status_lines(view, sys.stdout.encoding, size.columns, size.lines - 1 if watched else None)
-    for line in [json.dumps(view)] if as_json else shown:
-        click.echo(line)
+    _cleared(watched=watched)
+    click.echo(json.dumps(view) if as_json else "\n".join(shown))
     return Exit.FINE if view["ready"] else Exit.FAILED
+
+
+def _cleared(*, watched: bool) -> None:
+    """Clear the screen once there is something to show in its place."""
+    if watched:
+        click.clear()
 
 
 def _view(where: Listen) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def status_lines(view: View, encoding: str, width: int = 80, height: int | None 
         height: lines that there may be; None for all. Why the sidecar is not ready is never cut.
     """
     above = [*_state(view, width), *_token(view, width), *_calls(view, encoding)]
-    unsettled = _unsettled(view["unsettled"], width)
+    unsettled = _unsettled(view["unsettled"], width) if view["ledger"] is None else _ledger(view, width)
     warnings = [line for text in view["warnings"] for line in _rows("warning", text, width, fg="yellow")]
     calls = [
         line
@@ -102,6 +102,20 @@ def _unsettled(unsettled: View, width: int) -> list[str]:
     lines = _rows("unknown", f"{total} outcomes since the start", width, fg="red", bold=True)
     for call in unsettled["last"]:
         lines += _call(call, width, f"request_id {call['request_id']}")
+    return lines
+
+
+def _ledger(view: View, width: int) -> list[str]:
+    ledger, now = view["ledger"], view["now"]
+    if ledger["fault"]:
+        return _rows("ledger", f"cannot be written: {ledger['fault']}", width, fg="red", bold=True)
+    lines = _rows("ledger", "nothing is left to settle", width)
+    if ledger["unsettled"]:
+        text = f"calls are not settled, the oldest for {_span(now - ledger['oldest'])}"
+        lines = _rows("ledger", f"{text}: `localpayment-proxy ledger list`", width, fg="red", bold=True)
+    for call in ledger["unsettled"]:
+        text = f"{call['operation']} {call['state']}, {_span(now - call['at'])} old"
+        lines += _rows("", f"{text}  request_id {call['request_id']}", width)
     return lines
 
 

@@ -12,16 +12,17 @@ import hashlib
 import hmac
 import secrets
 import socket
+from collections import deque
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
 from proxy.api.external_id import check_path_of, external_id
-from proxy.ledger.entry import Intent
+from proxy.ledger.entry import UNSETTLED, Intent
 from proxy.ledger.journal import Journal
-from proxy.ledger.reports import Interrupted, Pruned, Repeated, WentOn, Written
+from proxy.ledger.reports import CallSettled, Interrupted, Pruned, Repeated, WentOn, Written
 from proxy.ledger.settler import Settler
-from proxy.ledger.store import PRUNED, LedgerError, Summary
+from proxy.ledger.store import PRUNED, LedgerError, Summary, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 ROUND: Final = 5.0  # seconds between two looks at what is due
 HEARTBEAT: Final = 20.0  # seconds between two renewals of the lease, a third of it
+SHOWN: Final = 10  # calls that are kept at hand for the status page
 PRUNING: Final = 3600.0  # seconds between two looks for entries that are too old
 # Bytes of a body's digest that are kept. So few tell a changed body all but once in 65,536 times, and are too few to
 # find out a card number by trying all of them.
@@ -78,6 +80,8 @@ class Ledger:
         instance: this process's name in the ledger, new at each start.
         summary: what is not settled, as it was at the last round.
         fault: why the last commit failed; empty when it went well.
+        unsettled: the newest calls whose end was not seen and that are not settled, as they were at the last round.
+        settled: the calls that this process settled last, each with its time.
     """
 
     def __init__(  # noqa: PLR0913 - what a ledger is made of
@@ -93,6 +97,8 @@ class Ledger:
         self.instance = f"{socket.gethostname()[:64]}-{secrets.token_hex(6)}"
         self.summary = Summary()
         self.fault = ""
+        self.unsettled: list[Entry] = []
+        self.settled: deque[tuple[float, CallSettled]] = deque(maxlen=SHOWN)
         self._loop = asyncio.get_running_loop()
         self._rules = rules
         self._clock = clock
@@ -102,7 +108,7 @@ class Ledger:
         self._pruning_at = 0.0
         self._never = asyncio.Event()
         self.journal = Journal(store, clock=clock.now, wrote=self._wrote)
-        self.settler = Settler(self.journal, reads, clock.wall, report)
+        self.settler = Settler(self.journal, reads, clock.wall, self._asked)
 
     def begin(
         self, request_id: str, caller: str, match: Match, body: bytes | None, duplicates: Duplicates | None = None
@@ -179,7 +185,7 @@ class Ledger:
                 self._pruning_at = now + PRUNING
                 await self._prune()
             await self.settler.settle_due()
-            self.summary = await self.journal.ask(_summary)
+            self.summary, self.unsettled = await self.journal.ask(_state)
         except LedgerError as error:
             self._note(Written(0.0, str(error)))
 
@@ -220,6 +226,11 @@ class Ledger:
             check=check_path_of(match, body) or "",
         )
 
+    def _asked(self, report: Report) -> None:
+        if isinstance(report, CallSettled):
+            self.settled.append((self._clock.wall(), report))
+        self._report(report)
+
     def _wrote(self, seconds: float, fault: str) -> None:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._note, Written(seconds, fault))
@@ -242,5 +253,5 @@ def _prune(before: float, store: Store) -> int:
     return store.prune(before)
 
 
-def _summary(store: Store) -> Summary:
-    return store.summary()
+def _state(store: Store) -> tuple[Summary, list[Entry]]:
+    return store.summary(), list(store.entries(Wanted(states=UNSETTLED, unsettled=True, most=SHOWN)))

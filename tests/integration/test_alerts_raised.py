@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.scenes import calls, sidecars, tokens
+from tests.scenes import calls, ledgers, sidecars, tokens
 from tests.scenes.stage import FACTOR
 from tests.support.prometheus import alerts, compressed, configuration, imported, needs_prometheus, prometheus
 
@@ -33,6 +33,9 @@ SCENES = (
     calls.odd_traffic,
     calls.slow_answers,
     calls.unusual_activity,
+    ledgers.ledger_is_locked,
+    ledgers.payments_are_repeated,
+    ledgers.payments_were_left_behind,
     tokens.logins_hang,
     tokens.no_other_token,
     tokens.password_changes,

@@ -35,6 +35,7 @@ async def test_the_walk_goes_well_and_shows_each_step_as_a_command_to_type() -> 
         "demo-4       interrupted  -       not known; not asked yet",
         "create_payin: executed (COMPLETED)",
         "operation_forbidden",
+        "Status page             http://127.0.0.1:",
     ):
         assert part in finished.out
     assert "eyJ" not in finished.out

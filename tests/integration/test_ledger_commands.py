@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from proxy.config import LedgerFile
-from proxy.ledger.entry import State
-from proxy.ledger.store import Wanted
 from proxy.simulator.faults import Fault, Kind
 from proxy.simulator.server import Simulator
-from tests.support.ledgers import PAYIN, ledger_rows, pay
+from tests.support.ledgers import PAYIN, ledger_rows, pay, until_ended
 from tests.support.processes import Finished, ran
-from tests.support.sidecars import BOUND, Running, settings_for, sidecar
+from tests.support.sidecars import Running, settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-STILL_OPEN = Wanted(states=frozenset((State.OPEN,)))
 SETTLE, EXECUTED = "/-/ledger/settle", json.dumps({"as": "executed", "note": "webhook"})
 
 
@@ -41,16 +37,7 @@ async def lost(relay: Running, origin: Simulator, external_id: str = "order-1") 
     """Make a payment whose answer is lost; its end is written a moment after its caller was told."""
     origin.add_fault(Fault(Kind.DROP_AFTER_READ, "create_payin"))
     assert (await pay(relay, external_id))[0] == 502
-    await ended(relay)
-
-
-async def ended(relay: Running) -> None:
-    """Wait until every call has its end in the ledger."""
-    ledger = relay.sidecar.ledger
-    assert ledger is not None
-    async with asyncio.timeout(BOUND):
-        while await ledger.journal.ask(lambda store: list(store.entries(STILL_OPEN))):  # noqa: ASYNC110 - it tells nobody
-            await asyncio.sleep(0.01)
+    await until_ended(relay)
 
 
 async def told(relay: Running, path: str, **options: Any) -> tuple[int, Any]:
@@ -177,7 +164,7 @@ async def test_a_webhook_s_word_settles_the_call(relay: Running, origin: Simulat
 async def test_after_not_executed_the_same_payment_is_no_repeat(relay: Running, origin: Simulator) -> None:
     origin.add_fault(Fault(Kind.DROP_BEFORE_READ, "create_payin"))
     assert (await pay(relay))[0] == 502
-    await ended(relay)
+    await until_ended(relay)
     await told(relay, "/-/ledger/1/resolve", data=json.dumps({"as": "not_executed"}))
     status, _, duplicate_of = await pay(relay)
     assert (status, duplicate_of) == (201, None)

@@ -25,6 +25,7 @@ from tests.support.sidecars import Running, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
 
 BALANCE = "/api/accounts/032.840.00000001/balance"
 BOUND = 20.0  # seconds that nothing here may take; only a defect reaches it
@@ -201,6 +202,25 @@ async def test_renewals_that_fail_are_told_while_the_token_still_serves() -> Non
     assert view["why"] is None
     assert view["token"]["failing"]["cause"] == "the token endpoint failed (500)"
     assert "the token endpoint failed (500)" in page
+
+
+async def test_new_credentials_that_are_refused_are_told_while_the_old_session_serves(tmp_path: Path) -> None:
+    username, password = tmp_path / "username", tmp_path / "password"
+    username.write_text("merchant")
+    password.write_text("an-invented-password")
+    async with Simulator(SimulatorOptions(password=Secret("an-invented-password"))) as there:
+        settings = environment(there.url, LOCALPAYMENT_USERNAME_FILE=str(username))
+        settings |= {"LOCALPAYMENT_PASSWORD_FILE": str(password), "LOCALPAYMENT_CREDENTIALS_INTERVAL": "1h"}
+        del settings["LOCALPAYMENT_USERNAME"], settings["LOCALPAYMENT_PASSWORD"]
+        async with sidecar(await asyncio.to_thread(load_settings, settings)) as relay:
+            password.write_text("a-wrong-password")
+            await relay.admin("/-/reload", "POST")
+            await until(lambda: relay.sidecar.keeper.rejected)
+            relay.sidecar.keeper.dispute(1)  # has a token fetched, which the old session still buys
+            await until(lambda: relay.sidecar.observers.history.failure is None)
+            view = json.loads((await relay.admin("/status"))[1])
+    assert view["ready"]
+    assert "wrong username or password" in view["token"]["failing"]["cause"]
 
 
 async def test_fetches_that_are_alike_are_one_row() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import sqlite3
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from proxy.ledger.entry import End, Intent, State
 from proxy.ledger.postgres import PostgresStore
 from proxy.ledger.sqlite import SqliteStore
-from proxy.ledger.store import Ticket
+from proxy.ledger.store import Ticket, Wanted
 from proxy.secret import Secret
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 NOW = 1_700_000_000.0
 DAY = 86_400.0
+BOUND = 20.0  # seconds that nothing here may take
 PAYIN = {"currency": "MXN", "country": "MEX", "accountNumber": "032.840.00000001"}
 _SERIALS = itertools.count(1)
 
@@ -99,3 +101,12 @@ def held_up(path: Path) -> Iterator[None]:
         yield
     finally:
         other.close()
+
+
+async def until_ended(relay: Running) -> None:
+    """Wait until every call has its end in the ledger; it is written a moment after the caller was told."""
+    ledger, still_open = relay.sidecar.ledger, Wanted(states=frozenset((State.OPEN,)))
+    assert ledger is not None
+    async with asyncio.timeout(BOUND):
+        while await ledger.journal.ask(lambda store: list(store.entries(still_open))):  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.01)

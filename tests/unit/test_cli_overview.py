@@ -35,6 +35,7 @@ def view(**changes: Any) -> dict[str, Any]:
         "in_flight": {"now": 3, "limit": 512},
         "last_15_minutes": {"slice_seconds": 15, "p50_ms": [None] * 60, **slices},
         "unsettled": {"total": 0, "last": []},
+        "ledger": None,
         "last_calls": [
             {**CALL, "status": 201, "wrong": False, "outcome": "answered", "code": "", "milliseconds": 45.2}
         ],
@@ -133,3 +134,30 @@ def test_a_terminal_without_blocks_gets_characters_that_it_has(encoding: str, dr
 
 def test_a_line_of_nothing_is_empty() -> None:
     assert sparkline([0, None], "utf-8") == "  "
+
+
+UNSETTLED = {"operation": "create_payout", "state": "interrupted", "at": NOW - 725, "request_id": "01a2"}
+
+
+@pytest.mark.parametrize(
+    ("ledger", "expected"),
+    [
+        ({"fault": "", "unsettled": [], "oldest": None}, "ledger    nothing is left to settle"),
+        (
+            {"fault": "", "unsettled": [UNSETTLED], "oldest": NOW - 725},
+            """\
+ledger    calls are not settled, the oldest for 12 min 5 s: `localpayment-proxy
+          ledger list`
+          create_payout interrupted, 12 min 5 s old  request_id 01a2
+""",
+        ),
+        (
+            {"fault": "ledger.db: disk full", "unsettled": [UNSETTLED], "oldest": NOW},
+            "ledger    cannot be written: ledger.db: disk full",
+        ),
+    ],
+)
+def test_a_ledger_takes_the_place_of_what_only_this_process_saw(ledger: dict[str, Any], expected: str) -> None:
+    said = text(ledger=ledger, unsettled={"total": 7, "last": []})
+    assert expected in said
+    assert "unknown" not in said

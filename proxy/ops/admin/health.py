@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.ops.diagnosis import Diagnosis, Failure, diagnose
 from proxy.tokens.issuer import FetchResult
+from proxy.tokens.model import Grant
 
 if TYPE_CHECKING:
     from proxy.ops.admin.history import History
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 _LOCKED: Final = Diagnosis("an operator has locked it", "`localpayment-proxy unlock`, once the credentials are safe")
 _FETCHING: Final = Diagnosis("a token is being fetched", "wait a moment")
 _REFUSED: Final = Failure(None, FetchResult.REFUSED)
+_REJECTED: Final = Failure(Grant.PASSWORD, FetchResult.REFUSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,5 +83,6 @@ class Health:
         )
 
     def failing(self) -> Diagnosis | None:
-        """Say why the last token fetch failed; None when it did not."""
-        return None if self._history.failure is None else diagnose(self._history.failure, self._site)
+        """Say why the last token fetch failed, or the newest credentials do not serve; None when all is well."""
+        failure = self._history.failure or (_REJECTED if self._tokens.rejected else None)
+        return None if failure is None else diagnose(failure, self._site)

@@ -14,6 +14,7 @@ from aiohttp import web
 from proxy.ledger.entry import UNSETTLED, Settled
 from proxy.ledger.one_call import SAYS, NotOneCallError, note_problem, one_call
 from proxy.ledger.store import LedgerError, Wanted
+from proxy.ops.admin.ledger_view import facts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,22 +81,6 @@ class LedgerCommands:
             return _refused(400, f"note: {problem}")
         entry = await ledger.journal.ask(partial(_resolved, request.match_info["id"], settled, note, self._wall()))
         return web.json_response(facts(entry))
-
-
-def facts(entry: Entry) -> dict[str, object]:
-    """Return what may be told of a call to who sees the admin listener: no external id."""
-    return {
-        "number": entry.number,
-        "request_id": entry.intent.request_id,
-        "operation": entry.intent.operation,
-        "at": entry.intent.at,
-        "state": entry.state.value,
-        "asks": entry.asks,
-        "next_ask": entry.next_ask,
-        "settled": None if entry.settled is None else entry.settled.value,
-        "detail": entry.detail,
-        "settled_at": entry.settled_at,
-    }
 
 
 def _unsettled(store: Store) -> list[Entry]:

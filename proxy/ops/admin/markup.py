@@ -88,6 +88,12 @@ def countdown(until: float | None) -> Markup:
     return element("span", f"until {moment:%Y-%m-%d %H:%M:%S} UTC", data_until=f"{until:.1f}")
 
 
+def since(begun: float) -> Markup:
+    """Show how long ago a moment in seconds since the epoch was; the page's script counts."""
+    moment = datetime.fromtimestamp(begun, UTC)
+    return element("span", f"since {moment:%Y-%m-%d %H:%M:%S} UTC", data_since=f"{begun:.1f}")
+
+
 def sparkline(label: str, values: Sequence[float | None], *, kind: str, unit: str) -> Markup:
     """Draw one value for each slice of time as bars, and say its largest in words.
 

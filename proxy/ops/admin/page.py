@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from proxy.ops.admin.ledger_view import ledger_section
 from proxy.ops.admin.markup import Markup, clock, countdown, element, joined, notes, pairs, sparkline, table, titled
 
 if TYPE_CHECKING:
@@ -61,7 +62,9 @@ INDEX: Final = (
     ("/startupz", "whether a token was held once"),
     ("/livez", "whether the process runs"),
 )
-_COMMANDS: Final = "POST /-/reload, /-/lock, /-/unlock, /-/drain or /-/quit gives a command, as the command line does."
+_COMMANDS: Final = (
+    "POST gives a command, as a shell does: /-/reload, /-/lock, /-/unlock, /-/drain, /-/quit, /-/ledger/settle."
+)
 
 
 def index_text() -> str:
@@ -88,7 +91,7 @@ def sections(view: View) -> dict[str, Markup]:
     return {
         "top": _top(view),
         "token": _token(view),
-        "unsettled": _unsettled(view["unsettled"]),
+        "unsettled": _unsettled(view["unsettled"]) if view["ledger"] is None else ledger_section(view["ledger"]),
         "minutes": _minutes(view["last_15_minutes"], view),
         "calls": titled("Calls", table("The last ones", _CALL, [*map(_call, view["last_calls"])], "No call yet.")),
         "policy": _policy(view["policy"]),

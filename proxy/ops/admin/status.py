@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from proxy.api.operations import Kind
 from proxy.config.declared_settings import effective
 from proxy.ops.admin.history import SLICE
+from proxy.ops.admin.ledger_view import ledger_view
 from proxy.ops.risks import risks
 from proxy.policy.grants import BY_DATE, KINDS
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from proxy.config import Settings
+    from proxy.ledger.ledger import Ledger
     from proxy.ops.admin.history import SeenCall, Slice
     from proxy.ops.diagnosis import Diagnosis
     from proxy.ops.metrics.gauges import SidecarState
@@ -40,6 +42,7 @@ class Status:
         readings: what can be looked at.
         credentials: says where username and password come from.
         policy: gives what is in force.
+        ledger: of outcomes; None without one.
     """
 
     settings: Settings
@@ -48,6 +51,7 @@ class Status:
     readings: SidecarState
     credentials: Callable[[], str]
     policy: Callable[[], Policy]
+    ledger: Ledger | None = None
 
     def view(self) -> dict[str, Any]:
         """Return everything, ready for JSON; times are seconds since the epoch, durations carry their unit."""
@@ -71,6 +75,7 @@ class Status:
                 "total": history.unsettled_total,
                 "last": [self._unsettled(call) for call in reversed(history.unsettled[-UNSETTLED_SHOWN:])],
             },
+            "ledger": ledger_view(self.ledger, readings.observers.log.known.redacted),
             "last_15_minutes": _minutes(history.slices(now)),
             "policy": self._policy(),
             "credentials": self.credentials(),

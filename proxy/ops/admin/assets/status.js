@@ -18,8 +18,9 @@ function left(seconds) {
 
 function count() {
   const now = Date.now() / 1000 + ahead;
-  for (const element of document.querySelectorAll("[data-until]")) {
-    const text = left(Number(element.dataset.until) - now);
+  for (const element of document.querySelectorAll("[data-until], [data-since]")) {
+    const { until, since } = element.dataset;
+    const text = since === undefined ? left(Number(until) - now) : left(Math.max(now - Number(since), 1));
     if (element.textContent !== text) element.textContent = text;
   }
 }

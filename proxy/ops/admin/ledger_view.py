@@ -1,0 +1,87 @@
+"""Shows on the status page which calls the outcome ledger has not settled, and which it settled lately.
+
+It must never hold an external id.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from proxy.ops.admin.markup import Markup, clock, element, joined, notes, since, titled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from proxy.ledger.entry import Entry
+    from proxy.ledger.ledger import Ledger
+
+    View = Mapping[str, Any]
+
+
+def facts(entry: Entry) -> dict[str, Any]:
+    """Return what may be told of a call to who sees the admin listener; times are seconds since the epoch."""
+    return {
+        "number": entry.number,
+        "request_id": entry.intent.request_id,
+        "operation": entry.intent.operation,
+        "at": entry.intent.at,
+        "state": entry.state.value,
+        "asks": entry.asks,
+        "next_ask": entry.next_ask,
+        "settled": None if entry.settled is None else entry.settled.value,
+        "detail": entry.detail,
+        "settled_at": entry.settled_at,
+    }
+
+
+def ledger_view(ledger: Ledger | None, redacted: Callable[[str], str]) -> dict[str, Any] | None:
+    """Return the state of the ledger, a few seconds old; None without one. Request ids are masked as in the log."""
+    if ledger is None:
+        return None
+
+    oldest = [entry.intent.at for entry in ledger.unsettled]
+    if ledger.summary.oldest is not None:
+        oldest.append(ledger.summary.oldest)
+
+    def shown(entry: Entry) -> dict[str, Any]:
+        return facts(entry) | {"request_id": redacted(entry.intent.request_id)}
+
+    return {
+        "fault": ledger.fault,
+        "open": ledger.summary.open.total(),
+        "oldest": min(oldest, default=None),
+        "unsettled": [shown(entry) for entry in ledger.unsettled],
+        "settled": [
+            shown(report.entry) | {"settled": report.settled.value, "detail": report.word, "settled_at": at}
+            for at, report in reversed(ledger.settled)
+        ],
+    }
+
+
+def ledger_section(view: View) -> Markup:
+    """Return the section of the status page."""
+    parts: list[Markup] = []
+    if view["fault"]:
+        parts.append(element("p", f"It cannot be written: {view['fault']}", class_="bad"))
+    if not view["unsettled"]:
+        parts.append(element("p", "What became of each call is known, or the call is on its way.", class_="good"))
+    else:
+        text = joined("Calls are not settled, the oldest for ", since(view["oldest"]))
+        parts.append(element("p", text, class_="bad"))
+        parts.append(notes("Not settled", [_unsettled(call) for call in view["unsettled"]]))
+    if view["settled"]:
+        parts.append(notes("Settled lately", [_settled(call) for call in view["settled"]]))
+    return titled("Outcome ledger", *parts)
+
+
+def _unsettled(call: View) -> tuple[object, object]:
+    asked = f"asked {call['asks']} times" if call["asks"] else "not asked yet"
+    following = "" if call["next_ask"] is None else joined(", next at ", clock(call["next_ask"]))
+    told = joined(clock(call["at"]), call["operation"], call["state"], since(call["at"]), "old", between=" ")
+    return told, joined("Request id ", element("code", call["request_id"]), f"; {asked}", following)
+
+
+def _settled(call: View) -> tuple[object, object]:
+    word = f"{call['settled']} ({call['detail']})" if call["detail"] else call["settled"]
+    told = joined(clock(call["settled_at"]), call["operation"], word, f"after {call['state']}", between=" ")
+    return told, joined("Request id ", element("code", call["request_id"]))

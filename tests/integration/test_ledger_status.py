@@ -1,0 +1,87 @@
+"""What the status page and the terminal show of the outcome ledger."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from proxy.config import LedgerFile
+from proxy.simulator.faults import Fault, Kind
+from proxy.simulator.server import Simulator
+from tests.support.ledgers import pay, until_ended
+from tests.support.processes import ran
+from tests.support.sidecars import Running, settings_for, sidecar
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+HTML = {"Accept": "text/html"}
+
+
+@pytest.fixture
+async def origin() -> AsyncIterator[Simulator]:
+    async with Simulator() as running:
+        yield running
+
+
+@pytest.fixture
+async def relay(origin: Simulator, tmp_path: Path) -> AsyncIterator[Running]:
+    async with sidecar(settings_for(origin.url, ledger=LedgerFile(tmp_path / "ledger.db"))) as running:
+        yield running
+
+
+async def looked_after(relay: Running) -> None:
+    """Have the ledger's next round now."""
+    assert relay.sidecar.ledger is not None
+    await relay.sidecar.ledger.look_after()
+
+
+async def test_an_empty_ledger_is_good_news(relay: Running) -> None:
+    await looked_after(relay)
+    page = (await relay.admin("/status", headers=HTML))[1]
+    assert "What became of each call is known" in page
+    assert "Not settled" not in page
+    assert "Settled lately" not in page
+
+
+async def test_a_call_is_shown_until_it_is_settled_and_then_among_those_settled_lately(
+    relay: Running, origin: Simulator
+) -> None:
+    origin.add_fault(Fault(Kind.DROP_AFTER_READ, "create_payin"))
+    status, problem, _ = await pay(relay)
+    await until_ended(relay)
+    await looked_after(relay)
+    view = json.loads((await relay.admin("/status"))[1])["ledger"]
+    (call,) = view["unsettled"]
+    assert (status, call["operation"], call["state"], view["settled"]) == (502, "create_payin", "unknown", [])
+    assert (call["request_id"], view["oldest"]) == (problem["request_id"], call["at"])
+    page = (await relay.admin("/status", headers=HTML))[1]
+    assert "Calls are not settled, the oldest for" in page
+    assert problem["request_id"] in page
+    address = relay.sidecar.admin_url.removeprefix("http://")
+    shown = await ran("status", settings={"PROXY_ADMIN_LISTEN": address})
+    assert "calls are not settled, the oldest for" in shown.out
+
+    await relay.admin("/-/ledger/settle", "POST")
+    await looked_after(relay)
+    view = json.loads((await relay.admin("/status"))[1])["ledger"]
+    (call,) = view["settled"]
+    assert (call["settled"], call["detail"], view["unsettled"]) == ("executed", "COMPLETED", [])
+    page = (await relay.admin("/status", headers=HTML))[1]
+    assert "executed (COMPLETED)" in page
+    assert "order-1" not in page + json.dumps(view)
+
+
+async def test_a_ledger_that_cannot_be_written_is_told(relay: Running) -> None:
+    assert relay.sidecar.ledger is not None
+    relay.sidecar.ledger.fault = "ledger.db: <disk full>"
+    assert "It cannot be written: ledger.db: &lt;disk full&gt;" in (await relay.admin("/status", headers=HTML))[1]
+
+
+async def test_without_a_ledger_the_page_shows_what_this_process_saw(origin: Simulator) -> None:
+    async with sidecar(settings_for(origin.url)) as relay:
+        assert json.loads((await relay.admin("/status"))[1])["ledger"] is None
+        assert "Unknown outcomes" in (await relay.admin("/status", headers=HTML))[1]
