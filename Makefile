@@ -8,7 +8,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ONCE ?=
 ARGS ?=
-JOBS ?= $(shell nproc)
+# Processes that share the tests: one more than processors, since many tests wait.
+JOBS ?= $(shell echo $$(($$(nproc) + 1)))
 UPGRADE ?=
 IMAGE ?= localpayment-proxy:dev
 BASE ?=
@@ -22,7 +23,7 @@ WITH ?=
 LICENCES := Apache-2.0;Apache Software License;Apache-2.0 AND BSD-2-Clause;Apache-2.0 AND MIT;BSD-3-Clause;MIT;MIT License;\
 MIT OR Apache-2.0;PSF-2.0;Python Software Foundation License
 
-# So many processes share the tests; a file's stay in one. In the order in which they are found, the longest come early.
+# A file's tests stay in one process. In the order in which they are found, the longest come early.
 SHARED = -n $(JOBS) --dist loadfile --no-loadscope-reorder
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 # A package without wheels is built with what build.txt pins, not with what pip would fetch unasked.

@@ -23,7 +23,7 @@ from proxy.config.declared_settings import CONFIG_FILE
 from proxy.credentials.model import CredentialSourceError
 from proxy.hardening import forget, harden
 from proxy.ledger.store import LedgerError
-from proxy.listening.listener_socket import BindError
+from proxy.listening.binding import BindError
 from proxy.ops.admin.key_file import KeyFileError
 from proxy.ops.logs.audit import AuditError
 from proxy.ops.logs.log import open_log

@@ -74,7 +74,7 @@ def serve() -> Exit:
         for problem in error.problems:
             click.echo(str(problem), err=True)
         return Exit.BAD_CONFIGURATION
-    from proxy.listening.listener_socket import BindError  # noqa: PLC0415 - as below
+    from proxy.listening.binding import BindError  # noqa: PLC0415 - as below
     from proxy.serve import UNUSABLE  # noqa: PLC0415 - as below
     from proxy.serve import serve as run  # noqa: PLC0415 - the whole proxy
 

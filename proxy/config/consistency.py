@@ -16,12 +16,21 @@ from proxy.config.setting import settings_in, settings_of
 from proxy.config.settings import SANDBOX_URL, Environment, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping
     from pathlib import Path
 
 Class = type[Any]  # one that declares settings
 
 _DOMAIN: Final = "localpayment.com"
+_NO_SOURCE: Final = (
+    "no credentials: set LOCALPAYMENT_USERNAME and LOCALPAYMENT_PASSWORD, or their _FILE forms, or another "
+    "source: LOCALPAYMENT_CREDENTIALS_FILE, LOCALPAYMENT_CREDENTIALS_COMMAND, LOCALPAYMENT_VAULT_ADDR or "
+    "LOCALPAYMENT_AWS_SECRET"
+)
+_NO_LOGIN: Final = (
+    "no login: set LOCALPAYMENT_VAULT_TOKEN or LOCALPAYMENT_VAULT_TOKEN_FILE, or LOCALPAYMENT_VAULT_ROLE_ID "
+    "with LOCALPAYMENT_VAULT_SECRET_ID or its _FILE form, or LOCALPAYMENT_VAULT_ROLE"
+)
 _TLS_FILES: Final = ("PROXY_TLS_CERT_FILE", "PROXY_TLS_KEY_FILE", "PROXY_TLS_CLIENT_CA_FILE")
 
 
@@ -116,37 +125,30 @@ def source_problems(written: frozenset[str]) -> Iterator[Problem]:
         written: the variables that are set, be it right or wrong.
     """
     named = _first_set({source: (source, *parts) for source, parts in SOURCES.items()}, written)
-    if not named:
-        text = (
-            "no credentials: set LOCALPAYMENT_USERNAME and LOCALPAYMENT_PASSWORD, or their _FILE forms, or another "
-            "source: LOCALPAYMENT_CREDENTIALS_FILE, LOCALPAYMENT_CREDENTIALS_COMMAND, LOCALPAYMENT_VAULT_ADDR or "
-            "LOCALPAYMENT_AWS_SECRET"
-        )
-        yield Problem("LOCALPAYMENT_USERNAME", None, text)
-    elif len(named) > 1:
-        yield from _too_many(named, "credentials come from one source only: remove one of the two")
-    else:
-        (source,) = named
-        yield from _missing(source, written)
-        if source is VaultSource:
-            yield from _login_problems(written)
-
-
-def _login_problems(written: frozenset[str]) -> Iterator[Problem]:
-    named = _first_set({login: (login,) for login in LOGINS}, written - {AUTH_MOUNT.variable})
-    if not named:
-        text = (
-            "no login: set LOCALPAYMENT_VAULT_TOKEN or LOCALPAYMENT_VAULT_TOKEN_FILE, or LOCALPAYMENT_VAULT_ROLE_ID "
-            "with LOCALPAYMENT_VAULT_SECRET_ID or its _FILE form, or LOCALPAYMENT_VAULT_ROLE"
-        )
-        yield Problem("LOCALPAYMENT_VAULT_TOKEN", None, text)
-    elif len(named) > 1:
-        yield from _too_many(named, "there is one login only: remove one of the two")
-    else:
-        (login,) = named
-        yield from _missing(login, written)
+    source = yield from _the_only(
+        "LOCALPAYMENT_USERNAME", named, written, _NO_SOURCE, "credentials come from one source"
+    )
+    if source is VaultSource:
+        logins = _first_set({login: (login,) for login in LOGINS}, written - {AUTH_MOUNT.variable})
+        login = yield from _the_only("LOCALPAYMENT_VAULT_TOKEN", logins, written, _NO_LOGIN, "there is one login")
         if login is VaultToken and AUTH_MOUNT.variable in written:
             yield Problem(AUTH_MOUNT.variable, None, "a token needs no login: remove it")
+
+
+def _the_only(
+    variable: str, named: dict[Class, str], written: frozenset[str], none: str, several: str
+) -> Generator[Problem, None, Class | None]:
+    """Return the one class that is to be made, after what it lacks is said; None when there is none, or another."""
+    if not named:
+        yield Problem(variable, None, none)
+        return None
+    (chosen, first), *others = named.items()
+    for _, other in others:
+        yield Problem(other, None, f"{first} is set too, and {several} only: remove one of the two")
+    if others:
+        return None
+    yield from _missing(chosen, written)
+    return chosen
 
 
 def _first_set(groups: Mapping[Class, tuple[Class, ...]], written: frozenset[str]) -> dict[Class, str]:
@@ -154,12 +156,6 @@ def _first_set(groups: Mapping[Class, tuple[Class, ...]], written: frozenset[str
     names = {group: [each.variable for part in parts for each in settings_in(part)] for group, parts in groups.items()}
     found = {group: next((name for name in names[group] if name in written), None) for group in groups}
     return {group: first for group, first in found.items() if first is not None}
-
-
-def _too_many(named: dict[Class, str], fix: str) -> Iterator[Problem]:
-    first, *others = named.values()
-    for other in others:
-        yield Problem(other, None, f"{first} is set too, and {fix}")
 
 
 def _missing(declaring: Class, written: frozenset[str]) -> Iterator[Problem]:

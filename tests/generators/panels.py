@@ -220,4 +220,43 @@ SIDECAR: Final = Row(
         ),
     ),
 )
-ROWS: Final = (OVERVIEW, MONEY, TOKEN, UPSTREAM, SIDECAR)
+LEDGER: Final = Row(
+    "Outcome ledger",
+    (
+        Panel(
+            "Not settled, or on their way",
+            (Query(f"sum by (operation) ({metric('ledger_open')}) > 0", "{{operation}}"),),
+            text="Calls of which it is not known what became; docs/runbooks/ledger-open.md.",
+        ),
+        Panel(
+            "Age of the oldest of them",
+            (Query(f"max by (instance) ({metric('ledger_oldest_open_seconds')})", "{{instance}}"),),
+            "s",
+            bad_above=600,
+        ),
+        Panel("Found out, per hour", (Query(f"3600 * {rate('ledger_settled_total', 'result')}", "{{result}}"),)),
+        Panel("A commit takes", quantiles("ledger_write_seconds"), "s", bad_above=0.5),
+        Panel(
+            "Repeated calls, in the last hour",
+            (
+                Query(
+                    f"sum by (body) (increase({metric('ledger_duplicates_total')}[1h]))",
+                    "{{body}} body",
+                ),
+            ),
+            bad_above=0.5,
+            text="A call with the operation and external id of an earlier one; docs/runbooks/duplicates.md.",
+        ),
+        Panel(
+            "What a ledger should not meet, in the last hour",
+            (
+                Query(f"sum(increase({metric('ledger_interrupted_total')}[1h]))", "calls whose process died"),
+                Query(f"sum(increase({metric('ledger_failures_total')}[1h]))", "commits that failed"),
+                Query(f"sum(increase({metric('ledger_bypassed_total')}[1h]))", "calls sent without an entry"),
+                Query(f"sum(increase({metric('ledger_ends_lost_total')}[1h]))", "outcomes not kept"),
+            ),
+            bad_above=0.5,
+        ),
+    ),
+)
+ROWS: Final = (OVERVIEW, MONEY, LEDGER, TOKEN, UPSTREAM, SIDECAR)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.scenes import calls, sidecars, tokens
+from tests.scenes import calls, ledgers, sidecars, tokens
 from tests.scenes.stage import FACTOR
 from tests.support.prometheus import alerts, compressed, configuration, imported, needs_prometheus, prometheus
 
@@ -33,6 +33,9 @@ SCENES = (
     calls.odd_traffic,
     calls.slow_answers,
     calls.unusual_activity,
+    ledgers.ledger_is_locked,
+    ledgers.payments_are_repeated,
+    ledgers.payments_were_left_behind,
     tokens.logins_hang,
     tokens.no_other_token,
     tokens.password_changes,
@@ -50,6 +53,7 @@ FIRING = 'ALERTS{alertstate="firing"}'
 
 
 @pytest.mark.slow
+@pytest.mark.alone  # Prometheus asks every half a second, which other tests would make it miss
 @pytest.mark.no_cover  # counting lines makes a dozen sidecars in one process too slow for scrapes every half a second
 @pytest.mark.timeout(600)
 @needs_prometheus("WHETHER THE ALERTS ARE EVER RAISED IS")

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
+from proxy.config import LedgerFile
 from proxy.simulator.faults import Fault, Kind
 from proxy.simulator.server import Simulator, SimulatorOptions
 from tests.generators.dashboard import dashboard
+from tests.generators.panels import ROWS
 from tests.support.prometheus import configuration, needs_prometheus, prometheus
 from tests.support.sidecars import Running, settings_for, sidecar
 
@@ -44,7 +46,7 @@ def test_no_panel_lies_over_another_or_out_of_the_grid() -> None:
 def test_every_panel_has_a_title_of_its_own_and_series_with_names() -> None:
     assert len({panel["title"] for panel in PANELS}) == len(PANELS)
     assert all(target["legendFormat"] for panel in PANELS for target in panel["targets"])
-    assert len({panel["id"] for panel in json.loads(dashboard())["panels"]}) == len(PANELS) + 5
+    assert len({panel["id"] for panel in json.loads(dashboard())["panels"]}) == len(PANELS) + len(ROWS)
 
 
 def test_what_grafana_is_provisioned_with_names_what_is_there() -> None:
@@ -61,7 +63,7 @@ def test_what_grafana_is_provisioned_with_names_what_is_there() -> None:
 async def test_every_panel_shows_something_of_a_sidecar_under_load(tmp_path: Path) -> None:
     async with (
         Simulator(SimulatorOptions(access_lifetime=4.0)) as localpayment,
-        sidecar(settings_for(localpayment.url)) as relay,
+        sidecar(settings_for(localpayment.url, ledger=LedgerFile(tmp_path / "ledger.db"))) as relay,
         prometheus(tmp_path, configuration(tmp_path, {JOB: address(relay)}, FACTOR)) as ask,
     ):
         loading = asyncio.create_task(load(relay, localpayment))

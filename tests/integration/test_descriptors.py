@@ -19,7 +19,7 @@ import uvloop
 
 from proxy.config.addresses import TcpAddress
 from proxy.listening.acceptor import Acceptor
-from proxy.listening.listener_socket import bind
+from proxy.listening.binding import bind
 from proxy.process.file_descriptors import scarce
 from proxy.serve import most_connections
 from proxy.simulator.server import Simulator

@@ -15,7 +15,8 @@ import pytest
 from aiohttp import web
 
 from proxy.config.addresses import TcpAddress, UnixAddress, bracketed
-from proxy.listening.listener_socket import BindError, ListenerSocket, bind
+from proxy.listening.binding import BindError, bind
+from proxy.listening.listener_socket import ListenerSocket
 from tests.support.callers import on_socket
 
 if TYPE_CHECKING:
@@ -176,8 +177,8 @@ def test_a_refused_permission_is_told_with_the_right_one(
     def refuse(*_: object) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr("proxy.listening.listener_socket._bound_tcp", refuse)
-    monkeypatch.setattr("proxy.listening.listener_socket._bound_unix", refuse)
+    monkeypatch.setattr("proxy.listening.binding._bound_tcp", refuse)
+    monkeypatch.setattr("proxy.listening.binding._bound_unix", refuse)
     assert fix in objection(listen)
 
 

@@ -63,7 +63,7 @@ INDEX: Final = (
     ("/livez", "whether the process runs"),
 )
 _COMMANDS: Final = (
-    "POST /-/reload, /-/lock, /-/unlock, /-/drain, /-/quit, /-/ledger/settle: commands, as a shell has them."
+    "POST gives a command, as a shell does: /-/reload, /-/lock, /-/unlock, /-/drain, /-/quit, /-/ledger/settle."
 )
 
 
