@@ -158,15 +158,18 @@ class Left:
 
 async def carry(case: Case, *, at_once: bool) -> Left:
     """Carry a case's calls, and one more that ends the caller's connection."""
-    answers = list(case.answers)
+    answers, begun = list(case.answers), False
 
     async def script(wire: Wire) -> None:
+        nonlocal begun
         while True:
             head = await wire.request()
             for piece in answers.pop(0) if answers else (HELLO,):
                 if piece is None:
-                    await asyncio.sleep(0.05)  # the kernel's own time to carry over what a reset would throw away
+                    if begun:  # a reset would throw away what its caller has not read yet
+                        await until(lambda: len(caller.reader._buffer))  # type: ignore[attr-defined]  # not public
                     return
+                begun = piece == CUT
                 await wire.send(piece if isinstance(piece, bytes) else piece(head))
                 await settle()
 
@@ -193,6 +196,7 @@ async def carry(case: Case, *, at_once: bool) -> Left:
 
 
 HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+CUT = HELLO[:-2]  # an answer that lacks its end
 
 
 def _alike(data: bytes) -> bytes:
