@@ -146,6 +146,7 @@ class PostgresStore(Store):
                 " ON CONFLICT (name) DO UPDATE SET until = excluded.until",
                 (instance, LEASE),
             )
+            self.execute("DELETE FROM instance WHERE until < now() - interval '1 day'")
 
     def abandoned(self, instance: str, now: float) -> tuple[str, tuple[object, ...]]:
         """Return a condition for entries of instances whose lease has ended, by the database's clock.
