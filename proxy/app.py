@@ -29,11 +29,12 @@ from proxy.ops.admin.status import Status
 from proxy.ops.diagnosis import Site
 from proxy.ops.logs.log import open_log
 from proxy.ops.logs.secret_recorder import SecretRecordingIssuer
-from proxy.ops.metrics.gauges import SidecarState, declare_gauges
+from proxy.ops.metrics.gauges import Connections, SidecarState, declare_gauges
 from proxy.ops.metrics.ledger_metrics import declare_ledger_readings
 from proxy.ops.metrics.metrics import Metrics
 from proxy.ops.observers import open_observers
 from proxy.process import child_reaper
+from proxy.process.memory import MemoryBudget, default_budget, give_back
 from proxy.relay.attempts import Attempts
 from proxy.relay.concurrency import ConcurrencyLimit
 from proxy.relay.server.listener import PARTING
@@ -43,6 +44,7 @@ from proxy.reload import Reload, Uses
 from proxy.tokens.issuer import Issuer
 from proxy.upstream.tls import tls_context
 from proxy.wiring import (
+    MOST_OF_ADMIN,
     admin_runner,
     data_listener,
     ledger_for,
@@ -66,6 +68,8 @@ if TYPE_CHECKING:
     from proxy.ops.logs.log import Log
     from proxy.tokens.keeper import TokenDisputed, TokenFetched
 
+LOOK_AT_MEMORY: Final = 5.0  # seconds
+MUCH: Final = 4 * 1024 * 1024  # bytes held for callers, of which the allocator keeps a part
 CLOSING: Final = 1.0  # seconds for what is left once every call has ended, or was given up
 
 
@@ -83,6 +87,7 @@ class Sidecar:
         clock: the time.
         log: where to; by default stdout.
         most_connections: callers' connections at once, where the system allows fewer than the settings.
+        memory_limit: bytes that the process may have; None where nothing limits it.
         parting: seconds that an idle caller's connection is kept once the listener has stopped.
 
     Raises on entering:
@@ -105,6 +110,7 @@ class Sidecar:
         clock: Clock | None = None,
         log: Log | None = None,
         most_connections: int | None = None,
+        memory_limit: int | None = None,
         parting: float = PARTING,
     ) -> None:
         self.settings = settings
@@ -116,6 +122,7 @@ class Sidecar:
         self.logger = self.log.logger
         self.metrics = Metrics(VERSION, settings.environment.value)
         self.concurrency = ConcurrencyLimit(settings.max_in_flight)
+        self.memory = MemoryBudget(settings.memory_budget or default_budget(memory_limit, settings.max_in_flight))
         self.stopping = asyncio.Event()
         self.ledger: Ledger | None = None
         self._store: Store | None = None
@@ -206,7 +213,9 @@ class Sidecar:
         paused = self.observers.accept_paused
         data = ListenerSocket(settings.listen, "PROXY_LISTEN", reserve=True, paused=partial(paused, "data"))
         self._data = await self._exits.enter_async_context(data)
-        admin = ListenerSocket(settings.admin_listen, "PROXY_ADMIN_LISTEN", paused=partial(paused, "admin"))
+        admin = ListenerSocket(
+            settings.admin_listen, "PROXY_ADMIN_LISTEN", paused=partial(paused, "admin"), most=MOST_OF_ADMIN
+        )
         self._admin = await self._exits.enter_async_context(admin)
         self.pool = upstream_pool(settings, tls, now=self._clock.now, connected=self.observers.connected)
         self._exits.push_async_callback(self.pool.close)
@@ -214,7 +223,16 @@ class Sidecar:
         endpoints = SecretRecordingIssuer(issuer, self.log.known, self.observers.failed)
         self.keeper = token_keeper(settings, endpoints, credentials, self._clock, self._reported)
         self.health = Health(self.keeper, self.observers.history, Site.of(settings))
-        readings = SidecarState(self.concurrency, self.pool, self.keeper, self.health, self.observers, self._hardening)
+        readings = SidecarState(
+            concurrency=self.concurrency,
+            pool=self.pool,
+            keeper=self.keeper,
+            health=self.health,
+            observers=self.observers,
+            hardening=self._hardening,
+            memory=self.memory,
+            connections=self._connections,
+        )
         declare_gauges(self.metrics.instruments, readings)
         self.metrics.credentials_loaded.set(self._clock.wall())
         self._watch = Watch(source, held=credentials, clock=self._clock, report=self._looked)
@@ -225,6 +243,7 @@ class Sidecar:
             policy,
             attempts=attempts,
             concurrency=self.concurrency,
+            memory=self.memory,
             clock=self._clock,
             observers=self.observers,
             ledger=self.ledger,
@@ -233,12 +252,13 @@ class Sidecar:
         started, rules = self._clock.wall(), self.relay.authorizer
         status = Status(settings, VERSION, started, readings, source.describe, lambda: rules.policy, self.ledger)
         await self._admin.serve(admin_runner(status, self._commands(), self._clock, key, CLOSING))
-        self._listener = data_listener(settings, self.relay, self._most_connections, self._parting)
+        self._listener = data_listener(settings, self.relay, self.memory, self._most_connections, self._parting)
         await self._data.serve(web.ServerRunner(self._listener, shutdown_timeout=CLOSING), to_callers)
         self._loops = [
             self._task(self.keeper.run(), "token renewal"),
             self._task(self._watch.run(), "credentials watch"),
         ]
+        self._loops.append(self._task(self._give_memory_back(), "memory"))
         if self.ledger is not None:
             self._loops.append(self._task(self.ledger.run(), "outcome ledger"))
         if child_reaper.inherits():
@@ -262,6 +282,25 @@ class Sidecar:
                 await asyncio.to_thread(self._store.close)
         elif not await asyncio.to_thread(self.ledger.close, CLOSING):
             self.logger.error("ledger.cut", waiting=self.ledger.journal.waiting)
+
+    def _connections(self) -> Connections:
+        listener, admin = self._listener, self._admin
+        return Connections(
+            data=listener.connected,
+            data_limit=listener.max_connections,
+            data_ended=listener.ended,
+            admin=admin.connected,
+            admin_limit=MOST_OF_ADMIN,
+            admin_ended=admin.ended,
+        )
+
+    async def _give_memory_back(self) -> None:
+        """After a burst, give the system back what it took."""
+        while True:
+            await asyncio.sleep(LOOK_AT_MEMORY)
+            if self.memory.used < MUCH < self.memory.most:
+                self.memory.most = 0
+                await asyncio.to_thread(give_back)
 
     def _commands(self) -> AdminCommands:
         return AdminCommands(

@@ -30,6 +30,7 @@ from proxy.ops.logs.log import open_log
 from proxy.ops.tracing.exporter import TracingError
 from proxy.policy.file import PolicyFileError
 from proxy.process.error_location import trail, where
+from proxy.process.memory import connections_in, memory_limit
 from proxy.process.startup import STOP_SIGNALS, reload_asked
 from proxy.relay.server.listener import MOST_LEAVING
 from proxy.relay.server.tls import CertificateError
@@ -52,7 +53,7 @@ UNUSABLE: Final = (
     PolicyFileError,
     TracingError,
 )
-OTHER_FILES: Final = 64  # listeners, logs, files that are read anew, connections to the token endpoints
+OTHER_FILES: Final = 96  # the admin listener's connections, logs, files that are read anew, the token endpoints
 LEAVING: Final = 1.0  # seconds for threads to end, once all that the sidecar is made of has ended
 FLUSHING: Final = 1.0  # seconds for the last lines of the log; its reader may be gone
 
@@ -79,6 +80,7 @@ def serve(settings: Settings, environ: MutableMapping[str, str] | None = None) -
         reread = partial(load_settings, held)
         more = (Path(held[CONFIG_FILE]),) if held.get(CONFIG_FILE) else ()
         forget(environ)
+    memory = memory_limit()  # before what the process gives up hides it
     new_loop = loop_factory(settings.event_loop)
     hardening = harden(settings, more)
     log = open_log(settings.log_level, settings.log_format)
@@ -87,7 +89,9 @@ def serve(settings: Settings, environ: MutableMapping[str, str] | None = None) -
     most = most_connections(allowed, settings.max_connections)
     if allowed < needed:
         log.logger.warning("descriptors.too_few", needed=needed, allowed=allowed, connections=most)
-    sidecar = Sidecar(settings, reread=reread, hardening=hardening, log=log, most_connections=most)
+    if memory is not None:
+        most = min(most, connections_in(memory, tls=settings.tls_cert_file is not None))
+    sidecar = Sidecar(settings, reread=reread, hardening=hardening, log=log, most_connections=most, memory_limit=memory)
     try:
         with asyncio.Runner(loop_factory=new_loop) as runner:
             code = runner.run(_serve(sidecar))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
@@ -41,11 +41,16 @@ if TYPE_CHECKING:
     from proxy.ops.admin.status import Status
     from proxy.ops.observers import Observers
     from proxy.policy.rules import Policy
+    from proxy.process.memory import MemoryBudget
     from proxy.relay.attempts import Attempts
     from proxy.relay.concurrency import ConcurrencyLimit
     from proxy.secret import Secret
     from proxy.tokens.keeper import TokenDisputed, TokenEndpoints, TokenFetched
     from proxy.upstream.model import ConnectResult
+
+
+ADMIN_IDLE: Final = 10.0  # seconds for a request to the admin listener to come, the first and any further one
+MOST_OF_ADMIN: Final = 48  # connections to it; fewer than the descriptors that are left for it
 
 
 def upstream_pool(
@@ -141,6 +146,7 @@ def relay_for(  # noqa: PLR0913 - what a relay is made of
     *,
     attempts: Attempts,
     concurrency: ConcurrencyLimit,
+    memory: MemoryBudget,
     clock: Clock,
     observers: Observers,
     ledger: Ledger | None = None,
@@ -150,6 +156,7 @@ def relay_for(  # noqa: PLR0913 - what a relay is made of
         settings=settings,
         refusals=attempts.refusals,
         concurrency=concurrency,
+        memory=memory,
         heads=ResponseHeads(settings.origin),
         authorizer=Authorizer(clock.now, policy),
         now=clock.now,
@@ -165,11 +172,18 @@ def relay_for(  # noqa: PLR0913 - what a relay is made of
     return Relay(parts, attempts)
 
 
-def data_listener(settings: Settings, relay: Relay, connections: int, parting: float) -> Listener:
+def data_listener(settings: Settings, relay: Relay, memory: MemoryBudget, connections: int, parting: float) -> Listener:
     """Return what serves callers, on so many connections; idle ones are kept for `parting` seconds once it stops."""
-    listener = Listener(relay, header_timeout=settings.header_timeout, max_connections=connections, parting=parting)
+    listener = Listener(
+        relay,
+        header_timeout=settings.header_timeout,
+        memory=memory,
+        max_connections=connections,
+        caller_idle=settings.caller_idle_timeout,
+        parting=parting,
+    )
     if connections < settings.max_connections:
-        listener.limited_by = "the limit of open files (ulimit -n)"
+        listener.limited_by = "the limit of open files (ulimit -n), or of memory,"
     return listener
 
 
@@ -187,4 +201,10 @@ def admin_runner(
         commands=commands,
         logger=readings.observers.log.logger,
     )
-    return web.AppRunner(admin.application(), access_log=None, shutdown_timeout=closing)
+    return web.AppRunner(
+        admin.application(),
+        access_log=None,
+        shutdown_timeout=closing,
+        keepalive_timeout=ADMIN_IDLE,
+        lingering_time=closing,
+    )

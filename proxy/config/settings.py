@@ -113,6 +113,9 @@ class Settings:
         "Accepts calls of browser pages. Any page that this machine's user opens can then call Localpayment.")
     max_connections: int = setting("PROXY_MAX_CONNECTIONS", _COUNT, "4096",
         "Callers' connections at once. One more gets 503 and is closed.")
+    caller_idle_timeout: float = setting("PROXY_CALLER_IDLE_TIMEOUT", DURATION, "1h",
+        "How long a caller's connection is kept without a call. It shrinks as connections fill: to a few seconds when "
+        "nine in ten are taken. A client that keeps connections must keep them for less.")
     redact_echoes: bool = setting("PROXY_REDACT_ECHOES", FLAG, "false",
         "Masks the sidecar's token in an answer's header and in the first 64 KiB of its body. It is counted and logged "
         "in any case.")
@@ -123,6 +126,10 @@ class Settings:
         "A larger request body is refused with 413.", section="Sizes")
     replay_buffer: int = setting("PROXY_REPLAY_BUFFER", SIZE_OR_ZERO, "1MiB",
         "A request body up to this size is held, to be sent again after a 401.")
+    memory_budget: int | None = optional("PROXY_MEMORY_BUDGET", SIZE,
+        "Bytes held for callers at once: heads, bodies, answers, requests sent ahead. A body that does not fit "
+        "streams; what cannot wait gets 503, not sent.",
+        note="the cgroup's limit less what the process needs; without a limit 256KiB for each of PROXY_MAX_IN_FLIGHT")
     connect_timeout: float = setting("PROXY_CONNECT_TIMEOUT", DURATION, "5s",
         "For DNS, TCP, egress proxy and TLS together.", section="Times")
     response_timeout: float = setting("PROXY_RESPONSE_TIMEOUT", DURATION, "60s",
@@ -133,6 +140,11 @@ class Settings:
     token_timeout: float = setting("PROXY_TOKEN_TIMEOUT", DURATION, "5s", "For one call of a token endpoint.")
     header_timeout: float = setting("PROXY_HEADER_TIMEOUT", DURATION, "10s",
         "For a caller to send a request's head.")
+    upload_timeout: float = setting("PROXY_UPLOAD_TIMEOUT", DURATION, "5m",
+        "How long the sidecar waits for a request's body in all.")
+    upload_min_rate: int = setting("PROXY_UPLOAD_MIN_RATE", SIZE_OR_ZERO, "1KiB",
+        "Bytes a second that a caller must send of a body, on average, once PROXY_HEADER_TIMEOUT has passed; `0B` for "
+        "none.")
     effects_idle: float = setting("PROXY_EFFECTS_IDLE", DURATION_OR_ZERO, "2s",
         "A call with effects uses no connection that was idle for longer; `0s`: each has a new one.")
     max_connection_age: float = setting("PROXY_MAX_CONNECTION_AGE", DURATION, "5m",

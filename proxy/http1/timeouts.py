@@ -50,14 +50,18 @@ class Deadline:
     """A connection's deadline on the event loop's clock; calls back once it has passed.
 
     Every call moves it further away. That costs no timer: the one that is set looks again when it fires.
+
+    Attributes:
+        since: when it was set last.
     """
 
-    __slots__ = ("_at", "_due", "_expired", "_loop", "_timer")
+    __slots__ = ("_at", "_due", "_expired", "_loop", "_timer", "since")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, expired: Callable[[], None]) -> None:
         self._loop = loop
         self._expired: Callable[[], None] | None = expired
         self._at: float | None = None
+        self.since = 0.0
         self._due = 0.0  # when the timer fires, if there is one
         self._timer: asyncio.TimerHandle | None = None
 
@@ -68,7 +72,8 @@ class Deadline:
 
     def set(self, seconds: float) -> None:
         """Set it to so many seconds from now."""
-        self._at = at = self._loop.time() + seconds
+        self.since = now = self._loop.time()
+        self._at = at = now + seconds
         if self._timer is None or self._due > at:
             if self._timer is not None:
                 self._timer.cancel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 from aiohttp import web
@@ -35,18 +36,30 @@ class ListenerSocket:
         setting: name of the setting that says so, for the error.
         reserve: whether it leaves the last descriptors of the process to others.
         paused: called with the error's name each time it stops accepting for want of descriptors.
+        most: connections at once; a further one ends the oldest that waits for a request. None leaves it to the server.
 
     Raises on entering:
         BindError: the address is taken or cannot be had.
+
+    Attributes:
+        ended: connections that were ended to make room for others.
     """
 
     def __init__(
-        self, listen: Listen, setting: str, *, reserve: bool = False, paused: Callable[[str], None] = lambda _: None
+        self,
+        listen: Listen,
+        setting: str,
+        *,
+        reserve: bool = False,
+        paused: Callable[[str], None] = lambda _: None,
+        most: int | None = None,
     ) -> None:
         self._listen = listen
         self._setting = setting
         self._reserve = reserve
         self._paused = paused
+        self._most = most
+        self.ended = 0
         self._sock: socket.socket
         self._file: int | None = None
         self._runner: web.BaseRunner | None = None
@@ -85,6 +98,12 @@ class ListenerSocket:
         scheme = "https" if self._tls else "http"
         return f"{scheme}://{TcpAddress(self._listen.host, self._sock.getsockname()[1])}"
 
+    @property
+    def connected(self) -> int:
+        """Connections that there are."""
+        server = None if self._runner is None else self._runner.server
+        return 0 if server is None else len(server.connections)
+
     async def serve(self, runner: web.BaseRunner, tls: ssl.SSLContext | None = None) -> None:
         """Accept connections from now on, over TLS if there is a context."""
         self._runner, self._tls = runner, tls is not None
@@ -95,11 +114,23 @@ class ListenerSocket:
         options = {"ssl": tls, "ssl_handshake_timeout": HANDSHAKE, "ssl_shutdown_timeout": GOODBYE} if tls else {}
 
         def accept(server: web.Server) -> Acceptor:
+            factory = server if self._most is None else partial(self._make_room_for, server, self._most)
             return Acceptor(
-                self._sock, server, backlog=BACKLOG, reserve=self._reserve, paused=self._paused, tls=options
+                self._sock, factory, backlog=BACKLOG, reserve=self._reserve, paused=self._paused, tls=options
             )
 
         await _Site(runner, accept).start()
+
+    def _make_room_for(self, server: web.Server, most: int) -> asyncio.BaseProtocol:
+        """Return the protocol of a connection, for which the oldest that waits may have to end."""
+        connections = [each for each in server.connections if each.transport and not each.transport.is_closing()]
+        if len(connections) >= most:
+            waiting = (each for each in connections if each._current_request is None)  # noqa: SLF001 - it tells nobody else
+            oldest = next(waiting, connections[0])
+            if oldest.transport is not None:
+                oldest.transport.abort()
+            self.ended += 1
+        return server()
 
     async def trust(self, tls: ssl.SSLContext) -> None:
         """Use another context for connections from now on; none is refused meanwhile, and none that is there ends."""

@@ -16,6 +16,7 @@ from proxy.api.external_id import check_path_of
 from proxy.api.operations import OTHER, Match
 from proxy.errors import Outcome
 from proxy.http1.framing import Ending
+from proxy.process.memory import Holding
 from proxy.relay.response.head import CLOSES, KEEPS
 from proxy.relay.response.problem import options_head, own_answer
 from proxy.relay.response.token_echo import LOOKED_AT
@@ -99,16 +100,18 @@ class Call:
         effects: whether it may change something at Localpayment; so it is as long as nothing is known of it.
         repeatable: whether Localpayment may see the call twice: a GET or HEAD of a read operation.
         framing: how the body comes, when it has to be waited for.
+        charged: bytes of a body that came whole with the head, if it is large.
         intent: its entry in the ledger, once that was begun; None without a ledger.
         placed: whether it holds a place among the calls in flight.
+        party: with whom it shares the places.
         gone: whether the caller's connection has ended.
         sent: whether a byte of the call may have been sent, in any attempt.
     """
 
     __slots__ = (
         "_before", "_carrier", "_exchange", "_owed", "_parts", "_task", "_task_begun", "_upstream", "_writer", "body",
-        "connection", "content", "decision", "effects", "framing",
-        "gone", "intent", "lines", "match", "own_authorization", "placed", "record",
+        "charged", "connection", "content", "decision", "effects", "framing",
+        "gone", "intent", "lines", "match", "own_authorization", "party", "placed", "record",
         "repeatable", "request", "sent", "source", "target", "token",
     )  # fmt: skip
 
@@ -140,6 +143,8 @@ class Call:
         self.framing: Framing
         self.intent: Intent | None = None
         self.placed = False
+        self.charged = 0
+        self.party = connection.party
         self.gone = False
         self.sent = False
         if source is not None:
@@ -164,6 +169,11 @@ class Call:
             )
         return self._writer
 
+    @property
+    def coming(self) -> bool:
+        """Whether its body is still coming, and nothing of it was sent."""
+        return not (self.placed or self.sent) and self.source is not None and not self.source.is_eof()
+
     # What the caller's connection tells
 
     def feed(self, data: bytes) -> bytes:
@@ -182,7 +192,9 @@ class Call:
         if self._task is not None or self.sent or self.source is None or self.intent is not None:
             return
         if self._owed:
-            self.connection.expect_body(self._parts.settings.idle_timeout)
+            if self.body is not None:
+                size = self.source.total_bytes - self.body.received
+                self.connection.expect_body(self.body.came(size))
         else:
             self._carrier.body_came(self)
 
@@ -190,6 +202,14 @@ class Call:
         """End a call whose body does not come."""
         if self._task is None and not self.sent and self.body is not None:
             self._carrier.end(self, self.body.stalled())
+
+    def give_up(self, error: RelayError) -> None:
+        """Refuse a call of which nothing was sent, since others need what it takes."""
+        self.writer.last = True
+        if self._task is None:
+            self._carrier.end(self, error)
+        elif self.source is not None:
+            self.source.set_exception(error)
 
     def caller_left(self) -> None:
         """Note that nobody waits any more; cancels what would only be an answer to nobody."""
@@ -209,6 +229,21 @@ class Call:
         await asyncio.wait((task,))
 
     # On its way
+
+    def take_place(self) -> None:
+        """Take a place among the calls in flight, if it has none; raises OverloadedError or DrainingError."""
+        if not self.placed:
+            self._parts.concurrency.enter(self.party, effects=self.effects)
+            self.placed = True
+
+    def let_go(self) -> None:
+        """Hold the body no more: it is answered, and will not be sent again."""
+        self.content = None
+        if self.charged:
+            self._parts.memory.charge(Holding.BODIES, -self.charged)
+            self.charged = 0
+        if self.body is not None:
+            self.body.release()
 
     def carried_by(self, task: asyncio.Task[None] | None) -> None:
         """Note which task carries it now; None for none."""
@@ -415,7 +450,10 @@ class Call:
         """
         parts, record, body, writer = self._parts, self.record, self.body, self._writer
         record.total_seconds = parts.now() - record.started
+        if self.charged:
+            self.let_go()
         if body is not None:
+            body.release()
             record.request_bytes = body.received
             record.caller_seconds = body.waited
         if writer is not None:
@@ -425,7 +463,7 @@ class Call:
             self.intent.end(record, parts.wall())
         if self.placed:
             self.placed = False
-            parts.concurrency.leave(effects=self.effects)
+            parts.concurrency.leave(self.party, effects=self.effects)
         try:
             parts.observe(record)
         except Exception as error:  # noqa: BLE001 - who looks on must not fail what it looks on

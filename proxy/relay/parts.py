@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from proxy.api.operations import Match
     from proxy.config import Settings
     from proxy.policy.authorizer import Authorizer
+    from proxy.process.memory import MemoryBudget
     from proxy.relay.concurrency import ConcurrencyLimit
     from proxy.relay.intents import Intents
     from proxy.relay.record import Record
@@ -29,6 +30,7 @@ class RelayParts:
         settings: limits and waits.
         refusals: what paths have refused lately.
         concurrency: places for calls in flight.
+        memory: counts what is held for callers.
         heads: composes the heads of answers.
         authorizer: who may call what; `authorizer.enforce` puts another policy in force.
         now: seconds on a clock that only moves forward.
@@ -45,6 +47,7 @@ class RelayParts:
     settings: Settings
     refusals: Refusals
     concurrency: ConcurrencyLimit
+    memory: MemoryBudget
     heads: ResponseHeads
     authorizer: Authorizer
     now: Callable[[], float]

@@ -15,11 +15,12 @@ from proxy.api.target import read_target
 from proxy.errors import BadRequestError, InternalError, RelayError
 from proxy.policy.authorizer import check_release
 from proxy.policy.identity import KEY_HEADER
-from proxy.policy.rules import UNKNOWN
+from proxy.policy.rules import UNKNOWN, Mode
+from proxy.process.memory import Holding
 from proxy.relay.attempts import unknown
 from proxy.relay.call import SAFE, Call
 from proxy.relay.call_spans import lineage
-from proxy.relay.concurrency import draining
+from proxy.relay.concurrency import draining, memory_full
 from proxy.relay.record import METHODS, OTHER_METHOD, Record
 from proxy.relay.request.admission import Entrance
 from proxy.relay.request.framing import request_framing
@@ -37,13 +38,17 @@ from proxy.relay.request.request_line import WrongProtocolError
 from proxy.relay.request.trace_context import RANDOM_BITS, trace_id, uuid7
 from proxy.relay.response.problem import own_answer
 from proxy.relay.response.token_echo import Echo
-from proxy.relay.server.body import CallerBody, CallerGoneError, body_in_pieces
+from proxy.relay.server.body import SMALL, BodyBounds, CallerBody, CallerGoneError, body_in_pieces
 from proxy.upstream.model import UpstreamFault
+from proxy.upstream.request import PIECE
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from aiohttp.streams import StreamReader
 
     from proxy.policy.authorizer import Authorizer
+    from proxy.policy.rules import Caller, Policy
     from proxy.relay.attempts import Attempts
     from proxy.relay.parts import RelayParts
     from proxy.relay.request.framing import Framing
@@ -53,11 +58,13 @@ if TYPE_CHECKING:
     from proxy.relay.server.response import Written
     from proxy.tokens.model import AccessToken
     from proxy.upstream.answer import Answer
+    from proxy.upstream.model import Body
 
 
 _METHOD_DETAIL: Final = (
     "The body has a member or field `_method`, which would override the method; send the request with the method meant."
 )
+ANSWER: Final = 256 * 1024  # bytes that must be left for the answer to a read
 _UNCLEAR: Final = "The request cannot be read as HTTP/1.1 in exactly one way; nothing was sent."
 
 
@@ -76,6 +83,10 @@ class Relay:
         self._parts = parts
         self._attempts = attempts
         self._settings = settings = parts.settings
+        self._bounds = BodyBounds.of(settings)
+        self._most_for_reads = parts.memory.limit - ANSWER
+        self._divided_by: Policy | None = None
+        self._peers: Collection[str] = ()
         self._entrance = Entrance(settings)
         required = self._entrance.required
         most_body = min(settings.max_request_body, settings.replay_buffer)
@@ -89,13 +100,24 @@ class Relay:
 
     # Where a call comes from
 
+    def knows(self, connection: CallerConnection) -> bool:
+        """Whether the connection alone tells of a caller, or none has to be known."""
+        policy = self._parts.authorizer.policy
+        return policy.mode is Mode.REPORT or policy.caller(connection.peer) is not None
+
     def begin(self, connection: CallerConnection, data: bytes) -> bool:
         """Carry the request that these bytes begin with; False, and nothing is done, if the parser must read them."""
         try:
             request = self._reader.read(data)
             if request is None:
                 return False
-            source = body_in_pieces(connection, request.body or b"") if request.owed else None
+            source = None
+            if request.owed:
+                if request.owed > SMALL and not self._parts.memory.fits_body(request.owed):
+                    return False  # the parser lets it stream
+                source = body_in_pieces(connection, request.body or b"")
+                if len(request.body or b"") > PIECE:
+                    request = request._replace(body=None)  # which would be kept as long as the call
             call = self._call(connection, request, source)
         except Exception as error:  # noqa: BLE001 - a defect here is no reason not to carry the call
             self._parts.failed(error)
@@ -117,6 +139,7 @@ class Relay:
         try:
             if call.body is not None:
                 call.content = call.body.take_at_once()
+            call.take_place()
             self._go_on_at_once(call)
         except Exception as error:  # noqa: BLE001 - `end` tells them apart
             self.end(call, error)
@@ -127,7 +150,7 @@ class Relay:
         intents = self._parts.intents
         if intents is not None and call.effects:
             call.intend(intents).waited.add_done_callback(lambda _: self._intent_written(call))
-        elif not self._attempts.send_at_once(call):
+        elif _is_large(call.content) or not self._attempts.send_at_once(call):
             call.hand_over()
 
     def _intent_written(self, call: Call) -> None:
@@ -137,7 +160,7 @@ class Relay:
             return
         try:
             intent.allow()
-            if not self._attempts.send_at_once(call):
+            if _is_large(call.content) or not self._attempts.send_at_once(call):
                 call.hand_over()
         except Exception as error:  # noqa: BLE001 - `end` tells them apart
             self.end(call, error)
@@ -197,8 +220,13 @@ class Relay:
         parts, request, record, source = self._parts, call.request, call.record, call.source
         fields, method, connection = request.fields, request.method, call.connection
         told = fields.told
-        caller = parts.authorizer.policy.caller(connection.peer, told.get(KEY_HEADER, ()))
+        policy = parts.authorizer.policy
+        if policy is not self._divided_by:
+            self._divide(policy)
+        caller = policy.caller(connection.peer, told.get(KEY_HEADER, ()))
         record.caller = UNKNOWN if caller is None else caller.name
+        if caller is not connection.caller:
+            self._recognise(call, caller)
         if source is not None:  # else the reader has judged it
             call.framing = self._framing(call)
         call.lines = fields.lines
@@ -217,15 +245,44 @@ class Relay:
             call.own_authorization = own_authorization(told)
         if MESH_ATTEMPT in told and operation.moves_money:
             record.mesh_attempt = attempt_number(told)
-        if source is not None:
-            call.body = self._body(source, call.framing.length)
         if connection.late:
             raise draining()
-        parts.concurrency.enter(effects=effects)
-        call.placed = True
-        if source is None and request.body is not None:
-            record.request_bytes = len(request.body)
+        self._find_room(call)
         return True
+
+    def _find_room(self, call: Call) -> None:
+        """Give a call a place, or see that there is one for when its body is whole, or streams."""
+        parts, source, effects, body = self._parts, call.source, call.effects, call.request.body
+        if not effects and parts.memory.used > self._most_for_reads:
+            raise memory_full()
+        if source is None:
+            parts.concurrency.enter(call.party, effects=effects)
+            call.placed = True
+            if body is not None:
+                call.record.request_bytes = size = len(body)
+                if size > SMALL:
+                    parts.memory.charge(Holding.BODIES, size)
+                    call.charged = size
+        else:
+            length = call.framing.length
+            call.body = CallerBody(source, length, self._bounds, parts.memory, parts.now)
+            if length is None or length > SMALL:  # else all of it is here soon
+                parts.concurrency.check(call.party, effects=effects)
+
+    def _recognise(self, call: Call, caller: Caller | None) -> None:
+        call.connection.recognise(caller)
+        call.party = call.connection.party
+
+    def _divide(self, policy: Policy) -> None:
+        """Share the places among the policy's callers, or among peers where it names none."""
+        self._divided_by = policy
+        names = [caller.name for caller in policy.callers if not caller.identity.anyone]
+        self._parts.concurrency.divide(names or self._peers)
+
+    def share_among(self, peers: Collection[str]) -> None:
+        """Note from where there are connections."""
+        self._peers = peers
+        self._divided_by = None
 
     def _framing(self, call: Call) -> Framing:
         """Judge the framing of a request whose body comes from the parser, or in pieces."""
@@ -246,17 +303,6 @@ class Relay:
         if left is not None:
             call.lines = passed_on(call.lines, left)
         return True
-
-    def _body(self, source: StreamReader, length: int | None) -> CallerBody:
-        settings = self._settings
-        return CallerBody(
-            source,
-            length=length,
-            limit=settings.max_request_body,
-            hold=settings.replay_buffer,
-            stall=settings.idle_timeout,
-            now=self._parts.now,
-        )
 
     def _look_into_body(self, call: Call) -> None:
         """Judge what could not be judged without the body."""
@@ -296,10 +342,12 @@ class Relay:
                 if call.framing.waits:
                     call.writer.invite()
                 call.content = await body.take()
+                call.take_place()
                 token = await attempts.token(call)
             else:
                 call.content = await body.take()
             self._look_into_body(call)
+        call.take_place()
         if call.effects and self._parts.intents is not None:
             await call.intend(self._parts.intents).wait()
             token = await attempts.token(call)
@@ -319,6 +367,7 @@ class Relay:
     async def _pass_on(self, call: Call, answer: Answer, pieces: list[bytes]) -> None:
         writer, record, settings = call.writer, call.record, self._settings
         call.answered(answer.status)
+        call.let_go()
         token = None if call.token is None else call.token.header.partition(b" ")[2]
         echo = Echo(token, masked=settings.redact_echoes)
         try:
@@ -359,3 +408,11 @@ class Relay:
                 self._parts.failed(failure)
                 call.refuse(InternalError("The sidecar failed on this call; its log has the reason."))
         call.finish(call.writer.last, call.writer.lingers)
+        while failure is not None:  # its frames hold it, and the call: the circle would stay in memory
+            failure.__traceback__ = None
+            failure = failure.__cause__ or failure.__context__
+
+
+def _is_large(content: Body) -> bool:
+    """Whether a held body is written in pieces, by a task that waits for the socket."""
+    return isinstance(content, bytes) and len(content) > PIECE

@@ -85,7 +85,7 @@ class Connection(asyncio.Protocol):
         self._exchange = exchange = Exchange(AnswerParser(method, self._limits, self._heads), timings, self._loop)
         return exchange
 
-    def write(self, exchange: Exchange, data: bytes, *, last: bool) -> None:
+    def write(self, exchange: Exchange, data: bytes | memoryview, *, last: bool) -> None:
         """Hand bytes of the request to the socket, unless the exchange is over or answered already."""
         if exchange.over or exchange.parser.head is not None:
             return

@@ -147,7 +147,7 @@ class Stream:
     """
 
     length: int | None
-    chunks: AsyncIterator[bytes]
+    chunks: AsyncIterator[bytes | memoryview]
 
 
 Body = bytes | Stream | None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from proxy.http1.framing import field_value, is_token
@@ -14,13 +15,14 @@ from proxy.upstream.answer import Answer
 from proxy.upstream.model import BodyLengthError, FaultKind, Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import AsyncIterator, Iterable
 
     from proxy.upstream.connection import Connection
     from proxy.upstream.exchange import Exchange
     from proxy.upstream.model import Body, OutgoingRequest, Timings
 
 
+PIECE: Final = 64 * 1024  # bytes of a held body that are handed to the socket at once: its backlog is a second copy
 _TARGET: Final = re.compile(rb"/[\x21-\x7e\x80-\xff]*").fullmatch  # origin-form; what it means is not ours to judge
 _OURS: Final = frozenset((b"host", b"content-length", b"transfer-encoding", b"connection", b"upgrade"))
 
@@ -57,6 +59,12 @@ def compose(method: bytes, target: bytes, authority: bytes, lines: bytes, body: 
     return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b" % (method, target, authority, lines, framing)
 
 
+async def _in_pieces(body: bytes) -> AsyncIterator[memoryview]:
+    whole = memoryview(body)
+    for begin in range(0, len(body), PIECE):
+        yield whole[begin : begin + PIECE]
+
+
 class BodyFramer:
     """The framing of a streamed body: never more and never fewer bytes than were declared."""
 
@@ -73,10 +81,10 @@ class BodyFramer:
         """Whether every declared byte was framed; never so for a chunked body, which only `end` completes."""
         return self._left == 0
 
-    def frame(self, chunk: bytes) -> bytes:
+    def frame(self, chunk: bytes | memoryview) -> bytes | memoryview:
         """Return the bytes that carry a chunk, none for an empty one."""
         if self._left is None:
-            return b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunk else b""
+            return b"%x\r\n%b\r\n" % (len(chunk), bytes(chunk)) if chunk else b""
         if len(chunk) > self._left:
             message = "the streamed body is longer than its declared length"
             raise BodyLengthError(message)
@@ -98,17 +106,19 @@ class Request:
 
     def __init__(self, call: OutgoingRequest, authority: bytes) -> None:
         self.method = call.method
+        if isinstance(call.body, bytes) and len(call.body) > PIECE:
+            call = replace(call, body=Stream(len(call.body), _in_pieces(call.body)))
         self.ended = not isinstance(call.body, Stream)
         self._head = opening(call, authority)
         if isinstance(call.body, Stream):
             self._framer, self._chunks = BodyFramer(call.body.length), call.body.chunks
 
-    async def piece(self) -> bytes:
+    async def piece(self) -> bytes | memoryview:
         """Return the next bytes to write, the head with the first of them; what the body's iterator raises passes."""
         head, self._head = self._head, b""
         if self.ended:
             return head
-        framed = b""
+        framed: bytes | memoryview = b""
         while not framed and not self._framer.complete:
             try:
                 framed = self._framer.frame(await anext(self._chunks))
@@ -116,10 +126,10 @@ class Request:
                 self.ended = True
                 return head + self._framer.end()
         self.ended = self._framer.complete
-        return head + framed
+        return head + framed if head else framed
 
 
-async def converse(connection: Connection, request: Request, opening: bytes, timings: Timings) -> Answer:
+async def converse(connection: Connection, request: Request, opening: bytes | memoryview, timings: Timings) -> Answer:
     """Send one request on a usable connection; return its answer's head, or raise what stopped it."""
     exchange = connection.begin(request.method, timings)
     connection.write(exchange, opening, last=request.ended)

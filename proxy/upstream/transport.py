@@ -65,7 +65,7 @@ class UpstreamTransport:
         """Whether nothing waits in the kernel that the event loop has yet to see: no end, and no bytes."""
         return not self._poll.poll(0)
 
-    def write(self, data: bytes) -> bool:
+    def write(self, data: bytes | memoryview) -> bool:
         """Hand bytes to the socket; return whether TLS could carry them."""
         if self._channel is not None:
             try:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tests.scenes.stage import Scene
 
 SCENES = (
+    calls.full,
     calls.healthy,
     calls.odd_traffic,
     calls.slow_answers,

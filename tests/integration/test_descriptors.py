@@ -203,7 +203,7 @@ async def test_a_call_for_which_no_connection_can_be_had_is_told_that_nothing_wa
 
 @pytest.mark.parametrize(
     ("allowed", "asked", "most"),
-    [(8192, 4096, 4096), (1024, 4096, 896), (1024, 10, 10), (200, 4096, 100), (1, 1, 1)],
+    [(8192, 4096, 4096), (1024, 4096, 864), (1024, 10, 10), (200, 4096, 100), (1, 1, 1)],
 )
 def test_callers_get_as_many_connections_as_leave_room_for_the_rest(allowed: int, asked: int, most: int) -> None:
     assert most_connections(allowed, asked) == most

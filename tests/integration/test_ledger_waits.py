@@ -125,7 +125,7 @@ async def test_however_the_body_comes_the_intent_is_there_first(sent: bytes, lat
         where = settings_for(there.url, ledger=LedgerFile(path), replay_buffer=64)
         async with sidecar(where) as relay, calling(relay) as caller:
             await caller.send(sent[: len(sent) - late])
-            await until(lambda: relay.value("in_flight_requests"))
+            await until(lambda: relay.begun)
             await caller.send(sent[len(sent) - late :])
             await held.begun.wait()
             assert await asyncio.to_thread(states, path) == ["open"]
@@ -139,7 +139,7 @@ async def test_calls_that_come_behind_wait_for_their_turn(settings: Settings, pa
         first, second = (payout(f"p-{number}") for number in (1, 2))
         with held_up(path):
             await caller.send(first[:-3])
-            await until(lambda: relay.value("in_flight_requests"))
+            await until(lambda: relay.begun)
             await caller.send(first[-3:] + second)
         assert [(await caller.one()).status for _ in range(2)] == [200, 200]
     assert [(row["external_id"], row["state"]) for row in ledger_rows(path)] == [

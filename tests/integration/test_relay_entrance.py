@@ -13,7 +13,7 @@ from proxy.config import RequiredHeader, UnixAddress
 from proxy.relay.request.request_line import WrongProtocol
 from proxy.relay.server.listener import MOST_LEAVING, Listener
 from tests.support.callers import Certificates, on_socket
-from tests.support.origins import Caller, calling, greeting, localpayment, request, said
+from tests.support.origins import HELLO, Caller, calling, greeting, localpayment, request, said, until
 from tests.support.owned_clock import OwnedClock
 from tests.support.sidecars import BOUND, settings_for, sidecar
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.origins import Localpayment
+    from tests.support.scripted_origin import Wire
     from tests.support.sidecars import Running
 
 BALANCE = "/api/accounts/032.840.00000001/balance"
@@ -158,19 +159,34 @@ async def test_a_target_in_absolute_form_is_taken_over_tls_by_its_own_scheme(
 # Connections
 
 
-async def silent(relay: Running, stack: contextlib.AsyncExitStack, count: int) -> list[Caller]:
-    """Open connections that say nothing, and be sure that the sidecar has them."""
+class Slow:
+    """An origin that answers payins only when it is let go."""
+
+    def __init__(self) -> None:
+        self.go = asyncio.Event()
+
+    async def __call__(self, wire: Wire) -> None:
+        while True:
+            head = await wire.request()
+            if b"/api/payin " in head:
+                await self.go.wait()
+            await wire.send(HELLO)
+
+
+async def busy(relay: Running, there: Localpayment, stack: contextlib.AsyncExitStack, count: int) -> list[Caller]:
+    """Open connections on which a call is under way."""
     callers = [await stack.enter_async_context(calling(relay)) for _ in range(count)]
     for caller in callers:
-        await caller.send(request("GET", "/").replace(b"Connection: close\r\n", b""))
-        await caller.one()
+        await caller.send(request("POST", "/api/payin", body=b"{}").replace(b"Connection: close\r\n", b""))
+    await until(lambda: there.calls.count(b"/api/payin ") == count)
     return callers
 
 
-async def test_a_connection_too_many_is_told_so_at_once_and_closed(there: Localpayment) -> None:
-    settings = settings_for(there.url, max_connections=3)
-    async with sidecar(settings) as relay, contextlib.AsyncExitStack() as stack:
-        first, *_ = await silent(relay, stack, 3)
+async def test_a_connection_too_many_is_told_so_at_once_and_closed() -> None:
+    slow = Slow()
+    async with localpayment(slow) as there, contextlib.AsyncExitStack() as stack:
+        relay = await stack.enter_async_context(sidecar(settings_for(there.url, max_connections=3)))
+        first, *others = await busy(relay, there, stack, 3)
         async with calling(relay) as surplus:
             answer = await surplus.rest()
         assert (answer.status, answer.problem["code"], answer.problem["outcome"]) == (503, "overloaded", "not_sent")
@@ -182,16 +198,49 @@ async def test_a_connection_too_many_is_told_so_at_once_and_closed(there: Localp
         assert b"/api/payout" not in there.calls
         assert relay.value("refusals_total", code="overloaded") == 2
 
-        await first.send(request("GET", BALANCE).replace(b"Connection: close\r\n", b""))
+        slow.go.set()
         assert (await first.one()).status == 200, "those that are there go on"
         first.leave()
         assert await until_taken(relay) == 200
+        assert [(await other.one()).status for other in others] == [200, 200]
 
 
-async def test_where_open_files_are_few_a_connection_too_many_is_told_so(there: Localpayment) -> None:
-    async with sidecar(settings_for(there.url), most_connections=1) as relay, calling(relay), calling(relay) as surplus:
-        answer = await surplus.rest()
-    assert "the limit of open files (ulimit -n) (1)" in str(answer.problem["detail"])
+async def test_where_open_files_are_few_a_connection_too_many_is_told_so() -> None:
+    async with localpayment(Slow()) as there, contextlib.AsyncExitStack() as stack:
+        relay = await stack.enter_async_context(sidecar(settings_for(there.url), most_connections=1))
+        await busy(relay, there, stack, 1)
+        async with calling(relay) as surplus:
+            answer = await surplus.rest()
+    assert "the limit of open files (ulimit -n), or of memory, (1)" in str(answer.problem["detail"])
+
+
+async def test_when_connections_are_full_the_longest_idle_one_ends_and_none_with_a_call() -> None:
+    slow = Slow()
+    async with localpayment(slow) as there, contextlib.AsyncExitStack() as stack:
+        relay = await stack.enter_async_context(sidecar(settings_for(there.url, max_connections=3)))
+        (calls,) = await busy(relay, there, stack, 1)
+        idle, idle_for_less = [await stack.enter_async_context(calling(relay)) for _ in range(2)]
+        await until(lambda: relay.value("caller_connections", listener="data") == 3)
+        assert (await said(relay, request("GET", BALANCE))).status == 200
+        assert (await idle.rest()).raw == b""
+        await idle_for_less.send(request("GET", BALANCE))
+        assert (await idle_for_less.rest()).status == 200
+        slow.go.set()
+        assert (await calls.one()).status == 200
+        assert relay.value("data_connections_ended_total") == 1
+
+
+@pytest.mark.parametrize("sent", [request("GET", BALANCE), request("POST", "/api/payout", body=b"x" * 5000)])
+async def test_when_connections_are_full_one_that_still_sends_its_request_makes_room(sent: bytes) -> None:
+    async with localpayment(greeting) as there, sidecar(settings_for(there.url, max_connections=1)) as relay:
+        async with calling(relay) as slow:
+            await slow.send(sent[:-1])
+            await until(lambda: relay.sidecar.memory.used)
+            assert (await said(relay, request("GET", BALANCE))).status == 200
+            answer = await slow.rest()
+        assert (answer.status, answer.problem["code"], answer.problem["outcome"]) == (503, "overloaded", "not_sent")
+        assert b"/api/payout" not in there.calls
+        await until(lambda: not relay.sidecar.memory.used)
 
 
 async def until_taken(relay: Running) -> int:
@@ -202,10 +251,10 @@ async def until_taken(relay: Running) -> int:
     return answer.status
 
 
-async def test_a_flood_of_connections_is_closed_without_waiting_for_its_goodbyes(there: Localpayment) -> None:
-    settings = settings_for(there.url, max_connections=1)
-    async with sidecar(settings) as relay, contextlib.AsyncExitStack() as stack:
-        await silent(relay, stack, 1)
+async def test_a_flood_of_connections_is_closed_without_waiting_for_its_goodbyes() -> None:
+    async with localpayment(Slow()) as there, contextlib.AsyncExitStack() as stack:
+        relay = await stack.enter_async_context(sidecar(settings_for(there.url, max_connections=1)))
+        await busy(relay, there, stack, 1)
         flood = [await stack.enter_async_context(calling(relay)) for _ in range(MOST_LEAVING + 20)]
         answers = await asyncio.gather(*(caller.rest() for caller in flood))
         assert {answer.status for answer in answers} == {503}
@@ -218,19 +267,19 @@ async def test_a_flood_of_connections_is_closed_without_waiting_for_its_goodbyes
         assert relay.value("refusals_total", code="overloaded") == len(flood)
 
 
-async def test_a_connection_too_many_is_told_so_over_tls(there: Localpayment, tmp_path: Path) -> None:
+async def test_a_connection_too_many_is_told_so_over_tls(tmp_path: Path) -> None:
     certificates = Certificates(tmp_path)
     settings: dict[str, Any] = {**certificates.settings, "max_connections": 1}
-    async with sidecar(settings_for(there.url, **settings)) as relay:
+    async with localpayment(Slow()) as there, sidecar(settings_for(there.url, **settings)) as relay:
         host, port = relay.url.removeprefix("https://").split(":")
         tls = certificates.client()
 
         async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
             return await asyncio.open_connection(host, int(port), ssl=tls, server_hostname=host)
 
-        reader, writer = await connect()
-        writer.write(request("GET", "/").replace(b"Connection: close\r\n", b""))
-        assert (await Caller(reader, writer).one()).status == 200
+        _, writer = await connect()
+        writer.write(request("POST", "/api/payin", body=b"{}"))
+        await until(lambda: there.calls)
         surplus, other = await connect()
         async with asyncio.timeout(BOUND):
             head, _, body = (await surplus.read()).partition(b"\r\n\r\n")

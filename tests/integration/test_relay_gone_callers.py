@@ -108,7 +108,7 @@ async def test_a_call_whose_caller_left_before_there_was_a_token_is_not_sent() -
 async def test_a_call_whose_caller_left_in_the_middle_of_a_held_body_is_not_sent() -> None:
     async with localpayment(greeting) as there, sidecar(settings_for(there.url)) as relay, calling(relay) as caller:
         await caller.send(PAYOUT[:-5])
-        await until(lambda: relay.value("in_flight_requests"))
+        await until(lambda: relay.begun)
         caller.leave()
         line = await the_line(relay)
         assert (line["outcome"], line["attempts"]) == ("not_sent", 0)

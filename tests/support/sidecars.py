@@ -11,7 +11,7 @@ import dataclasses
 import io
 import json
 import secrets
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from proxy.clock import Clock
+    from proxy.relay.server.connection import CallerConnection
     from proxy.upstream.pool import Pool
 
 # Every setting's default, so that one that is added later needs no word here; read before any loop runs.
@@ -90,6 +91,11 @@ class Running:
     def calls(self) -> list[dict[str, Any]]:
         """The one line of each request that is over."""
         return self.lines("request.relayed") + self.lines("request.refused")
+
+    @property
+    def begun(self) -> int:
+        """Calls that have begun, those whose body is still coming among them: these take no place yet."""
+        return sum(cast("CallerConnection", each)._call is not None for each in self.sidecar._listener.connections)
 
     def value(self, name: str, **labels: str) -> float:
         """A metric's value, 0 for a series that is not there yet."""

@@ -12,6 +12,7 @@ import yaml
 
 from proxy.app import CLOSING
 from proxy.config import Environment, TcpAddress
+from proxy.process.memory import connections_in, default_budget
 from tests.support.kustomization import Object, all_containers, assembled, pod_spec
 from tests.support.manifests import (
     ASSEMBLED,
@@ -120,14 +121,13 @@ def test_no_container_has_more_rights_than_it_needs(folder: str, objects: list[O
 
 
 @every_folder
-def test_the_memory_limit_allows_for_every_call_that_may_hold_its_body(
-    folder: str, objects: list[Object], tmp_path: Path
-) -> None:
+def test_the_memory_limit_leaves_room_for_what_calls_hold(folder: str, objects: list[Object], tmp_path: Path) -> None:
     assert folder in FOLDERS
     read, resources = settings(objects, tmp_path), proxy(objects)["resources"]
     assert mebibytes(resources["requests"]["memory"]) >= RESIDENT
-    held = read.max_in_flight * read.replay_buffer / 2**20
-    assert mebibytes(resources["limits"]["memory"]) >= RESIDENT + held
+    limit = mebibytes(resources["limits"]["memory"]) * 2**20
+    assert default_budget(limit, read.max_in_flight) >= 16 * 2**20
+    assert connections_in(limit, tls=read.tls_cert_file is not None) >= 512
 
 
 @every_folder

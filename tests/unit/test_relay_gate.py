@@ -71,3 +71,63 @@ def test_counts_are_never_wrong(limit: int, steps: list[tuple[bool, bool]]) -> N
         assert gate.in_flight == len(inside) <= limit
         assert gate.empty.is_set() == (not inside)
         assert inside.count(False) <= max(limit - max(limit // 4, 1), 1)
+
+
+def test_one_party_alone_may_take_every_place() -> None:
+    gate = ConcurrencyLimit(4)
+    gate.divide(["shop"])
+    for _ in range(4):
+        gate.enter("shop", effects=True)
+    assert gate.in_flight == 4
+
+
+def test_no_party_takes_the_last_places_of_another() -> None:
+    gate = ConcurrencyLimit(8)
+    gate.divide(["shop", "reports"])
+    for _ in range(6):
+        gate.enter("reports", effects=True)
+    with pytest.raises(OverloadedError, match="The caller has as many calls at once as others leave it"):
+        gate.enter("reports", effects=True)
+    with pytest.raises(OverloadedError):
+        gate.enter("a stranger", effects=True)
+    gate.enter("shop", effects=True)
+    gate.enter("shop", effects=True)
+    with pytest.raises(OverloadedError, match="PROXY_MAX_IN_FLIGHT"):
+        gate.enter("shop", effects=True)
+    gate.leave("reports", effects=True)
+    gate.enter("shop", effects=True)
+
+
+def test_places_are_divided_anew_while_calls_hold_some() -> None:
+    gate = ConcurrencyLimit(8)
+    for _ in range(7):
+        gate.enter("reports", effects=True)
+    gate.divide(["shop", "reports"])
+    with pytest.raises(OverloadedError):
+        gate.enter("reports", effects=True)
+    gate.enter("shop", effects=True)
+    gate.divide(["reports"])
+    gate.leave("shop", effects=True)
+    gate.enter("reports", effects=True)
+    assert gate.in_flight == 8
+
+
+@given(
+    st.integers(1, 24),
+    st.lists(st.tuples(st.booleans(), st.sampled_from(["a", "b", "c", "stranger"])), max_size=80),
+)
+def test_a_party_that_has_less_than_its_part_always_gets_in(limit: int, steps: list[tuple[bool, str]]) -> None:
+    gate = ConcurrencyLimit(limit)
+    gate.divide("abc")
+    part, held = limit // 6, dict.fromkeys(["a", "b", "c", "stranger"], 0)
+    for enters, party in steps:
+        if enters:
+            try:
+                gate.enter(party, effects=True)
+                held[party] += 1
+            except OverloadedError:
+                assert party == "stranger" or held[party] >= part
+        elif held[party]:
+            gate.leave(party, effects=True)
+            held[party] -= 1
+        assert gate.in_flight == sum(held.values())

@@ -13,6 +13,7 @@ from aiohttp.web_protocol import _ErrInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.process.memory import MemoryBudget
 from proxy.relay.server.request_stream import MOST_WAITING, RequestStream
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Reading(BaseProtocol):
         parser = HttpRequestParser(
             self, loop, limit, max_line_size=8192, max_headers=128, max_field_size=8190, max_msg_queue_size=32
         )
-        self.stream = RequestStream(parser)
+        self.stream = RequestStream(parser, MemoryBudget(1 << 30))
         parsed: Any = self.stream
         super().__init__(loop, parsed)
         self.found: list[tuple[Any, Any]] = []
@@ -217,7 +218,7 @@ def test_a_parser_that_tells_of_a_request_elsewhere_than_where_it_ends_is_not_be
             return [(None, None)], False, b""
 
     eager: Any = Eager()
-    stream = RequestStream(eager)
+    stream = RequestStream(eager, MemoryBudget(1 << 30))
     ((said, _),), _, _ = stream.feed_data(GET[:-1])
     assert isinstance(said, _ErrInfo)
     assert stream.feed_data(GET) == ([], False, b"")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from proxy.http1.timeouts import timeout_at
 from proxy.ops.admin.page import sections
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from proxy.ops.admin.status import Status
 
 EVERY: Final = 1.0  # seconds between two looks
+TAKES: Final = 10.0  # seconds for a page to take what was sent
 MOST: Final = 8  # pages that are kept up to date at once; each costs about a millisecond a second
 _HEADERS: Final = {
     "Content-Type": "text/event-stream",
@@ -46,8 +48,8 @@ class EventStream:
         try:
             await response.prepare(request)
             await self._send(response)
-        except ConnectionError:
-            pass  # The page was closed.
+        except (ConnectionError, TimeoutError):
+            pass  # The page was closed, or takes nothing.
         finally:
             self._open -= 1
         return response
@@ -59,6 +61,7 @@ class EventStream:
             shown = sections(view)
             changed = {name: markup for name, markup in shown.items() if sent.get(name) != markup}
             event = json.dumps({"now": view["now"], "sections": changed})
-            await response.write(f"data: {event}\n\n".encode())
+            async with timeout_at(asyncio.get_running_loop().time() + TAKES):
+                await response.write(f"data: {event}\n\n".encode())
             sent = shown
             await self._clock.wait(self.ending, EVERY)

@@ -4,18 +4,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from proxy.process.memory import Holding
 from proxy.tokens.lifecycle import State
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from proxy.hardening import Hardening
     from proxy.ops.admin.health import Health
     from proxy.ops.metrics.instruments import Instruments
     from proxy.ops.observers import Observers
+    from proxy.process.memory import MemoryBudget
     from proxy.relay.concurrency import ConcurrencyLimit
     from proxy.tokens.keeper import Keeper
     from proxy.upstream.pool import Pool
+
+
+class Connections(NamedTuple):
+    """Connections of both listeners: those there are, those there may be, and how many were ended for others."""
+
+    data: int
+    admin: int
+    data_limit: int
+    admin_limit: int
+    data_ended: int
+    admin_ended: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +43,38 @@ class SidecarState:
     health: Health
     observers: Observers
     hardening: Hardening
+    memory: MemoryBudget
+    connections: Callable[[], Connections]
 
     def is_in(self, state: State) -> float:
         """1 when the token is in this state, else 0."""
         return float(self.keeper.state is state)
 
+    def counted(self, name: str) -> int:
+        """Return one of the numbers of connections."""
+        return int(getattr(self.connections(), name))
+
     def moment(self, remaining: float | None) -> float:
         """Turn seconds that remain into seconds since the epoch; 0 for None."""
         return 0.0 if remaining is None else self.observers.wall() + remaining
+
+
+def _declare_bounds(make: Instruments, readings: SidecarState) -> None:
+    memory = readings.memory
+    held = make.gauge("memory_budget_bytes", "Bytes held for callers.", "kind")
+    for kind in Holding:
+        held.labels(kind.value).set_function(partial(memory.held.__getitem__, kind))
+    make.gauge("memory_budget_limit_bytes", "The most bytes held for callers.").set_function(lambda: memory.limit)
+    connections = make.gauge("caller_connections", "Connections to a listener.", "listener")
+    limits = make.gauge("caller_connections_limit", "The most connections to a listener.", "listener")
+    for listener in ("data", "admin"):
+        connections.labels(listener).set_function(partial(readings.counted, listener))
+        limits.labels(listener).set_function(partial(readings.counted, f"{listener}_limit"))
+        make.counted(
+            f"{listener}_connections_ended",
+            f"Connections to the {listener} listener that ended to make room for others.",
+            partial(readings.counted, f"{listener}_ended"),
+        )
 
 
 def declare_gauges(make: Instruments, readings: SidecarState) -> None:
@@ -46,6 +85,7 @@ def declare_gauges(make: Instruments, readings: SidecarState) -> None:
     hardening.labels(given_up.files.value, str(given_up.dumps).lower(), str(given_up.privileges).lower()).set(1)
     make.gauge("in_flight_requests", "Requests being relayed now.").set_function(lambda: readings.concurrency.in_flight)
     make.gauge("in_flight_limit", "The most requests relayed at once.").set_function(lambda: readings.concurrency.limit)
+    _declare_bounds(make, readings)
     connections = make.gauge("upstream_connections", "Connections to Localpayment.", "state")
     connections.labels("idle").set_function(lambda: pool.stats().idle)
     connections.labels("active").set_function(lambda: pool.stats().active)

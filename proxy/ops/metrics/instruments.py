@@ -6,6 +6,7 @@ Every label takes its values from a closed set.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
@@ -92,6 +93,9 @@ class _Counted(Collector):
         yield CounterMetricFamily(self._name, self._text, value=self._read())
 
 
+MOST_SCRAPES: Final = 5  # a second that read the metrics; more get what was read last
+
+
 class Exposition:
     """What `/metrics` answers: a registry's metrics and those of the process, a family at a time for calls to go on."""
 
@@ -99,17 +103,29 @@ class Exposition:
         self._registry = registry
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
+        self._written: dict[str, bytes] = {}
+        self._times: deque[float] = deque(maxlen=MOST_SCRAPES)
+        self._writing = asyncio.Lock()
 
     async def write(self, accept: str) -> tuple[bytes, str]:
         """Return text and content type in the format that an Accept field asks for."""
         encode, content_type = choose_encoder(accept)
+        async with self._writing:
+            now = asyncio.get_running_loop().time()
+            often = len(self._times) == MOST_SCRAPES and now - self._times[0] < 1.0
+            if not often or content_type not in self._written:
+                self._times.append(now)
+                self._written[content_type] = await self._write(encode)
+            return self._written[content_type], content_type
+
+    async def _write(self, encode: Callable[[CollectorRegistry], bytes]) -> bytes:
         pieces = []
         for family in self._registry.collect():
             pieces.append(encode(_only(family)).removesuffix(_END))
             await asyncio.sleep(0)
         process = await asyncio.to_thread(encode, self._process)  # It reads files of /proc.
         ending = _END if process.endswith(_END) else b""
-        return b"".join((*pieces, process.removesuffix(_END), ending)), content_type
+        return b"".join((*pieces, process.removesuffix(_END), ending))
 
 
 class _OneMetric:

@@ -91,6 +91,9 @@ class Metrics:
             "status",
         )
         self.callers = make.counter("caller_requests", "Requests that ended, by caller.", "caller", "kind")
+        self.caller_refusals = make.counter(
+            "caller_refusals", "Answers of the sidecar's own, and cut ones, by caller.", "caller", "code"
+        )
         self.policy_reports = make.counter(
             "policy_reports", "Calls that passed only because of mode `report`.", "verdict"
         )
@@ -213,6 +216,7 @@ class Metrics:
         counts.append(self.callers.labels(self._caller(record.caller), NAMED[operation].kind))
         if record.code:
             counts.append(self.refusals.labels(record.code))
+            counts.append(self.caller_refusals.labels(self._caller(record.caller), record.code))
         elif status in DENIALS:
             counts.append(self.denials.labels(status))
         if outcome in UNSETTLED and operation in _WITH_EFFECTS:

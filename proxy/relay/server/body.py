@@ -6,6 +6,7 @@ Memory per call is bounded by the replay buffer; a caller that stalls is cut.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from aiohttp.http_exceptions import HttpProcessingError
@@ -14,6 +15,8 @@ from aiohttp.web import RequestPayloadError
 
 from proxy.errors import BadRequestError, BodyTooLargeError, SlowRequestError
 from proxy.http1.timeouts import timeout_at
+from proxy.process.memory import Holding
+from proxy.relay.concurrency import memory_full
 from proxy.upstream.model import Stream
 
 if TYPE_CHECKING:
@@ -21,10 +24,49 @@ if TYPE_CHECKING:
 
     from aiohttp.base_protocol import BaseProtocol
 
+    from proxy.config import Settings
+    from proxy.process.memory import MemoryBudget
     from proxy.upstream.model import Body
 
 
+# Bytes of a body that is held in any case, and not counted: the body of nearly every payment.
+SMALL: Final = 4 * 1024
+# Bytes that a streamed body holds at once, between the caller's socket and Localpayment's.
+STREAMED: Final = 256 * 1024
 _NEVER_FULL: Final = 1 << 62  # bytes; what may be held bounds such a body
+
+
+@dataclass(frozen=True, slots=True)
+class BodyBounds:
+    """What holds for every body.
+
+    Attributes:
+        most: bytes that it may have.
+        held: bytes up to which it is held.
+        stall: seconds without a byte after which the caller is cut.
+        whole: seconds of waiting in which all of it must have come.
+        rate: bytes a second that must come on average, 0 for none.
+        grace: seconds of waiting before that is asked.
+    """
+
+    most: int
+    held: int
+    stall: float
+    whole: float
+    rate: int
+    grace: float
+
+    @classmethod
+    def of(cls, settings: Settings) -> BodyBounds:
+        """Return what the settings say."""
+        return cls(
+            most=settings.max_request_body,
+            held=settings.replay_buffer,
+            stall=settings.idle_timeout,
+            whole=settings.upload_timeout,
+            rate=settings.upload_min_rate,
+            grace=settings.header_timeout,
+        )
 
 
 class CallerGoneError(Exception):
@@ -44,9 +86,8 @@ class CallerBody:
     Args:
         source: where it comes from.
         length: its declared length, None without one.
-        limit: bytes that a body may have.
-        hold: bytes up to which it is held.
-        stall: seconds without a byte after which the caller is cut.
+        bounds: what holds for every body.
+        memory: counts what of it is held.
         now: a clock, in seconds.
 
     Raises:
@@ -57,29 +98,31 @@ class CallerBody:
         waited: seconds spent on waiting for the caller.
     """
 
-    __slots__ = ("_hold", "_length", "_limit", "_now", "_since", "_source", "_stall", "_taken", "received", "waited")
+    __slots__ = (
+        "_bound_by", "_bounds", "_charged", "_length", "_memory", "_now", "_since", "_source", "_taken", "received",
+        "waited",
+    )  # fmt: skip
 
-    def __init__(  # noqa: PLR0913 - a request, its length and four limits of ours, each named at the call
+    def __init__(
         self,
         source: StreamReader,
-        *,
         length: int | None,
-        limit: int,
-        hold: int,
-        stall: float,
+        bounds: BodyBounds,
+        memory: MemoryBudget,
         now: Callable[[], float],
     ) -> None:
         self._source = source
         self._length = length
-        self._limit = limit
-        self._hold = hold
-        self._stall = stall
+        self._bounds = bounds
+        self._memory = memory
+        self._charged = 0
+        self._bound_by = "PROXY_IDLE_TIMEOUT"
         self._now = now
         self.received = 0
         self.waited = 0.0
         self._since = now()
         self._taken: bytes | None = None
-        if length is not None and length > limit:
+        if length is not None and length > bounds.most:
             raise self._too_large()
 
     @property
@@ -92,12 +135,32 @@ class CallerBody:
         self.waited = self._now() - self._since
         self._taken = self._source.read_nowait()
         self.received = len(self._taken)
+        if self.received > SMALL:
+            self._charge(self.received - self._charged)
         return self._taken
+
+    def came(self, size: int) -> float:
+        """Count bytes that have come without anyone having asked for them; return seconds until more must come."""
+        if self._length is None or self._length > SMALL:
+            self._charge(size)
+        self.waited = self._now() - self._since
+        self.received += size
+        return self._patience()
 
     def stalled(self) -> SlowRequestError:
         """Return what the caller gets when nobody has asked for the body, and no more of it comes."""
         self.waited, self.received = self._now() - self._since, self._source.total_bytes
         return self._too_slow()
+
+    def release(self) -> None:
+        """Hold it no more."""
+        self._taken = None
+        if self._charged:
+            self._charge(-self._charged)
+
+    def _charge(self, size: int) -> None:
+        self._memory.charge(Holding.BODIES, size)
+        self._charged += size
 
     async def take(self) -> Body:
         """Return the whole body, or a stream of it when it is too large to hold or of unknown length and not small.
@@ -110,15 +173,28 @@ class CallerBody:
             return self._taken
         if self._source is EMPTY_PAYLOAD:
             return b"" if self._length == 0 else None
-        if self._length is not None and self._length > self._hold:
-            return Stream(self._length, self._rest(b""))
+        if self.received:  # what `came` has counted is still in the source
+            self._charge(-self._charged)
+            self.received = 0
+        held = self._length or 0
+        if held > self._bounds.held or (held > SMALL and not self._memory.fits_body(held)):
+            return self._stream([])
         pieces: list[bytes] = []
-        while self.received <= self._hold:
+        while self.received <= self._bounds.held and (self.received <= SMALL or self._memory.fits_body(0)):
             piece = await self._piece()
             if not piece:
                 return b"".join(pieces)
             pieces.append(piece)
-        return Stream(None, self._rest(b"".join(pieces)))
+            self._charge(len(piece))
+        return self._stream(pieces)
+
+    def _stream(self, begun: list[bytes]) -> Stream:
+        """Give the body on as it comes, for it is too large to be held; that takes room as well."""
+        if self._charged < STREAMED:
+            if not self._memory.fits(STREAMED - self._charged):
+                raise memory_full()
+            self._charge(STREAMED - self._charged)
+        return Stream(self._length, self._rest(b"".join(begun)))
 
     async def _rest(self, begun: bytes) -> AsyncIterator[bytes]:
         piece = begun or await self._piece()
@@ -142,20 +218,38 @@ class CallerBody:
         except ConnectionError as error:
             raise CallerGoneError from error
         self.received += len(piece)
-        if self.received > self._limit:
+        if self.received > self._bounds.most:
             raise self._too_large()
         return piece
 
     async def _next(self) -> bytes:
         started = self._now()
         try:
-            async with timeout_at(asyncio.get_running_loop().time() + self._stall):
+            async with timeout_at(asyncio.get_running_loop().time() + self._patience()):
                 return await self._source.readany()
         finally:
             self.waited += self._now() - started
 
+    def _patience(self) -> float:
+        """Return the seconds within which more must come."""
+        bounds, waited = self._bounds, self.waited
+        seconds, self._bound_by = bounds.stall, "PROXY_IDLE_TIMEOUT"
+        if bounds.whole - waited < seconds:
+            seconds, self._bound_by = bounds.whole - waited, "PROXY_UPLOAD_TIMEOUT"
+        if bounds.rate and (left := bounds.grace + self.received / bounds.rate - waited) < seconds:
+            seconds, self._bound_by = left, "PROXY_UPLOAD_MIN_RATE"
+        return max(0.0, seconds)
+
     def _too_slow(self) -> SlowRequestError:
-        return SlowRequestError(f"No byte of the request body came for {self._stall:g} s (PROXY_IDLE_TIMEOUT).")
+        bounds = self._bounds
+        match self._bound_by:
+            case "PROXY_UPLOAD_TIMEOUT":
+                detail = f"The request body did not arrive within {bounds.whole:g} s"
+            case "PROXY_UPLOAD_MIN_RATE":
+                detail = f"The request body came at less than {bounds.rate} bytes a second"
+            case _:
+                detail = f"No byte of the request body came for {bounds.stall:g} s"
+        return SlowRequestError(f"{detail} ({self._bound_by}).")
 
     def _too_large(self) -> BodyTooLargeError:
-        return BodyTooLargeError(f"The request body is larger than {self._limit} bytes (PROXY_MAX_REQUEST_BODY).")
+        return BodyTooLargeError(f"The request body is larger than {self._bounds.most} bytes (PROXY_MAX_REQUEST_BODY).")

@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from aiohttp import web
 from aiohttp.web_protocol import _ErrInfo
 
-from proxy.errors import InternalError, SlowRequestError
+from proxy.errors import InternalError, OverloadedError, SlowRequestError
 from proxy.http1.timeouts import Deadline
 from proxy.policy.identity import Peer
+from proxy.process.memory import Holding
 from proxy.relay.concurrency import draining
 from proxy.relay.server.caller_socket import CallerSocket
 from proxy.relay.server.parse_errors import unreadable
-from proxy.relay.server.peer import peer_of
-from proxy.relay.server.request_stream import RequestStream
+from proxy.relay.server.peer import address_of, peer_of
+from proxy.relay.server.request_stream import MOST_HEAD, STRANGERS_HEAD, RequestStream
 from proxy.relay.server.response import LingeringClose
 
 if TYPE_CHECKING:
     from proxy.errors import RelayError
+    from proxy.policy.rules import Caller
     from proxy.relay.server.listener import Listener
     from proxy.relay.server.ports import Call
 
@@ -38,27 +40,34 @@ class CallerConnection(web.RequestHandler):
 
     Attributes:
         peer: who is at the other end.
+        caller: the policy's, who made the last call; None while none is known.
+        address: where the peer comes from, or its user.
+        party: with whom it shares connections and places: the caller's name, or the address.
         deaf: whether bytes that come are thrown away: those before could not be read, or the last answer was given.
+        seen_off: whether the listener gives its caller time to read the last answer.
         late: whether the next request is one that began after the listener stopped, so that it is not carried.
     """
 
     __slots__ = (
-        "_awaiting", "_behind", "_call", "_listener", "_lost", "_patience", "_reading", "_requests", "_socket", "deaf",
-        "late", "peer",
+        "_awaiting", "_behind", "_call", "_listener", "_lost", "_memory", "_patience", "_reading", "_requests",
+        "_socket", "address", "caller", "deaf", "late", "party", "peer", "seen_off",
     )  # fmt: skip
 
     def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop, options: dict[str, Any]) -> None:
         super().__init__(listener, loop=loop, **options)
         self._listener = listener
+        self._memory = listener.memory
         self._call: Call | None = None
         self._awaiting = True
         self._socket: CallerSocket
         self.peer = Peer()
-        self.deaf = False
+        self.caller: Caller | None = None
+        self.address = self.party = ""
+        self.deaf = self.seen_off = False
         self.late = False
         self._reading = False  # a head that has begun and is not complete
         parser = cast("Any", self._parser)  # which aiohttp has made
-        self._requests = RequestStream(parser)
+        self._requests = RequestStream(parser, self._memory)
         self._parser = cast("Any", self._requests)
         self._behind = b""  # what came behind a request that `begin` took
         self._lost = asyncio.Event()
@@ -79,7 +88,28 @@ class CallerConnection(web.RequestHandler):
         """Whether the caller has left, as far as the kernel knows; so it has when it ended its sending side alone."""
         return self.transport is None or self._socket.gone
 
+    @property
+    def waiting_since(self) -> float | None:
+        """When it began to wait for its caller; None while a call of it may have been sent, or an answer is given."""
+        call = self._call
+        if self.seen_off or self.unsent or (call is not None and not call.coming):
+            return None
+        return self._patience.since
+
+    @property
+    def idle(self) -> bool:
+        """Whether it waits for a request of which nothing has come."""
+        return self._call is None and not (self._reading or self._messages)
+
     # What the relay tells
+
+    def recognise(self, caller: Caller | None) -> None:
+        """Note who makes its calls, so that it may send larger heads, and shares with that caller's others."""
+        self.caller = caller
+        if caller is not None:
+            self._requests.most_head = MOST_HEAD
+            if not caller.identity.anyone:
+                self.party = caller.name
 
     def head_arrived(self) -> None:
         """Stop the head's time."""
@@ -114,15 +144,19 @@ class CallerConnection(web.RequestHandler):
             self._awaiting = not last
         if transport is None:
             return
+        if parsed and self._buffer_paused:
+            self._resume_reading_if_drained()
         if parsed or not last or self.unsent:
             self.late = self._listener.stopping
-            self._patience.set(self._listener.caller_idle)
+            self._patience.set(self._listener.idle_time)
         if parsed:
             return
         if last:
             self._part(transport, linger=linger or self.shedding)  # while it sheds, the caller may have sent more
             return
         behind, self._behind = self._behind, b""
+        if behind:
+            self._memory.charge(Holding.PIPELINED, -len(behind))
         if behind and not transport.is_closing():  # else nothing is begun for nobody
             transport.resume_reading()
             self.data_received(behind)
@@ -140,6 +174,22 @@ class CallerConnection(web.RequestHandler):
         if self.transport is not None and self.writing_paused:
             await self._drain_helper()
 
+    def give_way(self) -> bool:
+        """End it, since others need the place: nothing of its call was sent. False if its caller has just sent more."""
+        if self.idle or self.deaf:
+            if self._socket.waiting and not self.deaf:
+                return False
+            self.force_close()
+            return True
+        detail = "The sidecar needs this connection, which was still sending its request, for others; nothing was sent."
+        error = OverloadedError(detail)
+        if self._call is not None:
+            self._call.give_up(error)
+        else:
+            self._listener.relay.unreadable(self, error)
+            self.force_close()
+        return True
+
     def retire(self) -> None:
         """Carry no request but one that has begun, and wait no longer than the listener does now."""
         begun = not self._awaiting or bool(self._messages) or self._reading or self.deaf or self._call is not None
@@ -154,15 +204,18 @@ class CallerConnection(web.RequestHandler):
     def _wait(self) -> None:
         """Wait for the next request, or for the caller to take the rest of its answer."""
         self.late = self._listener.stopping
-        self._patience.set(self._listener.caller_idle)
+        self._patience.set(self._listener.idle_time)
 
     # What asyncio reports
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Look who it is, and whether there is room."""
         self.peer = peer_of(transport)
+        self.address = self.party = address_of(transport, self.peer)
         self._socket = CallerSocket(cast("asyncio.Transport", transport))
         super().connection_made(transport)
+        if not self._listener.relay.knows(self):
+            self._requests.most_head = STRANGERS_HEAD
         self._wait()
         if not self._listener.enter(self):
             self.deaf = True
@@ -189,15 +242,25 @@ class CallerConnection(web.RequestHandler):
         if begun and isinstance(self._messages[-1][0], _ErrInfo):  # private, but nothing public says so
             self.deaf = True
             self._spoil_bodies()
+        if self._requests.backlog > self._listener.read_ahead and (self._messages or self._call is not None):
+            self._pause_reading_for_buffer()
         if self._awaiting and not self._messages and not self._reading and data.strip(_EMPTY_LINE):
             self._reading = True
             self._patience.set(self._listener.header_timeout)
 
     def _hold(self, data: bytes) -> None:
         """Keep what comes behind a request that `begin` took until its call is over; read no more when it is much."""
+        if not data:
+            return
         self._behind += data
-        if len(self._behind) > READ_AHEAD and self.transport is not None:
+        self._memory.charge(Holding.PIPELINED, len(data))
+        if len(self._behind) > self._listener.read_ahead and self.transport is not None:
             self.transport.pause_reading()
+
+    def _resume_reading_for_buffer(self) -> None:
+        """Read on once the parser has got most of what came."""
+        if self._requests.backlog <= READ_AHEAD:
+            super()._resume_reading_for_buffer()
 
     def _spoil_bodies(self) -> None:
         """Tell those who read, or will read, a body whose rest can never come; the parser does not."""
@@ -217,8 +280,12 @@ class CallerConnection(web.RequestHandler):
         """Tell the call that runs."""
         self._patience.cancel()
         self._lost.set()
-        self._listener.leave()
+        self._listener.leave(self)
+        self._requests.lost()
+        behind, self._behind = self._behind, b""
+        self._memory.charge(Holding.PIPELINED, -len(behind))
         super().connection_lost(exc)
+        self._messages.clear()
         if self._call is not None:
             self._call.caller_left()
 

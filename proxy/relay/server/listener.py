@@ -6,6 +6,7 @@ aiohttp's own error page and log line quote what a caller sent; neither is ever 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from aiohttp import web
@@ -20,18 +21,21 @@ from proxy.relay.server.parse_errors import MOST_FIELD, MOST_FIELDS
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from proxy.process.memory import MemoryBudget
     from proxy.relay.server.ports import Relay
 
 
-# Seconds that an idle caller's connection is kept. A proxy that closes first makes callers lose requests in flight, so
-# it is as long as Envoy's default.
+# Seconds that an idle caller's connection is kept, by default. A proxy that closes first makes callers lose requests in
+# flight, so it is as long as Envoy's.
 CALLER_IDLE: Final = 3600.0
+LEAST_IDLE: Final = 5.0  # seconds; the same once connections are all but full
 # Seconds that an idle caller's connection is kept once the listener has stopped. Pools that are in use send their next
 # request within it, and learn from its answer that the connection ends.
 PARTING: Final = 2.0
 _NEVER: Final = 10 * 365 * 86400.0
 # Connections beyond them that are given time to read why they are closed; the others are closed with their answer.
 MOST_LEAVING: Final = 64
+AT_ONCE: Final = 128  # one connection in so many is ended at once when there is no place: to look for them takes time
 MOST_CONNECTIONS: Final = 4096  # the default of PROXY_MAX_CONNECTIONS
 
 
@@ -41,22 +45,26 @@ class Listener(web.Server):
     Args:
         relay: answers each request.
         header_timeout: seconds in which a request's head must arrive whole.
+        memory: counts what is held for callers.
         max_connections: callers' connections at once.
         caller_idle: seconds that a connection without a request is kept.
         parting: the same, once the listener has stopped.
 
     Attributes:
+        ended: connections that were ended to make room for others.
+        idle_time: seconds that a connection without a request is kept now.
         limited_by: what to raise for more connections.
         leaving: connections whose callers are given time to read their last answer.
         stopping: whether no further request is carried.
         empty: set while there is no connection, and none in its handshake.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it serves, and its bounds, each named at the call
         self,
         relay: Relay,
         *,
         header_timeout: float,
+        memory: MemoryBudget,
         max_connections: int = MOST_CONNECTIONS,
         caller_idle: float = CALLER_IDLE,
         parting: float = PARTING,
@@ -75,15 +83,19 @@ class Listener(web.Server):
         )
         self.relay = relay
         self.header_timeout = header_timeout
+        self.memory = memory
+        self.ended = 0
         self.max_connections = max_connections
         self.limited_by = "PROXY_MAX_CONNECTIONS"
-        self.caller_idle = caller_idle
         self.parting = parting
         self.leaving = 0
         self.stopping = False
         self.empty = asyncio.Event()
         self.empty.set()
         self._connected = 0
+        self.caller_idle = caller_idle
+        self._going: set[CallerConnection] = set()  # to make room for others
+        self._peers: Counter[str] = Counter()
         self._coming: dict[CallerConnection, asyncio.TimerHandle] = {}
         self._farewells: set[asyncio.Task[None]] = set()
 
@@ -95,15 +107,74 @@ class Listener(web.Server):
     def enter(self, connection: CallerConnection) -> bool:
         """Count a connection; tell whether there is room for it. It leaves in either case."""
         self._connected += 1
+        self._peers[connection.address] += 1
+        if self._peers[connection.address] == 1:
+            self.relay.share_among(self._peers)
+        if self._surplus > 0:
+            self._make_room(connection)
+        self._set_idle_time()
         self.empty.clear()
         if (timer := self._coming.pop(connection, None)) is not None:
             timer.cancel()
-        return self._connected - self.leaving <= self.max_connections
+        return self._surplus <= 0
 
-    def leave(self) -> None:
+    def leave(self, connection: CallerConnection) -> None:
         """Count a connection that has ended."""
         self._connected -= 1
+        self._going.discard(connection)
+        self._peers[connection.address] -= 1
+        if not self._peers[connection.address]:
+            del self._peers[connection.address]
+            self.relay.share_among(self._peers)
+        self._set_idle_time()
         self._look_whether_empty()
+
+    @property
+    def _surplus(self) -> int:
+        """Connections beyond those that may be, without those that end."""
+        return self._connected - self.leaving - len(self._going) - self.max_connections
+
+    @property
+    def connected(self) -> int:
+        """Connections that callers have."""
+        return self._connected
+
+    @property
+    def read_ahead(self) -> int:
+        """Bytes that a connection may send ahead."""
+        return READ_AHEAD if self.memory.fits(READ_AHEAD) else 0
+
+    @property
+    def caller_idle(self) -> float:
+        """Seconds that a connection without a request is kept while there is room for others."""
+        return self._caller_idle
+
+    @caller_idle.setter
+    def caller_idle(self, seconds: float) -> None:
+        self._caller_idle = seconds
+        self._set_idle_time()
+
+    def _set_idle_time(self) -> None:
+        """Keep idle connections for less, the fewer places are left beyond half of them."""
+        left = max(self.max_connections - self._connected, 0) / self.max_connections
+        most = self._caller_idle
+        self.idle_time = max(most * min(2 * left, 1.0) ** 4, min(most, LEAST_IDLE))
+
+    def _make_room(self, newcomer: CallerConnection) -> None:
+        """End connections that wait for their callers: of the party that has most, the longest idle ones first."""
+        others = [cast("CallerConnection", each) for each in self.connections if each is not newcomer]
+        parties = Counter(each.party for each in others)
+        found = [
+            (-parties[each.party], not each.idle, since, at)
+            for at, each in enumerate(others)
+            if each not in self._going and (since := each.waiting_since) is not None
+        ]
+        ends = max(self.max_connections // AT_ONCE, 1)
+        for *_, at in sorted(found):
+            if ends and others[at].give_way():
+                self._going.add(others[at])
+                self.ended += 1
+                ends -= 1
 
     def _never_came(self, connection: CallerConnection) -> None:
         del self._coming[connection]
@@ -126,6 +197,7 @@ class Listener(web.Server):
     def see_off(self, connection: CallerConnection) -> None:
         """End a connection once its caller had time to read its last answer."""
         self.leaving += 1
+        connection.seen_off = True
         task = asyncio.ensure_future(self._leave(connection))
         self._farewells.add(task)
         task.add_done_callback(self._farewells.discard)

@@ -18,6 +18,14 @@ _CREDENTIALS: Final = struct.Struct("iII")  # struct ucred: pid, uid, gid (unix(
 _NOBODY: Final = Peer()
 
 
+def address_of(transport: asyncio.BaseTransport, peer: Peer) -> str:
+    """Return the user at the other end, or where it comes from: what tells peers apart while no caller is known."""
+    if peer.uid is not None:
+        return f"uid {peer.uid}"
+    name = transport.get_extra_info("peername")
+    return str(name[0]) if isinstance(name, tuple) else ""
+
+
 def peer_of(transport: asyncio.BaseTransport) -> Peer:
     """Return what a new connection says of its other end.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Collection
 
     from proxy.errors import RelayError
     from proxy.relay.server.connection import CallerConnection
@@ -15,6 +15,15 @@ if TYPE_CHECKING:
 
 class Call(Protocol):
     """A call that is under way on a connection."""
+
+    @property
+    def coming(self) -> bool:
+        """Whether its body is still coming, and nothing of it was sent."""
+        ...
+
+    def give_up(self, error: RelayError) -> None:
+        """Refuse it; nothing of it was sent."""
+        ...
 
     def feed(self, data: bytes) -> bytes:
         """Take what of these bytes belongs to its request; return the rest."""
@@ -45,6 +54,14 @@ class Relay(Protocol):
     """
 
     shedding: bool
+
+    def knows(self, connection: CallerConnection) -> bool:
+        """Whether the connection alone tells of a caller, or none has to be known."""
+        ...
+
+    def share_among(self, peers: Collection[str]) -> None:
+        """Note from where there are connections."""
+        ...
 
     def begin(self, connection: CallerConnection, data: bytes) -> bool:
         """Carry the request that these bytes begin with; False, and nothing is done, if the parser must read them."""

@@ -7,6 +7,7 @@ It must never give the parser anything behind what could not be read.
 
 from __future__ import annotations
 
+from collections import deque
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +15,9 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_protocol import _ErrInfo
 
-from proxy.errors import BadRequestError, RelayError
+from proxy.errors import BadRequestError, HeaderTooLargeError, RelayError
+from proxy.process.memory import Holding
+from proxy.relay.concurrency import memory_full
 from proxy.relay.request.framing import declared_length
 from proxy.relay.request.request_line import check_beginning, check_request_line
 
@@ -22,9 +25,13 @@ if TYPE_CHECKING:
     from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
     from aiohttp.streams import StreamReader
 
+    from proxy.process.memory import MemoryBudget
+
     Found = list[tuple[Any, StreamReader]]
 
 CONNECT: Final = "CONNECT"  # what follows it is no request (RFC 9110 section 9.3.6)
+MOST_HEAD: Final = 64 * 1024  # bytes of the heads of a connection that wait, and of one head
+STRANGERS_HEAD: Final = 8 * 1024  # bytes of a head, until a caller is known where each must be
 MOST_WAITING: Final = 32  # requests behind the one that is answered; as many as aiohttp's server holds
 # Empty lines in a chunked body, in one piece from the network, behind which its end is looked for: it costs time, and
 # only a caller that sends requests at once, and such a body among them, is refused for it.
@@ -44,13 +51,34 @@ class _Place(Enum):
     NOWHERE = auto()  # nothing is read any more
 
 
+_IN_A_BODY: Final = frozenset((_Place.SIZED, _Place.CHUNKED))
+
+
 class RequestStream:
-    """The requests of one connection; stands in the place of its parser, and has the same methods."""
+    """The requests of one connection; stands in the place of its parser, and has the same methods.
 
-    __slots__ = ("_held", "_owed", "_parser", "_paused", "_payload", "_place", "_seam", "_waiting")
+    Args:
+        parser: of the server.
+        memory: counts what is held.
 
-    def __init__(self, parser: HttpRequestParser) -> None:
+    Attributes:
+        most_head: bytes of a head.
+    """
+
+    __slots__ = (
+        "_counted", "_head", "_held", "_memory", "_owed", "_parser", "_paused", "_payload", "_place",
+        "_queued", "_seam", "_sizes", "_taken", "_waiting", "most_head",
+    )  # fmt: skip
+
+    def __init__(self, parser: HttpRequestParser, memory: MemoryBudget) -> None:
+        self.most_head = MOST_HEAD
         self._parser = parser
+        self._memory = memory
+        self._head = 0  # bytes of the head that is read
+        self._sizes: deque[int] = deque()  # bytes of each request that waits, as far as it was given to the parser
+        self._queued = 0  # all of them
+        self._taken = 0  # bytes of the request that was taken last
+        self._counted = (0, 0)  # bytes of heads, and of what waits, that the budget has counted
         self._place = _Place.LINE
         self._held = b""
         self._seam = b""  # the last bytes given of a head or of a chunked body: its end may be parted
@@ -63,6 +91,25 @@ class RequestStream:
     def between(self) -> bool:
         """Whether whatever was read is whole requests, and the next byte begins another."""
         return self._place is _Place.LINE and not self._held
+
+    @property
+    def backlog(self) -> int:
+        """Bytes of further requests that the parser has not got yet."""
+        return 0 if self._place in _IN_A_BODY else len(self._held)
+
+    def lost(self) -> None:
+        """Forget all of it, and the parser, in a circle with which the connection would stay in memory."""
+        self._held, self._head, self._queued, self._taken = b"", 0, 0, 0
+        self._place, self._payload = _Place.NOWHERE, EMPTY_PAYLOAD
+        self._sizes.clear()
+        del self._parser
+        self._count()
+
+    def _count(self) -> None:
+        now = self._head, self._queued + self._taken + len(self._held)
+        before, self._counted = self._counted, now
+        self._memory.charge(Holding.HEADS, now[0] - before[0])
+        self._memory.charge(Holding.PIPELINED, now[1] - before[1])
 
     # What aiohttp's server asks of a parser.
 
@@ -84,12 +131,18 @@ class RequestStream:
             self._go_on(found)
         except (HttpProcessingError, RelayError) as error:
             self._place, self._held = _Place.NOWHERE, b""
+            error.with_traceback(None)  # whose frames hold what came, in a circle with the error
             found.append((_ErrInfo(status=_BAD_REQUEST, exc=error, message=""), EMPTY_PAYLOAD))
+        self._count()
         return found, False, b""
 
     def message_consumed(self) -> None:
         """Note that a request is no longer waiting."""
         self._waiting = max(self._waiting - 1, 0)
+        if self._sizes:
+            self._taken = self._sizes.popleft()
+            self._queued -= self._taken
+            self._count()
         self._parser.message_consumed()
 
     def pause_reading(self) -> None:
@@ -101,7 +154,7 @@ class RequestStream:
 
     def _go_on(self, found: Found) -> None:
         held, at, ends = self._held, 0, 0
-        while at < len(held) and not self._paused and self._waiting < MOST_WAITING:
+        while at < len(held) and not self._paused and self._waiting < MOST_WAITING and self._queued <= MOST_HEAD:
             if self._place is _Place.LINE:
                 at = _past_line_ends(held, at)
                 if not _line_is_whole(held, at):
@@ -115,9 +168,20 @@ class RequestStream:
             else:
                 ends += self._place is _Place.CHUNKED
                 end = self._section_end(held, at, last=ends > MOST_ENDS)
+            if self._place is _Place.HEAD:
+                self._read_head(end - at)
             self._give(held[at:end], found)
             at = end
         self._held = held[at:]
+
+    def _read_head(self, size: int) -> None:
+        """Bound a head by its own size, and by the memory that all callers share."""
+        self._head += size
+        if self._head > self.most_head:
+            detail = f"The request head is larger than {self.most_head} bytes, which is more than the sidecar accepts."
+            raise HeaderTooLargeError(detail)
+        if self._head > STRANGERS_HEAD and not self._memory.fits(self._head - self._counted[0]):
+            raise memory_full()
 
     def _section_end(self, held: bytes, at: int, *, last: bool) -> int:
         """Return where a head, or what may be a chunked body, ends; the end of what is held if it does not.
@@ -148,9 +212,14 @@ class RequestStream:
             raise _unclear()
         if head_ends:
             self._waiting += 1
+            self._sizes.append(self._head)
+            self._queued, self._head = self._queued + self._head, 0
             found.extend(messages)
             self._begin_body(*messages[0])
-        elif self._place in {_Place.SIZED, _Place.CHUNKED}:
+        elif self._place in _IN_A_BODY:
+            if self._waiting:
+                self._sizes[-1] += len(piece)
+                self._queued += len(piece)
             self._go_through_body(len(piece))
 
     def _begin_body(self, message: RawRequestMessage, payload: StreamReader) -> None:

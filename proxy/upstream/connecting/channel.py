@@ -56,7 +56,7 @@ class Channel:
         """Take the records that are to be sent."""
         return self._outgoing.read()
 
-    def seal(self, data: bytes) -> bytes:
+    def seal(self, data: bytes | memoryview) -> bytes:
         """Return the records that carry these bytes."""
         self._object.write(data)
         return self._outgoing.read()
