@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from proxy.secret import Secret
     from proxy.tokens.keeper import TokenDisputed, TokenEndpoints, TokenFetched
     from proxy.upstream.model import ConnectResult
+KEEP_WARM: Final = 30.0  # seconds after the last call; two or three handshakes a second, most of them short
 
 
 def upstream_pool(
@@ -61,6 +62,7 @@ def upstream_pool(
         response_timeout=settings.response_timeout,
         idle_timeout=settings.idle_timeout,
         effects_idle=settings.effects_idle,
+        keep_warm=KEEP_WARM,
         max_age=settings.max_connection_age,
         max_connections=settings.max_in_flight,  # so that the gate alone says how many calls there may be
     )
