@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar, assert_never
 
 if TYPE_CHECKING:
-    from proxy.upstream.connection import Connection
     from proxy.upstream.model import Limits
 
 _SPREAD: Final = 0.2
+
+
+class Idle(Protocol):
+    """What is to be known of an idle connection; see Connection."""
+
+    idle_since: float
+    retires_at: float
+
+    @property
+    def fit(self) -> bool:
+        """Whether it may carry a call."""
+
+    def abort(self) -> None:
+        """End it."""
+
+
+One = TypeVar("One", bound=Idle)
 
 
 class Fitness(Enum):
@@ -42,7 +58,7 @@ def fitness(idle_seconds: float, left_seconds: float, *, effects: bool, limits: 
     return Fitness.USE
 
 
-def take_warm(idle: list[Connection], now: float, *, effects: bool, limits: Limits) -> Connection | None:
+def take_warm(idle: list[One], now: float, *, effects: bool, limits: Limits) -> One | None:
     """Take the idle connection used last, unless it has cooled too far for this call, or is too old for any."""
     while idle:
         connection = idle.pop()
