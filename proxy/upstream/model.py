@@ -189,8 +189,8 @@ def _nothing() -> None:
 class OutgoingRequest:
     """One request, without Host and framing fields: the pool writes those itself.
 
-    `lines` are its header fields as they go, each with its end; `request.header_lines` makes them, and whoever makes
-    them otherwise answers for their grammar. `body` None sends no framing field; bytes are sent with Content-Length.
+    `lines` are its header fields as they go, each with its end; `request.header_lines` makes and judges them; any
+    others are not judged again. `body` None sends no framing field; bytes are sent with Content-Length.
     `effects` says that the call may change something at the origin, so that it must not ride a connection that has
     been idle for long. `sending` is called right before the first byte is handed to a socket: until then, cancelling
     proves that nothing was sent.
@@ -214,8 +214,7 @@ class Limits:
     pool_idle: a connection idle for longer is closed. Below the 5 s keep-alive of Apache httpd 2.4 (KeepAliveTimeout),
         Node.js (server.keepAliveTimeout) and uvicorn (--timeout-keep-alive).
     effects_idle: a call with effects never rides a connection that was idle for longer. Not above gunicorn's 2 s.
-    keep_warm: after the last call, a few connections are kept in whose place a new one is made before it has cooled for
-        calls with effects; 0 for none.
+    keep_warm: for so long after the last call, a few connections are kept warm for calls with effects; 0 for none.
     max_age: no call is begun on a connection that is older, or up to a fifth younger.
     max_head: bytes of an answer's head.
     max_headers: fields of an answer's head, and again of its trailers.

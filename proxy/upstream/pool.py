@@ -16,14 +16,7 @@ from proxy.upstream.connecting.connect import Route
 from proxy.upstream.connecting.maker import Maker
 from proxy.upstream.connecting.pace import Pace
 from proxy.upstream.connecting.resumption import Resumption
-from proxy.upstream.model import (
-    ConnectError,
-    ConnectResult,
-    FaultKind,
-    Stats,
-    Timings,
-    UpstreamFault,
-)
+from proxy.upstream.model import ConnectError, ConnectResult, FaultKind, Stats, Timings, UpstreamFault
 from proxy.upstream.request import Request, converse
 from proxy.upstream.reuse import take_warm
 from proxy.upstream.slots import Slots
@@ -161,7 +154,7 @@ class Pool:
         try:
             connection = take_warm(self._idle, self._now(), effects=effects, limits=self._limits)
             while connection is None or self._closed:
-                connection = await self._first(timings, deadline)
+                connection = await self._first(timings, deadline, new=effects and not self._limits.effects_idle)
         except BaseException:
             self._free_slot()
             raise
@@ -170,12 +163,12 @@ class Pool:
             connection.made = None
         return connection
 
-    async def _first(self, timings: Timings, deadline: float) -> Connection | None:
-        """Wait for the connection that comes first, warm or new; None when it has died on the way to the call."""
-        make = partial(self._fresh, deadline) if self._has_room(calls=1) else None
+    async def _first(self, timings: Timings, deadline: float, *, new: bool) -> Connection | None:
+        """Wait for the connection that comes first, or first of the new ones; None when it has died on the way."""
+        make = partial(self._fresh, deadline) if self._has_room() else None
         try:
             self._refuse_if_closed()
-            connection = await self._waiting.wait(make, deadline)
+            connection = await self._waiting.wait(make, deadline, new=new)
         except ConnectError as error:
             raise self._not_sent(error, timings) from error
         if connection.fit:
@@ -190,12 +183,9 @@ class Pool:
         connection.abort()
         return None
 
-    def _has_room(self, calls: int = 0) -> bool:
-        """Whether one more connection may be made, if need be in the place of the one idle for longest.
-
-        `calls` have a place, and neither a connection nor one that is being made for them.
-        """
-        most = self._limits.max_connections + calls + len(self._waiting.calls) - self._taken - self._waiting.making
+    def _has_room(self) -> bool:
+        """Whether a connection may be made for one more call, if need be in the place of the one idle for longest."""
+        most = self._limits.max_connections + 1 + len(self._waiting.calls) - self._taken - self._waiting.making
         while self._idle and len(self._idle) >= most:
             self._idle.pop(0).abort()
         return most > 0

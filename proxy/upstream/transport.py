@@ -44,7 +44,7 @@ class UpstreamTransport:
 
     @property
     def honest_end(self) -> bool:
-        """Whether an end of the connection is the origin's word; under TLS whoever is on the way can end TCP."""
+        """Whether an end of the connection is the origin's word; under TLS, TCP can be ended by others on the way."""
         return self.channel is None or self.channel.ended
 
     @property

@@ -51,6 +51,7 @@ class Waiting:
         self._limits = limits
         self._found = found
         self.calls: deque[Call] = deque()
+        self._new_only: set[Call] = set()
         self._due: deque[tuple[Make, Call | None]] = deque()
         self._making: dict[asyncio.Task[None], tuple[float, Call | None]] = {}  # since when, and for which call
         self._quickest = 0.0  # seconds; 0 before any was made
@@ -60,18 +61,21 @@ class Waiting:
         """How many connections are being made, or will be."""
         return len(self._making) + len(self._due)
 
-    async def wait(self, make: Make | None, deadline: float) -> Connection:
+    async def wait(self, make: Make | None, deadline: float, *, new: bool = False) -> Connection:
         """Return the connection that comes first; it may have died since.
 
         Args:
             make: makes a connection, or raises what the call is to raise; None when there are as many as may be.
             deadline: of the call; `make` keeps to it by itself once it has begun.
+            new: whether it must be one that has carried no call.
 
         Raises:
             ConnectError: none has come in time, or the pool was closed.
         """
         call: Call = self._loop.create_future()
         self.calls.append(call)
+        if new:
+            self._new_only.add(call)
         if make is not None:
             self.make(make, call)
         try:
@@ -86,6 +90,7 @@ class Waiting:
             self._give_up(call)
             raise
         finally:
+            self._new_only.discard(call)
             call.cancel()  # if none came: what is due for it is then left
             with contextlib.suppress(ValueError):
                 self.calls.remove(call)
@@ -100,9 +105,9 @@ class Waiting:
 
     def offer(self, connection: Connection) -> bool:
         """Give a connection to the call that has waited longest; return whether one waits."""
-        while self.calls:
-            call = self.calls.popleft()
-            if not call.done():
+        for call in self.calls:
+            if not call.done() and not (connection.free and call in self._new_only):
+                self.calls.remove(call)
                 call.set_result(connection)
                 return True
         return False

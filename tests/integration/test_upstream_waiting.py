@@ -59,6 +59,35 @@ async def test_a_call_takes_the_connection_that_another_has_done_with_while_its_
         assert pool.stats() == (1, 1, 0)
 
 
+async def test_a_call_with_effects_waits_for_a_new_connection_where_each_is_to_have_one() -> None:
+    done = asyncio.Event()
+
+    async def script(wire: Wire) -> None:
+        await wire.request()
+        await wire.send(HELLO[:-1])
+        await done.wait()
+        await wire.send(HELLO[-1:])
+        await answering(wire)
+
+    async with (
+        origin(script) as served,
+        origin(opening(1, served.at)) as egress,
+        pool_to(served.at, limits=Limits(effects_idle=0.0), egress=Egress("localhost", egress.at.port)) as pool,
+    ):
+        first = await pool.send(call())
+        paying = asyncio.create_task(pool.send(call(b"POST", b"pay", effects=True)))
+        await seen(lambda: len(egress.wires) == 2)
+        done.set()
+        assert await whole(first) == b"hello"
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not paying.done()
+        assert pool.stats() == (1, 1, 0)
+        paying.cancel()
+        await asyncio.wait((paying,))
+        assert b"POST" not in b"".join(served.requests)
+
+
 async def test_a_connection_whose_call_was_carried_by_another_serves_the_next() -> None:
     async with origin(answering, tls=server_tls()) as served, pool_to(served.at) as pool:
         assert await asyncio.gather(*(get(pool) for _ in range(40))) == [b"hello"] * 40

@@ -92,4 +92,4 @@ class Handshake(asyncio.Protocol):
     def _fail(self, met: Obstacle, detail: str) -> None:
         if not self.ended.done():
             self.ended.set_exception(ConnectError(met, detail))
-            self.ended.exception()  # not an error of ours if the one who waited has given up
+            self.ended.exception()  # no error when the call has given up

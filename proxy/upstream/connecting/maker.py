@@ -82,6 +82,6 @@ class Maker:
     def _tell(self, result: ConnectResult) -> None:
         try:
             self._connected(result)
-        except Exception as error:  # noqa: BLE001 - a defect of who looks on must not fail the call
+        except Exception as error:  # noqa: BLE001 - an observer's defect must not fail the call
             context = {"message": "the observer of connects failed", "exception": error}
             asyncio.get_running_loop().call_exception_handler(context)
