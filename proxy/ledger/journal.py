@@ -66,8 +66,9 @@ class Journal:
         self._begun: deque[_Begun] = deque()
         self._ended: deque[Ticket] = deque()
         self._asked: deque[tuple[Callable[[Store], Any], asyncio.Future[Any]]] = deque()
-        self._calls: queue.SimpleQueue[bool] = queue.SimpleQueue()  # to work; whether somebody waits for it
-        self._called = self._urgently = False  # what was put there since the thread looked last
+        self._calls: queue.SimpleQueue[None] = queue.SimpleQueue()  # to work
+        self._called = False  # since the thread looked last
+        self._gathers = False
         self._closing = threading.Event()
         self._ending = 0  # ends that the thread is writing
         self.lost = 0
@@ -109,9 +110,9 @@ class Journal:
             self.lost += 1
             return
         self._ended.append(ticket)
-        if not self._called:
-            self._called = True
-            self._calls.put(False)
+        if not self._gathers:
+            self._gathers = True
+            self._loop.call_later(GATHERING, self._gathered)
 
     async def ask(self, work: Callable[[Store], Result]) -> Result:
         """Have the thread do something with the store; raises what it raises."""
@@ -133,28 +134,30 @@ class Journal:
             self._wrote(seconds, fault)
             waits.set_exception(LedgerError(fault))
 
+    def _gathered(self) -> None:
+        """Have ends written that no intent has taken along."""
+        self._gathers = False
+        if self._ended:
+            self._wake()
+
     def _wake(self) -> None:
-        if not self._urgently:
-            self._urgently = True
-            self._calls.put(True)
+        if not self._called:
+            self._called = True
+            self._calls.put(None)
 
     def _run(self) -> None:
         while True:
-            if not self._calls.get():
-                self._wait(GATHERING)
-            self._called = self._urgently = False  # before the looking, so that what comes from now on calls anew
+            self._calls.get()
+            self._called = False  # before the looking, so that what comes from now on calls anew
             written = self._commit()
             self._answer()
             if self._closing.is_set() and not (self._begun or self._asked or (self._ended and written)):
                 self._store.close()
                 return
             if self._ended and not written:
-                self._wait(AGAIN)
-                self._calls.put(True)
-
-    def _wait(self, seconds: float) -> None:
-        with suppress(queue.Empty):
-            self._calls.get(timeout=seconds)
+                with suppress(queue.Empty):
+                    self._calls.get(timeout=AGAIN)
+                self._calls.put(None)
 
     def _commit(self) -> bool:
         """Write all that waits in one transaction; what was begun fails with it, what has ended is kept."""
