@@ -34,7 +34,7 @@ from proxy.ops.metrics.ledger_metrics import declare_ledger_readings
 from proxy.ops.metrics.metrics import Metrics
 from proxy.ops.observers import open_observers
 from proxy.process import child_reaper
-from proxy.process.memory import MemoryBudget, default_budget, give_back
+from proxy.process.memory import CONNECTION, MemoryBudget, default_budget, give_back
 from proxy.relay.attempts import Attempts
 from proxy.relay.concurrency import ConcurrencyLimit
 from proxy.relay.server.listener import PARTING
@@ -296,10 +296,13 @@ class Sidecar:
 
     async def _give_memory_back(self) -> None:
         """After a burst, give the system back what it took."""
+        memory, most = self.memory, 0
         while True:
             await asyncio.sleep(LOOK_AT_MEMORY)
-            if self.memory.used < MUCH < self.memory.most:
-                self.memory.most = 0
+            connections = self._listener.connected * CONNECTION
+            now, most = memory.used + connections, max(most, memory.most + connections)
+            if most - now > MUCH:
+                most = memory.most = 0
                 await asyncio.to_thread(give_back)
 
     def _commands(self) -> AdminCommands:
