@@ -54,6 +54,7 @@ class Waiting:
         self._new_only: set[Call] = set()
         self._due: deque[tuple[Make, Call | None]] = deque()
         self._making: dict[asyncio.Task[None], tuple[float, Call | None]] = {}  # since when, and for which call
+        self._again: asyncio.TimerHandle | None = None
         self._quickest = 0.0  # seconds; 0 before any was made
 
     @property
@@ -120,6 +121,8 @@ class Waiting:
     async def close(self) -> None:
         """End the wait of every call, and give up the connections that are being made."""
         self._due.clear()
+        if self._again is not None:
+            self._again.cancel()
         for call in self.calls:
             if not call.done():
                 call.set_exception(ConnectError(FaultKind.POOL, CLOSED))
@@ -141,8 +144,12 @@ class Waiting:
                 self._making[task] = now, call
                 task.add_done_callback(self._ended)
                 room -= 1
-        if self._due:
-            self._loop.call_later(counts_for, self._begin)
+        if self._due and self._again is None:
+            self._again = self._loop.call_later(counts_for, self._begin_again)
+
+    def _begin_again(self) -> None:
+        self._again = None
+        self._begin()
 
     async def _make(self, make: Make, call: Call | None, began: float) -> None:
         try:
