@@ -7,7 +7,7 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_INPUT=1 PIP_ROOT_U
 RUN python3 -m venv --without-pip /opt/proxy && python3 -m venv /opt/build
 WORKDIR /src
 COPY requirements requirements
-# run, or aws for credentials from AWS Secrets Manager, or otel for traces.
+# run, or aws for credentials from AWS Secrets Manager, or otel for traces, or postgres for an outcome ledger there.
 ARG SET=run
 # Wheels only: nothing is built that a hash does not cover.
 RUN /opt/build/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/build.txt \

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.config import EnvironmentSource, Settings, SettingsError
 from proxy.config.setting import settings_of
+from proxy.ops.admin.listener import Part
 from proxy.policy.file import PolicyFileError, read_policy
 from proxy.policy.rules import DEFAULT
 from proxy.upstream.tls import tls_context
@@ -32,24 +33,6 @@ _CREDENTIALS: Final = {
     False: "being read; `credentials.changed` or `credentials.reload_failed` in the log says what came of it",
 }
 VARIABLES: Final = {field.name: [one.variable for one in settings_of(field)] for field in fields(Settings)}
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One part of a reload.
-
-    Attributes:
-        name: what it is.
-        kept: why the old one stays in use; empty when the new one is.
-        done: what was done when nothing is kept.
-    """
-
-    name: str
-    kept: str = ""
-    done: str = "read anew"
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.kept or self.done}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from proxy.secret import Secret
     from proxy.tokens.keeper import TokenDisputed, TokenEndpoints, TokenFetched
     from proxy.upstream.model import ConnectResult
+LEAST_IDLE: Final = 1.0  # seconds of PROXY_EFFECTS_IDLE from which on connections are kept warm
+KEEP_WARM: Final = 30.0  # seconds after the last call; two or three handshakes a second, most of them short
 
 
 ADMIN_IDLE: Final = 10.0  # seconds for a request to the admin listener to come, the first and any further one
@@ -66,6 +68,7 @@ def upstream_pool(
         response_timeout=settings.response_timeout,
         idle_timeout=settings.idle_timeout,
         effects_idle=settings.effects_idle,
+        keep_warm=KEEP_WARM if settings.effects_idle >= LEAST_IDLE else 0.0,
         max_age=settings.max_connection_age,
         max_connections=settings.max_in_flight,  # so that the gate alone says how many calls there may be
     )

@@ -48,13 +48,12 @@ def list_calls(wanted: Wanted, *, in_json: bool) -> Exit:
     if in_json:
         click.echo(json.dumps([as_json(entry) for entry in entries], indent=2))
     elif not entries:
-        everything = Wanted(most=wanted.most)
-        click.echo("the ledger holds no call yet" if wanted == everything else "no such call")
+        click.echo("the ledger holds no call yet" if wanted == Wanted(most=wanted.most) else "no such call")
     else:
         now = time.time()
         click.echo("\n".join(table(HEAD, [row(entry, now) for entry in entries])))
-        if len(entries) == wanted.most:
-            click.echo(f"the newest {wanted.most}; --limit shows more", err=True)
+    if len(entries) == wanted.most:
+        click.echo(f"the newest {wanted.most}; --limit shows more", err=True)
     return Exit.FINE
 
 
@@ -114,7 +113,7 @@ def verify_ledger() -> Exit:
         unsettled = 0 if problems else store.summary().open.total()
     if problems:
         text = "\n".join(f"damaged: {problem}" for problem in problems)
-        return failed(f"{text}\nkeep a copy of it; docs/runbooks/ledger.md says what to do")
+        return failed(f"{text}\nkeep a copy of it; docs/runbooks/ledger-not-writable.md says what to do")
     click.echo(f"sound; calls that are not settled: {unsettled}")
     return Exit.FINE
 

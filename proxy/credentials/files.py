@@ -48,7 +48,7 @@ class MountedFiles(Source):
         return ", ".join(f"{name} from {'settings' if isinstance(at, Secret) else at}" for name, at in parts)
 
     def warnings(self) -> tuple[str, ...]:
-        """Name files that everybody on the machine may read."""
+        """Name files that every user of the machine may read."""
         return self._warnings
 
     def _read(self) -> Credentials:
@@ -88,7 +88,7 @@ class MountedDocument(Source):
         return f"file {self._path}"
 
     def warnings(self) -> tuple[str, ...]:
-        """Say that everybody on the machine may read it, if so."""
+        """Say that every user of the machine may read it, if so."""
         return self._warnings
 
     def _read(self) -> Credentials:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import queue
 import threading
 from collections import deque
 from contextlib import suppress
@@ -43,8 +44,8 @@ class Journal:
     Args:
         store: only this thread uses it from now on.
         clock: seconds on a clock that only moves forward.
-        wrote: told how many seconds each commit took, in the thread, and why it failed; the text is empty when it went
-            well. Told of each call, too, that would wait no longer.
+        wrote: told how many seconds each commit took, and why it failed; the text is empty when it went well. Told of
+            each call, too, that would wait no longer.
 
     Attributes:
         lost: ends that were dropped because too many waited; their entries stay open until the process has ended.
@@ -65,8 +66,9 @@ class Journal:
         self._begun: deque[_Begun] = deque()
         self._ended: deque[Ticket] = deque()
         self._asked: deque[tuple[Callable[[Store], Any], asyncio.Future[Any]]] = deque()
-        self._something = threading.Event()  # there is work
-        self._urgent = threading.Event()  # somebody waits for it
+        self._calls: queue.SimpleQueue[None] = queue.SimpleQueue()  # to work
+        self._called = False  # since the thread looked last
+        self._gathers = False
         self._closing = threading.Event()
         self._ending = 0  # ends that the thread is writing
         self.lost = 0
@@ -108,7 +110,9 @@ class Journal:
             self.lost += 1
             return
         self._ended.append(ticket)
-        self._something.set()
+        if not self._gathers:
+            self._gathers = True
+            self._loop.call_later(GATHERING, self._gathered)
 
     async def ask(self, work: Callable[[Store], Result]) -> Result:
         """Have the thread do something with the store; raises what it raises."""
@@ -130,24 +134,30 @@ class Journal:
             self._wrote(seconds, fault)
             waits.set_exception(LedgerError(fault))
 
+    def _gathered(self) -> None:
+        """Have ends written that no intent has taken along."""
+        self._gathers = False
+        if self._ended:
+            self._wake()
+
     def _wake(self) -> None:
-        self._urgent.set()
-        self._something.set()
+        if not self._called:
+            self._called = True
+            self._calls.put(None)
 
     def _run(self) -> None:
         while True:
-            self._something.wait()
-            self._something.clear()
-            self._urgent.wait(GATHERING)
-            self._urgent.clear()
+            self._calls.get()
+            self._called = False  # before the looking, so that what comes from now on calls anew
             written = self._commit()
             self._answer()
             if self._closing.is_set() and not (self._begun or self._asked or (self._ended and written)):
                 self._store.close()
                 return
             if self._ended and not written:
-                self._urgent.wait(AGAIN)
-                self._something.set()
+                with suppress(queue.Empty):
+                    self._calls.get(timeout=AGAIN)
+                self._calls.put(None)
 
     def _commit(self) -> bool:
         """Write all that waits in one transaction; what was begun fails with it, what has ended is kept."""
@@ -169,9 +179,7 @@ class Journal:
         if fault is not None:
             self._ended.extendleft(reversed(ended))
         self._ending = 0
-        self._wrote(self._clock() - started, "" if fault is None else str(fault))
-        if begun:
-            self._later(partial(_tell, begun, fault))
+        self._later(partial(self._tell, begun, fault, self._clock() - started))
         return fault is None
 
     def _answer(self) -> None:
@@ -183,16 +191,16 @@ class Journal:
                 result, fault = None, error
             self._later(partial(_settle, future, result, fault))
 
+    def _tell(self, begun: list[_Begun], fault: LedgerError | None, seconds: float) -> None:
+        self._wrote(seconds, "" if fault is None else str(fault))
+        for ticket, waits, bound in begun:
+            bound.cancel()
+            if ticket.end is None:
+                _settle(waits, None, fault)
+
     def _later(self, told: Callable[[], None]) -> None:
         with suppress(RuntimeError):  # the loop has ended, and with it whoever waits
             self._loop.call_soon_threadsafe(told)
-
-
-def _tell(begun: list[_Begun], fault: LedgerError | None) -> None:
-    for ticket, waits, bound in begun:
-        bound.cancel()
-        if ticket.end is None:
-            _settle(waits, None, fault)
 
 
 def _settle(future: asyncio.Future[Any], result: object, fault: Exception | None) -> None:

@@ -99,7 +99,6 @@ class Ledger:
         self.fault = ""
         self.unsettled: list[Entry] = []
         self.settled: deque[tuple[float, CallSettled]] = deque(maxlen=SHOWN)
-        self._loop = asyncio.get_running_loop()
         self._rules = rules
         self._clock = clock
         self._report = report
@@ -232,8 +231,7 @@ class Ledger:
         self._report(report)
 
     def _wrote(self, seconds: float, fault: str) -> None:
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._note, Written(seconds, fault))
+        self._note(Written(seconds, fault))
 
     def _note(self, written: Written) -> None:
         self.fault = written.fault

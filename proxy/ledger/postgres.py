@@ -123,10 +123,19 @@ class PostgresStore(Store):
         cursor = self._connection.execute(sql.replace("?", "%s").encode(), values)
         return cursor.fetchall() if cursor.description else ()
 
+    def execute_each(self, sql: str, rows: Sequence[Sequence[object]]) -> list[Sequence[Sequence[Any]]]:
+        """Execute a statement once with each of these values, without waiting in between; return their rows."""
+        if self._connection is None or not rows:
+            return []
+        statement = sql.replace("?", "%s").encode()
+        with self._connection.pipeline():
+            cursors = [self._connection.execute(statement, values) for values in rows]
+        return [cursor.fetchall() if cursor.description else () for cursor in cursors]
+
     def serialize(self, keys: Sequence[tuple[str, str]]) -> None:
         """Lock each call until the transaction ends, all in one order, lest two processes wait in a circle."""
-        for number in sorted({_lock_number(key) for key in keys}):
-            self.execute("SELECT pg_advisory_xact_lock(?)", (number,))
+        numbers = sorted({_lock_number(key) for key in keys})
+        self.execute_each("SELECT pg_advisory_xact_lock(?)", [(number,) for number in numbers])
 
     def alive(self, instance: str, now: float) -> None:
         """Renew this instance's lease, by the database's clock."""
@@ -137,6 +146,7 @@ class PostgresStore(Store):
                 " ON CONFLICT (name) DO UPDATE SET until = excluded.until",
                 (instance, LEASE),
             )
+            self.execute("DELETE FROM instance WHERE until < now() - interval '1 day'")
 
     def abandoned(self, instance: str, now: float) -> tuple[str, tuple[object, ...]]:
         """Return a condition for entries of instances whose lease has ended, by the database's clock.

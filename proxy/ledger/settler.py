@@ -5,6 +5,7 @@ It only reads; it never sends a call with effects. What an answer proves is deci
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from proxy.ledger.entry import Settled
 from proxy.ledger.reports import CallSettled, ReadResult, StatusRead
 from proxy.ledger.schedule import next_ask, verdict
+from proxy.ledger.store import LedgerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,9 +77,20 @@ class Settler:
             now = self._wall()
             entries = await self._journal.ask(partial(_due, now))
             for entry in entries:
-                await self.settle(entry)
+                await self._settle_or_tell(entry)
             if len(entries) < AT_ONCE:
                 return
+
+    async def _settle_or_tell(self, entry: Entry) -> None:
+        """Settle an entry; a defect that one meets must not end the process, which would meet it at each start."""
+        try:
+            await self.settle(entry)
+        except LedgerError:
+            raise
+        except Exception as error:  # noqa: BLE001 - as above
+            defect = {"message": "a call in the ledger could not be asked about", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(defect)
+            await self._postpone(entry, self._wall() + PAUSE, asked=False)
 
     async def settle(self, entry: Entry) -> None:
         """Ask about one entry, and note what the answer proves, or when to ask again; raises LedgerError."""

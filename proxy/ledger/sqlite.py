@@ -112,6 +112,10 @@ class SqliteStore(Store):
         """Execute a statement; return its rows."""
         return self._database.execute(sql, tuple(values)).fetchall()
 
+    def execute_each(self, sql: str, rows: Sequence[Sequence[object]]) -> list[Sequence[Sequence[Any]]]:
+        """Execute a statement once with each of these values; return their rows."""
+        return [self._database.execute(sql, tuple(values)).fetchall() for values in rows]
+
     def serialize(self, keys: Sequence[tuple[str, str]]) -> None:
         """Do nothing: BEGIN IMMEDIATE lets one transaction write at a time."""
 

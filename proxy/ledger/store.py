@@ -117,6 +117,10 @@ class Store(ABC):
         """Execute a statement inside a transaction; return its rows."""
 
     @abstractmethod
+    def execute_each(self, sql: str, rows: Sequence[Sequence[object]]) -> list[Sequence[Sequence[Any]]]:
+        """Execute a statement once with each of these values, in order, inside a transaction; return their rows."""
+
+    @abstractmethod
     def serialize(self, keys: Sequence[tuple[str, str]]) -> None:
         """Let no other process look for repeats of these calls, each an operation and an external id, meanwhile."""
 
@@ -146,72 +150,57 @@ class Store(ABC):
         Raises:
             LedgerError: nothing was written, or all of it was and the database did not get to say so.
         """
-        earliers: list[Earlier | None] = []
+        earliers: dict[int, Earlier | None] = {}
         fresh = set(map(id, begun))
         with self.transaction():
-            for ticket in ended:
-                if id(ticket) not in fresh:
-                    self._finish(ticket)
+            self._finish([ticket for ticket in ended if id(ticket) not in fresh])
             keys = {(one.intent.operation, one.intent.external_id) for one in begun if one.intent.external_id}
             self.serialize(sorted(keys))
-            for ticket in begun:
-                earlier = self._earlier(ticket)
-                earliers.append(earlier)
-                if earlier is None or not ticket.refused or ticket.late:
-                    self._insert(ticket)
-            for ticket in ended:
-                if id(ticket) in fresh:
-                    self._finish(ticket)
-        for ticket, earlier in zip(begun, earliers, strict=True):
-            ticket.earlier = earlier
+            for turn in _turns(begun):
+                found = dict(zip(map(id, turn), self._earliers(turn), strict=True))
+                self._insert([one for one in turn if found[id(one)] is None or not one.refused or one.late])
+                earliers |= found
+            self._finish([ticket for ticket in ended if id(ticket) in fresh])
+        for ticket in begun:
+            ticket.earlier = earliers[id(ticket)]
 
-    def _finish(self, ticket: Ticket) -> None:
-        if ticket.late:
-            self._insert(ticket)
-        if ticket.end is not None:
-            self._end(ticket, ticket.end)
-
-    def _insert(self, ticket: Ticket) -> None:
-        intent = ticket.intent
-        self.execute(
-            "INSERT INTO entry"
-            " (serial, request_id, at, instance, caller, operation, kind, external_id, digest, check_path)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (instance, serial) DO NOTHING",
-            (
-                ticket.serial, intent.request_id, intent.at, intent.instance, intent.caller, intent.operation,
-                intent.kind, intent.external_id, intent.digest, intent.check,
-            ),
-        )  # fmt: skip
-
-    def _earlier(self, ticket: Ticket) -> Earlier | None:
-        intent = ticket.intent
-        if not intent.external_id:
-            return None
-        rows = self.execute(
-            "SELECT request_id, at, state, status, settled, digest FROM entry"
-            " WHERE operation = ? AND external_id = ? AND repeatable = 0 AND at > ?"
-            " ORDER BY at DESC LIMIT 1",
-            (intent.operation, intent.external_id, intent.at - ticket.window),
-        )
-        if not rows:
-            return None
-        request_id, at, state, status, settled, digest = rows[0]
-        same = intent.digest == digest if intent.digest and digest else None
-        return Earlier(request_id, at, State(state), status, None if settled is None else Settled(settled), same)
-
-    def _end(self, ticket: Ticket, end: End) -> None:
-        """Note an end; what was settled meanwhile, because this process was taken for dead, stays."""
-        due = next_ask(end.at, end.at) if end.state in UNSETTLED else None
-        self.execute(
+    def _finish(self, tickets: Sequence[Ticket]) -> None:
+        """Note how calls ended; what was settled meanwhile, because this process was taken for dead, stays."""
+        self._insert([ticket for ticket in tickets if ticket.late])
+        self.execute_each(
             "UPDATE entry SET state = ?, ended_at = ?, status = ?, attempts = ?,"
             " next_ask = CASE WHEN settled IS NULL THEN CAST(? AS DOUBLE PRECISION) END,"
             " repeatable = CASE WHEN settled IS NULL THEN CAST(? AS INTEGER) ELSE repeatable END"
             " WHERE instance = ? AND serial = ?",
-            (
-                end.state.value, end.at, end.status, end.attempts, due, _repeatable(end.state, end.status),
-                ticket.intent.instance, ticket.serial,
-            ),
+            [_ended(ticket, ticket.end) for ticket in tickets if ticket.end is not None],
+        )
+
+    def _insert(self, tickets: Sequence[Ticket]) -> None:
+        self.execute_each(
+            "INSERT INTO entry"
+            " (serial, request_id, at, instance, caller, operation, kind, external_id, digest, check_path)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (instance, serial) DO NOTHING",
+            [
+                (
+                    ticket.serial, intent.request_id, intent.at, intent.instance, intent.caller, intent.operation,
+                    intent.kind, intent.external_id, intent.digest, intent.check,
+                )
+                for ticket in tickets
+                for intent in (ticket.intent,)
+            ],
         )  # fmt: skip
+
+    def _earliers(self, tickets: Sequence[Ticket]) -> list[Earlier | None]:
+        """Return the call that each repeats; none for one without an external id."""
+        named = [one for one in tickets if one.intent.external_id]
+        found = self.execute_each(
+            "SELECT request_id, at, state, status, settled, digest FROM entry"
+            " WHERE operation = ? AND external_id = ? AND repeatable = 0 AND at > ?"
+            " ORDER BY at DESC LIMIT 1",
+            [(one.intent.operation, one.intent.external_id, one.intent.at - one.window) for one in named],
+        )
+        rows = dict(zip(map(id, named), found, strict=True))
+        return [_earlier(one.intent, rows.get(id(one), ())) for one in tickets]
 
     # After a crash, and until it is known what became of each call
 
@@ -324,6 +313,35 @@ class Store(ABC):
         with self.transaction(writes=False):
             rows = self.execute("SELECT value FROM fact WHERE name = 'digest_key'")
         return bytes.fromhex(rows[0][0])
+
+
+def _turns(begun: Sequence[Ticket]) -> list[list[Ticket]]:
+    """Split tickets so that none of a turn can repeat another one of it."""
+    turns: list[list[Ticket]] = []
+    seen: Counter[tuple[str, str]] = Counter()
+    for ticket in begun:
+        key = (ticket.intent.operation, ticket.intent.external_id)
+        turn = seen[key] if ticket.intent.external_id else 0
+        seen[key] += 1
+        if turn == len(turns):
+            turns.append([])
+        turns[turn].append(ticket)
+    return turns
+
+
+def _ended(ticket: Ticket, end: End) -> tuple[object, ...]:
+    due = next_ask(end.at, end.at) if end.state in UNSETTLED else None
+    repeatable = _repeatable(end.state, end.status)
+    key = (ticket.intent.instance, ticket.serial)
+    return (end.state.value, end.at, end.status, end.attempts, due, repeatable, *key)
+
+
+def _earlier(intent: Intent, rows: Sequence[Sequence[Any]]) -> Earlier | None:
+    if not rows:
+        return None
+    request_id, at, state, status, settled, digest = rows[0]
+    same = intent.digest == digest if intent.digest and digest else None
+    return Earlier(request_id, at, State(state), status, None if settled is None else Settled(settled), same)
 
 
 def _repeatable(state: State, status: int, settled: Settled | None = None) -> int:

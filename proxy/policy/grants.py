@@ -30,27 +30,15 @@ PRESETS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         # Looks, and changes nothing.
         "read_only": KINDS["read"],
         # Brings money in, and looks after its payers. It sends none out: no refunds.
-        "collect": KINDS["read"]
-        | KINDS["quote"]
-        | KINDS["money_in"]
-        | {
-            "cancel_transaction",
-            "tokenize_card",
-            "cancel_subscription",
-            "create_plan",
-            "update_plan",
-            "submit_chargeback_documents",
-            "create_virtual_account",
-            "create_virtual_account_batch",
-            "set_virtual_account_activation",
-            "delete_virtual_account",
-            "create_alias",
-            "confirm_alias",
+        "collect": KINDS["read"] | KINDS["quote"] | KINDS["money_in"] | {
+            "cancel_transaction", "tokenize_card", "cancel_subscription", "create_plan", "update_plan",
+            "submit_chargeback_documents", "create_virtual_account", "create_virtual_account_batch",
+            "set_virtual_account_activation", "delete_virtual_account", "create_alias", "confirm_alias",
         },
         # Pays beneficiaries, payout by payout. It neither refunds nor wires out nor exchanges.
         "payout": KINDS["read"] | KINDS["quote"] | {"create_payout", AUTHORIZE, "cancel_payout"},
     }
-)
+)  # fmt: skip
 _GRANTS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
         **{name: frozenset((name,)) for name in EVERYTHING},

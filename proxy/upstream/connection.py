@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from proxy.http1.answer_head import AnswerHeads
     from proxy.upstream.connecting.channel import Channel
+    from proxy.upstream.connecting.resumption import Resumption
     from proxy.upstream.model import Limits, Timings
 
 
@@ -31,6 +32,8 @@ class Connection(asyncio.Protocol):
         free: whether it may carry another call, as far as the last one tells.
         idle_since: when its last call ended.
         retires_at: when it begins no more calls.
+        resumption: is told of the TLS session once an answer has come.
+        made: seconds that connecting and TLS took, until a call was told; None from then on.
     """
 
     def __init__(
@@ -44,6 +47,8 @@ class Connection(asyncio.Protocol):
         self.free = False
         self.idle_since = 0.0
         self.retires_at = 0.0
+        self.resumption: Resumption | None = None
+        self.made: tuple[float | None, float | None] | None = None
         self._limits = limits
         self._heads = heads
         self._now = now
@@ -74,6 +79,12 @@ class Connection(asyncio.Protocol):
         self._closed = True
         self._deadline.cancel()
         self._wire.transport.abort()  # under TLS too: no farewell, which would wait for the origin
+
+    def stand_by(self, now: float) -> None:
+        """Wait for a call; from now on it may be lost as one can be that has served a call."""
+        self.free = self._served = True
+        self.idle_since = now
+        self._deadline.set(self._limits.pool_idle)
 
     # One call
 
@@ -131,10 +142,10 @@ class Connection(asyncio.Protocol):
         now = self._now()
         exchange.timings.total_seconds = now - exchange.timings.started
         self._exchange = None
+        if not self._served and self.resumption is not None and self._wire.channel is not None:
+            self.resumption.learn(self._wire.channel)
         if reusable:
-            self.free = self._served = True
-            self.idle_since = now
-            self._deadline.set(self._limits.pool_idle)
+            self.stand_by(now)
         else:
             self.abort()
         self._ended(self)

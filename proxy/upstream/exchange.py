@@ -1,6 +1,6 @@
 """Remembers one call on its connection: what was written, what came back and how it ended.
 
-It wakes the one who waits, and decides nothing; that is the connection's.
+It wakes the call that waits, and decides nothing; that is the connection's.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Exchange:
     """One call's use of a connection: what was written, what came back and how it ended.
 
     Attributes:
-        watcher: called, in the turn of the loop in which something came or the exchange ended; None for nobody.
+        watcher: called, in the turn of the loop in which something came or the exchange ended, if there is one.
     """
 
     __slots__ = (
@@ -98,7 +98,7 @@ class Exchange:
         """Take bytes of the answer; raises MalformedAnswerError.
 
         What comes behind an answer is no reason to refuse it, but for a second answer at once on a connection that has
-        carried other calls: the first may then be another call's that came twice, and which is whose is not known.
+        carried other calls: the first may then be another call's that came twice.
         """
         self.timings.response_bytes += len(data)
         pieces = self.parser.feed(data)
@@ -117,11 +117,11 @@ class Exchange:
             self._waiter = None
 
     def wake(self) -> None:
-        """Tell the one who waits, if any, or watches."""
+        """Tell the watcher, or the call that waits, if any."""
         if self.watcher is not None:
             try:
                 self.watcher()
-            except Exception as error:  # noqa: BLE001 - a defect of who looks on must not harm the connection
+            except Exception as error:  # noqa: BLE001 - a watcher's defect must not harm the connection
                 self._loop.call_exception_handler({"message": "the watcher of a call failed", "exception": error})
         elif self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, StrEnum
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -97,6 +97,25 @@ class Timings:
     total_seconds: float | None = None
 
 
+class ConnectError(Exception):
+    """No connection came about; the pool turns it into a fault. The text is ours.
+
+    Attributes:
+        kind: of that fault.
+        obstacle: what was met; None when none was tried for, or it ended at once.
+        detail: the text.
+    """
+
+    def __init__(self, met: Obstacle | FaultKind, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.obstacle = met if isinstance(met, Obstacle) else None
+        if isinstance(met, FaultKind):
+            self.kind = met
+        else:
+            self.kind = FaultKind.TLS if met.result is ConnectResult.TLS else FaultKind.UNREACHABLE
+
+
 class UpstreamFault(Exception):  # noqa: N818 - it is a fault in the design's words, and not always an error
     """A call that got no complete answer.
 
@@ -123,15 +142,19 @@ class UpstreamFault(Exception):  # noqa: N818 - it is a fault in the design's wo
         self.detail = detail
         self.timings = timings
 
-
-class ConnectError(Exception):
-    """No connection came about; the pool turns it into a fault. The text is ours."""
-
-    def __init__(self, obstacle: Obstacle, detail: str) -> None:
-        super().__init__(detail)
-        self.obstacle = obstacle
-        self.result = obstacle.result
-        self.detail = detail
+    @classmethod
+    def of(cls, error: ConnectError, timings: Timings) -> Self:
+        """Return the fault of a call that got no connection."""
+        fault = cls(
+            error.kind,
+            progress=Progress.NOTHING,
+            reused=False,
+            answer_begun=False,
+            detail=error.detail,
+            timings=timings,
+        )
+        fault.obstacle = error.obstacle
+        return fault
 
 
 class BodyLengthError(ValueError):
@@ -166,8 +189,8 @@ def _nothing() -> None:
 class OutgoingRequest:
     """One request, without Host and framing fields: the pool writes those itself.
 
-    `lines` are its header fields as they go, each with its end; `request.header_lines` makes them, and whoever makes
-    them otherwise answers for their grammar. `body` None sends no framing field; bytes are sent with Content-Length.
+    `lines` are its header fields as they go, each with its end; `request.header_lines` makes and judges them; any
+    others are not judged again. `body` None sends no framing field; bytes are sent with Content-Length.
     `effects` says that the call may change something at the origin, so that it must not ride a connection that has
     been idle for long. `sending` is called right before the first byte is handed to a socket: until then, cancelling
     proves that nothing was sent.
@@ -191,6 +214,7 @@ class Limits:
     pool_idle: a connection idle for longer is closed. Below the 5 s keep-alive of Apache httpd 2.4 (KeepAliveTimeout),
         Node.js (server.keepAliveTimeout) and uvicorn (--timeout-keep-alive).
     effects_idle: a call with effects never rides a connection that was idle for longer. Not above gunicorn's 2 s.
+    keep_warm: for so long after the last call, a few connections are kept warm for calls with effects; 0 for none.
     max_age: no call is begun on a connection that is older, or up to a fifth younger.
     max_head: bytes of an answer's head.
     max_headers: fields of an answer's head, and again of its trailers.
@@ -204,6 +228,7 @@ class Limits:
     idle_timeout: float = 60.0
     pool_idle: float = 4.0
     effects_idle: float = 2.0
+    keep_warm: float = 0.0
     max_age: float = 300.0
     max_connections: int = 256
     max_head: int = MAX_HEAD

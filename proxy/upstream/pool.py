@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import replace
-from typing import TYPE_CHECKING, Final, assert_never
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
-from proxy.http1.answer_head import AnswerHeads
 from proxy.http1.timeouts import read_what_is_here, timeout_at
-from proxy.upstream.connecting.connect import Route, connect
-from proxy.upstream.connection import Connection
-from proxy.upstream.model import ConnectError, ConnectResult, FaultKind, Progress, Stats, Timings, UpstreamFault
+from proxy.upstream.connecting.connect import Route
+from proxy.upstream.connecting.maker import Maker
+from proxy.upstream.connecting.pace import Pace
+from proxy.upstream.connecting.resumption import Resumption
+from proxy.upstream.model import ConnectError, ConnectResult, FaultKind, Stats, Timings, UpstreamFault
 from proxy.upstream.request import Request, converse
-from proxy.upstream.reuse import Fitness, fitness, lifetime
+from proxy.upstream.reuse import take_warm
 from proxy.upstream.slots import Slots
+from proxy.upstream.waiting import CLOSED, Waiting
+from proxy.upstream.warmth import KeepWarm
 
 if TYPE_CHECKING:
     import ssl
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
     from proxy.config import EgressProxy, Origin
     from proxy.upstream.answer import Answer
+    from proxy.upstream.connection import Connection
     from proxy.upstream.model import Limits, OutgoingRequest
 
 _LOSS_TAKES: Final = 1.0  # seconds; an aborted connection is lost within turns of the event loop, and a stop must end
@@ -63,13 +67,13 @@ class Pool:
             raise ValueError(message)
         self._loop = asyncio.get_running_loop()
         self.authority = origin.authority.encode("ascii")
-        self._route = Route(origin, ssl_context, egress, limits, now)
+        route = Route(origin, ssl_context, egress, limits, now, Resumption(now), Pace())
+        self._maker = Maker(route, chance, connected, (self._ended, self._lost))
         self._limits = limits
-        self._heads = AnswerHeads(limits.max_headers)
         self._now = now
-        self._chance = chance
-        self._connected = connected
-        self._slots = Slots(limits.max_connections)  # one for each call that has, or makes, a connection
+        self._keep_warm = KeepWarm(limits, now, lambda: self._taken, self._make_ahead)
+        self._slots = Slots(limits.max_connections)  # one for each call that has a connection, or waits for one
+        self._waiting = Waiting(limits, self._found)
         self._taken = 0
         self._idle: list[Connection] = []  # the one used last is at the end, and taken first
         self._open: set[Connection] = set()
@@ -102,7 +106,9 @@ class Pool:
         if self._closed or not self._slots.take():
             return None
         self._taken += 1
-        connection = self._warm(effects=effects)
+        if self._taken > self._keep_warm.peak:  # noqa: PLR1730 - max() costs each call more
+            self._keep_warm.peak = self._taken
+        connection = take_warm(self._idle, self._now(), effects=effects, limits=self._limits)
         if connection is None:
             self._free_slot()
         return connection
@@ -119,13 +125,15 @@ class Pool:
 
     def trust(self, ssl_context: ssl.SSLContext) -> None:
         """Verify the origin by another context from now on; connections that were made by the old one serve out."""
-        self._route = replace(self._route, tls=ssl_context)
+        self._maker.trust(ssl_context)
         while self._idle:
             self._idle.pop().abort()
 
     async def close(self) -> None:
         """Abort every connection and wait until the sockets are gone; calls on their way end with a fault."""
         self._closed = True
+        self._keep_warm.stop()
+        await self._waiting.close()
         for connection in tuple(self._open):
             connection.abort()
         with contextlib.suppress(TimeoutError):
@@ -133,89 +141,92 @@ class Pool:
                 await self._all_lost.wait()
 
     async def _take(self, timings: Timings, *, effects: bool) -> Connection:
-        """Return a usable connection, warm or new, within the connect budget."""
+        """Return a usable connection, the first that there is, within the connect budget."""
         deadline = self._loop.time() + self._limits.connect_timeout
         if not self._slots.take():
-            await self._wait_for_slot(timings, deadline)
+            try:
+                async with timeout_at(deadline):
+                    await self._slots.wait()
+            except TimeoutError as error:
+                raise self._not_sent(self._waiting.late(busy=True), timings) from error
         self._taken += 1
+        self._keep_warm.peak = max(self._keep_warm.peak, self._taken)
         try:
-            self._refuse_if_closed(timings)
-            return self._warm(effects=effects) or await self._fresh(timings, deadline)
+            connection = take_warm(self._idle, self._now(), effects=effects, limits=self._limits)
+            while connection is None or self._closed:
+                connection = await self._first(timings, deadline, new=effects and not self._limits.effects_idle)
         except BaseException:
             self._free_slot()
             raise
-
-    async def _wait_for_slot(self, timings: Timings, deadline: float) -> None:
-        try:
-            async with timeout_at(deadline):
-                await self._slots.wait()
-        except TimeoutError as error:
-            detail = f"all {self._limits.max_connections} connections were busy for {self._limits.connect_timeout} s"
-            raise self._not_sent(FaultKind.POOL, detail, timings) from error
-
-    def _warm(self, *, effects: bool) -> Connection | None:
-        """Take the idle connection used last, unless it has cooled too far for this call, or is too old for any."""
-        now = self._now()
-        while self._idle:
-            connection = self._idle.pop()
-            idle, left = now - connection.idle_since, connection.retires_at - now
-            match fitness(idle, left, effects=effects, limits=self._limits):
-                case Fitness.USE if connection.fit:
-                    return connection
-                case Fitness.KEEP:
-                    self._idle.append(connection)
-                    return None
-                case Fitness.USE | Fitness.CLOSE:
-                    connection.abort()
-                case never:
-                    assert_never(never)
-        return None
-
-    async def _fresh(self, timings: Timings, deadline: float) -> Connection:
-        """Make a connection, in the place of the one idle for longest when there are as many as may be."""
-        while self._idle and self._taken + len(self._idle) > self._limits.max_connections:
-            self._idle.pop(0).abort()
-        connection = Connection(self._limits, self._heads, self._now, self._ended, self._lost)
-        try:
-            await connect(self._route, connection, timings, deadline)
-        except ConnectError as error:
-            self._tell(error.result)
-            kind = FaultKind.TLS if error.result is ConnectResult.TLS else FaultKind.UNREACHABLE
-            fault = self._not_sent(kind, error.detail, timings)
-            fault.obstacle = error.obstacle
-            raise fault from error
-        connection.retires_at = self._now() + lifetime(self._limits, self._chance())
-        self._tell(ConnectResult.CONNECTED)
-        if not connection.fit:
-            try:
-                await read_what_is_here()  # session tickets under TLS; anything else ends the connection
-            except BaseException:
-                connection.abort()
-                raise
-        if self._closed or not connection.alive:
-            connection.abort()
-            self._refuse_if_closed(timings)
-            detail = "the origin ended the new connection, or spoke before it was asked"
-            raise self._not_sent(FaultKind.DISCONNECTED, detail, timings)
-        self._open.add(connection)
-        self._all_lost.clear()
+        if connection.made is not None:
+            timings.connect_seconds, timings.tls_seconds = connection.made
+            connection.made = None
         return connection
 
-    def _tell(self, result: ConnectResult) -> None:
+    async def _first(self, timings: Timings, deadline: float, *, new: bool) -> Connection | None:
+        """Wait for the connection that comes first, or first of the new ones; None when it has died on the way."""
+        make = partial(self._fresh, deadline) if self._has_room() else None
         try:
-            self._connected(result)
-        except Exception as error:  # noqa: BLE001 - a defect of who looks on must not fail the call
-            self._loop.call_exception_handler({"message": "the observer of connects failed", "exception": error})
+            self._refuse_if_closed()
+            connection = await self._waiting.wait(make, deadline, new=new)
+        except ConnectError as error:
+            raise self._not_sent(error, timings) from error
+        if connection.fit:
+            return connection
+        try:
+            await read_what_is_here()  # more session tickets, perhaps
+        except BaseException:
+            connection.abort()
+            raise
+        if connection.fit if connection.free else connection.alive:
+            return connection
+        connection.abort()
+        return None
 
-    def _refuse_if_closed(self, timings: Timings) -> None:
+    def _has_room(self) -> bool:
+        """Whether a connection may be made for one more call, if need be in the place of the one idle for longest."""
+        most = self._limits.max_connections + 1 + len(self._waiting.calls) - self._taken - self._waiting.making
+        while self._idle and len(self._idle) >= most:
+            self._idle.pop(0).abort()
+        return most > 0
+
+    async def _fresh(self, deadline: float) -> Connection:
+        try:
+            connection = await self._maker.make(deadline)
+        except ConnectError:
+            self._keep_warm.failed()
+            raise
         if self._closed:
-            raise self._not_sent(FaultKind.POOL, "the pool is closed", timings)
+            connection.abort()
+        self._refuse_if_closed()
+        self._open.add(connection)
+        self._all_lost.clear()
+        self._keep_warm.begin()
+        return connection
 
-    def _not_sent(self, kind: FaultKind, detail: str, timings: Timings) -> UpstreamFault:
+    def _make_ahead(self, least: int, moment: float) -> None:
+        """Have connections made until so many are in use or may carry a call with effects at a moment."""
+        cools_at = moment - self._limits.effects_idle
+        there = self._taken + self._waiting.making
+        warm = there + sum(one.idle_since > cools_at for one in self._idle)
+        deadline = self._loop.time() + self._limits.connect_timeout
+        for _ in range(min(least - warm, self._limits.max_connections - there - len(self._idle))):
+            self._waiting.make(partial(self._fresh, deadline))
+
+    def _found(self, connection: Connection) -> None:
+        """Give a connection that nothing uses to a call that waits, or keep it for the next."""
+        if not self._waiting.offer(connection):
+            connection.made = None
+            connection.stand_by(self._now())
+            self._idle.append(connection)
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise ConnectError(FaultKind.POOL, CLOSED)
+
+    def _not_sent(self, error: ConnectError, timings: Timings) -> UpstreamFault:
         timings.total_seconds = self._now() - timings.started
-        return UpstreamFault(
-            kind, progress=Progress.NOTHING, reused=False, answer_begun=False, detail=detail, timings=timings
-        )
+        return UpstreamFault.of(error, timings)
 
     def _free_slot(self) -> None:
         self._taken -= 1
@@ -223,7 +234,13 @@ class Pool:
 
     def _ended(self, connection: Connection) -> None:
         self._free_slot()
-        if connection.free:
+        if not connection.free:
+            return
+        if not self._waiting.calls:
+            self._idle.append(connection)
+        elif self._now() >= connection.retires_at:
+            connection.abort()
+        elif not self._waiting.offer(connection):
             self._idle.append(connection)
 
     def _lost(self, connection: Connection) -> None:

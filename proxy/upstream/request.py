@@ -167,5 +167,5 @@ async def _send_rest(connection: Connection, exchange: Exchange, request: Reques
             await connection.drained()
             piece = await request.piece()
             connection.write(exchange, piece, last=request.ended)
-    except Exception as error:  # noqa: BLE001 - whatever the body's producer raises belongs to the one who sends it
+    except Exception as error:  # noqa: BLE001 - what the body's producer raises is raised to the caller of `send`
         connection.stop(exchange, error)

@@ -1,14 +1,31 @@
-"""Decides whether an idle connection may carry a call. Pure: ages are arguments."""
+"""Decides whether an idle connection may carry a call, and takes it. Pure: ages are arguments."""
 
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar, assert_never
 
 if TYPE_CHECKING:
     from proxy.upstream.model import Limits
 
 _SPREAD: Final = 0.2
+
+
+class Idle(Protocol):
+    """What is to be known of an idle connection; see Connection."""
+
+    idle_since: float
+    retires_at: float
+
+    @property
+    def fit(self) -> bool:
+        """Whether it may carry a call."""
+
+    def abort(self) -> None:
+        """End it."""
+
+
+One = TypeVar("One", bound=Idle)
 
 
 class Fitness(Enum):
@@ -39,3 +56,20 @@ def fitness(idle_seconds: float, left_seconds: float, *, effects: bool, limits: 
     if effects and idle_seconds > limits.effects_idle:
         return Fitness.KEEP
     return Fitness.USE
+
+
+def take_warm(idle: list[One], now: float, *, effects: bool, limits: Limits) -> One | None:
+    """Take the idle connection used last, unless it has cooled too far for this call, or is too old for any."""
+    while idle:
+        connection = idle.pop()
+        match fitness(now - connection.idle_since, connection.retires_at - now, effects=effects, limits=limits):
+            case Fitness.USE if connection.fit:
+                return connection
+            case Fitness.KEEP:
+                idle.append(connection)
+                return None
+            case Fitness.USE | Fitness.CLOSE:
+                connection.abort()
+            case never:
+                assert_never(never)
+    return None

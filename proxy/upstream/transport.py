@@ -20,14 +20,14 @@ class UpstreamTransport:
         channel: TLS that was agreed on; None for none.
 
     Attributes:
-        transport: as given; its protocol is the connection.
+        transport, channel: as given; the transport's protocol is the connection.
     """
 
-    __slots__ = ("_channel", "_poll", "transport")
+    __slots__ = ("_poll", "channel", "transport")
 
     def __init__(self, transport: asyncio.Transport, channel: Channel | None) -> None:
         self.transport = transport
-        self._channel = channel
+        self.channel = channel
         self._poll = select.poll()
         self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
         transport.set_write_buffer_limits(high=0)
@@ -40,12 +40,12 @@ class UpstreamTransport:
     @property
     def farewell(self) -> bool:
         """Whether the origin has said, under TLS, that it sends no more."""
-        return self._channel is not None and self._channel.ended
+        return self.channel is not None and self.channel.ended
 
     @property
     def honest_end(self) -> bool:
-        """Whether an end of the connection is the origin's word; under TLS whoever is on the way can end TCP."""
-        return self._channel is None or self._channel.ended
+        """Whether an end of the connection is the origin's word; under TLS, TCP can be ended by others on the way."""
+        return self.channel is None or self.channel.ended
 
     @property
     def settled(self) -> bool:
@@ -53,13 +53,13 @@ class UpstreamTransport:
 
         What comes behind a part of a record would else be taken for the answer to the next call.
         """
-        channel = self._channel
+        channel = self.channel
         return channel is None or not (channel.midway or channel.ended or channel.broken)
 
     @property
     def broken(self) -> bool:
         """Whether something came, under TLS, that is not what the origin sent."""
-        return self._channel is not None and self._channel.broken
+        return self.channel is not None and self.channel.broken
 
     def quiet(self) -> bool:
         """Whether nothing waits in the kernel that the event loop has yet to see: no end, and no bytes."""
@@ -67,9 +67,9 @@ class UpstreamTransport:
 
     def write(self, data: bytes | memoryview) -> bool:
         """Hand bytes to the socket; return whether TLS could carry them."""
-        if self._channel is not None:
+        if self.channel is not None:
             try:
-                data = self._channel.seal(data)
+                data = self.channel.seal(data)
             except ssl.SSLError:
                 return False
         self.transport.write(data)
@@ -77,9 +77,9 @@ class UpstreamTransport:
 
     def read(self, data: bytes) -> bytes:
         """Return what the origin sent in the bytes that the socket gave."""
-        if self._channel is None:
+        if self.channel is None:
             return data
-        opened = self._channel.open(data)
-        if owed := self._channel.outgoing():
+        opened = self.channel.open(data)
+        if owed := self.channel.outgoing():
             self.transport.write(owed)
         return opened

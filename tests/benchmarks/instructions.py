@@ -1,7 +1,8 @@
-"""Counts machine instructions for each relayed call, which no noise of the machine moves, for three kinds of calls.
+"""Counts machine instructions for each relayed call, which no noise of the machine moves, for four kinds of calls.
 
 Run by `make bench-check`, and so by CI: fails when a call takes over 5 % more than the committed baseline says, or when
-one that is traced, or whose body comes in a second segment, takes over 1.3 times an ordinary one. Another
+one that is traced, or whose body comes in a second segment, takes over 1.3 times an ordinary one, or one with the
+ledger over 4 times. Another
 interpreter, OpenSSL or valgrind takes another number, so that each has its own baseline; without one, or where valgrind
 does not work, nothing is checked and that is said loudly.
 """
@@ -24,7 +25,7 @@ import click
 from tests.benchmarks.contenders import ROOT
 from tests.benchmarks.ground import Ground, GroundError
 from tests.benchmarks.tools import NGINX, SETARCH, TASKSET, VALGRIND, VGDB, MissingToolError, require
-from tests.benchmarks.workload import DONE, KINDS, ORDINARY, READY
+from tests.benchmarks.workload import DONE, KINDS, LEDGER, ORDINARY, READY, SEGMENTS, TRACED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +34,8 @@ BASELINE: Final = Path(__file__).with_name("instructions.json")
 COUNTED_WITH: Final = (VALGRIND, VGDB, SETARCH, NGINX, TASKSET)
 CALLS: Final = 1000
 ALLOWED: Final = 0.05  # share of the baseline; repeated runs differ by 0.003
-MOST_APART: Final = 1.3  # times an ordinary call
+MOST_APART: Final = {TRACED: 1.3, SEGMENTS: 1.3, LEDGER: 4.0}  # times an ordinary call
+ALLOWED_WITH_THREADS: Final = 0.1  # share, where which thread comes first makes a difference: runs differ by 0.04
 _COLLECTED: Final = re.compile(r"Collected\s*:\s*(\d+)").search
 _BOUND: Final = 300.0  # seconds that the counted process may take to end
 
@@ -73,26 +75,25 @@ def main(*, repeat: int, calls: int, update: bool) -> None:
         if update:
             baselines[who] = round(now)
             continue
-        judge(now, baselines.get(who), who)
-        if now > MOST_APART * ordinary:
-            message = (
-                f"A call that is {kind} takes {now / ordinary:.2f} times an ordinary one; {MOST_APART} is allowed."
-            )
+        judge(now, baselines.get(who), who, ALLOWED_WITH_THREADS if kind == LEDGER else ALLOWED)
+        most = MOST_APART.get(kind, 1.0)
+        if now > most * ordinary:
+            message = f"A call that is {kind} takes {now / ordinary:.2f} times an ordinary one; {most} is allowed."
             raise click.ClickException(message)
     if update:
         BASELINE.write_text(json.dumps(baselines, indent=2, sort_keys=True) + "\n")
         click.echo(f"These are the baselines of {interpreter()} now.")
 
 
-def judge(now: float, before: float | None, who: str) -> None:
+def judge(now: float, before: float | None, who: str, allowed: float = ALLOWED) -> None:
     """Compare with the baseline of an interpreter; raise click's error when a call has become too dear."""
     if before is None:
         line = json.dumps({who: round(now)})[1:-1]
         skip(f"There is no baseline for {who}.\nFix: count a good revision, and add to {BASELINE.name}:\n{line}")
         return
     change = now / before - 1
-    text = f"{change:+.1%} to the baseline of {before:,.0f}; up to {ALLOWED:+.0%} is allowed."
-    if change > ALLOWED:
+    text = f"{change:+.1%} to the baseline of {before:,.0f}; up to {allowed:+.0%} is allowed."
+    if change > allowed:
         message = f"{text} Fix: make the call cheaper, or say why it must be dearer and set UPDATE=1."
         raise click.ClickException(message)
     click.echo(text)
@@ -116,13 +117,14 @@ def counted(ground: Ground, calls: int, kind: str = ORDINARY) -> int:
         *(SETARCH.found(), "--addr-no-randomize", VALGRIND.found(), "--tool=callgrind", "--instr-atstart=no"),
         *("--callgrind-out-file=/dev/null", sys.executable, "-P", "-m", "tests.benchmarks.workload", str(calls), kind),
     ]
+    ledger = {"PROXY_LEDGER": f"sqlite:{ground.folder}/ledger.db", "PROXY_LEDGER_TIMEOUT": "60s"}
     with subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=_environment(ground),
+        env={**_environment(ground), **(ledger if kind == LEDGER else {})},
         cwd=ROOT,
     ) as process:
         try:

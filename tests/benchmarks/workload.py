@@ -40,7 +40,8 @@ POST: Final = b"".join(
 ORDINARY: Final = "ordinary"
 TRACED: Final = "traced"  # spans are kept for each call; what exports them is not counted
 SEGMENTS: Final = "in two segments"  # the body of a payment comes apart from its head
-KINDS: Final = (ORDINARY, TRACED, SEGMENTS)
+LEDGER: Final = "with the ledger"  # each call is a payment that a SQLite file holds before it is sent
+KINDS: Final = (ORDINARY, TRACED, SEGMENTS, LEDGER)
 TURNS: Final = 4  # of the loop, in which the sidecar reads a head whose body is still to come
 READY: Final = "ready"
 DONE: Final = "done"
@@ -59,11 +60,12 @@ class Caller(asyncio.Protocol):
     """Makes one call after another on one connection, reads and payments by turns.
 
     Args:
-        kind: one of KINDS; in two segments, all are payments.
+        kind: one of KINDS; in two segments and with the ledger, all are payments.
     """
 
     def __init__(self, kind: str = ORDINARY) -> None:
         self._apart = kind == SEGMENTS
+        self._pays = kind == LEDGER
         self._done: asyncio.Future[None]
         self._left = 0
         self._transport: asyncio.Transport
@@ -99,7 +101,7 @@ class Caller(asyncio.Protocol):
             self._transport.write(POST[: -len(PAYIN)])
             self._body_after(TURNS)
         else:
-            self._transport.write(POST if self._left % 2 else GET)
+            self._transport.write(POST if self._pays or self._left % 2 else GET)
 
     def _body_after(self, turns: int) -> None:
         if turns:

@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 
 from proxy.simulator.faults import Fault, Kind
 from proxy.simulator.server import Simulator
-from tests.support.containers import ROOT, base, container, image, output, size, skipped
+from tests.support.containers import ROOT, base, container, image, output, size, skipped, volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,6 +51,12 @@ def tag() -> Iterator[str]:
     moment = subprocess.run(["git", "log", "-1", "--format=%ct"], cwd=ROOT, capture_output=True, check=True, timeout=20)  # noqa: S607 - from PATH
     with image(int(moment.stdout)) as built:
         yield built
+
+
+@pytest.fixture
+def named_volume() -> Iterator[str]:
+    with volume() as name:
+        yield name
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +100,39 @@ async def test_without_any_right_it_is_ready_in_seconds_serves_drains_and_writes
             assert await running.ended() == 0
             assert "sidecar.stopped" in running.said
             assert await running.asked("diff", running.name) in ("", MADE_BY_PODMAN)
+
+
+async def test_with_one_volume_a_payment_is_settled_that_was_on_its_way_when_the_container_was_killed(
+    tag: str, named_volume: str
+) -> None:
+    data, admin = free_port(), free_port()
+    mount = f"--volume={named_volume}:/var/lib/localpayment-proxy"
+    async with Simulator() as localpayment, aiohttp.ClientSession(f"http://127.0.0.1:{data}") as caller:
+        settings = {
+            "LOCALPAYMENT_ENVIRONMENT": "sandbox",
+            "LOCALPAYMENT_BASE_URL": localpayment.url,
+            "LOCALPAYMENT_USERNAME": "anything",
+            "LOCALPAYMENT_PASSWORD": "anything",
+            "PROXY_LISTEN": f"127.0.0.1:{data}",
+            "PROXY_ADMIN_LISTEN": f"127.0.0.1:{admin}",
+            "PROXY_LEDGER": "sqlite:/var/lib/localpayment-proxy/ledger.db",
+        }
+        async with container(tag, settings, mount) as running:
+            await running.says("token.refreshed")
+            localpayment.add_fault(Fault(Kind.LATENCY, "create_payin", seconds=60.0))
+            payment = {"externalId": "order-1", "amount": 5, "currency": "USD"}
+            paying = asyncio.create_task(caller.post("/api/payin", json=payment))
+            await asyncio.wait_for(localpayment.faults.used_up.wait(), READY_WITHIN)
+            await running.asked("kill", "--signal=KILL", running.name)
+            with pytest.raises(aiohttp.ClientError):
+                await paying
+        localpayment.clear_faults()
+        async with container(tag, settings, mount) as running:
+            await running.says("token.refreshed")
+            ledger = ("exec", running.name, "localpayment-proxy", "ledger")
+            assert "interrupted" in await running.asked(*ledger, "list", "--open")
+            assert await running.asked(*ledger, "settle") == "1 create_payin: executed (COMPLETED)\n"
+    assert localpayment.executions("create_payin", "order-1") == 1
 
 
 def test_it_is_small_beside_its_base(tag: str) -> None:

@@ -277,6 +277,21 @@ async def test_a_call_that_no_read_tells_of_is_undetermined(opened: Opened) -> N
         assert (settled.settled, scene.reads.asked) == (Settled.UNDETERMINED, [])
 
 
+async def test_a_defect_that_an_ask_meets_is_told_and_the_others_are_asked_about(opened: Opened) -> None:
+    async with opened() as scene:
+        for number in range(2):
+            scene.end(await scene.begin(body(f"p-{number}")), State.UNKNOWN, 0)
+        await scene.entries()
+        told: list[dict[str, object]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: told.append(context))
+        scene.reads.answer = Reading(200, None)  # type: ignore[arg-type]  # which only a defect would give
+        await scene.later(ASKS[0])
+        assert [str(one["message"]) for one in told] == ["a call in the ledger could not be asked about"] * 2
+        scene.reads.answer = Reading(200, b"{}")
+        await scene.later(PAUSE)
+        assert [one.settled for one in scene.reports(CallSettled)] == [Settled.EXECUTED] * 2
+
+
 async def test_old_entries_are_removed_and_that_is_told(opened: Opened) -> None:
     async with opened() as scene:
         for number in range(3):

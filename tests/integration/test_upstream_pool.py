@@ -58,7 +58,15 @@ async def test_what_is_measured_is_what_crossed_the_wire() -> None:
 
 
 async def test_the_connection_used_last_is_used_next() -> None:
-    async with origin(answering) as served, pool_to(served.at) as pool:
+    both_asked = asyncio.Barrier(2)
+
+    async def script(wire: Wire) -> None:
+        await wire.request()
+        await both_asked.wait()
+        await wire.send(HELLO)
+        await answering(wire)
+
+    async with origin(script) as served, pool_to(served.at) as pool:
         old, young = await asyncio.gather(pool.send(call()), pool.send(call()))
         await whole(old)
         await whole(young)
@@ -217,7 +225,7 @@ async def test_an_origin_that_speaks_before_it_is_asked_gets_no_call(
         await seen(lambda: served.wires)
         served.wires[0].writer.write(STRAY)
 
-    monkeypatch.setattr("proxy.upstream.pool.connect", then_hear)
+    monkeypatch.setattr("proxy.upstream.connecting.maker.connect", then_hear)
     async with (
         origin(Wire.until_end, tls=server_tls() if tls else None) as served,
         pool_to(served.at, limits=ONE) as pool,
@@ -239,7 +247,7 @@ async def test_a_call_that_is_given_up_while_its_new_connection_is_looked_at_lea
         served.wires[0].writer.write(STRAY)
         asyncio.get_running_loop().call_soon(sending.cancel)
 
-    monkeypatch.setattr("proxy.upstream.pool.connect", then_hear)
+    monkeypatch.setattr("proxy.upstream.connecting.maker.connect", then_hear)
     async with origin(Wire.until_end) as served, pool_to(served.at, limits=ONE) as pool:
         sending = asyncio.create_task(pool.send(call()))
         await asyncio.wait((sending,))
@@ -269,7 +277,7 @@ async def test_session_tickets_that_wait_in_the_kernel_keep_no_call_from_a_new_c
         await seen(lambda: tickets)
         served.wires[0].writer.write(tickets[0])
 
-    monkeypatch.setattr("proxy.upstream.pool.connect", then_hear)
+    monkeypatch.setattr("proxy.upstream.connecting.maker.connect", then_hear)
     async with origin(script) as served, pool_to(at(served)) as pool:
         assert await get(pool) == b"hello"
         assert tickets[0]

@@ -11,6 +11,8 @@ import trustme
 
 from proxy.http1.answer_head import AnswerHeads
 from proxy.upstream.connecting.connect import Route, connect
+from proxy.upstream.connecting.pace import Pace
+from proxy.upstream.connecting.resumption import Resumption
 from proxy.upstream.connection import Connection
 from proxy.upstream.model import ConnectResult, FaultKind, Limits, Timings
 from proxy.upstream.tls import tls_context
@@ -135,7 +137,7 @@ async def test_a_connection_is_closed_whose_caller_gives_up_in_the_moment_in_whi
         connection = Agreed(
             limits, AnswerHeads(limits.max_headers), now, lambda _connection: None, lambda _connection: None
         )
-        route = Route(served.at, client_tls(), None, limits, now)
+        route = Route(served.at, client_tls(), None, limits, now, Resumption(now), Pace())
         connecting = asyncio.create_task(connect(route, connection, Timings(now()), now() + BOUND))
         with pytest.raises(asyncio.CancelledError):
             await connecting

@@ -60,7 +60,7 @@ async def test_an_answer_nobody_asked_for_that_comes_in_parts_is_nobodys(
 async def test_a_call_that_tls_takes_no_more_is_lost_and_its_connection_with_it() -> None:
     async with origin(answering, tls=server_tls()) as served, pool_to(served.at, limits=ONE) as pool:
         assert await get(pool) == b"hello"
-        channel = pool._idle[0]._wire._channel  # noqa: SLF001 - OpenSSL is brought to refuse by nothing that comes over a socket
+        channel = pool._idle[0]._wire.channel  # noqa: SLF001 - OpenSSL is brought to refuse by nothing that comes over a socket
         assert channel is not None
         with pytest.raises(ssl.SSLWantReadError):
             channel._object.unwrap()  # noqa: SLF001 - as above; from here on OpenSSL refuses to write

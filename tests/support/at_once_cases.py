@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.support.origins import carried
-from tests.support.sent_at_once import HELLO, ORDER, PAY, READ, REQUEST_ID, Case, ask
+from tests.support.sent_at_once import CUT, HELLO, ORDER, PAY, READ, REQUEST_ID, Case, ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,7 +111,7 @@ HANDED_OVER = {
     "a field with an underscore": answered(answer("200 OK", "X_Odd: 1")),
     "a long answer": answered(answer("200 OK", body=b"x " * 35_000), over=True),
     "a lost connection, for a payout": answered(None, over=True, pay=True),
-    "a cut answer": answered(HELLO[:-2], None, over=True, pay=True),
+    "a cut answer": answered(CUT, None, over=True, pay=True),
     "no HTTP": answered(b"no HTTP\r\n\r\n", None, over=True, pay=True),
 }
 

@@ -147,13 +147,23 @@ class Container:
             return await self._process.wait()
 
 
+@contextlib.contextmanager
+def volume() -> Iterator[str]:
+    """Name a volume, which the first container that mounts it makes; it is removed with the block."""
+    name = f"localpayment-proxy-test-{uuid.uuid4().hex[:12]}"
+    try:
+        yield name
+    finally:
+        ran(*PODMAN, "volume", "rm", "--force", name)
+
+
 @contextlib.asynccontextmanager
-async def container(tag: str, settings: Mapping[str, str]) -> AsyncIterator[Container]:
-    """Run the image until the block ends; it is removed then."""
+async def container(tag: str, settings: Mapping[str, str], *options: str) -> AsyncIterator[Container]:
+    """Run the image, with the engine's options, until the block ends; it is removed then."""
     name = f"localpayment-proxy-test-{uuid.uuid4().hex[:12]}"
     told = [f"--env={key}={value}" for key, value in settings.items()]
     process = await asyncio.create_subprocess_exec(
-        *(*PODMAN, "run", f"--name={name}", *CONFINED, *told, tag),
+        *(*PODMAN, "run", f"--name={name}", *CONFINED, *options, *told, tag),
         stdout=asyncio.subprocess.PIPE,
     )
     try:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.support.fakes import settle
 from tests.support.origins import Caller, Localpayment, calling, localpayment, until
-from tests.support.sidecars import Running, preheat, settings_for, sidecar
+from tests.support.sidecars import BOUND, Running, preheat, settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -96,7 +96,7 @@ def listener_of(relay: Running) -> Listener:
 async def warm_sidecar(settings: Settings, clock: Clock | None = None) -> AsyncIterator[tuple[Running, Sent]]:
     """Run a sidecar that has a warm connection, so that its first call is sent at once."""
     async with sidecar(settings, clock=clock) as relay:
-        await preheat(relay.sidecar.pool)
+        await preheat(relay.sidecar.pool, BOUND)
         yield relay, Sent(relay_of(relay))
 
 
@@ -158,14 +158,18 @@ class Left:
 
 async def carry(case: Case, *, at_once: bool) -> Left:
     """Carry a case's calls, and one more that ends the caller's connection."""
-    answers = list(case.answers)
+    answers, begun = list(case.answers), False
 
     async def script(wire: Wire) -> None:
+        nonlocal begun
         while True:
             head = await wire.request()
             for piece in answers.pop(0) if answers else (HELLO,):
                 if piece is None:
+                    if begun:  # a reset would throw away what its caller has not read yet
+                        await until(lambda: len(caller.reader._buffer))  # type: ignore[attr-defined]  # not public
                     return
+                begun = piece == CUT
                 await wire.send(piece if isinstance(piece, bytes) else piece(head))
                 await settle()
 
@@ -192,6 +196,7 @@ async def carry(case: Case, *, at_once: bool) -> Left:
 
 
 HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+CUT = HELLO[:-2]  # an answer that lacks its end
 
 
 def _alike(data: bytes) -> bytes:

@@ -164,10 +164,10 @@ async def sidecar(
         yield running
 
 
-async def preheat(pool: Pool) -> None:
+async def preheat(pool: Pool, within: float = PREHEATED) -> None:
     """Give a pool a connection that has carried nothing, so that the first call is sent at once."""
     with contextlib.suppress(UpstreamFault, TimeoutError):
-        async with asyncio.timeout(PREHEATED):
+        async with asyncio.timeout(within):
             connection = await pool._take(Timings(0.0), effects=True)
         connection.free, connection.idle_since = True, pool._now()
         pool.release(connection)

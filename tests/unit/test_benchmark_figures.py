@@ -109,9 +109,8 @@ def test_the_plot_is_one_picture_with_a_bar_for_each() -> None:
 
 
 def test_what_the_load_tells_is_found_among_other_words() -> None:
-    result = '{"calls": 10, "seconds": 2.0, "p50": 0.001, "p99": 0.002, "p999": 0.003, "failed": 1}'
-    told = f"Running 1s test\nRESULT {result}\nbye\n"
-    found = load.read(told)
+    figures = '{"calls": 10, "seconds": 2.0, "p50": 0.001, "p99": 0.002, "p999": 0.003, "failed": 1}'
+    found = load.read(f"Running 1s test\nRESULT {figures}\nbye\n")
     assert found == load.Load(calls=10, seconds=2.0, p50=0.001, p99=0.002, p999=0.003, failed=1)
     assert found.per_second == 5.0
     assert load.read("unable to connect") is None

@@ -19,7 +19,10 @@ EVENT = re.compile(r"[a-z]+\.[a-z]+(_[a-z]+)*")
 # Modules whose dotted names are those of spans' attributes; they log nothing.
 SILENT = {"spans.py", "otlp.py"}
 # Texts of the same shape that are none.
-OTHERS = {"aiohttp.access", "localpayment.com", "proxy.ops", "settings.md", "status.css", "status.js"}
+OTHERS = {
+    *("aiohttp.access", "localpayment.com", "memory.max", "memory.stat", "proxy.ops", "settings.md"),
+    *("status.css", "status.js"),
+}
 
 
 def texts() -> Iterator[str]:

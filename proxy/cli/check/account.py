@@ -10,9 +10,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from proxy.cli.check.findings import FailedError, NotNeededError
-from proxy.cli.exits import Exit
 from proxy.config.units import duration_text
-from proxy.ops.diagnosis import Failure
+from proxy.ops.diagnosis import Diagnosis, Failure
 from proxy.tokens.issuer import FetchFailedError, FetchResult, Issuer
 from proxy.tokens.model import Grant
 from proxy.upstream.model import FaultKind, Limits, OutgoingRequest, UpstreamFault
@@ -47,7 +46,7 @@ async def judge_lifetimes(context: CheckContext) -> str:
     if issued.access_lifetime < SHORTEST_LIFETIME:
         seen = f"{access}, shorter than {SHORTEST_LIFETIME:g} s"
         advice = "ask Localpayment for access tokens of minutes; with these, calls will wait for tokens"
-        raise FailedError(seen, advice, Exit.FAILED)
+        raise FailedError(Diagnosis(seen, advice))
     if issued.refresh is None:
         return f"{access}; no refresh token, so each renewal is a login"
     return f"{access}, refresh {duration_text(round(issued.refresh_lifetime))}"
@@ -62,7 +61,7 @@ async def judge_clock(context: CheckContext) -> str:
     if abs(skew) > LARGEST_SKEW:
         seen = f"this machine's clock is {duration_text(round(abs(skew)))} {'behind' if skew > 0 else 'ahead'}"
         advice = "set it, and keep it set with NTP: certificates and the times in logs are judged by it"
-        raise FailedError(seen, advice, Exit.FAILED)
+        raise FailedError(Diagnosis(seen, advice))
     return f"{skew:+.0f} s from Localpayment's"
 
 

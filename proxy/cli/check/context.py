@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from proxy.cli.check.findings import FailedError
-from proxy.cli.exits import Exit
-from proxy.ops.diagnosis import Blame, Failure, Site, diagnose
+from proxy.ops.diagnosis import Failure, Site, diagnose
 from proxy.tokens.issuer import FetchResult
 
 if TYPE_CHECKING:
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from proxy.credentials.model import Credentials
     from proxy.tokens.model import Issued
     from proxy.upstream.model import Obstacle
-
-_EXITS: Final = {Blame.WAY: Exit.UNAVAILABLE, Blame.PERMISSION: Exit.NO_PERMISSION, Blame.OTHER: Exit.FAILED}
 
 
 @dataclass(slots=True)
@@ -58,8 +55,7 @@ class CheckContext:
 
     def failed(self, failure: Failure) -> FailedError:
         """Return what a step that met this fails with."""
-        why = diagnose(failure, self.site)
-        return FailedError(why.cause, why.advice, _EXITS[why.blame])
+        return FailedError(diagnose(failure, self.site))
 
     def obstructed(self, met: Obstacle, seen: str) -> FailedError:
         """Return what a step fails with that found no way; `seen` says what it saw."""

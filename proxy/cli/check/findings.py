@@ -15,6 +15,8 @@ from proxy.cli.exits import Exit, can_encode
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from proxy.ops.diagnosis import Diagnosis
+
 
 class Result(StrEnum):
     """How a step ended."""
@@ -50,13 +52,11 @@ class Finding:
 
 
 class FailedError(Exception):
-    """A step that failed; says what was seen, what to do, and what the command ends with."""
+    """A step that failed: why, and what to do."""
 
-    def __init__(self, found: str, advice: str, exit_code: Exit) -> None:
-        super().__init__(found)
-        self.found = found
-        self.advice = advice
-        self.exit_code = exit_code
+    def __init__(self, why: Diagnosis) -> None:
+        super().__init__(why.cause)
+        self.why = why
 
 
 class NotNeededError(Exception):

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 from proxy.cli.check import account, network
 from proxy.cli.check.context import CheckContext
 from proxy.cli.check.findings import FailedError, Finding, NotNeededError, Result
+from proxy.cli.exits import Exit
+from proxy.ops.diagnosis import Blame
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -35,6 +37,7 @@ class Step:
     needed: bool = True
 
 
+EXITS: Final = {Blame.WAY: Exit.UNAVAILABLE, Blame.PERMISSION: Exit.NO_PERMISSION, Blame.OTHER: Exit.FAILED}
 EGRESS: Final = Step("egress proxy", network.tunnel)
 STEPS: Final = (
     Step("DNS", network.resolve),
@@ -73,7 +76,7 @@ async def _proven(step: Step, context: CheckContext) -> Finding:
         seen = await step.prove(context)
     except NotNeededError as reason:
         return Finding(step.name, Result.SKIPPED, str(reason))
-    except FailedError as failure:
-        took = (context.clock.now() - started) * 1000
-        return Finding(step.name, Result.FAILED, failure.found, failure.advice, took, failure.exit_code)
+    except FailedError as error:
+        took, why = (context.clock.now() - started) * 1000, error.why
+        return Finding(step.name, Result.FAILED, why.cause, why.advice, took, EXITS[why.blame])
     return Finding(step.name, Result.OK, seen, milliseconds=(context.clock.now() - started) * 1000)

@@ -55,7 +55,7 @@ class SidecarProcess:
         """
         # In a session of its own, so that Ctrl-C reaches the demo alone, which then ends it.
         self._process = process = await self._spawn("serve", new_session=True)
-        if process.stdout is None or process.stderr is None:
+        if process.stdout is None:
             return
         while line := await process.stdout.readline():
             event = json.loads(line)
@@ -64,7 +64,8 @@ class SidecarProcess:
                 self._environ |= {"PROXY_LISTEN": _address(self.url), "PROXY_ADMIN_LISTEN": _address(self.admin_url)}
                 self._reading = asyncio.create_task(process.stdout.read())
                 return
-        raise SidecarEndedError((await process.stderr.read()).decode().strip())
+        _, error = await process.communicate()
+        raise SidecarEndedError(error.decode().strip())
 
     async def kill(self) -> None:
         """End it as a crash does: it gets to do nothing more."""

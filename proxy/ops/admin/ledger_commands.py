@@ -63,7 +63,7 @@ class LedgerCommands:
         if entries and not ledger.settler.can_ask:
             return _refused(503, "nothing can be asked now: no usable token is held, or Localpayment cannot be reached")
         for entry in entries:
-            if entry.settled is None and entry.state in UNSETTLED:
+            if entry.settled is None and entry.state in UNSETTLED and ledger.settler.can_ask:
                 await ledger.settler.settle(entry)
         now = await ledger.journal.ask(partial(_again, [entry.number for entry in entries]))
         return web.json_response({"calls": [facts(entry) for entry in now]})

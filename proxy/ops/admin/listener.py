@@ -15,7 +15,6 @@ from proxy.ops.metrics.instruments import Exposition
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from typing import Protocol
 
     from structlog.typing import FilteringBoundLogger
 
@@ -25,14 +24,6 @@ if TYPE_CHECKING:
     from proxy.ops.admin.ledger_commands import LedgerCommands
     from proxy.ops.admin.status import Status
     from proxy.ops.metrics.metrics import Metrics
-
-    class Part(Protocol):
-        """What became of one part of a reload; str() says it."""
-
-        @property
-        def kept(self) -> str:
-            """Why the old one stays in use; empty when the new one is."""
-            ...
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -46,6 +37,24 @@ _SAFE: Final = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a reload.
+
+    Attributes:
+        name: what it is.
+        kept: why the old one stays in use; empty when the new one is.
+        done: what was done when nothing is kept.
+    """
+
+    name: str
+    kept: str = ""
+    done: str = "read anew"
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.kept or self.done}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,28 +43,16 @@ OVERRIDES: Final = frozenset(
 # What aiohttp's parser takes only once (its SINGLETON_HEADERS).
 ONCE: Final = frozenset(
     (
-        *(HOST, LENGTH, b"content-location", b"content-range", b"content-type", b"etag", b"max-forwards", b"server"),
+        HOST, LENGTH, b"content-location", b"content-range", b"content-type", b"etag", b"max-forwards", b"server",
         b"user-agent",
     )
-)
+)  # fmt: skip
 # Also decisive when written with `_`, as CGI and WSGI servers would read them.
 _EITHER_WAY: Final = OVERRIDES | {REQUEST_ID, TRACEPARENT, TRACESTATE, *CONTENT}
-_DECISIVE: Final = (
-    ONCE
-    | _EITHER_WAY
-    | {
-        CODING,
-        CONNECTION,
-        OLD_WEBSOCKET,
-        b"expect",
-        b"upgrade",
-        b"via",
-        b"authorization",
-        b"x-proxy-key",
-        b"x-envoy-attempt-count",
-    }
-    | set(PAGE)
-)
+_DECISIVE: Final = ONCE | _EITHER_WAY | {
+    CODING, CONNECTION, OLD_WEBSOCKET, b"expect", b"upgrade", b"via", b"authorization", b"x-proxy-key",
+    b"x-envoy-attempt-count", *PAGE,
+}  # fmt: skip
 _WATCHED: Final = OVERRIDES | {b"via"}
 _STAYS: Final = HOP_BY_HOP | {
     # The credential, the host and the framing are ours to write; `Expect` was answered here.

@@ -12,7 +12,7 @@ from typing import Final
 from proxy.errors import BadRequestError, RelayError, TargetTooLongError
 
 MOST_TARGET: Final = 8192  # bytes; nginx and Apache httpd accept as much by default
-_MOST_LINE: Final = MOST_TARGET + 64  # a line without an end is given up beyond it
+_MOST_LINE: Final = MOST_TARGET + 64  # a line is given up beyond it
 
 _METHOD: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # RFC 9110 section 5.6.2
 _TARGET: Final = rb"[^\x00- \x7f]+"  # what a target may hold besides is the parser's to say
@@ -53,7 +53,7 @@ class WrongProtocolError(BadRequestError):
 
 def check_request_line(line: bytes) -> None:
     """Raise the refusal of a line, without its end, that is no request line of HTTP/1.1 or HTTP/1.0."""
-    if _LINE(line) is None:
+    if len(line) > _MOST_LINE or _LINE(line) is None:
         raise _refusal(line)
 
 
@@ -68,7 +68,7 @@ def _refusal(line: bytes) -> RelayError:
         return WrongProtocolError(WrongProtocol.TLS)
     if line == _PREFACE:
         return WrongProtocolError(WrongProtocol.HTTP_2)
-    if len(line) > _MOST_LINE and _TARGET_BEGUN(line):
+    if len(line) > _MOST_LINE and (_LINE(line) or _TARGET_BEGUN(line)):
         detail = f"The request target is longer than {MOST_TARGET} bytes, which is more than the sidecar accepts."
         return TargetTooLongError(detail)
     detail = "The request line must be a method, one space, a target, one space, and HTTP/1.1 or HTTP/1.0."

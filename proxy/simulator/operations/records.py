@@ -32,18 +32,15 @@ SWITCHES = {"enable": COMPLETED, "disable": _status("200", "DISABLED", "Virtual 
 
 def create_subscription(ledger: Ledger, call: Call) -> Answer:
     """A subscription starts."""
-    external_id = call.text("externalId")
-    subscription: Record = {
-        "externalId": external_id,
-        "internalId": internal_id(external_id),
-        "currency": currency_in(call),
-        "amount": float(call.amount()),
-        "planId": str(call.fields.get("planId", "")),
-        "status": RUNNING,
-    }
-    ledger.claim(external_id)
-    ledger.subscriptions[external_id] = subscription
-    return said(subscription, HTTPStatus.CREATED)
+    return _kept(
+        ledger,
+        ledger.subscriptions,
+        call.text("externalId"),
+        currency=currency_in(call),
+        amount=float(call.amount()),
+        planId=str(call.fields.get("planId", "")),
+        status=RUNNING,
+    )
 
 
 def update_subscription(ledger: Ledger, call: Call) -> Answer:
@@ -98,10 +95,7 @@ def update_plan(ledger: Ledger, call: Call) -> Answer:
 
 def create_virtual_account(ledger: Ledger, call: Call) -> Answer:
     """An account number is given out, always the same for one external id."""
-    external_id = call.text("externalId")
-    currency = currency_in(call)
-    ledger.claim(external_id)
-    return said(_opened(ledger, external_id, currency), HTTPStatus.CREATED)
+    return _opened(ledger, call.text("externalId"), currency_in(call))
 
 
 def create_virtual_account_batch(ledger: Ledger, call: Call) -> Answer:
@@ -186,16 +180,16 @@ def _living(ledger: Ledger, call: Call) -> Record:
     return found
 
 
-def _opened(ledger: Ledger, external_id: str, currency: str) -> Record:
-    account: Record = {
-        "externalId": external_id,
-        "internalId": internal_id(external_id),
-        "currency": currency,
-        "bank": {"account": {"number": digits(external_id, NUMBER_LENGTH)}},
-        "status": COMPLETED,
-    }
-    ledger.virtual_accounts[external_id] = account
-    return account
+def _kept(ledger: Ledger, records: dict[str, Record], external_id: str, **more: object) -> Answer:
+    """Claim an id for a new thing, keep that, and answer it."""
+    ledger.claim(external_id)
+    records[external_id] = {"externalId": external_id, "internalId": internal_id(external_id), **more}
+    return said(records[external_id], HTTPStatus.CREATED)
+
+
+def _opened(ledger: Ledger, external_id: str, currency: str) -> Answer:
+    bank = {"account": {"number": digits(external_id, NUMBER_LENGTH)}}
+    return _kept(ledger, ledger.virtual_accounts, external_id, currency=currency, bank=bank, status=COMPLETED)
 
 
 def _opened_item(ledger: Ledger, item: object) -> bool:
@@ -203,8 +197,7 @@ def _opened_item(ledger: Ledger, item: object) -> bool:
     if not isinstance(item, dict) or not isinstance(external_id, str) or not external_id:
         return False
     try:
-        ledger.claim(external_id)
+        _opened(ledger, external_id, str(item.get("currency", "MXN")))
     except RefusalError:
         return False
-    _opened(ledger, external_id, str(item.get("currency", "MXN")))
     return True

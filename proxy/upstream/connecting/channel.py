@@ -19,6 +19,7 @@ class Channel:
     Args:
         context: verifies certificate and name.
         host: name or address that the certificate must be for.
+        session: of the same context, to be resumed if the origin likes.
 
     Attributes:
         ended: whether the origin has said that it sends no more (close_notify).
@@ -28,15 +29,25 @@ class Channel:
 
     __slots__ = ("_begun", "_incoming", "_left", "_object", "_outgoing", "broken", "ended", "midway")
 
-    def __init__(self, context: ssl.SSLContext, host: str) -> None:
+    def __init__(self, context: ssl.SSLContext, host: str, session: ssl.SSLSession | None = None) -> None:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self._object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        self._object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host, session=session)
         self._begun = b""  # what has come of a record's header
         self._left = 0  # bytes to come of a record whose header has come
         self.ended = False
         self.midway = False
         self.broken = False
+
+    @property
+    def session(self) -> ssl.SSLSession | None:
+        """What the next connection may resume; under TLS 1.3 only once the origin has sent a ticket."""
+        return self._object.session
+
+    @property
+    def resumed(self) -> bool:
+        """Whether it has resumed a session, so that no certificate was shown."""
+        return bool(self._object.session_reused)
 
     def handshake(self, records: bytes) -> bool:
         """Go on with the handshake, given what came; return whether it is done. `outgoing` has what is to be sent.

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from proxy.config import EgressProxy, Origin
+    from proxy.upstream.connecting.pace import Pace
+    from proxy.upstream.connecting.resumption import Resumption
     from proxy.upstream.connection import Connection
     from proxy.upstream.model import Limits, Timings
 
@@ -38,6 +40,8 @@ class Route:
     egress: EgressProxy | None
     limits: Limits
     now: Callable[[], float]
+    resumption: Resumption
+    pace: Pace
 
 
 async def connect(route: Route, connection: Connection, timings: Timings, deadline: float) -> None:
@@ -46,7 +50,7 @@ async def connect(route: Route, connection: Connection, timings: Timings, deadli
     started = route.now()
     raw: asyncio.Transport | None = None
     connected = False
-    handshake = None if route.tls is None else Handshake(route.tls, route.origin.host, connection.secured)
+    handshake = None if route.tls is None else Handshake(route, route.tls, connection.secured)
     try:
         async with timeout_at(deadline):
             raw = await _reach(route, handshake or connection)
@@ -87,8 +91,12 @@ async def _dial(host: str, port: int, factory: Callable[[], asyncio.Protocol]) -
         raise ConnectError(Obstacle.REFUSED, f"{host} port {port} refuses connections") from error
     except (OSError, RuntimeError) as error:  # uvloop raises RuntimeError for some failures to connect
         raise ConnectError(Obstacle.NO_ROUTE, f"{host} port {port} cannot be reached") from error
+    making = asyncio.ensure_future(loop.create_connection(factory, sock=sock))
     try:
-        transport, _ = await loop.create_connection(factory, sock=sock)
+        transport, _ = await asyncio.shield(making)
+    except asyncio.CancelledError:
+        (await making)[0].abort()  # it takes turns of the loop; uvloop, cancelled meanwhile, would leave it open
+        raise
     except BaseException:
         sock.close()
         raise

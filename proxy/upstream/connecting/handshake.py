@@ -15,6 +15,8 @@ from proxy.upstream.model import ConnectError, Obstacle
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from proxy.upstream.connecting.connect import Route
+
 # The verification errors of OpenSSL that have a cure of their own: X509_V_ERR_… in openssl/x509_vfy.h.
 _CERTIFICATES: Final = {9: Obstacle.NOT_VALID_YET, 10: Obstacle.EXPIRED, 62: Obstacle.OTHER_HOST}
 
@@ -30,19 +32,23 @@ class Handshake(asyncio.Protocol):
     """A connection's protocol until TLS is agreed on.
 
     Args:
+        route: to the origin.
         context: verifies certificate and name.
-        host: name or address that the certificate must be for.
         done: given transport and channel once TLS is agreed on.
 
     Attributes:
         ended: set once TLS is agreed on, or failed with ConnectError.
     """
 
-    def __init__(self, context: ssl.SSLContext, host: str, done: Callable[[asyncio.Transport, Channel], None]) -> None:
+    def __init__(
+        self, route: Route, context: ssl.SSLContext, done: Callable[[asyncio.Transport, Channel], None]
+    ) -> None:
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._host = host
+        self._host = route.origin.host
         self._done = done
-        self._channel = Channel(context, host)
+        self._pace = route.pace
+        self._channel = Channel(context, self._host, route.resumption.session)
+        self._came: bytes | None = None  # and has yet to be looked at
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -51,8 +57,16 @@ class Handshake(asyncio.Protocol):
         self.data_received(b"")
 
     def data_received(self, data: bytes) -> None:
-        """Go on with the handshake."""
-        if self.ended.done():
+        """Go on with the handshake when it is its turn."""
+        if self._came is None:
+            self._came = data
+            self._pace.run(self._step)
+        else:
+            self._came += data
+
+    def _step(self) -> None:
+        data, self._came = self._came, None
+        if data is None or self.ended.done():
             return
         done, failure = False, None
         try:
@@ -61,7 +75,9 @@ class Handshake(asyncio.Protocol):
             failure = obstacle(error), f"the certificate of {self._host} is not trusted: {error.verify_message}"
         except ssl.SSLError as error:
             failure = obstacle(error), f"the TLS handshake with {self._host} failed: {error.reason}"
-        self._transport.write(self._channel.outgoing())
+        records = self._channel.outgoing()
+        if records and not self._transport.is_closing():
+            self._transport.write(records)
         if failure is not None:
             self._fail(*failure)
         elif done:
@@ -69,10 +85,11 @@ class Handshake(asyncio.Protocol):
             self.ended.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        """Fail: the connection has ended."""
+        """Fail: the connection has ended, and what came before does not complete the handshake."""
+        self._step()
         self._fail(Obstacle.HANDSHAKE, f"the connection ended during the TLS handshake with {self._host}")
 
     def _fail(self, met: Obstacle, detail: str) -> None:
         if not self.ended.done():
             self.ended.set_exception(ConnectError(met, detail))
-            self.ended.exception()  # not an error of ours if the one who waited has given up
+            self.ended.exception()  # no error when the call has given up

@@ -118,4 +118,4 @@ class Tunnel(asyncio.Protocol):
     def _fail(self, met: Obstacle, detail: str) -> None:
         if not self.opened.done():
             self.opened.set_exception(ConnectError(met, detail))
-            self.opened.exception()  # not an error of ours if the one who waited has given up
+            self.opened.exception()  # no error when the call has given up
