@@ -148,6 +148,11 @@ class Sidecar:
         return self._data.url
 
     @property
+    def in_flight(self) -> int:
+        """Calls that have begun and are not over; those whose body is still coming hold no place."""
+        return self.concurrency.in_flight + self._listener.coming
+
+    @property
     def admin_url(self) -> str:
         """Where health and metrics are."""
         return self._admin.url
@@ -181,7 +186,7 @@ class Sidecar:
                 await self._listener.empty.wait()  # a request that began before may still come whole
                 await self.concurrency.empty.wait()
         except TimeoutError:
-            in_flight, unread = self.concurrency.in_flight, self._listener.unread_answers
+            in_flight, unread = self.in_flight, self._listener.unread_answers
             if not in_flight and not unread:
                 return True
             self.logger.error("drain.timed_out", in_flight=in_flight, unread_answers=unread)  # noqa: TRY400 - a fact, not a defect
@@ -195,7 +200,7 @@ class Sidecar:
         self.relay.shedding = True
         if not self.health.draining:
             self.health.draining_since = self._clock.wall()
-            self.logger.info("drain.started", in_flight=self.concurrency.in_flight)
+            self.logger.info("drain.started", in_flight=self.in_flight)
 
     async def _start(self) -> None:
         settings = self.settings
@@ -287,6 +292,7 @@ class Sidecar:
         listener, admin = self._listener, self._admin
         return Connections(
             data=listener.connected,
+            coming=listener.coming,
             data_limit=listener.max_connections,
             data_ended=listener.ended,
             admin=admin.connected,

@@ -183,7 +183,7 @@ class _SignalHandler:
     def _stop(self) -> None:
         self.killed = self._sidecar.stopping.is_set()
         if self.killed:
-            self._sidecar.logger.error("sidecar.killed", in_flight=self._sidecar.concurrency.in_flight)
+            self._sidecar.logger.error("sidecar.killed", in_flight=self._sidecar.in_flight)
         if self._main is not None and (self.killed or self._starting):
             self._main.cancel()
         self._sidecar.stopping.set()

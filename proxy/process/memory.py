@@ -108,15 +108,19 @@ def memory_limit(
 
 def _limit_v1(root: Path, path: str) -> int:
     """Return what holds for a group and those above it; a container may see its own as the root."""
-    told = _text(root / path.lstrip("/") / "memory.stat") or _text(root / "memory.stat")
+    told = _told(root / path.lstrip("/"), "stat") or _told(root, "stat")
     limits = [int(line.split()[1]) for line in told.splitlines() if line.startswith("hierarchical_memory_limit ")]
     return min(limits, default=_UNLIMITED)
 
 
 def _limit_v2(root: Path, path: str) -> int:
     folder = root / path.lstrip("/")
-    told = [_text(each / "memory.max").strip() for each in (folder, *folder.parents) if each.is_relative_to(root)]
+    told = [_told(each, "max").strip() for each in (folder, *folder.parents) if each.is_relative_to(root)]
     return min((int(text) for text in told if text.isdecimal()), default=_UNLIMITED)
+
+
+def _told(group: Path, name: str) -> str:
+    return _text(group / f"memory.{name}")
 
 
 def _text(path: Path) -> str:

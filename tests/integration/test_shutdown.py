@@ -134,7 +134,7 @@ async def test_a_connection_without_a_call_ends_although_others_have_one(*, used
 async def test_a_call_of_which_its_caller_still_owes_a_part_is_finished(call: bytes, sent: int) -> None:
     async with busy() as (relay, held), calling(relay) as slow:
         await slow.send(call[:sent])
-        await until(lambda: call is READ or relay.sidecar.concurrency.in_flight == 2)
+        await until(lambda: call is READ or relay.sidecar.in_flight == 2)
         ending = asyncio.create_task(relay.sidecar.drain())
         await until(lambda: closed(relay))
         await slow.send(call[sent:])
@@ -230,11 +230,11 @@ async def three_calls(served: Served, there: Localpayment) -> AsyncIterator[tupl
         await payout.send(PAYOUT)
         await unsent.send(PAYOUT.replace(b"/api/payout", b"/api/payin")[:-5])
         await until(lambda: there.calls.count(b"GET /api/resources/banks") and there.calls.count(b"order-1"))
-        await until_in_flight(served, 3)
+        await until_counted(served, b"in_flight_requests 2.0", b"uploading_requests 1.0")
         yield read, payout, unsent
 
 
-async def until_in_flight(served: Served, calls: int) -> None:
+async def until_counted(served: Served, *counts: bytes) -> None:
     where = urlsplit(served.admin_url)
     async with asyncio.timeout(BOUND):
         while True:
@@ -242,7 +242,7 @@ async def until_in_flight(served: Served, calls: int) -> None:
             writer.write(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             told = await reader.read()
             writer.close()
-            if b"localpayment_proxy_in_flight_requests %d.0\n" % calls in told:
+            if all(b"localpayment_proxy_%b\n" % count in told for count in counts):
                 return
             await asyncio.sleep(0.02)
 

@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 
 
 class Connections(NamedTuple):
-    """Connections of both listeners: those there are, those there may be, and how many were ended for others."""
+    """Connections of both listeners: those there are, those there may be, and how many were ended for others.
 
+    `coming` are those whose call's body is still coming.
+    """
+
+    coming: int
     data: int
     admin: int
     data_limit: int
@@ -61,6 +65,9 @@ class SidecarState:
 
 def _declare_bounds(make: Instruments, readings: SidecarState) -> None:
     memory = readings.memory
+    make.gauge("uploading_requests", "Requests whose body is still coming; they hold no place.").set_function(
+        partial(readings.counted, "coming")
+    )
     held = make.gauge("memory_budget_bytes", "Bytes held for callers.", "kind")
     for kind in Holding:
         held.labels(kind.value).set_function(partial(memory.held.__getitem__, kind))

@@ -44,19 +44,20 @@ class CallerConnection(web.RequestHandler):
         address: where the peer comes from, or its user.
         party: with whom it shares connections and places: the caller's name, or the address.
         deaf: whether bytes that come are thrown away: those before could not be read, or the last answer was given.
+        memory: counts what is held for callers.
         seen_off: whether the listener gives its caller time to read the last answer.
         late: whether the next request is one that began after the listener stopped, so that it is not carried.
     """
 
     __slots__ = (
-        "_awaiting", "_behind", "_call", "_listener", "_lost", "_memory", "_patience", "_reading", "_requests",
-        "_socket", "address", "caller", "deaf", "late", "party", "peer", "seen_off",
+        "_awaiting", "_behind", "_call", "_listener", "_lost", "_patience", "_reading", "_requests",
+        "_socket", "address", "caller", "deaf", "late", "memory", "party", "peer", "seen_off",
     )  # fmt: skip
 
     def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop, options: dict[str, Any]) -> None:
         super().__init__(listener, loop=loop, **options)
         self._listener = listener
-        self._memory = listener.memory
+        self.memory = listener.memory
         self._call: Call | None = None
         self._awaiting = True
         self._socket: CallerSocket
@@ -67,7 +68,7 @@ class CallerConnection(web.RequestHandler):
         self.late = False
         self._reading = False  # a head that has begun and is not complete
         parser = cast("Any", self._parser)  # which aiohttp has made
-        self._requests = RequestStream(parser, self._memory)
+        self._requests = RequestStream(parser, self.memory)
         self._parser = cast("Any", self._requests)
         self._behind = b""  # what came behind a request that `begin` took
         self._lost = asyncio.Event()
@@ -95,6 +96,11 @@ class CallerConnection(web.RequestHandler):
         if self.seen_off or self.unsent or (call is not None and not call.coming):
             return None
         return self._patience.since
+
+    @property
+    def coming(self) -> bool:
+        """Whether it has a call whose body is still coming, and of which nothing was sent."""
+        return self._call is not None and self._call.coming
 
     @property
     def idle(self) -> bool:
@@ -156,7 +162,7 @@ class CallerConnection(web.RequestHandler):
             return
         behind, self._behind = self._behind, b""
         if behind:
-            self._memory.charge(Holding.PIPELINED, -len(behind))
+            self.memory.charge(Holding.PIPELINED, -len(behind))
         if behind and not transport.is_closing():  # else nothing is begun for nobody
             transport.resume_reading()
             self.data_received(behind)
@@ -253,7 +259,7 @@ class CallerConnection(web.RequestHandler):
         if not data:
             return
         self._behind += data
-        self._memory.charge(Holding.PIPELINED, len(data))
+        self.memory.charge(Holding.PIPELINED, len(data))
         if len(self._behind) > self._listener.read_ahead and self.transport is not None:
             self.transport.pause_reading()
 
@@ -283,7 +289,7 @@ class CallerConnection(web.RequestHandler):
         self._listener.leave(self)
         self._requests.lost()
         behind, self._behind = self._behind, b""
-        self._memory.charge(Holding.PIPELINED, -len(behind))
+        self.memory.charge(Holding.PIPELINED, -len(behind))
         super().connection_lost(exc)
         self._messages.clear()
         if self._call is not None:

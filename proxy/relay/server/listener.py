@@ -104,6 +104,11 @@ class Listener(web.Server):
         """Connections with bytes of an answer that the kernel has not taken; their end cuts it."""
         return sum(cast("CallerConnection", connection).unsent > 0 for connection in self.connections)
 
+    @property
+    def coming(self) -> int:
+        """Calls whose body is still coming, and of which nothing was sent."""
+        return sum(cast("CallerConnection", connection).coming for connection in self.connections)
+
     def enter(self, connection: CallerConnection) -> bool:
         """Count a connection; tell whether there is room for it. It leaves in either case."""
         self._connected += 1

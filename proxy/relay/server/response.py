@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from proxy.http1.timeouts import timeout_at
+from proxy.process.memory import Holding
 from proxy.relay.response.head import ending
 from proxy.relay.server.body import CallerGoneError
 
@@ -173,7 +174,7 @@ class ResponseWriter:
         self._write(head + (b"%x\r\n%b\r\n" % (len(piece), piece) if self._chunked else piece))
         if self._connection.writing_paused:
             started = self._now()
-            await self._drain()
+            await self._drain_counted()
             if complete:
                 self.waited += self._now() - started
 
@@ -204,6 +205,15 @@ class ResponseWriter:
         if transport is None or transport.is_closing():
             raise CallerGoneError
         transport.write(data)
+
+    async def _drain_counted(self) -> None:
+        """Wait for the caller, and count what it has yet to take."""
+        memory, size = self._connection.memory, self._connection.unsent
+        memory.charge(Holding.ANSWERS, size)
+        try:
+            await self._drain()
+        finally:
+            memory.charge(Holding.ANSWERS, -size)
 
     async def _drain(self) -> None:
         """Wait for the caller as long as it takes something in each while."""
