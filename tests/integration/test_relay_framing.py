@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.origins import Answered, Localpayment, calling, greeting, localpayment
@@ -106,7 +106,7 @@ def cases(draw: st.DrawFn) -> tuple[list[bytes], tuple[int, str], bytes]:
     return parted(draw, sent), expected, arrives
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(cases())
 def test_however_the_network_parts_a_request_it_is_judged_alike(
     case: tuple[list[bytes], tuple[int, str], bytes],

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.answer_segments import Sent, answers
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.support.scripted_origin import Wire
     from tests.support.sidecars import Running
 
-quickly = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quickly = settings(max_examples=80)
 STATUSES = {200, 400, 403, 405, 408, 413, 414, 417, 431}
 VALID = [sent for sent, _ in FORWARDED.values()]
 SHORT = [sent for sent, _ in REFUSED.values() if len(sent) < 1000]

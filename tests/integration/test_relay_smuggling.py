@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.origins import calling, greeting, localpayment
@@ -121,7 +121,7 @@ def streams(draw: st.DrawFn) -> bytes:
     )
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250)
 @example(numbered(1, TE, body=INSIDE), [])
 @example(numbered(1, TE, b"Host: evil.example", body=INSIDE), [])
 @given(streams(), st.lists(st.integers(0, 400), max_size=3))

@@ -6,7 +6,7 @@ import asyncio
 
 import aiohttp
 import yarl
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.upstream.model import UpstreamFault
@@ -16,7 +16,7 @@ from tests.support.upstream_pool import call, pool_to
 
 Said = tuple[int, str, list[tuple[bytes, bytes]], bytes]
 
-generated = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+generated = settings(max_examples=100)
 
 
 async def said_by_aiohttp(at: At, method: bytes) -> Said:

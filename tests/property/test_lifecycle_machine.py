@@ -244,4 +244,4 @@ def same(one: object, other: object) -> bool:
 
 
 TestLifecycle = LifecycleMachine.TestCase
-TestLifecycle.settings = settings(max_examples=500, stateful_step_count=50, deadline=None)
+TestLifecycle.settings = settings(max_examples=500, stateful_step_count=50)
