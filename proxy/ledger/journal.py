@@ -199,7 +199,7 @@ class Journal:
                 _settle(waits, None, fault)
 
     def _later(self, told: Callable[[], None]) -> None:
-        with suppress(RuntimeError):  # the loop has ended, and with it whoever waits
+        with suppress(RuntimeError):  # the loop has ended, and with it all that waits
             self._loop.call_soon_threadsafe(told)
 
 

@@ -125,7 +125,7 @@ class ListenerSocket:
         """Return the protocol of a connection, for which the oldest that waits may have to end."""
         connections = [each for each in server.connections if each.transport and not each.transport.is_closing()]
         if len(connections) >= most:
-            waiting = (each for each in connections if each._current_request is None)  # noqa: SLF001 - it tells nobody else
+            waiting = (each for each in connections if each._current_request is None)  # noqa: SLF001 - it is told nowhere else
             oldest = next(waiting, connections[0])
             if oldest.transport is not None:
                 oldest.transport.abort()

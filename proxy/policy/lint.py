@@ -87,7 +87,7 @@ def _idle_names(file: PolicyFile) -> Iterator[Finding]:
 
 
 def _idle_duplicates(file: PolicyFile) -> Iterator[Finding]:
-    """Operations whose repeats are judged, and that nobody may call."""
+    """Operations whose repeats are judged, and that no caller may call."""
     if file.policy.mode is Mode.REPORT or any(caller.mode is Mode.REPORT for caller in file.policy.callers):
         return
     for name in file.policy.duplicates:

@@ -102,7 +102,7 @@ class Attempts:
         Whatever must be awaited before the first byte of a call with effects makes it one that has to wait, here.
 
         Raises:
-            CallerGoneError: nobody waits, so nothing was begun.
+            CallerGoneError: the caller has left, so nothing was begun.
         """
         token = self._tokens.current()
         if token is None or call.own_authorization is not None:

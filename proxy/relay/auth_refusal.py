@@ -47,7 +47,7 @@ async def read_refusal(answer: Answer, about: str | None = None) -> Refusal:
 
     Args:
         answer: whose head has come.
-        about: the merchant's id of what the call is about, or None; whoever names it has read the call.
+        about: the merchant's id of what the call is about, or None; what names it has read the call.
 
     Raises:
         UpstreamFault: the body was cut.

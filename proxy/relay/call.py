@@ -1,8 +1,8 @@
 """Holds one call: what was asked, how far it has got, and what becomes of it when its caller goes away.
 
 A read is cancelled with its caller; a call with effects is finished once its first byte was sent, and its outcome
-recorded. Before that byte, nothing is begun for nobody; from it on, the call is never begun anew. While nothing has to
-be waited for but the answer, no task carries the call: `answer_came` passes it on in the turn in which it is here.
+recorded. Before that byte, nothing is begun for a caller that has left; from it on, the call is never begun anew. While
+it waits for its answer only, no task carries the call: `answer_came` passes it on in the turn in which it is here.
 """
 
 from __future__ import annotations
@@ -212,7 +212,7 @@ class Call:
             self.source.set_exception(error)
 
     def caller_left(self) -> None:
-        """Note that nobody waits any more; cancels what would only be an answer to nobody."""
+        """Note that the caller has left; cancel what would only answer it."""
         self.gone = True
         if self._task is None and not self.sent:
             self._carrier.end(self, CallerGoneError())
@@ -277,7 +277,7 @@ class Call:
         """Count an attempt to send with a token of ours, or None of them.
 
         Raises:
-            CallerGoneError: nobody waits, so nothing is begun.
+            CallerGoneError: the caller has left, so nothing is begun.
         """
         if self.gone:
             raise CallerGoneError
@@ -289,8 +289,8 @@ class Call:
         """Note that the first byte of an attempt goes out now.
 
         Raises:
-            CallerGoneError: nobody waits for a call with effects, as the kernel is asked to say: while nothing is read
-                from a caller, its end goes unseen.
+            CallerGoneError: the caller of a call with effects has left. The kernel is asked: while nothing is read from
+                a caller, its end goes unseen.
         """
         if self.effects and self.connection.gone:
             raise CallerGoneError
@@ -334,7 +334,7 @@ class Call:
             self.hand_over()
             return
         transport.write(answer)
-        if transport.is_closing():  # the write found nobody there
+        if transport.is_closing():  # the write found the caller gone
             self.hand_over()
         else:
             self._passed_on(exchange, last)

@@ -32,7 +32,7 @@ class Attempt:
     Attributes:
         span_id: 16 hex digits.
         started: reading of the clock.
-        ended: the same; None when nobody waited for its end.
+        ended: the same; None when its end was not waited for.
     """
 
     span_id: str

@@ -1,6 +1,6 @@
-"""Is there room for one more call?
+"""Counts the calls in flight, and says whether there is room for one more.
 
-Pure counting. Reads may never take the last quarter: slow reports must not keep a payment waiting. No caller may take
+Pure. Reads may never take the last quarter: slow reports must not keep a payment waiting. No caller may take
 the last places of another.
 """
 
@@ -51,7 +51,7 @@ class ConcurrencyLimit:
         self._kept = 0  # of these, the ones that they have not taken
 
     def close(self) -> None:
-        """Let nobody in any more."""
+        """Admit no further call."""
         self._closed = True
 
     def divide(self, parties: Iterable[str]) -> None:
@@ -83,7 +83,7 @@ class ConcurrencyLimit:
             effects: whether the call may take one that is kept for those with effects.
 
         Raises:
-            DrainingError: the gate is closed.
+            DrainingError: no further call is admitted.
             OverloadedError: no place is free for this kind of call, or for this party.
         """
         if self._closed or self.in_flight + self._kept >= self.limit or not (effects or self._reads < self._read_limit):

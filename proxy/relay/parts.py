@@ -61,7 +61,7 @@ class RelayParts:
     traced: bool = False
 
     def subject(self, match: Match, body: bytes | None) -> str:
-        """Return the keyed hash of what a call with effects is about; empty when nobody asked, or nothing is known."""
+        """Return the keyed hash of what a call with effects is about; empty when not asked for, or not known."""
         if self.fingerprint is None or not match.operation.has_effects:
             return ""
         found = external_id(match, body)

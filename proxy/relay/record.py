@@ -48,7 +48,7 @@ class Record:
         resends: the reasons of all attempts but the first.
         generation: of the token that the last attempt carried, 0 without one.
         mesh_attempt: which attempt at moving money this is by a mesh's own word; above 1 it repeats itself.
-        subject: keyed hash of the merchant's id of what the call is about; empty when nobody asked, or none is known.
+        subject: keyed hash of the merchant's id of what the call is about; empty when not asked for, or not known.
         caller: name in the policy; empty when the call was refused before its caller was looked at.
         echoed: where the answer held the token that the call carried: `header`, `body`, or nowhere.
         policy: what the policy would have refused it for, if it only reports that; else empty.

@@ -291,7 +291,7 @@ class Relay:
                 raise BadRequestError(_UNCLEAR)
             return request_framing(call.request.version, call.request.fields.told)
         except RelayError:
-            call.writer.last = True  # where such a request ends is for nobody to say
+            call.writer.last = True  # where such a request ends cannot be said
             raise
 
     def _may_go_on(self, call: Call) -> bool:
@@ -367,7 +367,6 @@ class Relay:
     async def _pass_on(self, call: Call, answer: Answer, pieces: list[bytes]) -> None:
         writer, record, settings = call.writer, call.record, self._settings
         call.answered(answer.status)
-        call.let_go()
         token = None if call.token is None else call.token.header.partition(b" ")[2]
         echo = Echo(token, masked=settings.redact_echoes)
         try:
@@ -376,6 +375,7 @@ class Relay:
             if call.intent is not None:
                 composed += call.intent.duplicate_of
             writer.begin(composed, body=answer.has_body, length=answer.length)
+            call.let_go()
             for piece in pieces:
                 await writer.write(echo.piece(piece), complete=answer.complete)
             while answer.has_body:
@@ -391,7 +391,7 @@ class Relay:
             record.echoed = echo.found
 
     def end(self, call: Call, failure: BaseException | None = None) -> None:
-        """End a call: one answer unless nobody is there, one record."""
+        """End a call: one answer unless the caller has left, one record."""
         match failure:
             case None:
                 pass

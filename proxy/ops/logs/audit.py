@@ -1,6 +1,6 @@
 """Writes one audit line for each call with effects: who did what, and how it ended.
 
-It must never write an external id in clear. Ids are keyed hashes: whoever has the key can find a payment's calls.
+It must never write an external id in clear. Ids are keyed hashes: who has the key can find a payment's calls.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def request_framing(version: tuple[int, int], told: Told) -> Framing:
 
     Raises:
         BadRequestError: another protocol, or a framing with more than one reading.
-        ExpectationFailedError: the caller expects what nobody here can promise.
+        ExpectationFailedError: the caller expects what cannot be promised here.
     """
     if version not in _VERSIONS:
         detail = "The sidecar speaks HTTP/1.1 and HTTP/1.0; send the request as one of them."

@@ -70,7 +70,7 @@ class BodyBounds:
 
 
 class CallerGoneError(Exception):
-    """The caller's connection ended; nobody can be answered."""
+    """The caller's connection ended; there is no one to answer."""
 
 
 def body_in_pieces(connection: BaseProtocol, begun: bytes) -> StreamReader:
@@ -148,7 +148,7 @@ class CallerBody:
         return self._patience()
 
     def stalled(self) -> SlowRequestError:
-        """Return what the caller gets when nobody has asked for the body, and no more of it comes."""
+        """Return what the caller gets when the body was not asked for, and no more of it comes."""
         self.waited, self.received = self._now() - self._since, self._source.total_bytes
         return self._too_slow()
 

@@ -163,7 +163,7 @@ class CallerConnection(web.RequestHandler):
         behind, self._behind = self._behind, b""
         if behind:
             self.memory.charge(Holding.PIPELINED, -len(behind))
-        if behind and not transport.is_closing():  # else nothing is begun for nobody
+        if behind and not transport.is_closing():  # else the caller has left
             transport.resume_reading()
             self.data_received(behind)
 

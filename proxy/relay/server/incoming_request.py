@@ -64,6 +64,6 @@ class IncomingRequest:
     def _cancel(self, error: BaseException) -> None:
         """Tell the one who reads the body that the rest of it will not come; a body that has come stays readable."""
         if not self.content.is_eof():
-            # aiohttp tells of the server's end by a CancelledError, which would end nobody but the one who reads.
+            # aiohttp tells of the server's end by a CancelledError, which would end only the one who reads.
             lost = error if isinstance(error, Exception) else ConnectionResetError("the server ends")
             self.content.set_exception(lost)

@@ -205,7 +205,7 @@ class RequestStream:
 
     def _give(self, piece: bytes, found: Found) -> None:
         messages, upgraded, _ = self._parser.feed_data(piece)
-        if upgraded:  # an offer of another protocol, or a tunnel, that nobody here accepts
+        if upgraded:  # an offer of another protocol, or a tunnel, that is not accepted here
             self._parser.set_upgraded(False)
         head_ends = self._place is _Place.HEAD and self._seam == _SECTION_END
         if len(messages) != int(head_ends):

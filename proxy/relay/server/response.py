@@ -1,6 +1,6 @@
 """Writes answers onto the caller's connection, each byte once.
 
-An answer that was cut is never ended cleanly: the connection is aborted, so that nobody takes a part for the whole.
+An answer that was cut is never ended cleanly: the connection is aborted, lest a part be taken for the whole.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class ResponseWriter:
         return self.last
 
     def whole(self, head: bytes, body: bytes) -> None:
-        """Write a complete answer of our own, in the place of one that was composed only; silence when nobody is there.
+        """Write a complete answer of our own, in place of one that was only composed; none to a caller that has left.
 
         Args:
             head: must say that the connection ends if `settle` said so.
