@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import sys
-import time
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -36,12 +36,12 @@ def status(*, watch: bool, as_json: bool) -> Exit:
     where = admin_listener()
     if not watch:
         return _show(where, as_json=as_json)
-    try:
-        while True:
-            _show(where, as_json=as_json, watched=True)
-            time.sleep(AGAIN_SECONDS)
-    except KeyboardInterrupt:
-        return Exit.FINE
+    # Held back until it is waited for: an exception in the midst of a look may be swallowed by a finaliser.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    _show(where, as_json=as_json, watched=True)
+    while signal.sigtimedwait({signal.SIGINT}, AGAIN_SECONDS) is None:
+        _show(where, as_json=as_json, watched=True)
+    return Exit.FINE
 
 
 def _show(where: Listen, *, as_json: bool, watched: bool = False) -> Exit:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from proxy.errors import (
+    DrainingError,
     OverloadedError,
     UpstreamDisconnectedError,
     UpstreamMalformedError,
@@ -32,6 +33,7 @@ NOT_SENT: Final[Mapping[FaultKind, type[RelayError]]] = {
     FaultKind.UNREACHABLE: UpstreamUnreachableError,
     FaultKind.TLS: UpstreamTlsError,
     FaultKind.POOL: OverloadedError,
+    FaultKind.CLOSED: DrainingError,
     FaultKind.TIMEOUT: UpstreamUnreachableError,
     FaultKind.DISCONNECTED: UpstreamUnreachableError,
     FaultKind.MALFORMED: UpstreamUnreachableError,
@@ -40,6 +42,7 @@ UNKNOWN: Final[Mapping[FaultKind, type[RelayError]]] = {
     FaultKind.UNREACHABLE: UpstreamDisconnectedError,
     FaultKind.TLS: UpstreamDisconnectedError,
     FaultKind.POOL: UpstreamDisconnectedError,
+    FaultKind.CLOSED: UpstreamDisconnectedError,
     FaultKind.TIMEOUT: UpstreamTimeoutError,
     FaultKind.DISCONNECTED: UpstreamDisconnectedError,
     FaultKind.MALFORMED: UpstreamMalformedError,

@@ -180,10 +180,10 @@ def _translated(fault: UpstreamFault, egress: EgressProxy | None) -> FetchFailed
         case FaultKind.TLS:
             reason = f"no trusted TLS connection to the token endpoint: {fault.detail}"
             return FetchFailedError(FetchResult.TLS, reason, obstacle=met)
-        case FaultKind.UNREACHABLE | FaultKind.POOL if egress is not None:
+        case FaultKind.UNREACHABLE | FaultKind.POOL | FaultKind.CLOSED if egress is not None:
             reason = f"the egress proxy gave no way to the token endpoint: {fault.detail}"
             return FetchFailedError(FetchResult.UNREACHABLE, reason, obstacle=met)
-        case FaultKind.UNREACHABLE | FaultKind.POOL:
+        case FaultKind.UNREACHABLE | FaultKind.POOL | FaultKind.CLOSED:
             reason = f"the token endpoint cannot be reached: {fault.detail}"
             return FetchFailedError(FetchResult.UNREACHABLE, reason, obstacle=met)
         case FaultKind.DISCONNECTED if not fault.timings.response_bytes:

@@ -29,13 +29,15 @@ class FaultKind(Enum):
     """Why a call has no complete answer.
 
     UNREACHABLE: name not resolved, refused, unreachable, refused by the egress proxy, or not connected in time.
-    TLS: the handshake failed. POOL: every connection was busy for the whole connect budget, or the pool is closed.
+    TLS: the handshake failed. POOL: every connection was busy for the whole connect budget. CLOSED: the pool
+    is closed.
     TIMEOUT: connected, then too slow. DISCONNECTED: the connection ended. MALFORMED: not HTTP that can be relayed.
     """
 
     UNREACHABLE = "unreachable"
     TLS = "tls"
     POOL = "pool"
+    CLOSED = "closed"
     TIMEOUT = "timeout"
     DISCONNECTED = "disconnected"
     MALFORMED = "malformed"

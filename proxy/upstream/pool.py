@@ -222,7 +222,7 @@ class Pool:
 
     def _refuse_if_closed(self) -> None:
         if self._closed:
-            raise ConnectError(FaultKind.POOL, CLOSED)
+            raise ConnectError(FaultKind.CLOSED, CLOSED)
 
     def _not_sent(self, error: ConnectError, timings: Timings) -> UpstreamFault:
         timings.total_seconds = self._now() - timings.started

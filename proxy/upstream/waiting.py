@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Make = Callable[[], Awaitable[Connection]]
     Call = asyncio.Future[Connection]
 
-CLOSED: Final = "the pool is closed"
+CLOSED: Final = "the sidecar is shutting down"
 LEAST: Final = 4  # connections that are made at once, however quick they are
 EACH: Final = 0.005  # seconds of the time of one that make room for another
 _AT_FIRST: Final = 16  # connections that are made at once as long as it is not known how long one takes
@@ -125,7 +125,7 @@ class Waiting:
             self._again.cancel()
         for call in self.calls:
             if not call.done():
-                call.set_exception(ConnectError(FaultKind.POOL, CLOSED))
+                call.set_exception(ConnectError(FaultKind.CLOSED, CLOSED))
         for task in self._making:
             task.cancel()
         if self._making:

@@ -56,9 +56,10 @@ async def test_a_call_that_was_not_begun_was_not_sent() -> None:
             caller = await after.enter_async_context(calling(relay))
             await caller.send(PAYOUT)
             await asked.wait()
-        await caller.rest()
+        problem = (await caller.rest()).problem
+        assert (problem["status"], problem["code"], problem["outcome"]) == (503, "draining", "not_sent")
         (line,) = relay.calls
-        assert (line["outcome"], line["status"]) == ("not_sent", 0)
+        assert (line["outcome"], line["status"]) == ("not_sent", 503)
         assert there.calls == b""
 
 

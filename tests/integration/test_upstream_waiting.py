@@ -151,5 +151,5 @@ async def test_the_end_of_the_pool_ends_the_calls_that_wait() -> None:
         await pool.close()
         faults = await asyncio.gather(*calls)
     assert {(fault.kind, fault.progress, fault.detail) for fault in faults} == {
-        (FaultKind.POOL, Progress.NOTHING, "the pool is closed")
+        (FaultKind.CLOSED, Progress.NOTHING, "the sidecar is shutting down")
     }

@@ -89,16 +89,16 @@ async def slow_answers(_: Path) -> AsyncIterator[Scene]:
 async def full(_: Path) -> AsyncIterator[Scene]:
     """Callers keep most of the connections that there may be, and send bodies that take most of the memory."""
     begun = b"POST /api/payout HTTP/1.1\r\nHost: localhost\r\nContent-Length: 700000\r\n\r\n" + bytes(660_000)
-    async with Simulator() as there, sidecar(settings_for(there.url, memory_budget=MIB, max_connections=4)) as relay:
+    async with Simulator() as there, sidecar(settings_for(there.url, memory_budget=MIB, max_connections=20)) as relay:
 
         async def happen() -> None:
             while True:
                 _, sending = await relay.connection()
                 sending.write(begun)
-                for _ in range(3):
-                    for _ in range(3):  # those before end to make room, or because they are idle for too long
+                for _ in range(6):
+                    for _ in range(10):  # those before end to make room, or because they are idle for too long
                         await relay.connection()
-                    await asyncio.sleep(2)
+                    await asyncio.sleep(1)
                 sending.close()
 
         yield Scene("full", admin(relay), happen, named("MemoryNearlyFull ConnectionsNearlyFull"))

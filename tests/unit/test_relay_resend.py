@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from proxy.errors import (
+    DrainingError,
     NotSentError,
     OverloadedError,
     RelayError,
@@ -52,7 +53,12 @@ def by_the_design(case: tuple[FaultKind, Progress, bool, bool, bool, bool, bool]
     # A 401 of the authentication layer proves that the attempt before a resend with a token was not processed.
     may_have_been_processed = Resend.DISCONNECTED in before
     if progress is Progress.NOTHING and not may_have_been_processed:
-        return {FaultKind.TLS: UpstreamTlsError, FaultKind.POOL: OverloadedError}.get(kind, UpstreamUnreachableError)
+        own = {
+            FaultKind.TLS: UpstreamTlsError,
+            FaultKind.POOL: OverloadedError,
+            FaultKind.CLOSED: DrainingError,
+        }
+        return own.get(kind, UpstreamUnreachableError)
     return {FaultKind.TIMEOUT: UpstreamTimeoutError, FaultKind.MALFORMED: UpstreamMalformedError}.get(
         kind, UpstreamDisconnectedError
     )
