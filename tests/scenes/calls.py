@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from proxy.simulator.faults import Fault, Kind
@@ -93,15 +92,15 @@ async def full(_: Path) -> AsyncIterator[Scene]:
     async with Simulator() as there, sidecar(settings_for(there.url, memory_budget=MIB, max_connections=20)) as relay:
 
         async def happen() -> None:
-            kept: deque[object] = deque(maxlen=20)  # what is not held closes its connection
-            while True:
-                _, sending = await relay.connection()
-                sending.write(begun)
-                for _ in range(6):
-                    for _ in range(10):  # those before end to make room, or because they are idle for too long
-                        kept.append(await relay.connection())
-                    await asyncio.sleep(1)
-                sending.close()
+            async with contextlib.AsyncExitStack() as opened:
+                while True:
+                    _, sending = await relay.connection()
+                    sending.write(begun)
+                    for _ in range(6):
+                        for _ in range(10):  # those before end to make room, or because they are idle for too long
+                            opened.callback((await relay.connection())[1].close)
+                        await asyncio.sleep(1)
+                    sending.close()
 
         yield Scene("full", admin(relay), happen, named("MemoryNearlyFull ConnectionsNearlyFull"))
 
