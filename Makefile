@@ -63,7 +63,8 @@ imports: $(VENV)/.dev ## check which module may import which
 	$(BIN)/lint-imports
 
 coverage: $(VENV)/.test ## run the tests; fail when they miss too many branches
-	$(BIN)/python -m pytest $(SHARED) --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest $(SHARED) --cov --cov-report=term -m 'not alone' $(ARGS)
+	$(BIN)/python -m pytest -m alone
 
 hygiene: $(VENV)/.test ## look for what must never be committed
 	$(BIN)/python -m tests.hygiene

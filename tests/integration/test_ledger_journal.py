@@ -174,7 +174,7 @@ async def test_a_defect_in_the_store_does_not_end_the_thread(journal: Journal, s
 
 async def test_what_waits_for_a_ledger_that_stands_still_is_bounded(journal: Journal, store: Gated) -> None:
     store.gate.clear()
-    first = asyncio.create_task(begin(journal))
+    first = asyncio.create_task(begin(journal, seconds=10 * BOUND))
     await asyncio.to_thread(store.reached.wait, BOUND)
     for _ in range(MOST_WAITING):
         journal.end(journal.ticket(intent(), window=DAY, refused=False), End(NOW, State.NOT_SENT))

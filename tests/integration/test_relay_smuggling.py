@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import Counter
 import re
 from typing import TYPE_CHECKING
 
@@ -136,8 +137,10 @@ def test_no_request_arrives_that_a_strict_reader_does_not_find(wire: bytes, cuts
                 await asyncio.sleep(0)
             said = await answers(caller)
             arrived = [mark for received in there.received for mark in strict(received)]
-            rest = iter(found)
-            assert all(mark in rest for mark in arrived), "in this order"
+            assert not Counter(arrived) - Counter(found)
+            for received in there.received:  # calls may take other connections in another order
+                rest = iter(found)
+                assert all(mark in rest for mark in strict(received)), "in this order"
             assert sum(answer.status == 200 for answer in said) <= len(found)
             assert relay.lines("request.failed") == []
 

@@ -78,7 +78,7 @@ async def test_a_closed_pool_sends_nothing() -> None:
         await get(pool)
         await pool.close()
         fault = await fault_of(pool.send(call()))
-        assert (fault.kind, fault.progress) == (FaultKind.POOL, Progress.NOTHING)
+        assert (fault.kind, fault.progress) == (FaultKind.CLOSED, Progress.NOTHING)
         assert len(served.wires) == 1
 
 
@@ -118,7 +118,7 @@ async def test_a_pool_that_is_closed_while_it_connects_sends_nothing() -> None:
         await pool.close()
         go_on.set()
         fault = await sending
-        assert (fault.kind, fault.progress) == (FaultKind.POOL, Progress.NOTHING)
+        assert (fault.kind, fault.progress) == (FaultKind.CLOSED, Progress.NOTHING)
         assert b"GET" not in served.requests[0]
 
 
