@@ -69,8 +69,8 @@ coverage: $(VENV)/.test ## run the tests; fail when they miss too many branches
 hygiene: $(VENV)/.test ## look for what must never be committed
 	$(BIN)/python -m tests.hygiene
 
-soak: $(VENV)/.test ## ten minutes of calls while the token endpoints fail 30 % of the time, twice; 10,000 fuzzed token answers; 200 kills for each ledger
-	SOAK_SECONDS=$${SOAK_SECONDS:-600} FUZZED_ANSWERS=$${FUZZED_ANSWERS:-10000} KILLS=$${KILLS:-200} $(BIN)/python -m pytest tests/soak -s $(ARGS)
+soak: $(VENV)/.test ## ten minutes of calls while the token endpoints fail 30 % of the time, twice; 10,000 fuzzed token answers; 200 kills for each ledger; attacks in a memory cgroup
+	ATTACK=1 SOAK_SECONDS=$${SOAK_SECONDS:-600} FUZZED_ANSWERS=$${FUZZED_ANSWERS:-10000} KILLS=$${KILLS:-200} $(BIN)/python -m pytest tests/soak tests/attack -s $(ARGS)
 
 docs: $(VENV)/.dev ## build the docs site into dist/site/html; fails on a link that leads nowhere
 	$(BIN)/python -m tests.docs_site dist/site

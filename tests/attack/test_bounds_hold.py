@@ -37,12 +37,10 @@ ENDS = 60.0  # seconds in which its connections have ended
 WARM = (1024, 65536, 500_000)  # bytes of the bodies by which a sidecar is warmed up
 TOGETHER = 90  # payouts of each size at once
 EVERY = 0.1  # seconds between two payouts
-# What is aimed at, and holds on a quiet machine, with ATTACK_STRICT=1; other tests beside it take the time in which a
-# sidecar that is under attack answers, and gives memory back.
-STRICT = "ATTACK_STRICT" in os.environ
-REFUSED = 0.01 if STRICT else 0.15  # the part of payouts that may get 503, not sent
-GROWN = 1.1 if STRICT else 1.3  # times as much memory as before is what may be left of an attack
-GROWN_TOGETHER = 1.3 if STRICT else 1.5  # of all together: the allocator keeps fragments; measured 1.23
+REFUSED = 0.01  # the part of payouts that may get 503, not sent
+GROWN = 1.1  # times as much memory as before is what may be left of an attack
+GROWN_TOGETHER = 1.3  # of all together: the allocator keeps fragments; measured 1.23
+ASKED_FOR = "ATTACK" in os.environ
 POLICY = """
 mode = "enforce"
 [callers.shop]
@@ -146,6 +144,9 @@ async def beside(work: Coroutine[Any, Any, list[str]], other: Coroutine[Any, Any
 @pytest.mark.no_cover
 @pytest.mark.timeout(400)
 @needs_memory_cgroup
+@pytest.mark.skipif(
+    not ASKED_FOR, reason="THE BOUNDS ARE NOT ATTACKED: it takes a quiet machine, and is done by `make soak`"
+)
 @pytest.mark.parametrize("deployment", SHIPPED)
 async def test_the_shipped_limits_hold_against_every_attack(deployment: str, tmp_path: Path) -> None:
     limit, told = SHIPPED[deployment]

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections import Counter
 import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
