@@ -170,7 +170,7 @@ class LifecycleMachine(RuleBasedStateMachine):
             assert same(self.life.next_step(self.now), before), "late or useless news changed something"
         elif access is not None and access.join_at > -math.inf:
             self.forced.append(self.now)
-        recent = [at for at in self.forced if self.now - at < FORCED_WINDOW]
+        recent = [at for at in self.forced if self.now < at + FORCED_WINDOW]  # a difference is rounded otherwise
         assert len(recent) <= FORCED_FETCHES
 
     @rule()
