@@ -25,6 +25,8 @@ MIT OR Apache-2.0;PSF-2.0;Python Software Foundation License
 
 # A file's tests stay in one process. In the order in which they are found, the longest come early.
 SHARED = -n $(JOBS) --dist loadfile --no-loadscope-reorder
+# `alone` runs the others.
+MOST = $(or $(ARGS),-m 'not alone')
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 # A package without wheels is built with what build.txt pins, not with what pip would fetch unasked.
 REQUIRE := $(PIP) install --quiet --require-hashes --no-build-isolation -r
@@ -36,7 +38,7 @@ PART := $(LOCK) --constraint requirements/dev.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test clients check lint types imports coverage hygiene docs soak bench bench-micro bench-check bench-soak bench-scaling image-check lock audit licences dist image image-archive clean
+.PHONY: help demo test alone clients check lint types imports coverage hygiene docs soak bench bench-micro bench-check bench-soak bench-scaling image-check lock audit licences dist image image-archive clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,12 +47,16 @@ demo: $(VENV)/.run ## start a simulated Localpayment and the sidecar, walk throu
 	@$(BIN)/localpayment-proxy demo $(if $(filter-out 0,$(ONCE)),--once)
 
 test: $(VENV)/.test ## run the tests; ARGS are pytest's
-	$(BIN)/python -m pytest $(SHARED) $(ARGS)
+	$(BIN)/python -m pytest $(SHARED) $(MOST)
+	$(if $(ARGS),,@$(MAKE) --no-print-directory alone)
+
+alone: $(VENV)/.test ## run the tests that need the machine to themselves
+	$(BIN)/python -m pytest -m alone
 
 clients: $(VENV)/.test ## run the recipes for callers, in each language that is installed here
 	$(BIN)/python -m pytest tests/integration/test_callers.py tests/integration/test_callers_repeat.py $(ARGS)
 
-check: lint types imports hygiene docs licences coverage bench-check ## do all that CI does
+check: lint types imports hygiene docs licences alone coverage bench-check ## do all that CI does
 
 lint: $(VENV)/.dev ## look for mistakes, and for text that the formatter would change
 	$(BIN)/ruff check
@@ -63,8 +69,7 @@ imports: $(VENV)/.dev ## check which module may import which
 	$(BIN)/lint-imports
 
 coverage: $(VENV)/.test ## run the tests; fail when they miss too many branches
-	$(BIN)/python -m pytest $(SHARED) --cov --cov-report=term -m 'not alone' $(ARGS)
-	$(BIN)/python -m pytest -m alone
+	$(BIN)/python -m pytest $(SHARED) --cov --cov-report=term $(MOST)
 
 hygiene: $(VENV)/.test ## look for what must never be committed
 	$(BIN)/python -m tests.hygiene

@@ -141,7 +141,6 @@ async def beside(work: Coroutine[Any, Any, list[str]], other: Coroutine[Any, Any
 
 @pytest.mark.slow
 @pytest.mark.alone
-@pytest.mark.no_cover
 @pytest.mark.timeout(400)
 @needs_memory_cgroup
 @pytest.mark.skipif(

@@ -63,7 +63,6 @@ FIRING = 'ALERTS{alertstate="firing"}'
 
 @pytest.mark.slow
 @pytest.mark.alone  # Prometheus asks every half a second, which other tests would make it miss
-@pytest.mark.no_cover  # counting lines makes a dozen sidecars in one process too slow for scrapes every half a second
 @pytest.mark.timeout(600)
 @needs_prometheus("WHETHER THE ALERTS ARE EVER RAISED IS")
 async def test_what_an_alert_is_for_raises_it_and_a_healthy_sidecar_raises_none(tmp_path: Path) -> None:
