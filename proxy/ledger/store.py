@@ -241,16 +241,6 @@ class Store(ABC):
                 (int(asked), until, number),
             )
 
-    def ask_now(self, number: int | None, now: float) -> int:
-        """Make an entry due, or all that wait for an ask; return how many. The sidecar's next round asks about them."""
-        with self.transaction():
-            rows = self.execute(
-                "UPDATE entry SET next_ask = ? WHERE settled IS NULL AND next_ask IS NOT NULL"
-                " AND number = COALESCE(CAST(? AS BIGINT), number) RETURNING number",
-                (now, number),
-            )
-        return len(rows)
-
     def settle(self, number: int, settled: Settled, detail: str, now: float) -> bool:
         """Note what became of a call; what a person said before stays. Return whether it was noted."""
         with self.transaction():

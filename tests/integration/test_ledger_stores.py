@@ -168,17 +168,6 @@ def test_an_unknown_call_is_asked_about_until_it_is_settled(store: Store) -> Non
     )  # fmt: skip
 
 
-def test_a_person_may_have_an_ask_made_now(store: Store) -> None:
-    one, two, _open, done = begun(store, *(intent(f"p-{number}") for number in range(4)))
-    store.write([], [ended(one, State.UNKNOWN, 0), ended(two, State.ORPHANED), ended(done)])
-    assert store.due(NOW + 2, 9) == []
-    numbers = {entry.intent.external_id: entry.number for entry in store.entries(Wanted())}
-    assert [store.ask_now(numbers[name], NOW + 2) for name in ("p-0", "p-2", "p-3")] == [1, 0, 0]
-    assert [entry.intent.external_id for entry in store.due(NOW + 2, 9)] == ["p-0"]
-    assert store.ask_now(None, NOW + 3) == 2
-    assert len(store.due(NOW + 3, 9)) == 2
-
-
 def test_what_a_person_says_replaces_what_was_found_out_and_is_not_replaced(store: Store) -> None:
     (one,) = begun(store, intent("p-1"))
     store.write([], [ended(one, State.UNKNOWN, 0, at=NOW)])

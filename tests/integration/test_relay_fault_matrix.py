@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.fault_matrix import CALLS, Call, Expected, observed
 from tests.support.origins import HELLO, calling, greeting, localpayment
-from tests.support.scripted_origin import server_tls
+from tests.support.scripted_origin import break_off, server_tls
 from tests.support.sidecars import settings_for, sidecar
 
 if TYPE_CHECKING:
@@ -86,19 +86,6 @@ def points() -> Iterator[Point]:
             yield Point(where, how, call, reused)
         if exists and call.operation in OVER_TLS:
             yield Point(where, how, call, reused, tls=True)
-
-
-async def break_off(wire: Wire, how: str) -> None:
-    match how:
-        case "cut":
-            wire.writer.close()
-        case "reset":
-            wire.reset()
-        case "garbage":
-            await wire.send(b"\x00\x01\r\n\r\n")
-        case _:
-            pass
-    await wire.until_end()
 
 
 async def read_to(wire: Wire, point: Point) -> None:

@@ -34,8 +34,8 @@ def opening(count: int, to: At) -> Callable[[Wire], Awaitable[None]]:
     return script
 
 
-async def test_a_call_takes_the_connection_that_another_has_done_with_while_its_own_is_being_made() -> None:
-    done = asyncio.Event()
+def finishing(done: asyncio.Event) -> Callable[[Wire], Awaitable[None]]:
+    """An origin that ends its first answer once that is wanted."""
 
     async def script(wire: Wire) -> None:
         await wire.request()
@@ -44,8 +44,13 @@ async def test_a_call_takes_the_connection_that_another_has_done_with_while_its_
         await wire.send(HELLO[-1:])
         await answering(wire)
 
+    return script
+
+
+async def test_a_call_takes_the_connection_that_another_has_done_with_while_its_own_is_being_made() -> None:
+    done = asyncio.Event()
     async with (
-        origin(script) as served,
+        origin(finishing(done)) as served,
         origin(opening(1, served.at)) as egress,
         pool_to(served.at, egress=Egress("localhost", egress.at.port)) as pool,
     ):
@@ -61,16 +66,8 @@ async def test_a_call_takes_the_connection_that_another_has_done_with_while_its_
 
 async def test_a_call_with_effects_waits_for_a_new_connection_where_each_is_to_have_one() -> None:
     done = asyncio.Event()
-
-    async def script(wire: Wire) -> None:
-        await wire.request()
-        await wire.send(HELLO[:-1])
-        await done.wait()
-        await wire.send(HELLO[-1:])
-        await answering(wire)
-
     async with (
-        origin(script) as served,
+        origin(finishing(done)) as served,
         origin(opening(1, served.at)) as egress,
         pool_to(served.at, limits=Limits(effects_idle=0.0), egress=Egress("localhost", egress.at.port)) as pool,
     ):
