@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from proxy.config import AwsSource, CommandSource, LedgerFile, UnixAddress
+from proxy.config import AwsSource, CommandSource, LedgerDatabase, LedgerFile, UnixAddress
 from proxy.config.declared_settings import SECRETS
 from proxy.process import landlock
 from proxy.process.landlock import READ, Access, Rule
@@ -118,6 +118,8 @@ def rules(settings: Settings, more: tuple[Path, ...] = ()) -> list[Rule]:
         found += _around(settings.audit_log, _APPEND, anew=True)
     if isinstance(settings.ledger, LedgerFile):
         found.append(Rule(settings.ledger.path.parent, _LEDGER))
+    if isinstance(settings.ledger, LedgerDatabase):
+        found += [rule for path in settings.ledger.files for rule in _around(path, READ, anew=True)]
     for listen in (settings.listen, settings.admin_listen):
         if isinstance(listen, UnixAddress):
             found += _around(listen.path, _LISTEN, anew=False)

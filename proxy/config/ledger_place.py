@@ -8,11 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
+from urllib.parse import parse_qs
 
 from proxy.config.parsing import refuse
 from proxy.secret import Secret
 
 _SCHEMES: Final = ("postgresql://", "postgres://")
+# Parameters of an address that name a file: PostgreSQL's documentation, section "Parameter Key Words" of libpq.
+_FILES: Final = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,12 @@ class LedgerDatabase:
 
     def __str__(self) -> str:
         return "postgresql://[redacted]"
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that the address names, which libpq reads at each connection."""
+        named = parse_qs(self.address.reveal().partition("?")[2])
+        return tuple(Path(path) for name in _FILES for path in named.get(name, ()) if path.startswith("/"))
 
 
 LedgerPlace = LedgerFile | LedgerDatabase | Literal["off"]

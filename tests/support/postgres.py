@@ -44,8 +44,9 @@ class PostgresServer:
         # fsync stays on in the server itself: what a commit costs is part of what is tested.
         self._run("initdb", "-D", str(self._data), "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync")
 
-    def start(self) -> None:
-        options = f"-k {self.folder} -c listen_addresses= -c max_connections=40 -c shared_buffers=16MB"
+    def start(self, more: str = "") -> None:
+        """Start it, with more of its options if any."""
+        options = f"-k {self.folder} -c listen_addresses= -c max_connections=40 -c shared_buffers=16MB {more}"
         log = str(self.folder / "log")
         self._run("pg_ctl", "-D", str(self._data), "-w", "-l", log, "-o", options, "start")
 
