@@ -11,9 +11,9 @@ import pytest
 from proxy.config import LedgerDatabase
 from proxy.secret import Secret
 from proxy.simulator.server import Simulator
-from tests.support.ledgers import pay
+from tests.support.ledgers import PAYIN, pay
 from tests.support.postgres import PostgresServer, needs_postgres, postgres_server
-from tests.support.sidecars import BOUND, settings_for, sidecar
+from tests.support.sidecars import BOUND, Running, settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -56,15 +56,25 @@ async def test_a_payment_stands_there_with_its_end(origin: Simulator, server: Po
     assert told == "order-1|answered|201|1"
 
 
+async def captured(relay: Running) -> int:
+    async with relay.session.patch(f"{relay.url}/api/payin/capture/order-1", json={"amount": 5}) as answer:
+        return answer.status
+
+
 async def test_of_a_hundred_equal_captures_through_two_sidecars_one_is_sent(
     origin: Simulator, server: PostgresServer, database: str
 ) -> None:
     settings = sharing(origin, server, database, duplicates="refuse")
     async with sidecar(settings) as one, sidecar(settings) as two:
-        answers = await asyncio.gather(*(pay(relay) for _ in range(50) for relay in (one, two)))
-        assert sorted(status for status, _, _ in answers) == [201] + [409] * 99
+        hold = {**PAYIN, "externalId": "order-1", "amount": 5}
+        async with one.session.post(f"{one.url}/api/payin", json=hold, headers={"X-Capture": "true"}) as held:
+            assert held.status == 201
+        answers = await asyncio.gather(*(captured(relay) for _ in range(50) for relay in (one, two)))
+        assert sorted(answers) == [200] + [409] * 99
+        assert origin.executions("capture_payin", "order-1") == 1
         assert one.value("ledger_interrupted_total") == two.value("ledger_interrupted_total") == 0
-    assert server.ask(database, "SELECT count(*) FROM localpayment_proxy.entry") == "1"
+    counted = "SELECT count(*) FROM localpayment_proxy.entry WHERE operation = 'capture_payin'"
+    assert server.ask(database, counted) == "1"
 
 
 async def test_a_database_that_is_stopped_refuses_payments_but_no_reads_until_it_is_back(
