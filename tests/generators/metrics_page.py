@@ -38,7 +38,7 @@ LABELS: Final = {
     "files": "`confined` by Landlock, `off`, `unavailable`, `helpers` with a credentials command or AWS",
     "dumps": "`true`: no core dumps, and no process of the same user may look in",
     "privileges": "`true`: no program can bring new ones",
-    "observer": "`metrics`, `log`, `history`, `audit`, `traces`, `witness` (the recorder of secrets)",
+    "observer": "`metrics`, `log`, `history`, `audit`, `traces`, `witness`",
     "version": "of the sidecar",
     "environment": "`sandbox`, `production`",
     "python": "its version",
@@ -50,15 +50,12 @@ _HEAD: Final = """\
 <!-- Written by `python -m tests.generators.metrics_page > docs/metrics.md`; a test fails when it is stale. -->
 
 `GET /metrics` on the admin listener; OpenMetrics when asked for, then with trace ids as exemplars of
-`localpayment_proxy_request_duration_seconds`.
+`localpayment_proxy_request_duration_seconds`. [config/prometheus](../config/prometheus) has recording rules and alerts,
+[runbooks](runbooks) what to do about each.
 
 Labels take their values from closed sets. What an alert counts exists from the start, as 0. Times are seconds,
-`_timestamp_` is seconds since the Unix epoch, 0 for none.
-
-Of the process: `process_cpu_seconds_total`, `process_resident_memory_bytes`, `process_virtual_memory_bytes`,
-`process_start_time_seconds`, `process_open_fds`, `process_max_fds`.
-
-[config/prometheus](../config/prometheus) has recording rules and alerts, [runbooks](runbooks) what to do about each.
+`_timestamp_` is seconds since the Unix epoch, 0 for none. The process's own are there too
+(`process_resident_memory_bytes` and others).
 """
 
 
