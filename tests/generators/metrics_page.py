@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 LABELS: Final = {
     "operation": "name in the [catalogue](reference/operations.md), or `other`",
-    "kind": "`read`, `quote`, `state`, `money_in`, `money_out`, `money_internal`",
+    "kind": "of an operation, `read`, `quote`, `state`, `money_in`, `money_out`, `money_internal`; of bytes, `heads`, "
+    "`bodies`, `answers`, `pipelined`",
     "method": "as sent, or `other`",
     "status": "of the caller's answer, `0` without one; one that HTTP does not define by its class, such as `2xx`",
     "outcome": "`answered`, `rejected`, `not_sent`, `unknown`, `aborted`, `orphaned`",
