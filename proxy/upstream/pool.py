@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -124,10 +125,12 @@ class Pool:
         return Stats(len(self._open), len(self._idle), len(self._open) - len(self._idle))
 
     def trust(self, ssl_context: ssl.SSLContext) -> None:
-        """Verify the origin by another context from now on; connections that were made by the old one serve out."""
+        """Verify the origin by another context from now on; those made by the old one end what they carry, no more."""
         self._maker.trust(ssl_context)
         while self._idle:
             self._idle.pop().abort()
+        for connection in self._open:
+            connection.retires_at = -math.inf
 
     async def close(self) -> None:
         """Abort every connection and wait until the sockets are gone; calls on their way end with a fault."""

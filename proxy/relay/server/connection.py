@@ -147,6 +147,7 @@ class CallerConnection(web.RequestHandler):
         self._call = None
         parsed, transport = not self._awaiting, self.transport
         if parsed:  # aiohttp's server sees to the rest
+            self._requests.request_over()
             self._awaiting = not last
         if transport is None:
             return
