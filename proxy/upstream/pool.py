@@ -202,6 +202,8 @@ class Pool:
         if self._closed:
             connection.abort()
         self._refuse_if_closed()
+        if self._idle and self._now() - self._idle[0].idle_since > self._limits.effects_idle:
+            self._idle.pop(0).abort()  # it takes the place of one that has cooled, lest those gather
         self._open.add(connection)
         self._all_lost.clear()
         self._keep_warm.begin()
