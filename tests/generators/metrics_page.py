@@ -29,12 +29,14 @@ LABELS: Final = {
     "reason": "`token`, `same_token`, `disconnected`, `connect`",
     "caller": "name in the policy, `anyone` without a policy, `unknown` for a caller not in it, empty when refused "
     "before that, `other` from the 65th on",
-    "cause": "`no_certificate`, `untrusted`, `other`",
+    "cause": "`no_certificate`, `untrusted`, `plain_http`, `other`",
     "listener": "`data`, `admin`",
     "verdict": "`unknown_caller`, `not_allowed`, `denied`, `over_rate`",
     "grant": "`password`, `refresh_token`",
-    "result": "how it ended",
-    "state": "what it is in",
+    "result": "of a fetch, `granted` or a [failure](runbooks/readyz-is-503.md#find-the-reason); of a connection, "
+    "`connected`, `unreachable`, `tls`, `timeout`; of a status read, `answered`, `unanswered`, `not_sent`; of a call, "
+    "[what became of it](explanation/ledger.md#after-a-crash)",
+    "state": "of the token, [its state](explanation/token-lifecycle.md#the-states); of connections, `active`, `idle`",
     "option": "an [unsafe option](runbooks/unsafe-option.md)",
     "files": "`confined` by Landlock, `off`, `unavailable`, `helpers` with a credentials command or AWS",
     "dumps": "`true`: no core dumps, and no process of the same user may look in",
