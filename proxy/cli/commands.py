@@ -17,12 +17,12 @@ from proxy.cli.exits import Exit, failed
 from proxy.cli.ledger import ledger
 from proxy.cli.operations import operations
 from proxy.cli.policy import policy
+from proxy.cli.simulator import simulator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from proxy.config import TcpAddress
-    from proxy.simulator.service import LoggedCall
 
 NAME = "localpayment-proxy"
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -52,7 +52,7 @@ def commands() -> None:
     """
 
 
-for command in (*admin_commands.COMMANDS, *shipped.COMMANDS, ledger, operations, policy):
+for command in (*admin_commands.COMMANDS, *shipped.COMMANDS, ledger, operations, policy, simulator):
     commands.add_command(command)
 
 
@@ -109,60 +109,6 @@ def demo(*, listen: TcpAddress | None, admin_listen: TcpAddress | None, once: bo
         return asyncio.run(run_demo(listen, admin_listen, click.echo, once=once))
     except SidecarEndedError as error:
         return failed(str(error))
-
-
-@commands.command(short_help="Run a local Localpayment to test against.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address; no other is accepted.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8090, show_default=True, help="Port of the API; 0: any.")
-@click.option(
-    "--control-port",
-    type=click.IntRange(0, 65535),
-    default=8091,
-    show_default=True,
-    help="Port of the controls; 0: any.",
-)
-@click.option("--username", help="The only username that logs in.  [default: any]")
-@click.option("--password", help="The only password that logs in; an invented one.  [default: any]")
-@click.option(
-    "--access-lifetime", type=option_types.lifetime, default="5m", show_default=True, help="Life of access tokens."
-)
-@click.option(
-    "--refresh-lifetime", type=option_types.lifetime, default="24h", show_default=True, help="Life of refresh tokens."
-)
-@click.option("--rotate", is_flag=True, help="A refresh brings a new refresh token too.")
-@click.option("--blacklist/--no-blacklist", default=True, show_default=True, help="With --rotate, end the old one.")
-@click.option("--log-calls", is_flag=True, help="Print a line for each call; never a body, an id or a token.")
-def simulator(*, log_calls: bool, username: str | None, password: str | None, **options: object) -> Exit:
-    """Run a local Localpayment to develop and test against.
-
-    It keeps payments in memory. A second port lets it misbehave: delays, errors, cut connections, revoked tokens.
-    Never give it a real credential.
-    """
-    import asyncio  # noqa: PLC0415 - as below
-
-    from proxy.cli.simulate import call_line, simulate  # noqa: PLC0415 - aiohttp
-    from proxy.secret import Secret  # noqa: PLC0415 - as above
-    from proxy.simulator.service import SimulatorOptions  # noqa: PLC0415 - as above
-
-    def on_call(call: LoggedCall) -> None:
-        if log_calls:
-            click.echo(call_line(call))
-
-    told = SimulatorOptions(
-        on_call=on_call,
-        username=None if username is None else Secret(username),
-        password=None if password is None else Secret(password),
-        **options,  # type: ignore[arg-type]  # click has read each by the type of its option
-    )
-    try:
-        asyncio.run(simulate(told, click.echo))
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--host") from None
-    except OSError as error:
-        return failed(
-            f"cannot listen: {error.strerror or error}: choose other ports with --port and --control-port; 0 is any"
-        )
-    return Exit.FINE
 
 
 @commands.command(short_help="Say whether settings, credentials and network are right.")
