@@ -103,12 +103,8 @@ def demo(*, listen: TcpAddress | None, admin_listen: TcpAddress | None, once: bo
     import asyncio  # noqa: PLC0415 - as below
 
     from proxy.cli.demo.run import run_demo  # noqa: PLC0415 - aiohttp
-    from proxy.cli.demo.sidecar import SidecarEndedError  # noqa: PLC0415 - as above
 
-    try:
-        return asyncio.run(run_demo(listen, admin_listen, click.echo, once=once))
-    except SidecarEndedError as error:
-        return failed(str(error))
+    return asyncio.run(run_demo(listen, admin_listen, once=once))
 
 
 @commands.command(short_help="Say whether settings, credentials and network are right.")
