@@ -69,16 +69,7 @@ def wait(timeout: float) -> Exit:
 
 
 def answer_to(path: str, seconds: float, late: str) -> AdminAnswer:
-    """Return what the running sidecar answers to a POST that carries the admin key.
-
-    Args:
-        path: of the request.
-        seconds: that any single wait may take.
-        late: said when no answer came in time.
-
-    Raises:
-        CommandError: it cannot be asked, or gives no answer.
-    """
+    """Return what the running sidecar answers to a POST with the admin key; `late` is said when that takes too long."""
     admin = admin_address(os.environ)
     return ask(admin, "POST", path, admin_key(os.environ), seconds=seconds, late=f"; {late}")
 

@@ -31,12 +31,7 @@ HOST: Final = "127.0.0.1"
 
 
 async def run_demo(listen: TcpAddress | None, admin_listen: TcpAddress | None, *, once: bool) -> Exit:
-    """Run the steps, then, unless `once`, wait for a signal.
-
-    Args:
-        listen: where the sidecar takes calls; None: the default port if it is free, else any.
-        admin_listen: the same for its admin listener.
-        once: whether to end after the steps.
+    """Run the steps, then, unless `once`, wait for a signal; None is the default port if it is free, else any.
 
     Raises:
         SidecarEndedError: an address is in use.
