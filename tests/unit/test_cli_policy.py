@@ -23,6 +23,7 @@ KEY = "an-invented-key-of-43-characters-for-tests-"
 @pytest.fixture(autouse=True)
 def _no_policy_of_the_testers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PROXY_POLICY_FILE", raising=False)
+    monkeypatch.delenv("PROXY_CONFIG_FILE", raising=False)
 
 
 def pairs(text: str) -> dict[str, str]:
@@ -172,6 +173,24 @@ def test_without_a_policy_everything_passes_and_that_is_told(capsys: pytest.Capt
     told = pairs(capsys.readouterr().out)
     assert (told["caller"], told["passes"]) == ("anyone", "yes")
     assert "no policy file is set" in told["because"]
+
+
+def test_the_policy_that_the_settings_file_names_is_explained(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text(f'proxy_policy_file = "{EXAMPLE}"\n')
+    monkeypatch.setenv("PROXY_CONFIG_FILE", str(settings))
+    assert exit_code(["policy", "explain", "POST", "/api/payout"]) == 1
+    assert pairs(capsys.readouterr().out)["passes"].startswith("no")
+
+
+def test_a_settings_file_that_cannot_be_read_explains_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROXY_CONFIG_FILE", "/nowhere/settings.toml")
+    assert exit_code(["policy", "explain", "POST", "/api/payout"]) == 78
+    assert "PROXY_CONFIG_FILE" in capsys.readouterr().err
 
 
 def test_the_policy_of_the_environment_is_explained(
