@@ -69,9 +69,7 @@ def serve() -> Exit:
     try:
         settings = usable_settings(os.environ)
     except SettingsError as error:
-        for problem in error.problems:
-            click.echo(str(problem), err=True)
-        return Exit.BAD_CONFIGURATION
+        return failed(str(error), Exit.BAD_CONFIGURATION)
     from proxy.listening.binding import BindError  # noqa: PLC0415 - as below
     from proxy.serve import UNUSABLE  # noqa: PLC0415 - as below
     from proxy.serve import serve as run  # noqa: PLC0415 - the whole proxy

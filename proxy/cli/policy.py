@@ -97,7 +97,7 @@ def _read(place: Path | None) -> PolicyFile:
     try:
         return read_policy(place)
     except PolicyFileError as error:
-        text = "\n".join(f"{place}: {finding}" for finding in error.findings)
+        text = "\n".join(f"{place}: {finding}" if finding.line else str(finding) for finding in error.findings)
     raise click.exceptions.Exit(failed(text, Exit.BAD_CONFIGURATION))
 
 

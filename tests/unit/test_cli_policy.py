@@ -210,6 +210,8 @@ def test_a_policy_with_a_mistake_ends_with_78_and_all_its_lines(
     path.write_text('[callers.job]\nanyone = true\nallow = ["paiout"]\nrate = "fast"\n')
     assert exit_code(["policy", "explain", "--policy", str(path), "GET", "/"]) == 78
     assert [line.split(": ")[1] for line in capsys.readouterr().err.splitlines()] == ["line 3", "line 4"]
+    assert exit_code(["policy", "explain", "--policy", str(tmp_path), "GET", "/"]) == 78
+    assert capsys.readouterr().err == f"{tmp_path}: is a directory: name a file in it\n"
 
 
 # policy hash-key
