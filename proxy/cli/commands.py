@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from proxy import VERSION
-from proxy.cli import admin_commands, option_types, shipped
+from proxy.cli import option_types, shipped
+from proxy.cli.admin import commands as admin_commands
 from proxy.cli.exits import Exit, failed
 from proxy.cli.ledger import ledger
 from proxy.cli.operations import operations
@@ -63,7 +64,7 @@ def serve() -> Exit:
     Environment variables configure it; LOCALPAYMENT_ENVIRONMENT, LOCALPAYMENT_USERNAME and LOCALPAYMENT_PASSWORD are
     required. `localpayment-proxy check` says whether they are right.
     """
-    from proxy.cli.usable_settings import usable_settings  # noqa: PLC0415 - as below
+    from proxy.cli.check.usable_settings import usable_settings  # noqa: PLC0415 - as below
     from proxy.config import SettingsError  # noqa: PLC0415 - as below
 
     try:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from proxy.cli.admin_client import written
+from proxy.cli.admin.client import written
 from proxy.cli.exits import Exit, failed
 from proxy.cli.operations import matched, table
 

@@ -6,9 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from proxy.cli.check.findings import Finding, Report, Result
+from proxy.cli.check.usable_settings import POLICY_FILE, usable_settings
 from proxy.cli.exits import Exit
 from proxy.cli.stop_signals import cancelled_by_sigterm
-from proxy.cli.usable_settings import POLICY_FILE, usable_settings
 from proxy.clock import SystemClock
 from proxy.config import SettingsError
 from proxy.config.declared_settings import effective

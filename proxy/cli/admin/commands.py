@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from proxy.cli import option_types
-from proxy.cli.admin_client import NoAnswerError, admin_address, admin_key, ask, readiness, wait_until_ready
+from proxy.cli.admin.client import NoAnswerError, admin_address, admin_key, ask, readiness, wait_until_ready
+from proxy.cli.admin.status_lines import status_lines
 from proxy.cli.exits import Exit, end
-from proxy.cli.status_lines import status_lines
 
 if TYPE_CHECKING:
-    from proxy.cli.admin_client import AdminAnswer
+    from proxy.cli.admin.client import AdminAnswer
     from proxy.config import Listen
 
 ANSWER_SECONDS: Final = 15.0  # a reload reads files, and asks nothing on the network before it answers
