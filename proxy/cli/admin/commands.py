@@ -8,14 +8,15 @@ import shutil
 import signal
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
+from proxy import VERSION
 from proxy.cli import option_types
 from proxy.cli.admin.client import NoAnswerError, admin_address, admin_key, ask, readiness, wait_until_ready
 from proxy.cli.admin.status_lines import status_lines
-from proxy.cli.exits import Exit, end
+from proxy.cli.exits import Exit
 
 if TYPE_CHECKING:
     from proxy.cli.admin.client import AdminAnswer
@@ -38,14 +39,16 @@ def status(*, watch: bool, as_json: bool) -> Exit:
     """
     where = admin_address(os.environ)
     if not watch:
-        view = _view(where)
-        _show(view, as_json=as_json)
-        return Exit.FINE if view["ready"] else Exit.FAILED
+        text, ready = _look(where, None, as_json=as_json)
+        click.echo(text)
+        return Exit.FINE if ready else Exit.FAILED
     # Held back until it is waited for: an exception in the midst of a look may be swallowed by a finaliser.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     while True:
         try:
-            _show(_view(where), as_json=as_json, watched=True)
+            text, _ = _look(where, shutil.get_terminal_size().lines - 1, as_json=as_json)
+            click.clear()
+            click.echo(text)
         except NoAnswerError as error:
             click.clear()
             error.show()
@@ -131,24 +134,21 @@ def _reported(objection: str | None) -> Exit:
     return Exit.FINE if objection is None else Exit.FAILED
 
 
-def _show(view: dict[str, Any], *, as_json: bool, watched: bool = False) -> None:
-    size = shutil.get_terminal_size()
-    shown = status_lines(view, sys.stdout.encoding, size.columns, size.lines - 1 if watched else None)
-    if watched:
-        click.clear()
-    click.echo(json.dumps(view) if as_json else "\n".join(shown))
-
-
-def _view(where: Listen) -> dict[str, Any]:
-    """Return the status as the admin listener's JSON gives it; raises NoAnswerError."""
+def _look(where: Listen, height: int | None, *, as_json: bool) -> tuple[str, bool]:
+    """Return the status, cut to a terminal's height if one is given, and whether the sidecar is ready."""
     answer = ask(where, "GET", "/status", {"Accept": "application/json"})
     try:
         view = json.loads(answer.body) if answer.ok else None
     except ValueError:
         view = None
     if not isinstance(view, dict) or "environment" not in view:
-        end(
-            f"what answers at {where} is no sidecar's admin listener, or refuses this host: see PROXY_ADMIN_LISTEN",
-            NoAnswerError,
-        )
-    return view
+        text = f"what answers at {where} is no sidecar's admin listener, or refuses this host: see PROXY_ADMIN_LISTEN"
+        raise NoAnswerError(text)
+    if as_json:
+        return json.dumps(view), bool(view.get("ready"))
+    try:
+        lines = status_lines(view, sys.stdout.encoding, shutil.get_terminal_size().columns, height)
+    except KeyError:
+        text = f"the sidecar at {where} has version {view.get('version')}, this command {VERSION}: ask with --json"
+        raise NoAnswerError(text) from None
+    return "\n".join(lines), bool(view["ready"])
