@@ -7,6 +7,7 @@ never name a read that may know nothing of the call: a wrong "not found" invites
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from proxy.api.operations import Match
 
 _FIELD: Final = "externalId"
+# JSON can write half of a surrogate pair, which no UTF-8 can hold: no path, no ledger, no answer of Localpayment's.
+_HALF_PAIR: Final = re.compile("[\ud800-\udfff]").search
 # Bytes. Reading 64 KiB of JSON takes half a millisecond; only batches are larger, and they hold many ids.
 LARGEST: Final = 64 * 1024
 
@@ -38,7 +41,7 @@ def external_id(match: Match, body: bytes | None) -> str | None:
     except (ValueError, RecursionError):
         return None
     value = members.get(_FIELD) if isinstance(members, dict) else None
-    return value if isinstance(value, str) and value else None
+    return value if isinstance(value, str) and value and not _HALF_PAIR(value) else None
 
 
 def check_path_of(match: Match, body: bytes | None) -> str | None:
