@@ -109,5 +109,5 @@ async def test_a_sidecar_of_another_version_is_told_and_its_json_shown_as_it_is(
     shown, as_json = await ran("status", settings=there), await ran("status", "--json", settings=there)
     await runner.cleanup()
     assert (shown.code, shown.out, len(shown.err.splitlines())) == (1, "", 1)
-    assert "version 9.9.9" in shown.err
+    assert "version '9.9.9'" in shown.err
     assert (as_json.code, json.loads(as_json.out)) == (0, view)

@@ -88,6 +88,32 @@ def _command(name: str, short_help: str, text: str) -> click.Command:
     return click.Command(name, callback=partial(_commanded, name), short_help=short_help, help=text)
 
 
+def _reported(objection: str | None) -> Exit:
+    """Print why the sidecar is not ready, or that it is."""
+    click.echo(objection or "ready", err=objection is not None)
+    return Exit.FINE if objection is None else Exit.FAILED
+
+
+def _look(where: Listen, height: int | None, *, as_json: bool) -> tuple[str, bool]:
+    """Return the status, cut to a terminal's height if one is given, and whether the sidecar is ready."""
+    answer = ask(where, "GET", "/status", {"Accept": "application/json"})
+    try:
+        view = json.loads(answer.body) if answer.ok else None
+    except (ValueError, RecursionError):
+        view = None
+    if not isinstance(view, dict) or "environment" not in view:
+        text = f"what answers at {where} is no sidecar's admin listener, or refuses this host: see PROXY_ADMIN_LISTEN"
+        raise NoAnswerError(text)
+    if as_json:
+        return json.dumps(view), bool(view.get("ready"))
+    try:
+        lines = status_lines(view, sys.stdout.encoding, shutil.get_terminal_size().columns, height)
+    except KeyError:
+        text = f"the sidecar at {where} has version {view.get('version')!r}, this command {VERSION!r}: ask with --json"
+        raise NoAnswerError(text) from None
+    return "\n".join(lines), bool(view["ready"])
+
+
 COMMANDS: Final = (
     status,
     healthcheck,
@@ -126,29 +152,3 @@ COMMANDS: Final = (
         """,
     ),
 )
-
-
-def _reported(objection: str | None) -> Exit:
-    """Print why the sidecar is not ready, or that it is."""
-    click.echo(objection or "ready", err=objection is not None)
-    return Exit.FINE if objection is None else Exit.FAILED
-
-
-def _look(where: Listen, height: int | None, *, as_json: bool) -> tuple[str, bool]:
-    """Return the status, cut to a terminal's height if one is given, and whether the sidecar is ready."""
-    answer = ask(where, "GET", "/status", {"Accept": "application/json"})
-    try:
-        view = json.loads(answer.body) if answer.ok else None
-    except ValueError:
-        view = None
-    if not isinstance(view, dict) or "environment" not in view:
-        text = f"what answers at {where} is no sidecar's admin listener, or refuses this host: see PROXY_ADMIN_LISTEN"
-        raise NoAnswerError(text)
-    if as_json:
-        return json.dumps(view), bool(view.get("ready"))
-    try:
-        lines = status_lines(view, sys.stdout.encoding, shutil.get_terminal_size().columns, height)
-    except KeyError:
-        text = f"the sidecar at {where} has version {view.get('version')}, this command {VERSION}: ask with --json"
-        raise NoAnswerError(text) from None
-    return "\n".join(lines), bool(view["ready"])
