@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from proxy.config import TcpAddress
 
 NAME = "localpayment-proxy"
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 EXIT_CODES = (
     "Exit codes: 0 fine, 1 failure while running, 2 wrong usage, 78 bad configuration; `check --live` adds 69 and 77."
@@ -41,6 +43,11 @@ def exit_code(arguments: Sequence[str]) -> int:
         return error.exit_code
     except click.Abort:
         return Exit.FAILED
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still to be written goes there
+        return failed(f"cannot write the output: {error.strerror}")
 
 
 @click.group(context_settings=CONTEXT, epilog=EXIT_CODES)

@@ -5,12 +5,13 @@ It prints its addresses and how to point `serve` at it; never a password, invent
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from proxy.cli import option_types
-from proxy.cli.exits import Exit, failed
+from proxy.cli.exits import Exit, end
 
 if TYPE_CHECKING:
     from proxy.simulator.server import Simulator
@@ -52,13 +53,10 @@ def simulator(*, log_calls: bool, username: str | None, password: str | None, **
         **options,  # type: ignore[arg-type]  # click has read each by the type of its option
     )
     try:
-        asyncio.run(_serve(Simulator(told)))
+        there = Simulator(told)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--host") from None
-    except OSError as error:
-        return failed(
-            f"cannot listen: {error.strerror or error}: choose other ports with --port and --control-port; 0 is any"
-        )
+    asyncio.run(_serve(there))
     return Exit.FINE
 
 
@@ -69,9 +67,14 @@ async def _serve(simulator: Simulator) -> None:
     options = simulator.options
     username = "anything" if options.username is None else "'the one you gave to --username'"
     password = "anything" if options.password is None else "'the one you gave to --password'"
-    with stop_requested() as stop:
-        async with simulator:
-            click.echo(f"""\
+    async with AsyncExitStack() as running:
+        stop = running.enter_context(stop_requested())
+        try:
+            await running.enter_async_context(simulator)
+        except OSError as error:
+            why = error.strerror or error
+            end(f"cannot listen: {why}: choose other ports with --port and --control-port; 0 is any")
+        click.echo(f"""\
 Simulated Localpayment  {simulator.url}
 Control interface       {simulator.control_url}  (curl it: it explains its commands)
 
@@ -82,7 +85,7 @@ Point a sidecar at it, in another terminal:
   export LOCALPAYMENT_PASSWORD={password}
   localpayment-proxy serve
 """)
-            await stop.wait()
+        await stop.wait()
 
 
 def _print_call(call: LoggedCall) -> None:
