@@ -7,63 +7,18 @@ It must never take an unknown call for one without effects, and never decode wha
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
-from proxy.api.catalogue import ROWS
+from proxy.api.catalogue import NAMED, NAMES, OPERATIONS, OTHER, Kind, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from proxy.api.catalogue import DuplicateKey
+__all__ = ["NAMED", "NAMES", "OPERATIONS", "OTHER", "Kind", "Match", "Operation", "match"]
 
 # Parameters that name what a call is about; an account number is no such id, and is never kept.
 _ID_PARAMETERS: Final = frozenset(("{externalId}", "{id}"))
-
-
-class Kind(StrEnum):
-    """What a call does. A quote makes something short-lived, so it is not free to repeat."""
-
-    READ = "read"
-    QUOTE = "quote"
-    STATE = "state"
-    MONEY_IN = "money_in"
-    MONEY_OUT = "money_out"
-    MONEY_INTERNAL = "money_internal"
-
-
-_MONEY: Final = frozenset((Kind.MONEY_IN, Kind.MONEY_OUT, Kind.MONEY_INTERNAL))
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One line of the catalogue.
-
-    Attributes:
-        name: a label of metrics and logs, from a closed set.
-        methods: in upper case; HEAD is not listed but goes with GET.
-        templates: paths with parameters in braces, without a slash at the end, which may stand there or not.
-        kind: what a call does.
-        duplicate_key: where the merchant's externalId sits, or None if Localpayment has nothing to know a repeat by.
-        check: template of the GET path that settles an unknown outcome, or None.
-        has_effects: whether carrying it out twice may differ from once.
-        moves_money: whether it charges, pays out, refunds, transfers or exchanges.
-    """
-
-    name: str
-    methods: tuple[str, ...]
-    templates: tuple[str, ...]
-    kind: Kind
-    duplicate_key: DuplicateKey | None = None
-    check: str | None = None
-    has_effects: bool = field(init=False)
-    moves_money: bool = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Compute once what every call asks."""
-        object.__setattr__(self, "has_effects", self.kind is not Kind.READ)
-        object.__setattr__(self, "moves_money", self.kind in _MONEY)
 
 
 @dataclass(slots=True)  # not frozen: each call makes one, and a frozen one takes three times as long to make
@@ -82,13 +37,6 @@ class Match:
     contested: bool = False
 
 
-OPERATIONS: Final = tuple(
-    Operation(row.name, tuple(row.methods.split()), tuple(row.paths.split()), Kind(row.kind), *row[4:]) for row in ROWS
-)
-NAMES: Final = frozenset(operation.name for operation in OPERATIONS)
-# A GET is not always free of effects, and nothing is known of this one.
-OTHER: Final = Operation("other", (), (), Kind.STATE)
-NAMED: Final = {operation.name: operation for operation in (*OPERATIONS, OTHER)}
 _NO_MATCH: Final = Match(OTHER)
 
 

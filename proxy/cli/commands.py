@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -12,19 +13,21 @@ from typing import TYPE_CHECKING
 import click
 
 from proxy import VERSION
-from proxy.cli import admin_commands, option_types, shipped
+from proxy.cli import option_types, shipped
+from proxy.cli.admin import commands as admin_commands
 from proxy.cli.exits import Exit, failed
 from proxy.cli.ledger import ledger
 from proxy.cli.operations import operations
 from proxy.cli.policy import policy
+from proxy.cli.simulator import simulator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from proxy.config import TcpAddress
-    from proxy.simulator.service import LoggedCall
 
 NAME = "localpayment-proxy"
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 EXIT_CODES = (
     "Exit codes: 0 fine, 1 failure while running, 2 wrong usage, 78 bad configuration; `check --live` adds 69 and 77."
@@ -40,6 +43,11 @@ def exit_code(arguments: Sequence[str]) -> int:
         return error.exit_code
     except click.Abort:
         return Exit.FAILED
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still to be written goes there
+        return failed(f"cannot write the output: {error.strerror}")
 
 
 @click.group(context_settings=CONTEXT, epilog=EXIT_CODES)
@@ -52,7 +60,7 @@ def commands() -> None:
     """
 
 
-for command in (*admin_commands.COMMANDS, *shipped.COMMANDS, ledger, operations, policy):
+for command in (*admin_commands.COMMANDS, *shipped.COMMANDS, ledger, operations, policy, simulator):
     commands.add_command(command)
 
 
@@ -63,15 +71,13 @@ def serve() -> Exit:
     Environment variables configure it; LOCALPAYMENT_ENVIRONMENT, LOCALPAYMENT_USERNAME and LOCALPAYMENT_PASSWORD are
     required. `localpayment-proxy check` says whether they are right.
     """
-    from proxy.cli.usable_settings import usable_settings  # noqa: PLC0415 - as below
+    from proxy.cli.check.usable_settings import usable_settings  # noqa: PLC0415 - as below
     from proxy.config import SettingsError  # noqa: PLC0415 - as below
 
     try:
         settings = usable_settings(os.environ)
     except SettingsError as error:
-        for problem in error.problems:
-            click.echo(str(problem), err=True)
-        return Exit.BAD_CONFIGURATION
+        return failed(str(error), Exit.BAD_CONFIGURATION)
     from proxy.listening.binding import BindError  # noqa: PLC0415 - as below
     from proxy.serve import UNUSABLE  # noqa: PLC0415 - as below
     from proxy.serve import serve as run  # noqa: PLC0415 - the whole proxy
@@ -103,66 +109,8 @@ def demo(*, listen: TcpAddress | None, admin_listen: TcpAddress | None, once: bo
     import asyncio  # noqa: PLC0415 - as below
 
     from proxy.cli.demo.run import run_demo  # noqa: PLC0415 - aiohttp
-    from proxy.cli.demo.sidecar import SidecarEndedError  # noqa: PLC0415 - as above
 
-    try:
-        return asyncio.run(run_demo(listen, admin_listen, click.echo, once=once))
-    except SidecarEndedError as error:
-        return failed(str(error))
-
-
-@commands.command(short_help="Run a local Localpayment to test against.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address; no other is accepted.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8090, show_default=True, help="Port of the API; 0: any.")
-@click.option(
-    "--control-port",
-    type=click.IntRange(0, 65535),
-    default=8091,
-    show_default=True,
-    help="Port of the controls; 0: any.",
-)
-@click.option("--username", help="The only username that logs in.  [default: any]")
-@click.option("--password", help="The only password that logs in; an invented one.  [default: any]")
-@click.option(
-    "--access-lifetime", type=option_types.lifetime, default="5m", show_default=True, help="Life of access tokens."
-)
-@click.option(
-    "--refresh-lifetime", type=option_types.lifetime, default="24h", show_default=True, help="Life of refresh tokens."
-)
-@click.option("--rotate", is_flag=True, help="A refresh brings a new refresh token too.")
-@click.option("--blacklist/--no-blacklist", default=True, show_default=True, help="With --rotate, end the old one.")
-@click.option("--log-calls", is_flag=True, help="Print a line for each call; never a body, an id or a token.")
-def simulator(*, log_calls: bool, username: str | None, password: str | None, **options: object) -> Exit:
-    """Run a local Localpayment to develop and test against.
-
-    It keeps payments in memory. A second port lets it misbehave: delays, errors, cut connections, revoked tokens.
-    Never give it a real credential.
-    """
-    import asyncio  # noqa: PLC0415 - as below
-
-    from proxy.cli.simulate import call_line, simulate  # noqa: PLC0415 - aiohttp
-    from proxy.secret import Secret  # noqa: PLC0415 - as above
-    from proxy.simulator.service import SimulatorOptions  # noqa: PLC0415 - as above
-
-    def on_call(call: LoggedCall) -> None:
-        if log_calls:
-            click.echo(call_line(call))
-
-    told = SimulatorOptions(
-        on_call=on_call,
-        username=None if username is None else Secret(username),
-        password=None if password is None else Secret(password),
-        **options,  # type: ignore[arg-type]  # click has read each by the type of its option
-    )
-    try:
-        asyncio.run(simulate(told, click.echo))
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--host") from None
-    except OSError as error:
-        return failed(
-            f"cannot listen: {error.strerror or error}: choose other ports with --port and --control-port; 0 is any"
-        )
-    return Exit.FINE
+    return asyncio.run(run_demo(listen, admin_listen, once=once))
 
 
 @commands.command(short_help="Say whether settings, credentials and network are right.")

@@ -15,8 +15,8 @@ from urllib.parse import quote
 
 import click
 
-from proxy.cli.admin_client import AddressError, written
-from proxy.cli.admin_commands import answer_to
+from proxy.cli.admin.client import AddressError, written
+from proxy.cli.admin.commands import answer_to
 from proxy.cli.exits import Exit, failed
 from proxy.cli.ledger_text import HEAD, as_json, csv_lines, fate, in_full, json_lines, row
 from proxy.cli.operations import table
@@ -29,7 +29,7 @@ from proxy.ledger.store import PRUNED, LedgerError, Wanted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from proxy.cli.admin_client import AdminAnswer
+    from proxy.cli.admin.client import AdminAnswer
     from proxy.ledger.store import Store
 
 VARIABLE: Final = "PROXY_LEDGER"

@@ -10,7 +10,7 @@ import click
 from proxy.cli.exits import Exit, failed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from proxy.api.operations import Match, Operation
 
@@ -31,12 +31,10 @@ def operations(*, as_json: bool, request: tuple[str, str] | None) -> Exit:
 
     if request is not None:
         return _explained(*request, as_json=as_json)
-    rows = [_row(operation) for operation in OPERATIONS]
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
-        return Exit.FINE
-    for line in table(("OPERATION", "KIND", "METHOD", "PATH", "ID IN"), _cells(OPERATIONS)):
-        click.echo(line)
+        click.echo(json.dumps([_row(operation) for operation in OPERATIONS], indent=2))
+    else:
+        click.echo("\n".join(table(("OPERATION", "KIND", "METHOD", "PATH", "ID IN"), _cells(OPERATIONS))))
     return Exit.FINE
 
 
@@ -58,11 +56,8 @@ def _explained(method: str, path: str, *, as_json: bool) -> Exit:
     if isinstance(match, str):
         return failed(f"refused, {match}")
     facts = _facts(match)
-    if as_json:
-        click.echo(json.dumps(facts, indent=2))
-        return Exit.FINE
-    for line in table(None, [(name.replace("_", " "), _shown(value)) for name, value in facts.items()]):
-        click.echo(line)
+    rows = [(name.replace("_", " "), _shown(value)) for name, value in facts.items()]
+    click.echo(json.dumps(facts, indent=2) if as_json else "\n".join(table(None, rows)))
     return Exit.FINE
 
 
@@ -102,7 +97,7 @@ def _cells(listed: Sequence[Operation]) -> Iterator[tuple[str, ...]]:
             yield (*(first if place == 0 else ("", "", "")), path, operation.duplicate_key or "")
 
 
-def table(head: tuple[str, ...] | None, rows: Iterator[tuple[str, ...]] | list[tuple[str, ...]]) -> Iterator[str]:
+def table(head: tuple[str, ...] | None, rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
     """Format rows in columns."""
     lines = [*([head] if head else []), *rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from proxy.cli.admin.client import written
 from proxy.cli.exits import Exit, failed
 from proxy.cli.operations import matched, table
 
@@ -47,17 +48,17 @@ def explain(method: str, path: str, caller: str | None, file: Path | None) -> Ex
     if isinstance(match, str):
         click.echo(f"refused, whatever the policy says: {match}")
         return Exit.FAILED
-    place = file or (Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None)
+    set_file = written(VARIABLE, os.environ)
+    place = file or (Path(set_file) if set_file else None)
     read = _read(place)
-    if caller is not None and caller not in {each.name for each in read.policy.callers}:
-        names = ", ".join(each.name for each in read.policy.callers)
-        message = f"the policy has no such caller; it has {names}"
+    names = [each.name for each in read.policy.callers]
+    if caller is not None and caller not in names:
+        message = f"the policy has no such caller; it has {', '.join(names)}"
         raise click.BadParameter(message, param_hint="--caller")
     from proxy.policy.explain import explain as explained  # noqa: PLC0415 - builds the catalogue
 
     explanation = explained(read, caller, match.operation)
-    for line in table(None, _rows(match, explanation, place)):
-        click.echo(line)
+    click.echo("\n".join(table(None, _rows(match, explanation, place))))
     return Exit.FINE if explanation.passes else Exit.FAILED
 
 
@@ -97,9 +98,8 @@ def _read(place: Path | None) -> PolicyFile:
     try:
         return read_policy(place)
     except PolicyFileError as error:
-        for finding in error.findings:
-            click.echo(f"{place}: {finding}", err=True)
-    raise click.exceptions.Exit(Exit.BAD_CONFIGURATION)
+        text = "\n".join(f"{place}: {finding}" if finding.line else str(finding) for finding in error.findings)
+    raise click.exceptions.Exit(failed(text, Exit.BAD_CONFIGURATION))
 
 
 # What holds without a policy file (`proxy.policy.rules.DEFAULT`), as one would write it.

@@ -12,15 +12,7 @@ from typing import Final
 import click
 
 import proxy
-from proxy.cli.exits import Exit, failed
-
-_PACKAGE: Final = Path(proxy.__file__).parent
-
-
-def root(package: Path = _PACKAGE) -> Path | None:
-    """Return the folder that holds docs/ and config/, None where neither came with the code."""
-    places = (package / "shipped", package.parent)
-    return next((place for place in places if (place / "docs" / "settings.md").is_file()), None)
+from proxy.cli.exits import Exit, end, failed
 
 
 @click.command(short_help="Print a page of the documentation, or where the pages are.")
@@ -62,10 +54,9 @@ def export(folder: Path) -> Exit:
     """Write the files into FOLDER, as FOLDER/config/…; writes nothing if one of them is there already."""
     place = _place()
     names = _names(place)
-    there = [name for name in names if (folder / name).exists()]
-    if there:
-        return failed(f"{there[0]} is there already: name another folder, or move it away")
     try:
+        if there := next((name for name in names if (folder / name).exists() or (folder / name).is_symlink()), None):
+            return failed(f"{there} is there already: name another folder, or move it away")
         for name in names:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(place / name, folder / name)
@@ -82,11 +73,11 @@ def _names(place: Path) -> list[str]:
 
 def _place() -> Path:
     """Return the folder that holds docs/ and config/, or end the command."""
-    place = root()
-    if place is None:
-        text = "documentation and example files did not come with this installation: install the wheel"
-        raise click.exceptions.Exit(failed(text))
-    return place
+    package = Path(proxy.__file__).parent
+    for place in (package / "shipped", package.parent):
+        if (place / "docs" / "settings.md").is_file():
+            return place
+    return end("documentation and example files did not come with this installation: install the wheel")
 
 
 COMMANDS: Final = (docs, files)

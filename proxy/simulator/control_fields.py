@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -42,10 +42,7 @@ def text(value: object) -> str:
 def lifetime(value: object) -> float:
     """Seconds that a token can live; `exp` is a whole second, so shorter lives could be none."""
     seconds = number(value)
-    if not 1 <= seconds <= LIFETIME_LIMIT:
-        message = "must be between 1 second and 366 days"
-        raise ValueError(message)
-    return seconds
+    return seconds if 1 <= seconds <= LIFETIME_LIMIT else _refuse("must be between 1 second and 366 days")
 
 
 def optional(reader: Reader) -> Reader:
@@ -56,14 +53,7 @@ def optional(reader: Reader) -> Reader:
 def one_of(choices: Iterable[str]) -> Reader:
     """One of a closed set of texts."""
     names = sorted(str(choice) for choice in choices)
-
-    def read(value: object) -> str:
-        if value not in names:
-            message = f"must be one of {', '.join(names)}"
-            raise ValueError(message)
-        return str(value)
-
-    return read
+    return lambda value: value if value in names else _refuse(f"must be one of {', '.join(names)}")
 
 
 def fields_in(
@@ -77,31 +67,25 @@ def fields_in(
     try:
         given = (json.loads(body) if body.strip() else {}) if isinstance(body, bytes) else dict(body)
     except (ValueError, RecursionError):
-        given, problem = {}, "the body is not JSON"
-    else:
-        problem = _problem(given, readers, required)
+        _refuse("the body is not JSON")
+    if not isinstance(given, dict):
+        _refuse("the body must be a JSON object")
+    if unknown := given.keys() - readers.keys():
+        _refuse(f"{len(unknown)} field(s) not known here; accepted: {', '.join(sorted(readers)) or 'none'}")
+    if missing := next((name for name in required if name not in given), None):
+        _refuse(f"{missing} is required")
     found = {}
-    if not problem:
-        for name, value in given.items():
-            try:
-                found[name] = readers[name](value)
-            except (TypeError, ValueError, OverflowError) as error:
-                problem = f"{name} {error}"
-    if problem:
-        raise ValueError(problem)
+    for name, value in given.items():
+        try:
+            found[name] = readers[name](value)
+        except (ValueError, OverflowError) as error:
+            _refuse(f"{name} {error}")
     return found
 
 
-def _problem(given: object, readers: Mapping[str, Reader], required: tuple[str, ...]) -> str:
-    if not isinstance(given, dict):
-        return "the body must be a JSON object"
-    if unknown := given.keys() - readers.keys():
-        return f"{len(unknown)} field(s) not known here; accepted: {', '.join(sorted(readers)) or 'none'}"
-    return next((f"{name} is required" for name in required if name not in given), "")
-
-
 def _typed(value: object, wanted: str, *kinds: type) -> Any:  # noqa: ANN401 - one of the kinds
-    if type(value) not in kinds or value == "":
-        message = f"must be {wanted}"
-        raise TypeError(message)
-    return value
+    return value if type(value) in kinds and value != "" else _refuse(f"must be {wanted}")
+
+
+def _refuse(text: str) -> NoReturn:
+    raise ValueError(text)

@@ -54,7 +54,10 @@ async def test_without_once_both_stay_up_with_addresses_to_try_until_a_signal() 
             assert url is not None
             async with client.get(url[0]) as answer:
                 assert answer.status == 200, command
-        assert (await demo.stopped()).code == 0
+        finished = await demo.stopped()
+    assert finished.code == 0
+    invitation = finished.out.partition("Both stay up")[2].splitlines()
+    assert len(invitation) == len(set(invitation))
 
 
 async def test_a_signal_on_the_way_ends_it_at_once() -> None:

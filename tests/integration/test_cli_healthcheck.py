@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
-from proxy.cli import admin_client
-from proxy.cli.admin_client import DEFAULT, VARIABLE, AddressError, admin_address
+from proxy.cli.admin import client as admin_client
+from proxy.cli.admin.client import DEFAULT, VARIABLE, AddressError, admin_address
 from proxy.config.declared_settings import SETTINGS
 from tests.support.processes import ran
 

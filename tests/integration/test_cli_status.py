@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from proxy.simulator.server import Simulator
 from tests.support.processes import Running, ran, running
@@ -90,3 +91,23 @@ async def test_something_else_at_the_address_is_told_apart(settings: dict[str, s
         shown = await ran("status", settings={**settings, "PROXY_ADMIN_LISTEN": address})
     assert shown.code == 1
     assert "is no sidecar's admin listener" in shown.err
+
+
+async def test_a_sidecar_of_another_version_is_told_and_its_json_shown_as_it_is() -> None:
+    view = {"environment": "sandbox", "ready": True, "version": "9.9.9"}
+
+    async def answer(_request: web.Request) -> web.Response:
+        return web.json_response(view)
+
+    application = web.Application()
+    application.router.add_get("/status", answer)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    there = {"PROXY_ADMIN_LISTEN": f"127.0.0.1:{site.port}"}
+    shown, as_json = await ran("status", settings=there), await ran("status", "--json", settings=there)
+    await runner.cleanup()
+    assert (shown.code, shown.out, len(shown.err.splitlines())) == (1, "", 1)
+    assert "version '9.9.9'" in shown.err
+    assert (as_json.code, json.loads(as_json.out)) == (0, view)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CANARY = "canary-8d1e"
 # Started as the product is, but with something spoilt.
 SCRIPT = """
-import asyncio, sys, proxy.app, proxy.serve, proxy.cli.usable_settings
+import asyncio, sys, proxy.app, proxy.serve, proxy.cli.check.usable_settings
 from proxy.__main__ import main
 def fails(*_, **__):
     try:
@@ -105,7 +105,7 @@ async def test_a_defect_is_a_line_of_the_log(localpayment: Simulator, spoil: str
 @talkative
 @pytest.mark.parametrize("kind", ["RuntimeError", "GeneratorExit"])
 @pytest.mark.parametrize(
-    "spoilt", ["proxy.cli.usable_settings.load_settings", "proxy.cli.usable_settings.usable_settings"]
+    "spoilt", ["proxy.cli.check.usable_settings.load_settings", "proxy.cli.check.usable_settings.usable_settings"]
 )
 async def test_a_defect_before_there_is_a_log_is_two_lines_of_stderr(
     localpayment: Simulator, environment: dict[str, str], spoilt: str, kind: str

@@ -14,9 +14,9 @@ import click
 import pytest
 import trustme
 
+from proxy.cli.admin.status_lines import status_lines
 from proxy.cli.check.findings import Finding, Result
 from proxy.cli.check.run import run_checks
-from proxy.cli.status_lines import status_lines
 from proxy.config import load_settings
 from proxy.secret import Secret
 from proxy.simulator.faults import Fault, Kind

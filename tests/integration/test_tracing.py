@@ -272,7 +272,7 @@ sys.argv = ["localpayment-proxy", *sys.argv[1:]]
 sys.exit(main())
 """
 UNASKED = """
-import sys, proxy.app, proxy.serve, proxy.ops.tracing.exporter, proxy.cli.usable_settings, proxy.cli.check.run
+import sys, proxy.app, proxy.serve, proxy.ops.tracing.exporter, proxy.cli.check.usable_settings, proxy.cli.check.run
 print([name for name in sys.modules if name.partition(".")[0] in ("opentelemetry", "requests", "google")])
 """
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 import pytest
 
-from proxy.cli.status_lines import sparkline, status_lines
+from proxy.cli.admin.status_lines import sparkline, status_lines
 
 NOW = 1_764_090_000.0
 CALL = {"at": NOW - 3, "operation": "create_payout", "kind": "money_out", "status": 502, "wrong": True}

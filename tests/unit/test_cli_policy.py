@@ -23,6 +23,7 @@ KEY = "an-invented-key-of-43-characters-for-tests-"
 @pytest.fixture(autouse=True)
 def _no_policy_of_the_testers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PROXY_POLICY_FILE", raising=False)
+    monkeypatch.delenv("PROXY_CONFIG_FILE", raising=False)
 
 
 def pairs(text: str) -> dict[str, str]:
@@ -174,6 +175,24 @@ def test_without_a_policy_everything_passes_and_that_is_told(capsys: pytest.Capt
     assert "no policy file is set" in told["because"]
 
 
+def test_the_policy_that_the_settings_file_names_is_explained(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text(f'proxy_policy_file = "{EXAMPLE}"\n')
+    monkeypatch.setenv("PROXY_CONFIG_FILE", str(settings))
+    assert exit_code(["policy", "explain", "POST", "/api/payout"]) == 1
+    assert pairs(capsys.readouterr().out)["passes"].startswith("no")
+
+
+def test_a_settings_file_that_cannot_be_read_explains_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROXY_CONFIG_FILE", "/nowhere/settings.toml")
+    assert exit_code(["policy", "explain", "POST", "/api/payout"]) == 78
+    assert "PROXY_CONFIG_FILE" in capsys.readouterr().err
+
+
 def test_the_policy_of_the_environment_is_explained(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,6 +210,8 @@ def test_a_policy_with_a_mistake_ends_with_78_and_all_its_lines(
     path.write_text('[callers.job]\nanyone = true\nallow = ["paiout"]\nrate = "fast"\n')
     assert exit_code(["policy", "explain", "--policy", str(path), "GET", "/"]) == 78
     assert [line.split(": ")[1] for line in capsys.readouterr().err.splitlines()] == ["line 3", "line 4"]
+    assert exit_code(["policy", "explain", "--policy", str(tmp_path), "GET", "/"]) == 78
+    assert capsys.readouterr().err == f"{tmp_path}: is a directory: name a file in it\n"
 
 
 # policy hash-key

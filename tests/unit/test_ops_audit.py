@@ -136,6 +136,8 @@ def test_a_lost_line_is_counted(tmp_path: Path) -> None:
         ("PATCH", "/api/payin/order%2F1/refund", None, "order/1"),
         ("POST", "/api/payout", b'{"externalId": "order-1", "amount": 1}', "order-1"),
         ("POST", "/api/payout", b'{"externalId": 5}', None),
+        ("POST", "/api/payout", rb'{"externalId": "x\ud800"}', None),
+        ("POST", "/api/payout", rb'{"externalId": "\ud83d\ude00"}', "\U0001f600"),
         ("POST", "/api/payout", b'["externalId"]', None),
         ("POST", "/api/payout", b"externalId=order-1", None),
         ("POST", "/api/payout", b"[" * 5000, None),

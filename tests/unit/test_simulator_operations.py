@@ -3,46 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
-from proxy.simulator.answer import Answer, RefusalError
+from proxy.simulator.answer import RefusalError
 from proxy.simulator.call import Call, fields_of, moment
-from proxy.simulator.catalogue import CATALOGUE, match
+from proxy.simulator.catalogue import match
 from proxy.simulator.ledger import DEFAULT_ACCOUNT, OPENING_BALANCE, Ledger, digits
+from tests.support.merchant import NOW, VIEWS, pay_in, run
 
-VIEWS = {operation.name: operation.view for operation in CATALOGUE}
-NOW = 1_700_000_000.0
 PERIOD = {"since": "2023-11-14", "until": "2023-11-14"}
 
 
 @pytest.fixture
 def ledger() -> Ledger:
     return Ledger()
-
-
-def run(
-    ledger: Ledger,
-    operation: str,
-    path_id: str | None = None,
-    *,
-    hold: bool = False,
-    query: dict[str, str] | None = None,
-    now: float = NOW,
-    **fields: Any,
-) -> tuple[int, Any]:
-    parameters = {} if path_id is None else {"externalId": path_id, "id": path_id, "accountNumber": path_id}
-    call = Call(parameters=parameters, query=query or {}, fields=fields, hold=hold, now=now)
-    try:
-        answer: Answer = VIEWS[operation](ledger, call)
-    except RefusalError as refusal:
-        answer = refusal.answer
-    return answer.status, json.loads(answer.body)
-
-
-def pay_in(ledger: Ledger, external_id: str, amount: float = 50, **more: Any) -> tuple[int, Any]:
-    return run(ledger, "create_payin", externalId=external_id, amount=amount, currency="USD", **more)
 
 
 def test_a_subscription_runs_until_it_is_cancelled(ledger: Ledger) -> None:

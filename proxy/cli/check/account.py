@@ -19,12 +19,19 @@ from proxy.upstream.pool import Pool
 from proxy.upstream.request import header_lines
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from proxy.cli.check.context import CheckContext
     from proxy.tokens.model import Issued
 
 READ_PATH: Final = "/api/resources/payment-methods"  # answers for every account, and shows nothing private
 SHORTEST_LIFETIME: Final = 30.0  # seconds; below it a refresh has less than 10 s to succeed: DESIGN section 5
 LARGEST_SKEW: Final = 60.0  # seconds; a fifth of a documented token's life
+REFUSALS: Final[Mapping[int, FetchResult]] = {
+    HTTPStatus.UNAUTHORIZED: FetchResult.REFUSED,
+    HTTPStatus.FORBIDDEN: FetchResult.DENIED,
+    HTTPStatus.TOO_MANY_REQUESTS: FetchResult.THROTTLED,
+}
 
 
 async def log_in(context: CheckContext) -> str:
@@ -98,19 +105,11 @@ async def read(context: CheckContext) -> str:
 
 def _result(status: int) -> FetchResult:
     """Return what an answer to the read call counts as; GRANTED if it came from behind the permission checks."""
-    match status:
-        case HTTPStatus.UNAUTHORIZED:
-            return FetchResult.REFUSED
-        case HTTPStatus.FORBIDDEN:
-            return FetchResult.DENIED
-        case HTTPStatus.TOO_MANY_REQUESTS:
-            return FetchResult.THROTTLED
-        case _ if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return FetchResult.SERVER_ERROR
-        case _ if status >= HTTPStatus.MULTIPLE_CHOICES and status != HTTPStatus.BAD_REQUEST:
-            return FetchResult.MALFORMED
-        case _:
-            return FetchResult.GRANTED
+    if status < HTTPStatus.MULTIPLE_CHOICES or status == HTTPStatus.BAD_REQUEST:
+        return FetchResult.GRANTED
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return FetchResult.SERVER_ERROR
+    return REFUSALS.get(status, FetchResult.MALFORMED)
 
 
 def _issued(context: CheckContext) -> Issued:

@@ -12,6 +12,7 @@ from proxy.tokens.issuer import FetchResult
 if TYPE_CHECKING:
     import asyncio
     import ssl
+    from collections.abc import Sequence
 
     from aiohappyeyeballs import AddrInfoType
 
@@ -38,7 +39,7 @@ class CheckContext:
     credentials: Credentials = field(repr=False)
     clock: Clock
     country: str
-    addresses: list[AddrInfoType] = field(default_factory=list)
+    addresses: Sequence[AddrInfoType] = ()
     stream: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
     tls: ssl.SSLContext | None = None
     issued: Issued | None = field(default=None, repr=False)

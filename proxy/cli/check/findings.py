@@ -32,16 +32,7 @@ ASCII_SIGNS: Final = {Result.OK: "ok", Result.FAILED: "FAILED", Result.SKIPPED: 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one step found.
-
-    Attributes:
-        step: its name.
-        result: how it ended.
-        found: what was seen.
-        advice: what to do about it; empty unless it failed.
-        milliseconds: that it took, None when nothing was measured.
-        exit_code: what the command ends with because of it.
-    """
+    """What one step found, and what to do about it; `milliseconds` is None when nothing was measured."""
 
     step: str
     result: Result
@@ -105,4 +96,4 @@ class Report:
             took = "" if item.milliseconds is None else f"{item.milliseconds:.0f} ms"
             yield f"{signs[item.result]:<{margin}} {item.step:<{widest}} {took:>8}  {item.found}"
             if item.advice:
-                yield f"{'':<{margin}} {'':<{widest}} {'':>8}  To do: {item.advice}"
+                yield f"{'':<{margin + widest + 10}}  To do: {item.advice}"

@@ -24,13 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of the check.
-
-    Attributes:
-        name: as it is printed.
-        prove: returns what was found, or raises FailedError or NotNeededError.
-        needed: whether the steps after it need what it proves.
-    """
+    """One step: `prove` returns what it found or raises; the steps after it need it, or not."""
 
     name: str
     prove: Callable[[CheckContext], Awaitable[str]]

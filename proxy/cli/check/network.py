@@ -9,6 +9,7 @@ import asyncio
 import re
 import socket
 import ssl
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -21,8 +22,9 @@ from proxy.upstream.model import Obstacle
 from proxy.upstream.tls import tls_context
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from proxy.cli.check.context import CheckContext
-    from proxy.cli.check.findings import FailedError
 
 NEXT_ADDRESS_AFTER: Final = 0.25  # seconds; the Connection Attempt Delay that RFC 8305 section 5 recommends
 STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] ([0-9]{3})[ \r]")
@@ -31,16 +33,13 @@ PROXY_AUTHENTICATION_REQUIRED: Final = 407  # RFC 9110 section 15.5.8
 
 async def resolve(context: CheckContext) -> str:
     """Resolve the name that is dialled: the egress proxy's if there is one."""
-    host = context.site.host
+    host, port = context.site.host, context.site.port
     try:
-        async with asyncio.timeout(context.settings.connect_timeout):
-            found = await asyncio.get_running_loop().getaddrinfo(host, context.site.port, type=socket.SOCK_STREAM)
-    except TimeoutError:
-        raise _too_slow(context, Obstacle.NAME, f"the name {host} was not resolved") from None
+        async with _in_time(context, Obstacle.NAME, f"the name {host} was not resolved"):
+            context.addresses = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror:
         raise context.obstructed(Obstacle.NAME, f"the name {host} cannot be resolved") from None
-    context.addresses = list(found)
-    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in context.addresses))
     return f"{host} is an address" if addresses == [host] else f"{host} is {', '.join(addresses)}"
 
 
@@ -48,10 +47,8 @@ async def dial(context: CheckContext) -> str:
     """Connect to the first address that answers."""
     there = f"{context.site.host} port {context.site.port}"
     try:
-        async with asyncio.timeout(context.settings.connect_timeout):
+        async with _in_time(context, Obstacle.SLOW, f"no TCP connection to {there}"):
             sock = await start_connection(context.addresses, happy_eyeballs_delay=NEXT_ADDRESS_AFTER, interleave=1)
-    except TimeoutError:
-        raise _too_slow(context, Obstacle.SLOW, f"no TCP connection to {there}") from None
     except ConnectionRefusedError:
         raise context.obstructed(Obstacle.REFUSED, f"{there} refuses connections") from None
     except OSError as error:
@@ -71,10 +68,8 @@ async def tunnel(context: CheckContext) -> str:
     reader, writer = context.stream
     writer.write(connect_request(context.settings.origin, egress))
     try:
-        async with asyncio.timeout(context.settings.connect_timeout):
+        async with _in_time(context, Obstacle.EGRESS_ANSWER, "no answer to CONNECT"):
             head = await reader.readuntil(b"\r\n\r\n")
-    except TimeoutError:
-        raise _too_slow(context, Obstacle.EGRESS_ANSWER, "no answer to CONNECT") from None
     except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
         head = b""
     shape = STATUS_LINE.match(head)
@@ -98,10 +93,8 @@ async def secure(context: CheckContext) -> str:
     context.tls = tls_context(context.settings.upstream_ca_file)
     writer = context.stream[1]
     try:
-        async with asyncio.timeout(context.settings.connect_timeout):
+        async with _in_time(context, Obstacle.HANDSHAKE, "the TLS handshake did not end"):
             await writer.start_tls(context.tls, server_hostname=host)
-    except TimeoutError:
-        raise _too_slow(context, Obstacle.HANDSHAKE, "the TLS handshake did not end") from None
     except ssl.SSLCertVerificationError as error:
         seen = f"the certificate of {host} is not trusted: {error.verify_message}"
         raise context.obstructed(obstacle(error), seen) from None
@@ -116,6 +109,12 @@ async def secure(context: CheckContext) -> str:
     return f"{version}, certificate of {host} valid until {expires:%Y-%m-%d} ({days} days)"
 
 
-def _too_slow(context: CheckContext, met: Obstacle, seen: str) -> FailedError:
-    within = f"{seen} within PROXY_CONNECT_TIMEOUT ({context.settings.connect_timeout:g} s)"
-    return context.obstructed(met, within)
+@asynccontextmanager
+async def _in_time(context: CheckContext, met: Obstacle, seen: str) -> AsyncIterator[None]:
+    """Bound what is awaited inside as a call's connecting is bounded."""
+    seconds = context.settings.connect_timeout
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise context.obstructed(met, f"{seen} within PROXY_CONNECT_TIMEOUT ({seconds:g} s)") from None

@@ -6,9 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from proxy.cli.check.findings import Finding, Report, Result
+from proxy.cli.check.usable_settings import POLICY_FILE, usable_settings
 from proxy.cli.exits import Exit
 from proxy.cli.stop_signals import cancelled_by_sigterm
-from proxy.cli.usable_settings import POLICY_FILE, usable_settings
 from proxy.clock import SystemClock
 from proxy.config import SettingsError
 from proxy.config.declared_settings import effective
@@ -27,13 +27,7 @@ SOURCE: Final = "secret source"
 
 
 def run_checks(environ: Mapping[str, str], *, live: bool, country: str) -> Report:
-    """Run all checks; a check that needs a failed one is skipped.
-
-    Args:
-        environ: environment variables.
-        live: whether to go to Localpayment, which logs in once.
-        country: what the read call asks about, an ISO 3166-1 alpha-3 code.
-    """
+    """Run all checks, with `live` those that log in to Localpayment once; one that needs a failed one is skipped."""
     try:
         settings = usable_settings(environ)
     except SettingsError as error:

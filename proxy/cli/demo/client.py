@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
+import click
+from prometheus_client.parser import text_string_to_metric_families
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from proxy.simulator.service import LoggedCall
 
 JSON_TYPE: Final = "Content-Type: application/json"
-SAMPLE: Final = re.compile(r"localpayment_proxy_(?P<name>\w+?)(?:\{(?P<labels>[^}]*)\})? (?P<value>[0-9.eE+]+)(?: .*)?")
 LOOK_AGAIN: Final = 0.05  # seconds between two looks at the admin listener
 
 
@@ -32,7 +32,7 @@ class WrongError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer; `content` is its parsed JSON, or its text."""
+    """An answer."""
 
     status: int
     reason: str
@@ -61,7 +61,7 @@ class DemoClient:
     simulator: Simulator
     sidecar: SidecarProcess
     client: aiohttp.ClientSession
-    tell: Callable[[str], None]
+    tell: Callable[[str], None] = click.echo
     patience: float = 20.0
 
     async def call(self, path: str, body: Mapping[str, object] | None = None) -> Reply:
@@ -107,28 +107,22 @@ class DemoClient:
         """Ask whether the sidecar holds a token."""
         return (await self._asked(f"{self.sidecar.admin_url}/readyz")).status == 200  # noqa: PLR2004 - OK
 
-    async def count(self, metric: str, label: str = "") -> int:
-        """Add up a counter of the sidecar over all labels that hold this text."""
-        lines = (await self._asked(f"{self.sidecar.admin_url}/metrics")).text.splitlines()
-        samples = filter(None, map(SAMPLE.fullmatch, lines))
-        return sum(
-            int(float(found["value"]))
-            for found in samples
-            if found["name"] == metric and label in (found["labels"] or "")
-        )
+    async def count(self, metric: str, **labels: str) -> int:
+        """Add up a counter of the sidecar over all samples that have these labels."""
+        text = (await self._asked(f"{self.sidecar.admin_url}/metrics")).text
+        samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
+        found = (each for each in samples if each.name == f"localpayment_proxy_{metric}")
+        return sum(int(each.value) for each in found if labels.items() <= each.labels.items())
 
     async def generation(self) -> int:
         """Count the tokens that the sidecar has been granted; the last one is in use."""
-        return await self.count("token_fetches_total", 'result="granted"')
+        return await self.count("token_fetches_total", result="granted")
 
     async def until(self, holds: Callable[[], bool | Awaitable[bool]], what: str) -> None:
         """Look until a condition holds, as long as patience lasts."""
         try:
             async with asyncio.timeout(self.patience):
-                while True:
-                    found = holds()
-                    if found if isinstance(found, bool) else await found:
-                        return
+                while not (found if isinstance(found := holds(), bool) else await found):  # noqa: ASYNC110 - another process's state
                     await asyncio.sleep(LOOK_AGAIN)
         except TimeoutError:
             message = f"{what} did not happen within {self.patience:g} s"

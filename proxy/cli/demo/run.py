@@ -12,6 +12,7 @@ import tempfile
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
+import click
 
 from proxy.cli.demo.client import DemoClient
 from proxy.cli.demo.sidecar import SidecarProcess
@@ -23,22 +24,14 @@ from proxy.secret import Secret
 from proxy.simulator.server import Simulator, SimulatorOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Coroutine
 
 USERNAME: Final = "demo"
 HOST: Final = "127.0.0.1"
 
 
-async def run_demo(
-    listen: TcpAddress | None, admin_listen: TcpAddress | None, tell: Callable[[str], None], *, once: bool
-) -> Exit:
-    """Run the steps, then, unless `once`, wait for a signal.
-
-    Args:
-        listen: where the sidecar takes calls; None: the default port if it is free, else any.
-        admin_listen: the same for its admin listener.
-        tell: prints a line.
-        once: whether to end after the steps.
+async def run_demo(listen: TcpAddress | None, admin_listen: TcpAddress | None, *, once: bool) -> Exit:
+    """Run the steps, then, unless `once`, wait for a signal; None is the default port if it is free, else any.
 
     Raises:
         SidecarEndedError: an address is in use.
@@ -57,12 +50,14 @@ async def run_demo(
                 "STATE_DIRECTORY": folder,
             }
             async with SidecarProcess(settings) as sidecar:
-                demo = DemoClient(simulator, sidecar, client, tell)
-                _introduce(demo)
+                demo = DemoClient(simulator, sidecar, client)
+                click.echo(f"Simulated Localpayment  {simulator.url}  (control: {simulator.control_url})")
+                click.echo(f"Sidecar                 {sidecar.url}  (admin: {sidecar.admin_url})")
+                click.echo(f"Status page             {sidecar.admin_url}/status")
                 wrong = await _until_stopped(stop, run_steps(demo))
                 if wrong is None:
                     return Exit.FAILED
-                tell(f"\n{len(STEPS) - wrong} of {len(STEPS)} steps went as they must.")
+                click.echo(f"\n{len(STEPS) - wrong} of {len(STEPS)} steps went as they must.")
                 if not once:
                     _invite(demo, folder)
                     await stop.wait()
@@ -91,18 +86,13 @@ def free_port(port: int) -> int:
         return 0
 
 
-def _introduce(demo: DemoClient) -> None:
-    demo.tell(f"Simulated Localpayment  {demo.simulator.url}  (control: {demo.simulator.control_url})")
-    demo.tell(f"Sidecar                 {demo.sidecar.url}  (admin: {demo.sidecar.admin_url})")
-    demo.tell(f"Status page             {demo.sidecar.admin_url}/status")
-
-
 def _invite(demo: DemoClient, folder: str) -> None:
-    demo.tell("\nBoth stay up; end them with Ctrl-C. To try:")
-    demo.tell(f"  curl -s {demo.sidecar.url}{BALANCE}")
-    demo.tell(f"  curl -s {demo.sidecar.admin_url}/metrics")
-    demo.tell(f"  {demo.sidecar.admin_url}/status          # in a browser: what the sidecar does, as it does it")
-    demo.tell(f"  PROXY_LEDGER=sqlite:{folder}/ledger.db localpayment-proxy ledger list")
-    demo.tell(f"  {demo.sidecar.admin_url}/status          # in a browser: what the sidecar does, as it does it")
-    demo.tell(f"  curl -s {demo.simulator.control_url}/          # commands that let Localpayment misbehave")
-    demo.tell(f"  curl -s {demo.simulator.control_url}/log       # the calls that Localpayment saw")
+    url, admin, control = demo.sidecar.url, demo.sidecar.admin_url, demo.simulator.control_url
+    click.echo(f"""
+Both stay up; end them with Ctrl-C. To try:
+  curl -s {url}{BALANCE}
+  curl -s {admin}/metrics
+  {admin}/status          # in a browser: what the sidecar does, as it does it
+  PROXY_LEDGER=sqlite:{folder}/ledger.db localpayment-proxy ledger list
+  curl -s {control}/          # commands that let Localpayment misbehave
+  curl -s {control}/log       # the calls that Localpayment saw""")

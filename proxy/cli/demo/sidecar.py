@@ -8,20 +8,22 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlsplit
 
+from proxy.cli.exits import CommandError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
 
 _OURS: Final = ("PROXY_", "LOCALPAYMENT_")
 _STOPPING: Final = 10.0  # seconds; nothing is in flight by then
 
 
-class SidecarEndedError(Exception):
+class SidecarEndedError(CommandError):
     """The sidecar did not start; the text is what it said."""
 
 
@@ -40,7 +42,7 @@ class SidecarProcess:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
         self._environ = {**kept, **settings, "PROXY_LOG_FORMAT": "json", "PROXY_LOG_LEVEL": "info"}
         self._process: asyncio.subprocess.Process | None = None
-        self._reading: asyncio.Task[bytes] | None = None
+        self._reading: asyncio.Future[tuple[None, None]] | None = None
 
     @property
     def pid(self) -> int | None:
@@ -55,21 +57,20 @@ class SidecarProcess:
         """
         # In a session of its own, so that Ctrl-C reaches the demo alone, which then ends it.
         self._process = process = await self._spawn("serve", new_session=True)
-        if process.stdout is None:
-            return
-        while line := await process.stdout.readline():
+        while process.stdout is not None and (line := await process.stdout.readline()):
             event = json.loads(line)
             if event["event"] == "sidecar.started":
                 self.url, self.admin_url = event["data"], event["admin"]
-                self._environ |= {"PROXY_LISTEN": _address(self.url), "PROXY_ADMIN_LISTEN": _address(self.admin_url)}
-                self._reading = asyncio.create_task(process.stdout.read())
+                listen, admin = (urlsplit(url).netloc for url in (self.url, self.admin_url))
+                self._environ |= {"PROXY_LISTEN": listen, "PROXY_ADMIN_LISTEN": admin}
+                self._reading = asyncio.gather(_drained(process.stdout), _drained(process.stderr))
                 return
         _, error = await process.communicate()
         raise SidecarEndedError(error.decode().strip())
 
     async def kill(self) -> None:
         """End it as a crash does: it gets to do nothing more."""
-        await self._end(kill=True)
+        await self._end(signal.SIGKILL)
 
     async def run(self, *words: str) -> str:
         """Run another command with its settings; return what it writes."""
@@ -81,10 +82,8 @@ class SidecarProcess:
         await self.start()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self._end(kill=False)
+    async def __aexit__(self, *_error: object) -> None:
+        await self._end(signal.SIGTERM)
 
     async def _spawn(self, *words: str, new_session: bool = False) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
@@ -96,15 +95,12 @@ class SidecarProcess:
             start_new_session=new_session,
         )
 
-    async def _end(self, *, kill: bool) -> None:
+    async def _end(self, number: signal.Signals) -> None:
         process, self._process = self._process, None
         if process is None:
             return
         with suppress(ProcessLookupError):
-            if kill:
-                process.kill()
-            else:
-                process.terminate()
+            process.send_signal(number)
         try:
             await asyncio.wait_for(process.wait(), _STOPPING)
         except TimeoutError:
@@ -114,5 +110,7 @@ class SidecarProcess:
             await self._reading
 
 
-def _address(url: str) -> str:
-    return urlsplit(url).netloc
+async def _drained(stream: asyncio.StreamReader | None) -> None:
+    """Read to the end, and keep nothing: a full pipe would hold the sidecar up."""
+    while stream is not None and await stream.read(64 * 1024):
+        pass

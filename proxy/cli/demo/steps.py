@@ -153,7 +153,7 @@ async def run_steps(demo: DemoClient) -> int:
         except WrongError as error:
             wrong += 1
             demo.tell(f"  WRONG: {error}")
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             wrong += 1
             demo.tell(f"  WRONG: the answer has not the expected shape ({type(error).__name__})")
     return wrong

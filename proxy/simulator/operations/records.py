@@ -45,16 +45,12 @@ def create_subscription(ledger: Ledger, call: Call) -> Answer:
 
 def update_subscription(ledger: Ledger, call: Call) -> Answer:
     """A running subscription changes its amount."""
-    subscription = _running(ledger, call)
-    subscription["amount"] = float(call.amount())
-    return said(subscription)
+    return _changed(_running(ledger, call), amount=float(call.amount()))
 
 
 def cancel_subscription(ledger: Ledger, call: Call) -> Answer:
     """A running subscription ends."""
-    subscription = _running(ledger, call)
-    subscription["status"] = ENDED
-    return said(subscription)
+    return _changed(_running(ledger, call), status=ENDED)
 
 
 def get_subscription(ledger: Ledger, call: Call) -> Answer:
@@ -88,9 +84,7 @@ def get_plan(ledger: Ledger, call: Call) -> Answer:
 
 def update_plan(ledger: Ledger, call: Call) -> Answer:
     """A plan changes its amount."""
-    plan = _named(ledger.plans, call, "Plan", "id")
-    plan["amount"] = float(call.amount())
-    return said(plan)
+    return _changed(_named(ledger.plans, call, "Plan", "id"), amount=float(call.amount()))
 
 
 def create_virtual_account(ledger: Ledger, call: Call) -> Answer:
@@ -129,16 +123,12 @@ def get_virtual_account(ledger: Ledger, call: Call) -> Answer:
 
 def set_virtual_account_activation(ledger: Ledger, call: Call) -> Answer:
     """Enables or disables, as often as it is said."""
-    account = _living(ledger, call)
-    account["status"] = SWITCHES[call.parameters["switch"]]
-    return said(account)
+    return _changed(_living(ledger, call), status=SWITCHES[call.parameters["switch"]])
 
 
 def delete_virtual_account(ledger: Ledger, call: Call) -> Answer:
     """Deletes, once."""
-    account = _living(ledger, call)
-    account["status"] = DELETED
-    return said(account)
+    return _changed(_living(ledger, call), status=DELETED)
 
 
 def create_alias(ledger: Ledger, call: Call) -> Answer:
@@ -154,8 +144,7 @@ def confirm_alias(ledger: Ledger, call: Call) -> Answer:
     alias = account.get("alias")
     if not isinstance(alias, dict):
         raise denied(510, "No alias waits for its confirmation")
-    account["alias"] = {**alias, "status": "CONFIRMED"}
-    return said(account)
+    return _changed(account, alias={**alias, "status": "CONFIRMED"})
 
 
 def _named(records: dict[str, Record], call: Call, noun: str, parameter: str = "externalId") -> Record:
@@ -163,6 +152,11 @@ def _named(records: dict[str, Record], call: Call, noun: str, parameter: str = "
     if found is None:
         raise not_found(503, f"{noun} not found")
     return found
+
+
+def _changed(record: Record, **changes: object) -> Answer:
+    record.update(changes)
+    return said(record)
 
 
 def _running(ledger: Ledger, call: Call) -> Record:

@@ -109,7 +109,7 @@ def ask(  # noqa: PLR0913 - a request and its bounds, each named at the call
     Args:
         admin: where the listener is.
         method: GET or POST.
-        path: of the request.
+        path: begins with a slash.
         headers: besides Host, Connection and Content-Length.
         seconds: that any single wait may take.
         late: said besides when no answer came in time.
@@ -135,11 +135,7 @@ def ask(  # noqa: PLR0913 - a request and its bounds, each named at the call
 
 
 def readiness(admin: Listen, seconds: float = PROBE_SECONDS) -> str | None:
-    """Ask `GET /readyz` once.
-
-    Returns:
-        None when the sidecar is ready, else why not.
-    """
+    """Ask `GET /readyz` once; return None when the sidecar is ready, else why not."""
     try:
         answer = ask(admin, "GET", "/readyz", {"Accept": "text/plain"}, seconds=seconds)
     except NoAnswerError as error:

@@ -8,17 +8,18 @@ import shutil
 import signal
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
+from proxy import VERSION
 from proxy.cli import option_types
-from proxy.cli.admin_client import NoAnswerError, admin_address, admin_key, ask, readiness, wait_until_ready
-from proxy.cli.exits import Exit, end
-from proxy.cli.status_lines import status_lines
+from proxy.cli.admin.client import NoAnswerError, admin_address, admin_key, ask, readiness, wait_until_ready
+from proxy.cli.admin.status_lines import status_lines
+from proxy.cli.exits import Exit
 
 if TYPE_CHECKING:
-    from proxy.cli.admin_client import AdminAnswer
+    from proxy.cli.admin.client import AdminAnswer
     from proxy.config import Listen
 
 ANSWER_SECONDS: Final = 15.0  # a reload reads files, and asks nothing on the network before it answers
@@ -38,14 +39,16 @@ def status(*, watch: bool, as_json: bool) -> Exit:
     """
     where = admin_address(os.environ)
     if not watch:
-        view = _view(where)
-        _show(view, as_json=as_json)
-        return Exit.FINE if view["ready"] else Exit.FAILED
+        text, ready = _look(where, None, as_json=as_json)
+        click.echo(text)
+        return Exit.FINE if ready else Exit.FAILED
     # Held back until it is waited for: an exception in the midst of a look may be swallowed by a finaliser.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     while True:
         try:
-            _show(_view(where), as_json=as_json, watched=True)
+            text, _ = _look(where, shutil.get_terminal_size().lines - 1, as_json=as_json)
+            click.clear()
+            click.echo(text)
         except NoAnswerError as error:
             click.clear()
             error.show()
@@ -69,16 +72,7 @@ def wait(timeout: float) -> Exit:
 
 
 def answer_to(path: str, seconds: float, late: str) -> AdminAnswer:
-    """Return what the running sidecar answers to a POST that carries the admin key.
-
-    Args:
-        path: of the request.
-        seconds: that any single wait may take.
-        late: said when no answer came in time.
-
-    Raises:
-        CommandError: it cannot be asked, or gives no answer.
-    """
+    """Return what the running sidecar answers to a POST with the admin key; `late` is said when that takes too long."""
     admin = admin_address(os.environ)
     return ask(admin, "POST", path, admin_key(os.environ), seconds=seconds, late=f"; {late}")
 
@@ -92,6 +86,32 @@ def _commanded(name: str) -> Exit:
 def _command(name: str, short_help: str, text: str) -> click.Command:
     """Make a command that is one POST to the admin listener."""
     return click.Command(name, callback=partial(_commanded, name), short_help=short_help, help=text)
+
+
+def _reported(objection: str | None) -> Exit:
+    """Print why the sidecar is not ready, or that it is."""
+    click.echo(objection or "ready", err=objection is not None)
+    return Exit.FINE if objection is None else Exit.FAILED
+
+
+def _look(where: Listen, height: int | None, *, as_json: bool) -> tuple[str, bool]:
+    """Return the status, cut to a terminal's height if one is given, and whether the sidecar is ready."""
+    answer = ask(where, "GET", "/status", {"Accept": "application/json"})
+    try:
+        view = json.loads(answer.body) if answer.ok else None
+    except (ValueError, RecursionError):
+        view = None
+    if not isinstance(view, dict) or "environment" not in view:
+        text = f"what answers at {where} is no sidecar's admin listener, or refuses this host: see PROXY_ADMIN_LISTEN"
+        raise NoAnswerError(text)
+    if as_json:
+        return json.dumps(view), bool(view.get("ready"))
+    try:
+        lines = status_lines(view, sys.stdout.encoding, shutil.get_terminal_size().columns, height)
+    except KeyError:
+        text = f"the sidecar at {where} has version {view.get('version')!r}, this command {VERSION!r}: ask with --json"
+        raise NoAnswerError(text) from None
+    return "\n".join(lines), bool(view["ready"])
 
 
 COMMANDS: Final = (
@@ -132,32 +152,3 @@ COMMANDS: Final = (
         """,
     ),
 )
-
-
-def _reported(objection: str | None) -> Exit:
-    """Print why the sidecar is not ready, or that it is."""
-    click.echo(objection or "ready", err=objection is not None)
-    return Exit.FINE if objection is None else Exit.FAILED
-
-
-def _show(view: dict[str, Any], *, as_json: bool, watched: bool = False) -> None:
-    size = shutil.get_terminal_size()
-    shown = status_lines(view, sys.stdout.encoding, size.columns, size.lines - 1 if watched else None)
-    if watched:
-        click.clear()
-    click.echo(json.dumps(view) if as_json else "\n".join(shown))
-
-
-def _view(where: Listen) -> dict[str, Any]:
-    """Return the status as the admin listener's JSON gives it; raises NoAnswerError."""
-    answer = ask(where, "GET", "/status", {"Accept": "application/json"})
-    try:
-        view = json.loads(answer.body) if answer.ok else None
-    except ValueError:
-        view = None
-    if not isinstance(view, dict) or "environment" not in view:
-        end(
-            f"what answers at {where} is no sidecar's admin listener, or refuses this host: see PROXY_ADMIN_LISTEN",
-            NoAnswerError,
-        )
-    return view
