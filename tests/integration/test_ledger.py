@@ -287,7 +287,7 @@ async def test_a_defect_that_an_ask_meets_is_told_and_the_others_are_asked_about
         scene.reads.answer = Reading(200, None)  # type: ignore[arg-type]  # which only a defect would give
         await scene.later(ASKS[0])
         assert [str(one["message"]) for one in told] == ["a call in the ledger could not be asked about"] * 2
-        scene.reads.answer = Reading(200, b"{}")
+        scene.reads.answer = Reading(200, b'{"status": "COMPLETED"}')
         await scene.later(PAUSE)
         assert [one.settled for one in scene.reports(CallSettled)] == [Settled.EXECUTED] * 2
 
