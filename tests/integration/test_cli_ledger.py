@@ -267,6 +267,15 @@ def test_an_export_holds_every_call_in_both_forms(person: Person) -> None:
     assert (rows[2]["external_id"], rows[2]["settled"], rows[2]["status"]) == ("order-2", "", "502")
 
 
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t"])
+def test_an_export_for_spreadsheets_holds_no_formula_and_no_control(store: Store, person: Person, sign: str) -> None:
+    begun(store, intent(f"{sign}HYPERLINK(1)\x1b[2J", at=time.time()))
+    (row,) = csv.DictReader(io.StringIO(person("export", "--format", "csv").out))
+    assert row["external_id"] == f"'{sign}HYPERLINK(1)?[2J".replace("\t", "?")
+    (line,) = person("export").out.splitlines()
+    assert json.loads(line)["external_id"] == f"{sign}HYPERLINK(1)\x1b[2J"
+
+
 @pytest.mark.usefixtures("store")
 def test_an_export_of_nothing_is_empty(person: Person) -> None:
     for form in ("csv", "jsonl"):
