@@ -24,6 +24,7 @@ _CONNECT: Final = 2  # seconds, the least that libpq takes
 _VANISHED: Final[dict[str, Any]] = {
     "keepalives_idle": 3, "keepalives_interval": 1, "keepalives_count": 2, "tcp_user_timeout": 5000,
 }  # fmt: skip
+_READ_ONLY: Final = "25006"  # a server that was the primary: another one is, perhaps under the same name
 _SCHEMA_LOCK: Final = 0x6C70_6C67  # a number of ours for pg_advisory_lock: one process at a time migrates
 SCHEMA: Final = (
     """CREATE TABLE entry (
@@ -113,6 +114,8 @@ class PostgresStore(Store):
             with connection.transaction():
                 yield
         except self._driver.Error as error:
+            if error.sqlstate == _READ_ONLY:
+                self.close()
             raise _error(error) from None
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> Sequence[Sequence[Any]]:

@@ -319,6 +319,18 @@ def test_a_server_that_went_away_is_found_again_and_no_error_quotes_its_address(
 
 
 @needs_postgres
+def test_a_server_that_is_the_primary_no_more_is_left_for_the_one_that_is(server: PostgresServer) -> None:
+    store = postgres_store(server.create("demoted"))
+    with store.transaction():
+        store.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")  # as a demotion does to a session
+    with pytest.raises(LedgerError, match="25006"):
+        begun(store, intent("p-1"))
+    begun(store, intent("p-2"))
+    assert states(store) == [State.OPEN]
+    store.close()
+
+
+@needs_postgres
 def test_a_database_of_a_newer_release_is_left_alone(server: PostgresServer) -> None:
     url = server.create("newer")
     postgres_store(url).close()
