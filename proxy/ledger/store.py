@@ -71,6 +71,7 @@ class Wanted:
 
     number: int | None = None
     name: str | None = None
+    external_id: str | None = None
     since: float | None = None
     operation: str | None = None
     states: frozenset[State] = frozenset()
@@ -349,6 +350,7 @@ def _conditions(wanted: Wanted) -> tuple[list[str], list[object]]:
         ("number = ?", wanted.number),
         ("at >= ?", wanted.since),
         ("operation = ?", wanted.operation),
+        ("external_id = ?", wanted.external_id),
     ):
         if value is not None:
             conditions.append(column)
