@@ -107,6 +107,9 @@ class Store(ABC):
     def close(self) -> None:
         """End the connection."""
 
+    def give_up(self) -> None:  # noqa: B027 - a file has nothing to give up
+        """End what the store's thread waits for, if that can be, with a LedgerError; called from another thread."""
+
     @abstractmethod
     def transaction(self, *, writes: bool = True) -> AbstractContextManager[None]:
         """Make all that is done inside durable at its end, or nothing of it; raises LedgerError.
