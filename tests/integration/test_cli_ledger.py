@@ -248,6 +248,13 @@ def test_a_note_that_must_not_be_kept_changes_nothing(calls: Store, person: Pers
     assert next(calls.entries(Wanted(name="second"))).settled is None
 
 
+def test_an_external_id_of_digits_is_never_the_number_of_another_call(store: Store, person: Person) -> None:
+    begun(store, intent("7001"), intent("1"))
+    told = person("resolve", "1", "--as", "not_executed", "--external-id")
+    assert (told.code, told.out) == (0, "2 create_payout: not_executed (before: open)\n")
+    assert person("resolve", "2", "--as", "executed", "--external-id").code == 1
+
+
 @pytest.mark.parametrize("words", [("resolve", "2"), ("resolve", "2", "--as", "lost"), ("resolve",), ("show",)])
 def test_a_command_without_what_it_needs_is_wrong_usage(person: Person, words: tuple[str, ...]) -> None:
     assert person(*words).code == 2
