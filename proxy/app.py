@@ -258,7 +258,7 @@ class Sidecar:
         status = Status(settings, VERSION, started, readings, source.describe, lambda: rules.policy, self.ledger)
         await self._admin.serve(admin_runner(status, self._commands(), self._clock, key, CLOSING))
         self._listener = data_listener(settings, self.relay, self.memory, self._most_connections, self._parting)
-        await self._data.serve(web.ServerRunner(self._listener, shutdown_timeout=CLOSING), to_callers)
+        await self._data.serve(web.ServerRunner(self._listener, shutdown_timeout=CLOSING), to_callers, self._listener)
         self._loops = [
             self._task(self.keeper.run(), "token renewal"),
             self._task(self._watch.run(), "credentials watch"),

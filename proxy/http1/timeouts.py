@@ -55,10 +55,11 @@ class Deadline:
         since: when it was set last.
     """
 
-    __slots__ = ("_at", "_due", "_expired", "_loop", "_timer", "since")
+    __slots__ = ("_at", "_due", "_expired", "_loop", "_time", "_timer", "since")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, expired: Callable[[], None]) -> None:
         self._loop = loop
+        self._time = loop.time
         self._expired: Callable[[], None] | None = expired
         self._at: float | None = None
         self.since = 0.0
@@ -72,7 +73,7 @@ class Deadline:
 
     def set(self, seconds: float) -> None:
         """Set it to so many seconds from now."""
-        self.since = now = self._loop.time()
+        self.since = now = self._time()
         self._at = at = now + seconds
         if self._timer is None or self._due > at:
             if self._timer is not None:

@@ -7,7 +7,7 @@ after anything that leaves a doubt about where the next answer begins.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from proxy.http1.framing import MalformedAnswerError
 from proxy.http1.timeouts import Deadline
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from proxy.upstream.connecting.channel import Channel
     from proxy.upstream.connecting.resumption import Resumption
     from proxy.upstream.model import Limits, Timings
+
+_ALL: Final = Progress.ALL  # an enumeration looks its members up each time
 
 
 class Connection(asyncio.Protocol):
@@ -153,13 +155,13 @@ class Connection(asyncio.Protocol):
 
     def _note_progress(self, exchange: Exchange) -> None:
         """ALL only when seen: a lost connection has dropped its backlog, so that an empty one then proves nothing."""
-        if exchange.progress is not Progress.ALL and exchange.written and not self._wire.backlog and self.alive:
-            exchange.progress = Progress.ALL
+        if exchange.progress is not _ALL and exchange.written and not self._wire.backlog and self.alive:
+            exchange.progress = _ALL
 
     def _note_sent(self, exchange: Exchange) -> None:
         """Set the timer for what is waited for next: the socket or the answer; none for the body's producer."""
         self._note_progress(exchange)
-        if exchange.progress is Progress.ALL:
+        if exchange.progress is _ALL:
             self._deadline.set(self._limits.response_timeout)
             return
         self._unsent = self._wire.backlog
@@ -182,11 +184,14 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what the socket gives."""
-        if sent := self._wire.read(data):
+        wire = self._wire
+        if sent := wire.read(data):
             self._take(sent)
-        if self._wire.broken:
+        if wire.settled:
+            return
+        if wire.broken:
             self._break_off("the TLS connection was broken before the answer was complete")
-        elif self._wire.farewell:
+        elif wire.farewell:
             self.eof_received()
 
     def _take(self, data: bytes) -> None:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from proxy.upstream.model import FaultKind, Limits, Timings
     from proxy.upstream.parser import AnswerParser
 
+# Names for what each call asks for: an enumeration looks its members up each time.
+_NOTHING, _SOME, _ALL = Progress
+
 
 class Exchange:
     """One call's use of a connection: what was written, what came back and how it ended.
@@ -45,7 +48,7 @@ class Exchange:
     def __init__(self, parser: AnswerParser, timings: Timings, loop: asyncio.AbstractEventLoop) -> None:
         self.parser = parser
         self.timings = timings
-        self.progress = Progress.NOTHING
+        self.progress = _NOTHING
         self.written = False
         self.pieces: deque[bytes] = deque()
         self.held = 0
@@ -78,11 +81,11 @@ class Exchange:
         """Whether it is known where the answer ended, and that nothing of the request is still to come."""
         head = self.parser.head
         ended = head is not None and head.framing.keeps_alive and not self.parser.excess
-        return ended and self.progress is Progress.ALL
+        return ended and self.progress is _ALL
 
     def wrote(self, size: int, *, last: bool) -> None:
         """Note that so many bytes of the request are handed to the socket, and whether they are the last."""
-        self.progress = Progress.SOME
+        self.progress = _SOME
         self.timings.request_bytes += size
         self.written = last
 
@@ -105,8 +108,9 @@ class Exchange:
         if self.parser.excess and self.timings.reused and b"HTTP/".startswith(self.parser.excess):
             message = "two answers came at once, and the first may be another call's"
             raise MalformedAnswerError(message)
-        self.pieces.extend(pieces)
-        self.held += sum(map(len, pieces))
+        for piece in pieces:
+            self.pieces.append(piece)
+            self.held += len(piece)
 
     async def changed(self) -> None:
         """Wait until something came or the exchange is over."""

@@ -25,6 +25,8 @@ _FINAL_STATUS: Final = 200
 _FRAMING_FIELDS: Final = frozenset((b"content-length", b"transfer-encoding"))
 # What an honest chunk may need besides its data: 16 hex digits, two line ends, and a few more for the last chunk.
 _CHUNK_FRAMING: Final = 32
+# Names for what each answer is compared with: an enumeration looks its members up each time.
+_EOF, _CHUNKS, _HEAD = Ending.EOF, Ending.CHUNKS, Ending.HEAD
 
 
 class _Seen:
@@ -103,18 +105,17 @@ class AnswerParser:
         if self.head is None or self.complete:
             self.excess = self.excess or data[:_TELLING]
             return []
-        match self.head.framing.ending:
-            case Ending.EOF:
-                return [data]
-            case Ending.CHUNKS:
-                return self._feed_chunks(data)
-            case _:
-                piece = data[: self._left]
-                self._left -= len(piece)
-                self.complete = not self._left
-                if len(piece) < len(data):
-                    self.excess = data[len(piece) : len(piece) + _TELLING]
-                return [piece]
+        ending = self.head.framing.ending
+        if ending is _EOF:
+            return [data]
+        if ending is _CHUNKS:
+            return self._feed_chunks(data)
+        piece = data[: self._left]
+        self._left -= len(piece)
+        self.complete = not self._left
+        if len(piece) < len(data):
+            self.excess = data[len(piece) : len(piece) + _TELLING]
+        return [piece]
 
     def feed_eof(self) -> None:
         """Take a clean end of the connection, which completes only an answer without another ending."""
@@ -135,7 +136,7 @@ class AnswerParser:
     def _take(self, head: Head) -> None:
         self.head = head
         self._left = head.framing.length or 0
-        self.complete = head.framing.ending is Ending.HEAD
+        self.complete = head.framing.ending is _HEAD
 
     def _expect_head(self) -> None:
         self._seen = _Seen()

@@ -50,6 +50,7 @@ class Pool:
 
     Attributes:
         authority: value of the Host field of every call.
+        slots: one for each call that has a connection, or waits for one.
     """
 
     def __init__(  # noqa: PLR0913 - what one pool is made of, all but the origin by name
@@ -72,10 +73,9 @@ class Pool:
         self._maker = Maker(route, chance, connected, (self._ended, self._lost))
         self._limits = limits
         self._now = now
-        self._keep_warm = KeepWarm(limits, now, lambda: self._taken, self._make_ahead)
-        self._slots = Slots(limits.max_connections)  # one for each call that has a connection, or waits for one
+        self._keep_warm = KeepWarm(limits, now, lambda: self.slots.taken, self._make_ahead)
+        self.slots = Slots(limits.max_connections)
         self._waiting = Waiting(limits, self._found)
-        self._taken = 0
         self._idle: list[Connection] = []  # the one used last is at the end, and taken first
         self._open: set[Connection] = set()
         self._all_lost = asyncio.Event()
@@ -104,14 +104,14 @@ class Pool:
 
     def acquire(self, *, effects: bool) -> Connection | None:
         """Return a warm connection for a call that will not wait, or None; an exchange, or `release`, gives it back."""
-        if self._closed or not self._slots.take():
+        slots = self.slots
+        if self._closed or not slots.take():
             return None
-        self._taken += 1
-        if self._taken > self._keep_warm.peak:  # noqa: PLR1730 - max() costs each call more
-            self._keep_warm.peak = self._taken
         connection = take_warm(self._idle, self._now(), effects=effects, limits=self._limits)
         if connection is None:
-            self._free_slot()
+            slots.give_back()
+        elif slots.taken > self._keep_warm.peak:
+            self._keep_warm.peak = slots.taken
         return connection
 
     def release(self, connection: Connection) -> None:
@@ -146,20 +146,19 @@ class Pool:
     async def _take(self, timings: Timings, *, effects: bool) -> Connection:
         """Return a usable connection, the first that there is, within the connect budget."""
         deadline = self._loop.time() + self._limits.connect_timeout
-        if not self._slots.take():
+        if not self.slots.take():
             try:
                 async with timeout_at(deadline):
-                    await self._slots.wait()
+                    await self.slots.wait()
             except TimeoutError as error:
                 raise self._not_sent(self._waiting.late(busy=True), timings) from error
-        self._taken += 1
-        self._keep_warm.peak = max(self._keep_warm.peak, self._taken)
+        self._keep_warm.peak = max(self._keep_warm.peak, self.slots.taken)
         try:
             connection = take_warm(self._idle, self._now(), effects=effects, limits=self._limits)
             while connection is None or self._closed:
                 connection = await self._first(timings, deadline, new=effects and not self._limits.effects_idle)
         except BaseException:
-            self._free_slot()
+            self.slots.give_back()
             raise
         if connection.made is not None:
             timings.connect_seconds, timings.tls_seconds = connection.made
@@ -188,7 +187,7 @@ class Pool:
 
     def _has_room(self) -> bool:
         """Whether a connection may be made for one more call, if need be in the place of the one idle for longest."""
-        most = self._limits.max_connections + 1 + len(self._waiting.calls) - self._taken - self._waiting.making
+        most = self._limits.max_connections + 1 + len(self._waiting.calls) - self.slots.taken - self._waiting.making
         while self._idle and len(self._idle) >= most:
             self._idle.pop(0).abort()
         return most > 0
@@ -202,6 +201,8 @@ class Pool:
         if self._closed:
             connection.abort()
         self._refuse_if_closed()
+        if self._idle and self._now() - self._idle[0].idle_since > self._limits.effects_idle:
+            self._idle.pop(0).abort()  # it takes the place of one that has cooled, lest those gather
         self._open.add(connection)
         self._all_lost.clear()
         self._keep_warm.begin()
@@ -210,7 +211,7 @@ class Pool:
     def _make_ahead(self, least: int, moment: float) -> None:
         """Have connections made until so many are in use or may carry a call with effects at a moment."""
         cools_at = moment - self._limits.effects_idle
-        there = self._taken + self._waiting.making
+        there = self.slots.taken + self._waiting.making
         warm = there + sum(one.idle_since > cools_at for one in self._idle)
         deadline = self._loop.time() + self._limits.connect_timeout
         for _ in range(min(least - warm, self._limits.max_connections - there - len(self._idle))):
@@ -231,19 +232,13 @@ class Pool:
         timings.total_seconds = self._now() - timings.started
         return UpstreamFault.of(error, timings)
 
-    def _free_slot(self) -> None:
-        self._taken -= 1
-        self._slots.give_back()
-
     def _ended(self, connection: Connection) -> None:
-        self._free_slot()
+        self.slots.give_back()
         if not connection.free:
             return
-        if not self._waiting.calls:
-            self._idle.append(connection)
-        elif self._now() >= connection.retires_at:
+        if self._waiting.calls and self._now() >= connection.retires_at:
             connection.abort()
-        elif not self._waiting.offer(connection):
+        elif not self._waiting.calls or not self._waiting.offer(connection):
             self._idle.append(connection)
 
     def _lost(self, connection: Connection) -> None:

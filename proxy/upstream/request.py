@@ -56,7 +56,7 @@ def compose(method: bytes, target: bytes, authority: bytes, lines: bytes, body: 
         framing = b"Transfer-Encoding: chunked\r\n\r\n"
     else:
         framing = b"Content-Length: %d\r\n\r\n" % body.length
-    return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b" % (method, target, authority, lines, framing)
+    return b"".join((method, b" ", target, b" HTTP/1.1\r\nHost: ", authority, b"\r\n", lines, framing))
 
 
 async def _in_pieces(body: bytes) -> AsyncIterator[memoryview]:

@@ -11,22 +11,26 @@ class Slots:
 
     Args:
         most: how many there are.
+
+    Attributes:
+        taken: how many are taken, or handed to a waiter that has not run yet.
     """
 
     def __init__(self, most: int) -> None:
-        self._free = most
+        self.taken = 0
+        self._most = most
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     @property
     def free(self) -> bool:
         """Whether `take` would succeed; never while a waiter has not given up."""
-        return self._free > 0
+        return self.taken < self._most
 
     def take(self) -> bool:
         """Take a place at once; return whether there was one."""
-        if self._free <= 0:
+        if self.taken >= self._most:
             return False
-        self._free -= 1
+        self.taken += 1
         return True
 
     async def wait(self) -> None:
@@ -44,9 +48,10 @@ class Slots:
 
     def give_back(self) -> None:
         """Give a place back; the longest waiter gets it."""
-        for place in self._waiting:
-            if not place.done():
-                self._waiting.remove(place)
-                place.set_result(None)
-                return
-        self._free += 1
+        if self._waiting:
+            for place in self._waiting:
+                if not place.done():
+                    self._waiting.remove(place)
+                    place.set_result(None)
+                    return
+        self.taken -= 1

@@ -28,8 +28,9 @@ class UpstreamTransport:
     def __init__(self, transport: asyncio.Transport, channel: Channel | None) -> None:
         self.transport = transport
         self.channel = channel
-        self._poll = select.poll()
-        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+        poll = select.poll()
+        poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+        self._poll = poll.poll
         transport.set_write_buffer_limits(high=0)
 
     @property
@@ -53,8 +54,7 @@ class UpstreamTransport:
 
         What comes behind a part of a record would else be taken for the answer to the next call.
         """
-        channel = self.channel
-        return channel is None or not (channel.midway or channel.ended or channel.broken)
+        return self.channel is None or self.channel.settled
 
     @property
     def broken(self) -> bool:
@@ -63,7 +63,7 @@ class UpstreamTransport:
 
     def quiet(self) -> bool:
         """Whether nothing waits in the kernel that the event loop has yet to see: no end, and no bytes."""
-        return not self._poll.poll(0)
+        return not self._poll(0)
 
     def write(self, data: bytes | memoryview) -> bool:
         """Hand bytes to the socket; return whether TLS could carry them."""
@@ -80,6 +80,6 @@ class UpstreamTransport:
         if self.channel is None:
             return data
         opened = self.channel.open(data)
-        if owed := self.channel.outgoing():
-            self.transport.write(owed)
+        if self.channel.owes:
+            self.transport.write(self.channel.outgoing())
         return opened

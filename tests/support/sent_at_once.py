@@ -121,7 +121,7 @@ def wait_always(relay: Running) -> None:
 def at_rest(relay: Running) -> bool:
     """Whether no call holds a place or a connection."""
     limit, pool = relay.sidecar.concurrency, relay.sidecar.pool
-    return (limit.in_flight, limit._reads, pool.stats().active, pool._taken) == (0, 0, 0, 0)
+    return (limit.in_flight, limit._reads, pool.stats().active, pool.slots.taken) == (0, 0, 0, 0)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import InitVar, dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from proxy.http1.framing import Ending, Framing, MalformedAnswerError, answer_framing
 from proxy.upstream.model import Body, BodyLengthError, Limits, OutgoingRequest, Stream
 from proxy.upstream.request import BodyFramer, header_lines, opening
-from proxy.upstream.reuse import Fitness, fitness, lifetime
+from proxy.upstream.reuse import lifetime, take_warm
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -191,25 +192,54 @@ def test_a_head_whose_end_can_be_read_in_two_ways_is_refused(
         answer_framing(method, status, version, headers)
 
 
+@dataclass
+class Idle:
+    """A connection that was idle for so long at the time 100, and is to begin calls until `retires_at`."""
+
+    idle_seconds: InitVar[float]
+    retires_at: float = 100.1
+    fit: bool = True
+    aborted: bool = False
+    idle_since: float = field(init=False)
+
+    def __post_init__(self, idle_seconds: float) -> None:
+        self.idle_since = 100.0 - idle_seconds
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
 @pytest.mark.parametrize(
-    ("idle_seconds", "effects", "verdict"),
+    ("idle_seconds", "effects", "fate"),
     [
-        (0.0, True, Fitness.USE),
-        (2.0, True, Fitness.USE),
-        (2.1, True, Fitness.KEEP),
-        (2.1, False, Fitness.USE),
-        (3.9, False, Fitness.USE),
-        (4.0, False, Fitness.CLOSE),
-        (4.0, True, Fitness.CLOSE),
-        (-0.1, False, Fitness.CLOSE),
+        (0.0, True, "used"),
+        (2.0, True, "used"),
+        (2.1, True, "kept"),
+        (2.1, False, "used"),
+        (3.9, False, "used"),
+        (4.0, False, "closed"),
+        (4.0, True, "closed"),
+        (-0.1, False, "closed"),
     ],
 )
-def test_a_call_with_effects_takes_only_a_warm_connection(
-    *, idle_seconds: float, effects: bool, verdict: Fitness
-) -> None:
+def test_a_call_with_effects_takes_only_a_warm_connection(*, idle_seconds: float, effects: bool, fate: str) -> None:
     limits = Limits(pool_idle=4.0, effects_idle=2.0)
-    assert fitness(idle_seconds, 0.1, effects=effects, limits=limits) is verdict
-    assert fitness(idle_seconds, 0.0, effects=effects, limits=limits) is Fitness.CLOSE
+    connection = Idle(idle_seconds)
+    idle = [connection]
+    taken = take_warm(idle, 100.0, effects=effects, limits=limits)
+    assert (taken is connection, idle == [connection], connection.aborted) == (
+        fate == "used",
+        fate == "kept",
+        fate == "closed",
+    )
+
+
+@pytest.mark.parametrize("idle_seconds", [0.0, 2.1])
+def test_one_that_is_too_old_or_no_longer_fit_is_closed_and_the_next_one_taken(idle_seconds: float) -> None:
+    good, old, unfit = Idle(1.0), Idle(idle_seconds, retires_at=100.0), Idle(0.5, fit=False)
+    idle = [good, old, unfit]
+    assert take_warm(idle, 100.0, effects=True, limits=Limits(pool_idle=4.0, effects_idle=2.0)) is good
+    assert (idle, old.aborted, unfit.aborted) == ([], True, True)
 
 
 @pytest.mark.parametrize(("chance", "seconds"), [(0.0, 300.0), (0.5, 270.0), (1.0, 240.0)])

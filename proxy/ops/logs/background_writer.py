@@ -47,7 +47,8 @@ class CutError(OSError):
 class BackgroundWriter:
     """Queues lines, and has a thread write them in order.
 
-    The writing thread is woken once for many lines: each time that it runs, the event loop waits for it.
+    The writing thread is woken once, and sleeps for as long as lines keep coming: each time that it runs, the event loop
+    waits for it.
 
     Args:
         sink: writes all of the bytes, or raises OSError, a CutError if it wrote some of them; may block.
@@ -108,10 +109,14 @@ class BackgroundWriter:
         while self._lines or not self._ending.is_set():
             self._wake.wait()
             self._ending.wait(GATHERING)
-            self._wake.clear()
-            self._woken = False  # before looking: a line that comes from here on wakes the thread again
             while batch := self._batch():
                 self._write_out(batch)
+                if not self._lines:
+                    self._ending.wait(GATHERING)  # lines that come meanwhile need not wake the thread
+            self._wake.clear()
+            self._woken = False  # before looking: a line that comes from here on wakes the thread again
+            if self._lines:
+                self._wake.set()
 
     def _batch(self) -> list[str]:
         """Take what waits, up to as many lines as are written at once."""

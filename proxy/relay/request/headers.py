@@ -16,8 +16,8 @@ from proxy.relay.request.request_fields import CONNECTION, OVERRIDES
 if TYPE_CHECKING:
     from proxy.relay.request.request_fields import Told
 
-_LAST: Final = b"%b%b\r\nAuthorization: %b\r\n"
-_VIA_OF_1_0: Final = VIA.replace(b"1.1", b"1.0")
+_VIA_LINE: Final = VIA + b"\r\n"
+_VIA_OF_1_0: Final = _VIA_LINE.replace(b"1.1", b"1.0")
 # Envoy, "HTTP header manipulation": the number of the attempt, the first being 1; set when
 # include_request_attempt_count is on, as in Istio.
 MESH_ATTEMPT: Final = b"x-envoy-attempt-count"
@@ -63,12 +63,15 @@ def request_lines(
             as it is: see `own_authorization`.
         http_1_1: whether the caller speaks it, or HTTP/1.0.
     """
+    parts = [lines]
     if request_id is not None:
-        lines += b"X-Request-Id: %b\r\n" % request_id
+        parts += b"X-Request-Id: ", request_id, b"\r\n"
     if traceparent is not None:
-        lines += b"traceparent: %b\r\n" % traceparent
-    via = VIA if http_1_1 else _VIA_OF_1_0
-    return b"%b%b\r\n" % (lines, via) if authorization is None else _LAST % (lines, via, authorization)
+        parts += b"traceparent: ", traceparent, b"\r\n"
+    parts.append(_VIA_LINE if http_1_1 else _VIA_OF_1_0)
+    if authorization is not None:
+        parts += b"Authorization: ", authorization, b"\r\n"
+    return b"".join(parts)
 
 
 def own_authorization(told: Told) -> bytes | None:

@@ -25,9 +25,10 @@ class Channel:
         ended: whether the origin has said that it sends no more (close_notify).
         midway: whether a record has come in part, which cannot be read yet.
         broken: whether a record was tampered with; nothing is opened any more.
+        settled: whether it is none of these.
     """
 
-    __slots__ = ("_begun", "_incoming", "_left", "_object", "_outgoing", "broken", "ended", "midway")
+    __slots__ = ("_begun", "_incoming", "_left", "_object", "_outgoing", "broken", "ended", "midway", "settled")
 
     def __init__(self, context: ssl.SSLContext, host: str, session: ssl.SSLSession | None = None) -> None:
         self._incoming = ssl.MemoryBIO()
@@ -38,6 +39,7 @@ class Channel:
         self.ended = False
         self.midway = False
         self.broken = False
+        self.settled = True
 
     @property
     def session(self) -> ssl.SSLSession | None:
@@ -62,6 +64,11 @@ class Channel:
         except ssl.SSLWantReadError:
             return False
         return True
+
+    @property
+    def owes(self) -> bool:
+        """Whether `outgoing` has anything."""
+        return self._outgoing.pending > 0
 
     def outgoing(self) -> bytes:
         """Take the records that are to be sent."""
@@ -91,6 +98,7 @@ class Channel:
             pass
         except ssl.SSLError:  # a record that was changed, an alert, or no TLS at all
             self.broken = True
+        self.settled = not (self.midway or self.ended or self.broken)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _follow(self, records: bytes) -> None:
@@ -104,3 +112,4 @@ class Channel:
         self._left = max(at - size, 0)
         self._begun = records[at:]
         self.midway = at != size
+        self.settled = not (self.midway or self.ended or self.broken)
