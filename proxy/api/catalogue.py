@@ -46,6 +46,7 @@ class Operation:
         check: template of the GET path that settles an unknown outcome, or None.
         has_effects: whether carrying it out twice may differ from once.
         moves_money: whether it charges, pays out, refunds, transfers or exchanges.
+        recurs: whether it sets the state of what its path names, as often as that changes, and moves no money.
     """
 
     name: str
@@ -56,11 +57,13 @@ class Operation:
     check: str | None = None
     has_effects: bool = field(init=False)
     moves_money: bool = field(init=False)
+    recurs: bool = field(init=False)
 
     def __post_init__(self) -> None:
         """Compute once what every call asks."""
         object.__setattr__(self, "has_effects", self.kind is not Kind.READ)
         object.__setattr__(self, "moves_money", self.kind in _MONEY)
+        object.__setattr__(self, "recurs", self.duplicate_key == "path" and not self.moves_money)
 
 
 def _row(  # noqa: PLR0913, PLR0917 - a row of the table below

@@ -7,7 +7,6 @@ never name a read that may know nothing of the call: a wrong "not found" invites
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote
 

@@ -75,7 +75,8 @@ def settle(name: str | None, *, as_json: bool) -> Exit:
     "--as", "settled", type=click.Choice(["executed", "not_executed"]), required=True, help="What became of it."
 )
 @click.option("--note", default="", help="How you know, such as a ticket's number; never a name, card or account.")
-def resolve(name: str, settled: str, note: str) -> Exit:
+@click.option("--external-id", "external", is_flag=True, help="ID is an external id, not the number of an entry.")
+def resolve(name: str, settled: str, note: str, *, external: bool) -> Exit:
     """Note what a person knows of the call ID, from a statement or from Localpayment's support.
 
     It stands, whatever was known before: the sidecar asks no more. After `not_executed` the same call is no repeat. No
@@ -83,7 +84,7 @@ def resolve(name: str, settled: str, note: str) -> Exit:
     """
     from proxy.cli.ledger_answers import resolve_call  # noqa: PLC0415 - as above
 
-    return resolve_call(name, settled, note)
+    return resolve_call(name, settled, note, external=external)
 
 
 @ledger.command(short_help="Write calls to stdout, for other programs.")

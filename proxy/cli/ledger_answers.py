@@ -84,12 +84,12 @@ def settle_calls(name: str | None, *, in_json: bool) -> Exit:
     return Exit.FAILED if unknown else Exit.FINE
 
 
-def resolve_call(name: str, settled: str, note: str) -> Exit:
+def resolve_call(name: str, settled: str, note: str, *, external: bool = False) -> Exit:
     """Note what a person knows of a call."""
     if problem := note_problem(note):
         raise click.BadParameter(problem, param_hint="--note")
     with opened() as store:
-        entry = one_call(store, name)
+        entry = one_call(store, name, external=external)
         store.resolve(entry.number, Settled(settled), note, time.time())
     before = entry.state if entry.settled is None else entry.settled
     click.echo(f"{entry.number} {entry.intent.operation}: {settled} (before: {before.value})")

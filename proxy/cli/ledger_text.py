@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 HEAD: Final = ("NUMBER", "BEGAN", "OPERATION", "EXTERNAL ID", "STATE", "STATUS", "WHAT BECAME OF IT")
 _TIMES: Final = ("at", "ended_at", "next_ask", "settled_at")
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # what the text of a formula begins with
 _UNITS: Final = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 
@@ -72,7 +73,10 @@ def json_lines(entries: Iterable[Entry]) -> Iterator[str]:
 
 
 def csv_lines(entries: Iterable[Entry]) -> Iterator[str]:
-    """Give the entries as CSV (RFC 4180), names first; nothing at all without an entry."""
+    """Give the entries as CSV (RFC 4180), names first; nothing at all without an entry.
+
+    A text that a spreadsheet would carry out gets an apostrophe before it: callers choose ids.
+    """
     text = io.StringIO()
     writer: csv.DictWriter[str] | None = None
     for entry in entries:
@@ -80,10 +84,16 @@ def csv_lines(entries: Iterable[Entry]) -> Iterator[str]:
         if writer is None:
             writer = csv.DictWriter(text, list(facts))
             writer.writeheader()
-        writer.writerow(facts)
+        writer.writerow({name: _cell(value) for name, value in facts.items()})
         yield text.getvalue()
         text.seek(0)
         text.truncate()
+
+
+def _cell(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return ("'" if value.startswith(_FORMULA) else "") + printable(value)
 
 
 def moment(seconds: float) -> str:

@@ -139,10 +139,10 @@ def may_have_been_done(state: State, status: int, settled: Settled | None) -> bo
     An answer of 5xx counts: whether the origin failed before or after its work is unknown. One of 4xx is a refusal.
     """
     match settled:
-        case Settled.EXECUTED | Settled.UNDETERMINED:
+        case Settled.EXECUTED:
             return True
         case Settled.NOT_FOUND | Settled.NOT_EXECUTED:
             return False
-        case None:
+        case Settled.UNDETERMINED | None:
             refused = state in _ANSWERED and status in _REFUSED
             return state not in _NOTHING_DONE and not refused

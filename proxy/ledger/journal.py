@@ -27,6 +27,7 @@ Result = TypeVar("Result")
 
 MOST_WAITING: Final = 10_000  # of intents, and of ends, for a ledger that cannot be written; each holds a kilobyte
 GATHERING: Final = 0.02  # seconds that ends wait for company; nothing waits for them
+STILL: Final = 10.0  # seconds after which a store that works on one thing is told to give up; statements take less
 AGAIN: Final = 1.0  # seconds until ends are tried again with a store that failed, unless a call comes first
 
 
@@ -71,6 +72,7 @@ class Journal:
         self._gathers = False
         self._closing = threading.Event()
         self._ending = 0  # ends that the thread is writing
+        self._since: float | None = None  # when the thread turned to the store, if it has not come back
         self.lost = 0
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
@@ -133,6 +135,9 @@ class Journal:
             fault = f"the ledger did not answer within {seconds:g} s"
             self._wrote(seconds, fault)
             waits.set_exception(LedgerError(fault))
+        since = self._since
+        if since is not None and self._clock() - since > STILL:
+            self._store.give_up()
 
     def _gathered(self) -> None:
         """Have ends written that no intent has taken along."""
@@ -149,8 +154,10 @@ class Journal:
         while True:
             self._calls.get()
             self._called = False  # before the looking, so that what comes from now on calls anew
+            self._since = self._clock()
             written = self._commit()
             self._answer()
+            self._since = None
             if self._closing.is_set() and not (self._begun or self._asked or (self._ended and written)):
                 self._store.close()
                 return

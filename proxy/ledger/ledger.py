@@ -119,14 +119,15 @@ class Ledger:
             caller: name in the policy.
             match: what the call means.
             body: the whole of it if it is held.
-            duplicates: what becomes of a repeat; None for what the rules say.
+            duplicates: what becomes of a repeat; None for what the rules say, and for one that recurs no repeat at all.
 
         Returns:
             What `end` must be told of, also when the call is not sent, and what is done once `allow` can judge.
         """
         rules = self._rules
         intent = self._intent(request_id, caller, match, body)
-        ticket = self.journal.ticket(intent, window=rules.window, refused=(duplicates or rules.duplicates) == "refuse")
+        window = 0.0 if duplicates is None and match.operation.recurs else rules.window
+        ticket = self.journal.ticket(intent, window=window, refused=(duplicates or rules.duplicates) == "refuse")
         return ticket, self.journal.begin(ticket, rules.timeout)
 
     def allow(self, ticket: Ticket, waited: asyncio.Future[None]) -> None:

@@ -27,14 +27,20 @@ class NotOneCallError(Exception):
         self.calls = calls
 
 
-def one_call(store: Store, name: str) -> Entry:
+def one_call(store: Store, name: str, *, external: bool = False) -> Entry:
     """Return the entry with this number, request id or external id.
+
+    Args:
+        store: where to look.
+        name: of the call.
+        external: whether it is an external id and nothing else, since such a one may look like a number.
 
     Raises:
         NotOneCallError: there is none, or more than one.
         LedgerError: the ledger cannot be read.
     """
-    found = list(store.entries(Wanted(name=name, most=_NAMED + 1)))
+    wanted = Wanted(external_id=name, most=_NAMED + 1) if external else Wanted(name=name, most=_NAMED + 1)
+    found = list(store.entries(wanted))
     if not found:
         message = "no call in the ledger has this number, request id or external id: `ledger list` shows them"
         raise NotOneCallError(message, 0)

@@ -7,7 +7,10 @@ error text quotes the connection's address, which holds a password.
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
+import socket
+import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +27,7 @@ _CONNECT: Final = 2  # seconds, the least that libpq takes
 _VANISHED: Final[dict[str, Any]] = {
     "keepalives_idle": 3, "keepalives_interval": 1, "keepalives_count": 2, "tcp_user_timeout": 5000,
 }  # fmt: skip
+_READ_ONLY: Final = "25006"  # a server that was the primary: another one is, perhaps under the same name
 _SCHEMA_LOCK: Final = 0x6C70_6C67  # a number of ours for pg_advisory_lock: one process at a time migrates
 SCHEMA: Final = (
     """CREATE TABLE entry (
@@ -69,6 +73,8 @@ class PostgresStore(Store):
         self._timeout = timeout
         self._writes = writes
         self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
+        self._socket: socket.socket | None = None  # the connection's, under a descriptor of its own
+        self._closing = threading.Lock()  # lest the descriptor be another file's by then
 
     def open(self) -> None:
         """Connect, and bring the schema up to date; raises LedgerError."""
@@ -84,6 +90,7 @@ class PostgresStore(Store):
                 application_name="localpayment-proxy",
                 **_VANISHED,
             )
+            self._socket = socket.socket(fileno=os.dup(self._connection.fileno()))
             self._migrate(self._connection)
         except self._driver.Error as error:
             self.close()
@@ -94,10 +101,20 @@ class PostgresStore(Store):
 
     def close(self) -> None:
         """End the connection."""
+        with self._closing:
+            if self._socket is not None:
+                self._socket.close()
+                self._socket = None
         if self._connection is not None:
             with suppress(self._driver.Error):
                 self._connection.close()
             self._connection = None
+
+    def give_up(self) -> None:
+        """Cut the connection to a server that stands still: the kernel beside it may go on to say that it is there."""
+        with self._closing, suppress(OSError):
+            if self._socket is not None:
+                self._socket.shutdown(socket.SHUT_RDWR)
 
     @contextmanager
     def transaction(self, *, writes: bool = True) -> Iterator[None]:
@@ -113,6 +130,8 @@ class PostgresStore(Store):
             with connection.transaction():
                 yield
         except self._driver.Error as error:
+            if error.sqlstate == _READ_ONLY:
+                self.close()
             raise _error(error) from None
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> Sequence[Sequence[Any]]:

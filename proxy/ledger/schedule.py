@@ -22,6 +22,10 @@ LEADS_TO: Final = {
     "refund_payin": frozenset(("REFUNDED",)),
     "cancel_transaction": frozenset(("CANCELLED", "CANCELED")),
 }
+# Members of Localpayment's documented error bodies, whose HTTP status is not documented: an answer of nothing else may
+# say, with 200, that there is no such payment. A payment's own word for itself is the one that may stand alone.
+_OF_ERRORS: Final = frozenset(("status", "errors", "detail", "code", "description", "messages"))
+_DONE: Final = "COMPLETED"
 _MOST_DETAIL: Final = 64  # characters of a business status
 _READ: Final = 64 * 1024  # bytes of an answer that are looked at; longer ones tell nothing
 
@@ -37,9 +41,9 @@ def next_ask(ended_at: float, now: float) -> float | None:
 def verdict(operation: str, external_id: str, status: int, body: bytes, *, last: bool) -> tuple[Settled, str] | None:
     """Tell what an answer to a status read proves, with the business status if there is one.
 
-    What a call has created is there, so a JSON object with status 200 shows that it was carried out. What a call has
-    changed was there before, so only the state that the change leads to shows it. A 404 counts when it is the answer to
-    the last ask: absent now is not absent for ever. Any other answer proves nothing.
+    What a call has created is there, so a JSON object with status 200 that is no error shows that it was carried out.
+    What a call has changed was there before, so only the state that the change leads to shows it. A 404 counts when it
+    is the answer to the last ask: absent now is not absent for ever. Any other answer proves nothing.
 
     Args:
         operation: of the call that is asked about.
@@ -52,8 +56,10 @@ def verdict(operation: str, external_id: str, status: int, body: bytes, *, last:
     if found is not None and found.get("externalId", external_id) != external_id:
         found = None  # it speaks of another payment
     word = "" if found is None else business_status(found)
-    if found is not None and (operation in CREATES or word in LEADS_TO.get(operation, ())):
-        return Settled.EXECUTED, word
+    if found is not None:
+        there = operation in CREATES and (word == _DONE or not found.keys() <= _OF_ERRORS)
+        if there or word in LEADS_TO.get(operation, ()):
+            return Settled.EXECUTED, word
     if not last:
         return None
     return (Settled.NOT_FOUND if status == HTTPStatus.NOT_FOUND else Settled.UNDETERMINED), word

@@ -66,6 +66,7 @@ class SqliteStore(Store):
         self._damaged = damaged
         self._writes = writes
         self._lock: int | None = None
+        self._file: os.stat_result
         self._database: sqlite3.Connection
 
     def open(self) -> None:
@@ -96,6 +97,8 @@ class SqliteStore(Store):
     @contextmanager
     def transaction(self, *, writes: bool = True) -> Iterator[None]:
         """Commit all of it at the end, or nothing; raises LedgerError."""
+        if writes and self._writes:
+            self._check_file()
         try:
             self._database.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
             try:
@@ -143,6 +146,16 @@ class SqliteStore(Store):
             return [str(error)]
         return [row[0] for row in rows if row[0] != "ok"]
 
+    def _check_file(self) -> None:
+        """Raise LedgerError where nobody would find again what is written: SQLite goes on in a file without a name."""
+        try:
+            there = os.path.samestat(self._path.stat(), self._file)
+        except OSError:
+            there = False
+        if not there:
+            message = f"{self._path} was removed or replaced while it was in use: put it back, or restart the sidecar"
+            raise LedgerError(message)
+
     def _locked(self) -> int:
         """Take the lock of the process that carries calls with this ledger; the kernel frees it with the process."""
         lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
@@ -157,6 +170,7 @@ class SqliteStore(Store):
     def _connected(self) -> sqlite3.Connection:
         file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)  # SQLite would ask the umask
         try:
+            self._file = os.fstat(file)
             if self._writes:
                 os.fchmod(file, _MODE)  # of a file that was there before; SQLite gives its WAL the same
         finally:

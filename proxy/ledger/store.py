@@ -24,6 +24,7 @@ _ALL: Final = 2**63 - 1  # the largest number of an entry
 PRUNED: Final = 1000  # entries that one transaction forgets, lest calls wait for it
 # Word for word the condition of an index: with values in place of these words no planner sees that the index will do.
 UNSETTLED_ROWS: Final = "settled IS NULL AND state IN ('open', 'interrupted', 'unknown', 'orphaned')"
+_FOUND: Final = "NULLIF(settled, 'undetermined')"  # what was found out, if anything was
 _COLUMNS: Final = (
     "number, request_id, at, instance, caller, operation, kind, external_id, digest, check_path, "
     "state, ended_at, status, attempts, asks, next_ask, settled, detail, settled_at"
@@ -70,6 +71,7 @@ class Wanted:
 
     number: int | None = None
     name: str | None = None
+    external_id: str | None = None
     since: float | None = None
     operation: str | None = None
     states: frozenset[State] = frozenset()
@@ -104,6 +106,9 @@ class Store(ABC):
     @abstractmethod
     def close(self) -> None:
         """End the connection."""
+
+    def give_up(self) -> None:  # noqa: B027 - a file has nothing to give up
+        """End what the store's thread waits for, if that can be, with a LedgerError; called from another thread."""
 
     @abstractmethod
     def transaction(self, *, writes: bool = True) -> AbstractContextManager[None]:
@@ -165,12 +170,13 @@ class Store(ABC):
             ticket.earlier = earliers[id(ticket)]
 
     def _finish(self, tickets: Sequence[Ticket]) -> None:
-        """Note how calls ended; what was settled meanwhile, because this process was taken for dead, stays."""
+        """Note how calls ended; what was found out meanwhile, because this process was taken for dead, stays."""
         self._insert([ticket for ticket in tickets if ticket.late])
         self.execute_each(
-            "UPDATE entry SET state = ?, ended_at = ?, status = ?, attempts = ?,"
-            " next_ask = CASE WHEN settled IS NULL THEN CAST(? AS DOUBLE PRECISION) END,"
-            " repeatable = CASE WHEN settled IS NULL THEN CAST(? AS INTEGER) ELSE repeatable END"
+            "UPDATE entry SET state = ?, ended_at = ?, status = ?, attempts = ?,"  # noqa: S608 - ours
+            f" settled = {_FOUND}, settled_at = CASE WHEN {_FOUND} IS NULL THEN NULL ELSE settled_at END,"
+            f" next_ask = CASE WHEN {_FOUND} IS NULL THEN CAST(? AS DOUBLE PRECISION) END,"
+            f" repeatable = CASE WHEN {_FOUND} IS NULL THEN CAST(? AS INTEGER) ELSE repeatable END"
             " WHERE instance = ? AND serial = ?",
             [_ended(ticket, ticket.end) for ticket in tickets if ticket.end is not None],
         )
@@ -243,11 +249,13 @@ class Store(ABC):
 
     def settle(self, number: int, settled: Settled, detail: str, now: float) -> bool:
         """Note what became of a call; what a person said before stays. Return whether it was noted."""
+        told = None if settled is Settled.UNDETERMINED else _repeatable(State.UNKNOWN, 0, settled)
         with self.transaction():
             rows = self.execute(
                 "UPDATE entry SET settled = ?, detail = ?, settled_at = ?, asks = asks + 1, next_ask = NULL,"
-                " repeatable = ? WHERE number = ? AND settled IS NULL RETURNING number",
-                (settled.value, detail, now, _repeatable(State.UNKNOWN, 0, settled), number),
+                " repeatable = COALESCE(CAST(? AS INTEGER), repeatable)"
+                " WHERE number = ? AND settled IS NULL RETURNING number",
+                (settled.value, detail, now, told, number),
             )
         return bool(rows)
 
@@ -345,6 +353,7 @@ def _conditions(wanted: Wanted) -> tuple[list[str], list[object]]:
         ("number = ?", wanted.number),
         ("at >= ?", wanted.since),
         ("operation = ?", wanted.operation),
+        ("external_id = ?", wanted.external_id),
     ):
         if value is not None:
             conditions.append(column)

@@ -5,6 +5,7 @@ It sends GETs of status reads only, each once.
 
 from __future__ import annotations
 
+import asyncio
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -18,15 +19,18 @@ if TYPE_CHECKING:
     from proxy.upstream.pool import Pool
 
 MOST: Final = 64 * 1024  # bytes of an answer that are read; a longer one tells nothing
+LONGEST: Final = 100.0  # seconds of a read, so that none holds up the others; less than a claim on an entry lasts
 
 
 class UpstreamStatusReads:
     """The way to Localpayment for the settler, which makes one read at a time."""
 
-    def __init__(self, pool: Pool, tokens: Tokens, concurrency: ConcurrencyLimit) -> None:
+    def __init__(self, pool: Pool, tokens: Tokens, concurrency: ConcurrencyLimit, *, longest: float = LONGEST) -> None:
         self._pool = pool
         self._tokens = tokens
         self._concurrency = concurrency
+        self._longest = longest
+        self._refused: int | None = None  # generation of the first token that these reads were refused for lately
 
     @property
     def healthy(self) -> bool:
@@ -34,17 +38,23 @@ class UpstreamStatusReads:
         return self._concurrency.in_flight < self._concurrency.limit and self._tokens.current() is not None
 
     async def __call__(self, path: str) -> Reading | None:
-        """Make the read; None when it could not be sent, or was refused before Localpayment looked at it."""
+        """Make the read; None when it could not be sent, or was refused for a token that another may do better than."""
         token = self._tokens.current()
         if token is None:
             return None
         lines = b"Accept: application/json\r\n%b\r\nAuthorization: %b\r\n" % (VIA, token.header)
         request = OutgoingRequest(b"GET", path.encode("ascii"), lines, None, effects=False)
         try:
-            reading = await self._read(request)
+            async with asyncio.timeout(self._longest):
+                reading = await self._read(request)
         except UpstreamFault as fault:
             return None if fault.progress is Progress.NOTHING else Reading(0, b"")
-        if reading.status == HTTPStatus.UNAUTHORIZED:
+        except TimeoutError:
+            return Reading(0, b"")
+        if reading.status != HTTPStatus.UNAUTHORIZED:
+            self._refused = None
+        elif self._refused in {None, token.generation}:
+            self._refused = token.generation
             self._tokens.dispute(token.generation)
             return None
         return reading

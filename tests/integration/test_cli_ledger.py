@@ -248,6 +248,13 @@ def test_a_note_that_must_not_be_kept_changes_nothing(calls: Store, person: Pers
     assert next(calls.entries(Wanted(name="second"))).settled is None
 
 
+def test_an_external_id_of_digits_is_never_the_number_of_another_call(store: Store, person: Person) -> None:
+    begun(store, intent("7001"), intent("1"))
+    told = person("resolve", "1", "--as", "not_executed", "--external-id")
+    assert (told.code, told.out) == (0, "2 create_payout: not_executed (before: open)\n")
+    assert person("resolve", "2", "--as", "executed", "--external-id").code == 1
+
+
 @pytest.mark.parametrize("words", [("resolve", "2"), ("resolve", "2", "--as", "lost"), ("resolve",), ("show",)])
 def test_a_command_without_what_it_needs_is_wrong_usage(person: Person, words: tuple[str, ...]) -> None:
     assert person(*words).code == 2
@@ -265,6 +272,15 @@ def test_an_export_holds_every_call_in_both_forms(person: Person) -> None:
     assert [row["number"] for row in rows] == ["4", "3", "2"]
     assert set(rows[0]) == set(lines[0])
     assert (rows[2]["external_id"], rows[2]["settled"], rows[2]["status"]) == ("order-2", "", "502")
+
+
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t"])
+def test_an_export_for_spreadsheets_holds_no_formula_and_no_control(store: Store, person: Person, sign: str) -> None:
+    begun(store, intent(f"{sign}HYPERLINK(1)\x1b[2J", at=time.time()))
+    (row,) = csv.DictReader(io.StringIO(person("export", "--format", "csv").out))
+    assert row["external_id"] == f"'{sign}HYPERLINK(1)?[2J".replace("\t", "?")
+    (line,) = person("export").out.splitlines()
+    assert json.loads(line)["external_id"] == f"{sign}HYPERLINK(1)\x1b[2J"
 
 
 @pytest.mark.usefixtures("store")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from proxy.api.operations import Match
     from proxy.ledger.entry import Entry
+    from proxy.ledger.ledger import Duplicates
     from proxy.ledger.reports import Report
     from proxy.ledger.store import Store, Ticket
 
@@ -89,8 +90,15 @@ class Scene:
         await self.ledger.renew()
         await self.ledger.look_after()
 
-    async def begin(self, content: bytes | None = None, request_id: str = "r-1", what: Match = PAYOUT) -> Ticket:
-        ticket, waited = self.ledger.begin(request_id, "shop", what, body() if content is None else content)
+    async def begin(
+        self,
+        content: bytes | None = None,
+        request_id: str = "r-1",
+        what: Match = PAYOUT,
+        duplicates: Duplicates | None = None,
+    ) -> Ticket:
+        held = body() if content is None else content
+        ticket, waited = self.ledger.begin(request_id, "shop", what, held, duplicates)
         await asyncio.wait((waited,))
         try:
             self.ledger.allow(ticket, waited)
@@ -182,6 +190,16 @@ async def test_a_repeat_is_refused_where_the_settings_say_so_but_not_after_not_s
             await scene.begin(request_id="r-3")
         assert told.value.earlier.request_id == "r-2"
         assert len(await scene.entries()) == 2
+
+
+async def test_what_only_sets_a_state_is_no_repeat_unless_the_policy_says_so(opened: Opened) -> None:
+    enable = match("PUT", "/api/virtual-account/va-1/activation/enable/")
+    async with opened(replace(RULES, duplicates="refuse")) as scene:
+        for _ in range(2):
+            scene.end(await scene.begin(b"", what=enable))
+        assert scene.reports(Repeated) == []
+        with pytest.raises(RepeatedCallError):
+            await scene.begin(b"", what=enable, duplicates="refuse")
 
 
 async def test_a_hundred_equal_calls_at_once_let_one_through(opened: Opened) -> None:
@@ -287,7 +305,7 @@ async def test_a_defect_that_an_ask_meets_is_told_and_the_others_are_asked_about
         scene.reads.answer = Reading(200, None)  # type: ignore[arg-type]  # which only a defect would give
         await scene.later(ASKS[0])
         assert [str(one["message"]) for one in told] == ["a call in the ledger could not be asked about"] * 2
-        scene.reads.answer = Reading(200, b"{}")
+        scene.reads.answer = Reading(200, b'{"status": "COMPLETED"}')
         await scene.later(PAUSE)
         assert [one.settled for one in scene.reports(CallSettled)] == [Settled.EXECUTED] * 2
 

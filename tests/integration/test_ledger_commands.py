@@ -161,6 +161,19 @@ async def test_a_webhook_s_word_settles_the_call(relay: Running, origin: Simulat
     assert await told(relay, SETTLE) == (200, {"calls": []})
 
 
+async def test_an_external_id_that_is_called_one_is_never_the_number_of_another_payment(
+    relay: Running, origin: Simulator, tmp_path: Path
+) -> None:
+    await lost(relay, origin, "2")
+    await lost(relay, origin, "7001")
+    status, _ = await told(relay, "/-/ledger/1/resolve?by=external_id", data=EXECUTED)
+    assert status == 404
+    status, answer = await told(relay, "/-/ledger/2/resolve?by=external_id", data=EXECUTED)
+    assert (status, answer["number"]) == (200, 1)
+    assert (await told(relay, "/-/ledger/2/resolve?by=number", data=EXECUTED))[0] == 400
+    assert [row["settled"] for row in ledger_rows_of(tmp_path)] == ["executed", None]
+
+
 async def test_after_not_executed_the_same_payment_is_no_repeat(relay: Running, origin: Simulator) -> None:
     origin.add_fault(Fault(Kind.DROP_BEFORE_READ, "create_payin"))
     assert (await pay(relay))[0] == 502

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import os
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from proxy.config import LedgerDatabase
+from proxy.ledger.journal import STILL, Journal
+from proxy.ledger.store import LedgerError
 from proxy.secret import Secret
 from proxy.simulator.server import Simulator
-from tests.support.ledgers import PAYIN, pay
+from tests.support.ledgers import PAYIN, intent, pay, postgres_store
 from tests.support.postgres import PostgresServer, needs_postgres, postgres_server
 from tests.support.sidecars import BOUND, Running, settings_for, sidecar
 
@@ -19,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from proxy.config import Settings
+    from proxy.ledger.store import Store
 
 pytestmark = needs_postgres
 READ = "/api/accounts/032.840.00000001/balance"
@@ -111,3 +117,34 @@ async def test_a_sidecar_starts_without_its_database_and_writes_once_it_is_there
         await asyncio.to_thread(server.start)
     assert (await pay(relay))[0] == 201
     await started.__aexit__(None, None, None)
+
+
+def backend(store: Store) -> int:
+    with store.transaction():
+        return int(store.execute("SELECT pg_backend_pid()")[0][0])
+
+
+async def test_a_server_that_stands_still_is_left_for_one_that_does_not(server: PostgresServer, database: str) -> None:
+    moment = [0.0]
+    store = await asyncio.to_thread(postgres_store, server.url(database))
+    journal = Journal(store, clock=lambda: moment[0])
+    still = await journal.ask(backend)
+
+    async def begin(seconds: float) -> None:
+        await journal.begin(journal.ticket(intent("p-1"), window=BOUND, refused=False), seconds)
+
+    os.kill(still, signal.SIGSTOP)
+    try:
+        for _ in range(2):
+            with pytest.raises(LedgerError, match="did not answer"):
+                await begin(0.1)
+            moment[0] += STILL + 1
+        async with asyncio.timeout(BOUND):
+            while True:
+                with contextlib.suppress(LedgerError):
+                    await begin(BOUND)
+                    break
+        assert await journal.ask(backend) != still
+    finally:
+        os.kill(still, signal.SIGCONT)
+    assert await asyncio.to_thread(journal.close, BOUND)

@@ -122,6 +122,22 @@ def test_a_person_makes_no_ledger(path: Path) -> None:
     assert not path.exists()
 
 
+def test_a_file_that_was_taken_away_or_replaced_takes_no_intent_until_it_is_back(path: Path, tmp_path: Path) -> None:
+    store, elsewhere = sqlite_store(path), tmp_path / "elsewhere"
+    (one,) = begun(store, intent("p-1"))
+    path.rename(elsewhere)
+    with pytest.raises(LedgerError, match="was removed or replaced"):
+        begun(store, intent("p-2"))
+    path.touch()
+    with pytest.raises(LedgerError, match="put it back, or restart the sidecar"):
+        store.write([], [ended(one)])
+    elsewhere.rename(path)
+    store.write([], [ended(one)])
+    begun(store, intent("p-3"))
+    assert [entry.intent.external_id for entry in store.entries(Wanted())] == ["p-3", "p-1"]
+    store.close()
+
+
 def test_a_file_of_a_newer_release_is_left_alone(path: Path) -> None:
     sqlite_store(path).close()
     with sqlite3.connect(path) as database:

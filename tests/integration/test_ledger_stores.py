@@ -177,6 +177,18 @@ def test_an_unknown_call_is_asked_about_until_it_is_settled(store: Store) -> Non
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(("status", "repeats"), [(400, False), (201, True)])
+def test_what_no_read_tells_of_is_as_likely_to_have_been_carried_out_as_before(
+    store: Store, status: int, *, repeats: bool
+) -> None:
+    (one,) = begun(store, intent("p-1"))
+    store.write([], [ended(one, State.ORPHANED, status)])
+    (entry,) = store.entries(EVERYTHING)
+    assert store.settle(entry.number, Settled.UNDETERMINED, "", NOW + DAY)
+    (again,) = begun(store, intent("p-1"))
+    assert (again.earlier is not None) is repeats
+
+
 def test_what_a_person_says_replaces_what_was_found_out_and_is_not_replaced(store: Store) -> None:
     (one,) = begun(store, intent("p-1"))
     store.write([], [ended(one, State.UNKNOWN, 0, at=NOW)])
@@ -195,6 +207,20 @@ def test_an_end_that_comes_after_the_call_was_settled_is_noted_and_changes_nothi
     store.write([], [ended(one, State.UNKNOWN, 0)])
     (entry,) = store.entries(Wanted())
     assert (entry.state, entry.settled, entry.next_ask) == (State.UNKNOWN, Settled.EXECUTED, None)
+
+
+@pytest.mark.parametrize(("state", "status", "repeats"), [(State.NOT_SENT, 0, False), (State.ANSWERED, 201, True)])
+def test_an_end_that_comes_after_nothing_was_found_out_counts(
+    store: Store, state: State, status: int, *, repeats: bool
+) -> None:
+    (one,) = begun(store, intent("p-1"))
+    (interrupted,) = store.interrupt("two", NOW + 1000)
+    assert store.settle(interrupted.number, Settled.UNDETERMINED, "", NOW + 1000)
+    store.write([], [ended(one, state, status)])
+    (entry,) = store.entries(EVERYTHING)
+    assert (entry.state, entry.settled, entry.settled_at, entry.next_ask) == (state, None, None, None)
+    (again,) = begun(store, intent("p-1"))
+    assert (again.earlier is not None) is repeats
 
 
 def test_calls_of_a_process_that_died_become_interrupted_once(store: Store) -> None:
@@ -288,6 +314,18 @@ def test_a_server_that_went_away_is_found_again_and_no_error_quotes_its_address(
         assert str(server.folder) not in str(told.value)
     server.start()
     begun(store, intent("p-1"))
+    assert states(store) == [State.OPEN]
+    store.close()
+
+
+@needs_postgres
+def test_a_server_that_is_the_primary_no_more_is_left_for_the_one_that_is(server: PostgresServer) -> None:
+    store = postgres_store(server.create("demoted"))
+    with store.transaction():
+        store.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")  # as a demotion does to a session
+    with pytest.raises(LedgerError, match="25006"):
+        begun(store, intent("p-1"))
+    begun(store, intent("p-2"))
     assert states(store) == [State.OPEN]
     store.close()
 

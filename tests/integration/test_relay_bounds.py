@@ -201,3 +201,37 @@ async def test_a_connection_that_is_kept_after_its_answer_is_charged_nothing(sen
         assert relay.sidecar.memory.used == 0
         await caller.send(kept)
         assert (await caller.one()).status == 200
+
+
+@pytest.mark.parametrize("count", [4, 12, 40])
+@pytest.mark.parametrize("size", [6 * KIB, 24 * KIB, 48 * KIB])
+async def test_requests_that_are_sent_ahead_are_all_answered_however_large_their_heads(count: int, size: int) -> None:
+    sent = long_head(size).replace(b"Connection: close\r\n", b"")
+    async with localpayment(greeting) as there, sidecar(settings_for(there.url)) as relay, calling(relay) as caller:
+        sending = asyncio.create_task(caller.send(sent * count))
+        assert [(await caller.one()).status for _ in range(count)] == [200] * count
+        await sending
+        await until(lambda: not relay.begun)
+        assert relay.sidecar.memory.used == 0
+
+
+async def test_no_more_is_held_of_requests_sent_ahead_than_their_bound() -> None:
+    count, go = 200, asyncio.Event()
+
+    async def script(wire: Wire) -> None:
+        while True:
+            await wire.request()
+            await go.wait()
+            await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+    filler = [f"X-Filler: {'x' * (KIB - 12)}"] * 48
+    sent = request("POST", "/api/payout", *filler, body=b"{}").replace(b"Connection: close\r\n", b"")
+    async with localpayment(script) as there, sidecar(settings_for(there.url)) as relay, calling(relay) as caller:
+        sending = asyncio.create_task(caller.send(sent * count))
+        await until(lambda: relay.value("in_flight_requests"))
+        (connection,) = relay.sidecar._listener.connections
+        await until(lambda: connection.transport is not None and not connection.transport.is_reading())
+        assert relay.sidecar.memory.used < 700 * KIB
+        go.set()
+        assert [(await caller.one()).status for _ in range(count)] == [200] * count
+        await sending

@@ -68,6 +68,29 @@ def test_any_other_answer_proves_nothing(status: int, body: bytes) -> None:
     assert verdict("create_payout", "p-1", status, body, last=True) == (Settled.UNDETERMINED, "")
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"detail": "Not found."},
+        {"code": "404", "description": "Transaction not found"},
+        {"errors": [{"code": "801"}]},
+        {"status": {"code": "404", "description": "REJECTED", "detail": "no such transaction"}},
+        {"status": {"code": "404", "description": "REJECTED"}, "errors": [{"code": "404"}]},
+    ],
+)
+def test_an_error_that_comes_with_status_200_proves_nothing(body: object) -> None:
+    assert verdict("create_payout", "p-1", 200, json.dumps(body).encode(), last=False) is None
+    found = verdict("create_payout", "p-1", 200, json.dumps(body).encode(), last=True)
+    assert found is not None
+    assert found[0] is Settled.UNDETERMINED
+
+
+def test_a_payment_that_tells_nothing_but_that_it_is_completed_is_there() -> None:
+    body = json.dumps({"status": {"code": "200", "description": "COMPLETED"}}).encode()
+    assert verdict("create_payout", "p-1", 200, body, last=False) == (Settled.EXECUTED, "COMPLETED")
+
+
 def test_an_answer_about_another_payment_proves_nothing() -> None:
     assert verdict("create_payout", "p-2", 200, COMPLETED, last=False) is None
     found = verdict("create_payout", "p-2", 200, COMPLETED, last=True)
@@ -111,6 +134,9 @@ def test_of_an_answer_only_a_plain_word_is_kept(told: object, word: str) -> None
         (State.REJECTED, 0, None, False),
         (State.UNKNOWN, 0, Settled.EXECUTED, True),
         (State.UNKNOWN, 0, Settled.UNDETERMINED, True),
+        (State.ORPHANED, 200, Settled.UNDETERMINED, True),
+        (State.ORPHANED, 400, Settled.UNDETERMINED, False),
+        (State.ORPHANED, 400, Settled.EXECUTED, True),
         (State.UNKNOWN, 0, Settled.NOT_FOUND, False),
         (State.ANSWERED, 200, Settled.NOT_EXECUTED, False),
     ],

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from proxy.ledger.ledger import Ledger
     from proxy.ledger.store import Store
 
+_BY: Final = "external_id"
 AT_ONCE: Final = 100  # calls that one command asks about, one after the other
 
 
@@ -69,7 +70,10 @@ class LedgerCommands:
         return web.json_response({"calls": [facts(entry) for entry in now]})
 
     async def _resolve(self, ledger: Ledger, request: web.Request) -> web.Response:
-        """Note what the body says of a call, such as `{"as": "executed", "note": "webhook"}`."""
+        """Note what the body says of a call, such as `{"as": "executed", "note": "webhook"}`.
+
+        With `by=external_id` in the query the id is one of the merchant's, whatever entry has that number.
+        """
         try:
             said = json.loads(await request.read())
             settled, note = Settled(said["as"]), said.get("note", "")
@@ -79,7 +83,11 @@ class LedgerCommands:
             return _refused(400, 'send JSON such as {"as": "executed", "note": "webhook"}; as: ' + ", ".join(SAYS))
         if problem := note_problem(note):
             return _refused(400, f"note: {problem}")
-        entry = await ledger.journal.ask(partial(_resolved, request.match_info["id"], settled, note, self._wall()))
+        by = request.query.get("by")
+        if by not in {None, _BY}:
+            return _refused(400, f"by: {_BY}, or leave it out")
+        find = partial(one_call, name=request.match_info["id"], external=by == _BY)
+        entry = await ledger.journal.ask(partial(_resolved, find, settled, note, self._wall()))
         return web.json_response(facts(entry))
 
 
@@ -95,8 +103,8 @@ def _again(numbers: list[int], store: Store) -> list[Entry]:
     return [entry for number in numbers for entry in store.entries(Wanted(number=number))]
 
 
-def _resolved(name: str, settled: Settled, note: str, now: float, store: Store) -> Entry:
-    number = one_call(store, name).number
+def _resolved(find: Callable[[Store], Entry], settled: Settled, note: str, now: float, store: Store) -> Entry:
+    number = find(store).number
     store.resolve(number, settled, note, now)
     return _again([number], store)[0]
 

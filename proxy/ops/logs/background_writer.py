@@ -47,8 +47,8 @@ class CutError(OSError):
 class BackgroundWriter:
     """Queues lines, and has a thread write them in order.
 
-    The writing thread is woken once, and sleeps for as long as lines keep coming: each time that it runs, the event loop
-    waits for it.
+    The writing thread is woken once, and sleeps for as long as lines keep coming: each time that it runs, the event
+    loop waits for it.
 
     Args:
         sink: writes all of the bytes, or raises OSError, a CutError if it wrote some of them; may block.

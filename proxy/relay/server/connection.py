@@ -250,8 +250,11 @@ class CallerConnection(web.RequestHandler):
         if begun and isinstance(self._messages[-1][0], _ErrInfo):  # private, but nothing public says so
             self.deaf = True
             self._spoil_bodies()
-        if self._requests.backlog > self._listener.read_ahead and (self._messages or self._call is not None):
-            self._pause_reading_for_buffer()
+        requests = self._requests
+        if requests.full or (
+            requests.backlog > self._listener.read_ahead and (self._messages or self._call is not None)
+        ):
+            self._pause_reading_for_buffer()  # and go on with what is held when a request is taken
         if self._awaiting and not self._messages and not self._reading and data.strip(_EMPTY_LINE):
             self._reading = True
             self._patience.set(self._listener.header_timeout)
@@ -267,7 +270,7 @@ class CallerConnection(web.RequestHandler):
 
     def _resume_reading_for_buffer(self) -> None:
         """Read on once the parser has got most of what came."""
-        if self._requests.backlog <= READ_AHEAD:
+        if self._requests.backlog <= READ_AHEAD and not self._requests.full:
             super()._resume_reading_for_buffer()
 
     def _spoil_bodies(self) -> None:

@@ -94,8 +94,13 @@ class RequestStream:
 
     @property
     def backlog(self) -> int:
-        """Bytes of further requests that the parser has not got yet."""
-        return 0 if self._place in _IN_A_BODY else len(self._held)
+        """Bytes that the parser has not got yet, and that no reader of a body holds back."""
+        return 0 if self._paused else len(self._held)
+
+    @property
+    def full(self) -> bool:
+        """Whether so much waits that nothing more is read until a request of it is taken."""
+        return self._waiting >= MOST_WAITING or self._queued > MOST_HEAD
 
     def lost(self) -> None:
         """Forget all of it, and the parser, in a circle with which the connection would stay in memory."""
@@ -160,7 +165,7 @@ class RequestStream:
 
     def _go_on(self, found: Found) -> None:
         held, at, ends = self._held, 0, 0
-        while at < len(held) and not self._paused and self._waiting < MOST_WAITING and self._queued <= MOST_HEAD:
+        while at < len(held) and not (self._paused or self.full):
             if self._place is _Place.LINE:
                 at = _past_line_ends(held, at)
                 if not _line_is_whole(held, at):
