@@ -14,15 +14,20 @@ from proxy.config.setting import settings_of
 from proxy.ops.admin.listener import Part
 from proxy.policy.file import PolicyFileError, read_policy
 from proxy.policy.rules import DEFAULT
-from proxy.upstream.tls import tls_context
+from proxy.upstream.connecting.tls import tls_context
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from structlog.typing import FilteringBoundLogger
 
+    from proxy.control_plane import ControlPlane
+    from proxy.ops.logs.log import Log
+    from proxy.policy.authorizer import Authorizer
     from proxy.policy.rules import Policy
+    from proxy.tokens.issuer import Issuer
+    from proxy.upstream.pool import Pool
 
 RELOADABLE: Final = frozenset(
     field.name for field in fields(Settings) if any(one.reloads for one in settings_of(field))
@@ -52,6 +57,25 @@ class Uses:
     trust: Callable[[ssl.SSLContext], None] | None
     credentials: Callable[[], None]
     certificates: Callable[[], Awaitable[None]] | None = None
+
+
+def uses_of(
+    log: Log,
+    authorizer: Authorizer,
+    trusting: Sequence[Pool | Issuer],
+    control: ControlPlane,
+    certificates: Callable[[], Awaitable[None]] | None,
+) -> Uses:
+    """Return where the values of a running sidecar go; `trusting` are those that speak TLS to Localpayment."""
+
+    def level(name: str) -> None:
+        log.threshold.level = name
+
+    def trust(tls: ssl.SSLContext) -> None:
+        for one in trusting:
+            one.trust(tls)
+
+    return Uses(level, authorizer.enforce, trust if trusting else None, control.watch.look, certificates)
 
 
 class Reload:

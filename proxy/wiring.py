@@ -15,6 +15,7 @@ from proxy.ledger.store import LedgerError, UnusableLedgerError
 from proxy.ops.admin.access import AdminAccess, admin_hosts
 from proxy.ops.admin.event_stream import EventStream
 from proxy.ops.admin.listener import AdminApplication
+from proxy.ops.metrics.gauges import Connections
 from proxy.policy.authorizer import Authorizer
 from proxy.policy.file import read_policy
 from proxy.policy.rules import DEFAULT
@@ -23,7 +24,6 @@ from proxy.relay.parts import RelayParts
 from proxy.relay.relay import Relay
 from proxy.relay.response.head import ResponseHeads
 from proxy.relay.server.listener import Listener
-from proxy.tokens.keeper import Keeper
 from proxy.upstream.model import Limits
 from proxy.upstream.pool import Pool
 
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
     from proxy.clock import Clock
     from proxy.config import Settings
-    from proxy.credentials.model import Credentials
     from proxy.ledger.reports import Report
     from proxy.ledger.settler import StatusReads
     from proxy.ledger.store import Store
+    from proxy.listening.listener_socket import ListenerSocket
     from proxy.ops.admin.listener import AdminCommands
     from proxy.ops.admin.status import Status
     from proxy.ops.observers import Observers
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from proxy.relay.attempts import Attempts
     from proxy.relay.concurrency import ConcurrencyLimit
     from proxy.secret import Secret
-    from proxy.tokens.keeper import TokenDisputed, TokenEndpoints, TokenFetched
     from proxy.upstream.model import ConnectResult
 LEAST_IDLE: Final = 1.0  # seconds of PROXY_EFFECTS_IDLE from which on connections are kept warm
 KEEP_WARM: Final = 30.0  # seconds after the last call; two or three handshakes a second, most of them short
@@ -80,25 +79,6 @@ def upstream_pool(
         now=now,
         chance=random.random,
         connected=connected,
-    )
-
-
-def token_keeper(
-    settings: Settings,
-    issuer: TokenEndpoints,
-    credentials: Credentials,
-    clock: Clock,
-    report: Callable[[TokenFetched | TokenDisputed], None],
-) -> Keeper:
-    """Return the keeper of the account's tokens."""
-    return Keeper(
-        issuer=issuer,
-        credentials=credentials,
-        clock=clock,
-        chance=random.SystemRandom().random,
-        report=report,
-        token_wait=settings.token_wait,
-        fetch_timeout=settings.token_timeout,
     )
 
 
@@ -188,6 +168,19 @@ def data_listener(settings: Settings, relay: Relay, memory: MemoryBudget, connec
     if connections < settings.max_connections:
         listener.limited_by = "the limit of open files (ulimit -n), or of memory,"
     return listener
+
+
+def connections_of(listener: Listener, admin: ListenerSocket) -> Connections:
+    """Count the connections of both listeners."""
+    return Connections(
+        data=listener.connected,
+        coming=listener.coming,
+        data_limit=listener.max_connections,
+        data_ended=listener.ended,
+        admin=admin.connected,
+        admin_limit=MOST_OF_ADMIN,
+        admin_ended=admin.ended,
+    )
 
 
 def admin_runner(

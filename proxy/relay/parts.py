@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from proxy.config import Settings
     from proxy.policy.authorizer import Authorizer
     from proxy.process.memory import MemoryBudget
+    from proxy.relay.auth_refusal import Refusals
     from proxy.relay.concurrency import ConcurrencyLimit
     from proxy.relay.intents import Intents
     from proxy.relay.record import Record
-    from proxy.relay.refused_paths import Refusals
     from proxy.relay.request.request_line import WrongProtocol
     from proxy.relay.response.head import ResponseHeads
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RelayParts:
     """What all calls of one relay share.
 

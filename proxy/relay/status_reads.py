@@ -8,13 +8,13 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
+from proxy.http1.proxied_fields import VIA
 from proxy.ledger.settler import Reading
-from proxy.relay.fields import VIA
 from proxy.upstream.model import OutgoingRequest, Progress, UpstreamFault
 
 if TYPE_CHECKING:
-    from proxy.relay.attempts import Tokens
     from proxy.relay.concurrency import ConcurrencyLimit
+    from proxy.tokens.keeper import Keeper
     from proxy.upstream.pool import Pool
 
 MOST: Final = 64 * 1024  # bytes of an answer that are read; a longer one tells nothing
@@ -23,7 +23,7 @@ MOST: Final = 64 * 1024  # bytes of an answer that are read; a longer one tells 
 class UpstreamStatusReads:
     """The way to Localpayment for the settler, which makes one read at a time."""
 
-    def __init__(self, pool: Pool, tokens: Tokens, concurrency: ConcurrencyLimit) -> None:
+    def __init__(self, pool: Pool, tokens: Keeper, concurrency: ConcurrencyLimit) -> None:
         self._pool = pool
         self._tokens = tokens
         self._concurrency = concurrency

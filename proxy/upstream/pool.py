@@ -19,8 +19,7 @@ from proxy.upstream.connecting.resumption import Resumption
 from proxy.upstream.model import ConnectError, ConnectResult, FaultKind, Stats, Timings, UpstreamFault
 from proxy.upstream.request import Request, converse
 from proxy.upstream.reuse import take_warm
-from proxy.upstream.slots import Slots
-from proxy.upstream.waiting import CLOSED, Waiting
+from proxy.upstream.waiting import CLOSED, Slots, Waiting
 from proxy.upstream.warmth import KeepWarm
 
 if TYPE_CHECKING:

@@ -110,7 +110,7 @@ async def test_a_policy_that_changes_holds_for_the_next_call_of_a_connection() -
     async with in_front_of(greeting) as (there, relay, at_once, caller):
         await caller.send(ask("POST", PAY, body=ORDER))
         assert (await caller.one()).status == 200
-        relay.sidecar.relay.authorizer.enforce(parse_policy(READER).policy)
+        relay.sidecar.relay.parts.authorizer.enforce(parse_policy(READER).policy)
         await caller.send(ask("POST", PAY, body=ORDER))
         assert (await caller.one()).status == 403
         assert (len(at_once.taken), there.calls.count(b"POST ")) == (1, 1)
@@ -123,7 +123,7 @@ async def test_a_call_that_is_under_way_when_the_policy_changes_is_finished() ->
         await held.begun.wait()
         await caller.send(ask("POST", PAY, body=ORDER))
         await settle()
-        relay.sidecar.relay.authorizer.enforce(parse_policy(READER).policy)
+        relay.sidecar.relay.parts.authorizer.enforce(parse_policy(READER).policy)
         held.go.set()
         assert [(await caller.one()).status for _ in range(2)] == [200, 403]
 

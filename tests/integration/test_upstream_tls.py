@@ -13,9 +13,9 @@ from proxy.http1.answer_head import AnswerHeads
 from proxy.upstream.connecting.connect import Route, connect
 from proxy.upstream.connecting.pace import Pace
 from proxy.upstream.connecting.resumption import Resumption
+from proxy.upstream.connecting.tls import tls_context
 from proxy.upstream.connection import Connection
 from proxy.upstream.model import ConnectResult, FaultKind, Limits, Timings
-from proxy.upstream.tls import tls_context
 from tests.support.scripted_origin import At, Wire, answering, authority, origin, server_tls
 from tests.support.upstream_pool import BOUND, call, client_tls, get, pool_to, refused_call, whole
 

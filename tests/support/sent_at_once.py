@@ -61,13 +61,13 @@ class Sent:
         self.taken: list[Call] = []
         self.refused = 0
         self.handed_over: list[Call] = []
-        attempts = relay._attempts
-        self._send, self._exchange = attempts.send_at_once, relay._exchange
+        attempts = relay.attempts
+        self._send, self._exchange = attempts.send_at_once, relay.exchange
         attempts.send_at_once = self.send_at_once  # type: ignore[method-assign]  # a test looks on
-        relay._exchange = self.exchange  # type: ignore[method-assign]  # as above
+        relay.exchange = self.exchange  # type: ignore[method-assign]  # as above
 
-    def send_at_once(self, call: Call) -> bool:
-        sent = self._send(call)
+    def send_at_once(self, call: Call, watcher: Callable[[], None]) -> bool:
+        sent = self._send(call, watcher)
         if sent:
             self.taken.append(call)
         else:
@@ -75,7 +75,7 @@ class Sent:
         return sent
 
     async def exchange(self, call: Call, token: AccessToken | None) -> None:
-        if call.begun is not None:
+        if call.exchange is not None:
             self.handed_over.append(call)
         await self._exchange(call, token)
 
@@ -115,7 +115,7 @@ async def in_front_of(
 
 def wait_always(relay: Running) -> None:
     """Let the server's parser read every request, and a task carry every call."""
-    relay.sidecar.relay._reader.read = lambda _: None  # type: ignore[method-assign, assignment]  # it understands nothing
+    relay.sidecar.relay.reader.read = lambda _: None  # type: ignore[method-assign, assignment]  # it understands nothing
 
 
 def at_rest(relay: Running) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from proxy.config import EgressProxy
+from proxy.upstream.connecting.tls import tls_context
 from proxy.upstream.model import (
     Body,
     ConnectResult,
@@ -22,7 +23,6 @@ from proxy.upstream.model import (
     UpstreamFault,
 )
 from proxy.upstream.pool import Pool
-from proxy.upstream.tls import tls_context
 from tests.support.scripted_origin import SCRIPT, authority
 
 if TYPE_CHECKING:
