@@ -224,7 +224,8 @@ class Sidecar:
         self.reload = Reload(settings, self._reread, uses, self.logger)
         await self._serve_operators(control, source, key)
         self._listener = data_listener(settings, self.relay, self.memory, self._most_connections, self._parting)
-        await self._data.serve(web.ServerRunner(self._listener, shutdown_timeout=CLOSING), to_callers)
+        runner = web.ServerRunner(self._listener, shutdown_timeout=CLOSING)
+        await self._data.serve(runner, to_callers, self._listener)
         self._begin_tasks(control)
         facts = {"version": VERSION, "data": self.url, "admin": self.admin_url, "hardening": str(self._hardening)}
         by_tcp = isinstance(settings.admin_listen, TcpAddress)

@@ -33,7 +33,7 @@ from proxy.policy.file import PolicyFileError
 from proxy.process.error_location import trail, where
 from proxy.process.memory import connections_in, memory_limit
 from proxy.process.startup import STOP_SIGNALS, reload_asked
-from proxy.relay.server.listener import MOST_LEAVING
+from proxy.relay.server.lingering import MOST_LINGERING
 from proxy.relay.server.tls import CertificateError
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def serve(settings: Settings, environ: MutableMapping[str, str] | None = None) -
     new_loop = loop_factory(settings.event_loop)
     hardening = harden(settings, more)
     log = open_log(settings.log_level, settings.log_format)
-    needed = settings.max_connections + MOST_LEAVING + settings.max_in_flight + OTHER_FILES
+    needed = settings.max_connections + MOST_LINGERING + settings.max_in_flight + OTHER_FILES
     allowed = _open_files(needed)
     most = most_connections(allowed, settings.max_connections)
     if allowed < needed:
@@ -136,7 +136,7 @@ def most_connections(allowed: int, asked: int) -> int:
 
     Beyond it they are told that they are too many, for which descriptors must be left.
     """
-    return min(asked, max(allowed - OTHER_FILES - MOST_LEAVING, allowed // 2, 1))
+    return min(asked, max(allowed - OTHER_FILES - MOST_LINGERING, allowed // 2, 1))
 
 
 async def _serve(sidecar: Sidecar) -> int:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _FIELD: Final = "externalId"
 # Bytes. Reading 64 KiB of JSON takes half a millisecond; only batches are larger, and they hold many ids.
 LARGEST: Final = 64 * 1024
+LONGEST: Final = 512  # characters of an id; an index of PostgreSQL holds 2,700 bytes
 
 
 def external_id(match: Match, body: bytes | None) -> str | None:
@@ -30,7 +31,7 @@ def external_id(match: Match, body: bytes | None) -> str | None:
         body: the request's whole body; None when there is none, or it is not held.
     """
     if match.external_id is not None:
-        return unquote(match.external_id)
+        return _usable(unquote(match.external_id))
     if match.operation.duplicate_key != "body" or body is None or len(body) > LARGEST:
         return None
     try:
@@ -38,7 +39,18 @@ def external_id(match: Match, body: bytes | None) -> str | None:
     except (ValueError, RecursionError):
         return None
     value = members.get(_FIELD) if isinstance(members, dict) else None
-    return value if isinstance(value, str) and value else None
+    return _usable(value) if isinstance(value, str) else None
+
+
+def _usable(value: str) -> str | None:
+    """Return an id that every database and every path can hold: JSON may have half a character, or a NUL."""
+    if not 0 < len(value) <= LONGEST or "\0" in value:
+        return None
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return None
+    return value
 
 
 def check_path_of(match: Match, body: bytes | None) -> str | None:

@@ -16,6 +16,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from proxy.cli.exits import CommandError, Exit, end
 from proxy.config import TcpAddress, UnixAddress, parsing
 
 if TYPE_CHECKING:
@@ -29,19 +30,18 @@ DEFAULT: Final = "127.0.0.1:8081"  # DESIGN section 4
 KEY_FILE: Final = "PROXY_ADMIN_KEY_FILE"
 PROBE_SECONDS: Final = 2.0  # one probe; the listener answers from memory, and orchestrators end a probe after 3 s
 PAUSE_SECONDS: Final = 1.0  # between two probes while waiting
-REASON_BYTES: Final = 4096  # of the reason that /readyz gives
+MOST: Final = 4 * 1024 * 1024  # bytes of an answer that are read; a status has some ten thousand
+REASON_BYTES: Final = 4096  # of the reason that /readyz gives, as much is shown
 
 
-class AddressError(ValueError):
+class AddressError(CommandError):
     """The admin listener's address, or its key, cannot be known; the text says what to do."""
 
+    exit_code = Exit.BAD_CONFIGURATION
 
-class NoAnswerError(Exception):
+
+class NoAnswerError(CommandError):
     """The admin listener gave no answer; the text says why, and what to do."""
-
-
-class AnswerTimeoutError(NoAnswerError):
-    """The admin listener took the request, perhaps, and gave no answer in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,72 +67,71 @@ def admin_address(environ: Mapping[str, str]) -> Listen:
     try:
         listen = parsing.listen(text)
     except ValueError as error:
-        message = f"{VARIABLE}: {error}"
-        raise AddressError(message) from None
+        end(f"{VARIABLE}: {error}", AddressError)
     if isinstance(listen, UnixAddress):
         return listen
     if listen.port == 0:
-        message = f"{VARIABLE} leaves the port to the kernel, so no other process knows it: name a port"
-        raise AddressError(message)
+        end(f"{VARIABLE} leaves the port to the kernel, so no other process knows it: name a port", AddressError)
     return TcpAddress(_reachable(listen.host), listen.port)
 
 
-def admin_key(environ: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the header that carries the admin key; empty when PROXY_ADMIN_KEY_FILE names none.
+def admin_key(environ: Mapping[str, str]) -> Mapping[str, bytes]:
+    """Return the field that carries the admin key, found where `serve` finds it; empty when no file is set.
 
     Raises:
-        AddressError: the file cannot be read.
+        AddressError: the file cannot be read, or holds no key that a field can carry.
     """
-    path = environ.get(KEY_FILE)
+    path = written(KEY_FILE, environ)
     if not path:
         return {}
+    from proxy.ops.admin.key_file import KeyFileError, read_key  # noqa: PLC0415 - only commands need it
+
     try:
-        return {"Authorization": f"Bearer {Path(path).read_text('utf-8').strip()}"}
-    except (OSError, ValueError) as error:
-        message = f"{KEY_FILE}={path}: cannot be read; run this as a user who may, or as the sidecar's own"
-        raise AddressError(message) from error
+        key = read_key(Path(path), KEY_FILE).reveal()
+    except KeyFileError as error:
+        end(str(error), AddressError)
+    if not key.isprintable():
+        end(f"{KEY_FILE}={path}: the key has more than one line, or a control character", AddressError)
+    return {"Authorization": f"Bearer {key}".encode()}
 
 
 def ask(  # noqa: PLR0913 - a request and its bounds, each named at the call
     admin: Listen,
     method: str,
     path: str,
+    headers: Mapping[str, str | bytes],
     *,
-    seconds: float,
-    most: int,
-    headers: Mapping[str, str] | None = None,
+    seconds: float = PROBE_SECONDS,
+    late: str = "",
 ) -> AdminAnswer:
-    """Send one request and return its answer.
+    """Send one request without a body and return its answer.
 
     Args:
         admin: where the listener is.
-        method: GET or POST; neither carries a body.
+        method: GET or POST.
         path: of the request.
+        headers: besides Host, Connection and Content-Length.
         seconds: that any single wait may take.
-        most: bytes that are read of the body.
-        headers: besides Host and Connection.
+        late: said besides when no answer came in time.
 
     Raises:
-        AnswerTimeoutError: no answer came in time.
-        NoAnswerError: no connection, or what answers does not speak HTTP.
+        NoAnswerError: no connection, no answer in time, or what answers does not speak HTTP.
     """
     import http.client  # noqa: PLC0415 - 50 ms, which `--help` does not need
 
     length = {"Content-Length": "0"} if method == "POST" else {}
     try:
         with closing(_connection(admin, seconds)) as connection:
-            connection.request(method, path, headers={"Connection": "close", **length, **(headers or {})})
+            connection.request(method, path, headers={"Connection": "close", **length, **headers})
             answer = connection.getresponse()
-            return AdminAnswer(answer.status, answer.read(most))
+            return AdminAnswer(answer.status, answer.read(MOST))
     except TimeoutError:
-        message = f"no answer from {admin} within {seconds:g} s"
-        raise AnswerTimeoutError(message) from None
+        text = f"no answer from {admin} within {seconds:g} s{late}"
     except OSError as error:
-        message = f"nothing answers at {admin} ({error.strerror or 'no connection'}); is `serve` running there?"
-        raise NoAnswerError(message) from None
+        text = f"nothing answers at {admin} ({error.strerror or 'no connection'}); is `serve` running there?"
     except http.client.HTTPException:
-        message = f"what answers at {admin} does not speak HTTP"
-        raise NoAnswerError(message) from None
+        text = f"what answers at {admin} does not speak HTTP"
+    raise NoAnswerError(text)
 
 
 def readiness(admin: Listen, seconds: float = PROBE_SECONDS) -> str | None:
@@ -142,12 +141,12 @@ def readiness(admin: Listen, seconds: float = PROBE_SECONDS) -> str | None:
         None when the sidecar is ready, else why not.
     """
     try:
-        answer = ask(admin, "GET", "/readyz", seconds=seconds, most=REASON_BYTES, headers={"Accept": "text/plain"})
+        answer = ask(admin, "GET", "/readyz", {"Accept": "text/plain"}, seconds=seconds)
     except NoAnswerError as error:
         return str(error)
     if answer.status == HTTPStatus.OK:
         return None
-    lines = answer.body.decode("utf-8", "replace").splitlines()
+    lines = answer.body[:REASON_BYTES].decode("utf-8", "replace").splitlines()
     said = " ".join("".join(filter(str.isprintable, line)) for line in lines)
     return f"not ready: {admin}/readyz answered {answer.status} {said}".rstrip()
 
@@ -175,9 +174,8 @@ def written(variable: str, environ: Mapping[str, str]) -> str:
         return environ.get(variable, "")
     try:
         found = tomllib.loads(Path(path).read_text("utf-8")).get(variable.lower())
-    except (OSError, ValueError) as error:
-        message = "PROXY_CONFIG_FILE cannot be read as TOML; `localpayment-proxy check` says more"
-        raise AddressError(message) from error
+    except (OSError, ValueError):
+        end("PROXY_CONFIG_FILE cannot be read as TOML; `localpayment-proxy check` says more", AddressError)
     return found if isinstance(found, str) else ""
 
 

@@ -1,88 +1,163 @@
-"""Gives the running sidecar commands from a shell; each is one POST to its admin listener."""
+"""The commands that ask the running sidecar, over its admin listener, how it is, or tell it what to do."""
 
 from __future__ import annotations
 
+import json
 import os
-from typing import TYPE_CHECKING, Final
+import shutil
+import signal
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from proxy.cli.admin_client import AddressError, AnswerTimeoutError, NoAnswerError, admin_key, ask
-from proxy.cli.exits import Exit, admin_listener, failed
+from proxy.cli import option_types
+from proxy.cli.admin_client import NoAnswerError, admin_address, admin_key, ask, readiness, wait_until_ready
+from proxy.cli.exits import Exit, end
+from proxy.cli.status_lines import status_lines
 
 if TYPE_CHECKING:
     from proxy.cli.admin_client import AdminAnswer
+    from proxy.config import Listen
 
 ANSWER_SECONDS: Final = 15.0  # a reload reads files, and asks nothing on the network before it answers
-MOST_TEXT: Final = 1024 * 1024  # bytes of an answer
+AGAIN_SECONDS: Final = 2.0  # between two looks of --watch
 
 
-@click.command(short_help="Have the running sidecar reload its settings.")
-def reload() -> Exit:
-    """Have the running sidecar reload credentials, policy, CA file and log level, as SIGHUP does.
+@click.command(short_help="Show the state of the running sidecar.")
+@click.option("--watch", is_flag=True, help="Show it again every two seconds, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def status(*, watch: bool, as_json: bool) -> Exit:
+    """Show the state of the running sidecar: environment, token, calls, and unknown outcomes.
 
-    A broken one is reported, and the old one stays.
+    Where it is not ready, that says why and what to do. --watch leaves out what does not fit the terminal.
+
+    Exit code 0 when it is ready, 1 when it is not or does not answer. The admin listener has the same as a page at
+    /status.
     """
-    return _commanded("reload")
+    where = admin_address(os.environ)
+    if not watch:
+        view = _view(where)
+        _show(view, as_json=as_json)
+        return Exit.FINE if view["ready"] else Exit.FAILED
+    # Held back until it is waited for: an exception in the midst of a look may be swallowed by a finaliser.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    while True:
+        try:
+            _show(_view(where), as_json=as_json, watched=True)
+        except NoAnswerError as error:
+            click.clear()
+            error.show()
+        if signal.sigtimedwait({signal.SIGINT}, AGAIN_SECONDS) is not None:
+            return Exit.FINE
 
 
-@click.command(short_help="Drop the tokens and refuse every call.")
-def lock() -> Exit:
-    """Drop the tokens of the running sidecar and refuse every call with 503 `locked`, until `unlock` or a restart.
-
-    For a credential that may be stolen.
-    """
-    return _commanded("lock")
+@click.command(short_help="Ask the running sidecar whether it is ready.")
+def healthcheck() -> Exit:
+    """Ask the running sidecar once, at PROXY_ADMIN_LISTEN, whether it is ready; exit code 0 if so."""
+    return _reported(readiness(admin_address(os.environ)))
 
 
-@click.command(short_help="End `lock`.")
-def unlock() -> Exit:
-    """Let the running sidecar log in again and take calls."""
-    return _commanded("unlock")
+@click.command(short_help="Wait until the running sidecar is ready.")
+@click.option(
+    "--timeout", type=option_types.duration, default="30s", show_default=True, help="How long to wait at most."
+)
+def wait(timeout: float) -> Exit:
+    """Wait until the running sidecar is ready; exit code 0 if it became so."""
+    return _reported(wait_until_ready(admin_address(os.environ), timeout))
 
 
-@click.command(short_help="Make the running sidecar unready.")
-def drain() -> Exit:
-    """Make the running sidecar unready, so that load balancers send its calls elsewhere; it does not end.
-
-    Only a restart makes it ready again. `quit` ends the process as well.
-    """
-    return _commanded("drain")
-
-
-@click.command(short_help="End the running sidecar in an orderly way.")
-def quit() -> Exit:  # noqa: A001 - the command's name, as in `POST /-/quit`
-    """Have the running sidecar finish the calls in flight and end, as SIGTERM does.
-
-    A supervisor may restart it.
-    """
-    return _commanded("quit")
-
-
-def _commanded(name: str) -> Exit:
-    answer = answer_to(f"/-/{name}", ANSWER_SECONDS, "whether the command was carried out is unknown")
-    if isinstance(answer, Exit):
-        return answer
-    click.echo(answer.body.decode("utf-8", "replace").strip(), err=not answer.ok)
-    return Exit.FINE if answer.ok else Exit.FAILED
-
-
-def answer_to(path: str, seconds: float, late: str) -> AdminAnswer | Exit:
-    """Return what the running sidecar answers to a POST; without an answer say why, and return the exit code.
+def answer_to(path: str, seconds: float, late: str) -> AdminAnswer:
+    """Return what the running sidecar answers to a POST that carries the admin key.
 
     Args:
         path: of the request.
         seconds: that any single wait may take.
         late: said when no answer came in time.
+
+    Raises:
+        CommandError: it cannot be asked, or gives no answer.
     """
+    admin = admin_address(os.environ)
+    return ask(admin, "POST", path, admin_key(os.environ), seconds=seconds, late=f"; {late}")
+
+
+def _commanded(name: str) -> Exit:
+    answer = answer_to(f"/-/{name}", ANSWER_SECONDS, "whether the command was carried out is unknown")
+    click.echo(answer.body.decode("utf-8", "replace").strip(), err=not answer.ok)
+    return Exit.FINE if answer.ok else Exit.FAILED
+
+
+def _command(name: str, short_help: str, text: str) -> click.Command:
+    """Make a command that is one POST to the admin listener."""
+    return click.Command(name, callback=partial(_commanded, name), short_help=short_help, help=text)
+
+
+COMMANDS: Final = (
+    status,
+    healthcheck,
+    wait,
+    _command(
+        "reload",
+        "Have the running sidecar reload its settings.",
+        """Have the running sidecar reload credentials, policy, CA file and log level, as SIGHUP does.
+
+        A broken one is reported, and the old one stays.
+        """,
+    ),
+    _command(
+        "lock",
+        "Drop the tokens and refuse every call.",
+        """Drop the tokens of the running sidecar and refuse every call with 503 `locked`, until `unlock` or a restart.
+
+        For a credential that may be stolen.
+        """,
+    ),
+    _command("unlock", "End `lock`.", "Let the running sidecar log in again and take calls."),
+    _command(
+        "drain",
+        "Make the running sidecar unready.",
+        """Make the running sidecar unready, so that load balancers send its calls elsewhere; it does not end.
+
+        Only a restart makes it ready again. `quit` ends the process as well.
+        """,
+    ),
+    _command(
+        "quit",
+        "End the running sidecar in an orderly way.",
+        """Have the running sidecar finish the calls in flight and end, as SIGTERM does.
+
+        A supervisor may restart it.
+        """,
+    ),
+)
+
+
+def _reported(objection: str | None) -> Exit:
+    """Print why the sidecar is not ready, or that it is."""
+    click.echo(objection or "ready", err=objection is not None)
+    return Exit.FINE if objection is None else Exit.FAILED
+
+
+def _show(view: dict[str, Any], *, as_json: bool, watched: bool = False) -> None:
+    size = shutil.get_terminal_size()
+    shown = status_lines(view, sys.stdout.encoding, size.columns, size.lines - 1 if watched else None)
+    if watched:
+        click.clear()
+    click.echo(json.dumps(view) if as_json else "\n".join(shown))
+
+
+def _view(where: Listen) -> dict[str, Any]:
+    """Return the status as the admin listener's JSON gives it; raises NoAnswerError."""
+    answer = ask(where, "GET", "/status", {"Accept": "application/json"})
     try:
-        return ask(admin_listener(), "POST", path, seconds=seconds, most=MOST_TEXT, headers=admin_key(os.environ))
-    except AddressError as error:
-        return failed(str(error), Exit.BAD_CONFIGURATION)
-    except AnswerTimeoutError as error:
-        return failed(f"{error}; {late}")
-    except NoAnswerError as error:
-        return failed(str(error))
-
-
-COMMANDS: Final = (reload, lock, unlock, drain, quit)
+        view = json.loads(answer.body) if answer.ok else None
+    except ValueError:
+        view = None
+    if not isinstance(view, dict) or "environment" not in view:
+        end(
+            f"what answers at {where} is no sidecar's admin listener, or refuses this host: see PROXY_ADMIN_LISTEN",
+            NoAnswerError,
+        )
+    return view

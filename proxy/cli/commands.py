@@ -13,12 +13,10 @@ import click
 
 from proxy import VERSION
 from proxy.cli import admin_commands, option_types, shipped
-from proxy.cli.admin_client import readiness, wait_until_ready
-from proxy.cli.exits import Exit, admin_listener, failed, report_readiness
+from proxy.cli.exits import Exit, failed
 from proxy.cli.ledger import ledger
 from proxy.cli.operations import operations
 from proxy.cli.policy import policy
-from proxy.cli.status import status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +52,7 @@ def commands() -> None:
     """
 
 
-for command in (status, *admin_commands.COMMANDS, *shipped.COMMANDS, ledger, operations, policy):
+for command in (*admin_commands.COMMANDS, *shipped.COMMANDS, ledger, operations, policy):
     commands.add_command(command)
 
 
@@ -188,18 +186,3 @@ def check(*, live: bool, country: str, as_json: bool) -> Exit:
     for line in [report.as_json()] if as_json else report.as_lines(sys.stdout.encoding):
         click.echo(line)
     return report.exit_code
-
-
-@commands.command(short_help="Ask the running sidecar whether it is ready.")
-def healthcheck() -> Exit:
-    """Ask the running sidecar once, at PROXY_ADMIN_LISTEN, whether it is ready; exit code 0 if so."""
-    return report_readiness(readiness(admin_listener()))
-
-
-@commands.command(short_help="Wait until the running sidecar is ready.")
-@click.option(
-    "--timeout", type=option_types.duration, default="30s", show_default=True, help="How long to wait at most."
-)
-def wait(timeout: float) -> Exit:
-    """Wait until the running sidecar is ready; exit code 0 if it became so."""
-    return report_readiness(wait_until_ready(admin_listener(), timeout))

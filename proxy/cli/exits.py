@@ -1,20 +1,14 @@
-"""Declares the exit codes, and ends a command with one of them.
+"""Declares the exit codes, and says what went wrong.
 
 The codes are public: scripts, init systems and the container's health check decide by them.
 """
 
 from __future__ import annotations
 
-import os
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import IO, Any, NoReturn
 
 import click
-
-from proxy.cli.admin_client import AddressError, admin_address
-
-if TYPE_CHECKING:
-    from proxy.config import Listen
 
 
 class Exit(IntEnum):
@@ -28,19 +22,19 @@ class Exit(IntEnum):
     BAD_CONFIGURATION = 78
 
 
-def admin_listener() -> Listen:
-    """Find the admin listener of this machine's sidecar, or end the command saying why not."""
-    try:
-        return admin_address(os.environ)
-    except AddressError as error:
-        click.echo(str(error), err=True)
-    raise click.exceptions.Exit(Exit.BAD_CONFIGURATION)
+class CommandError(click.ClickException):
+    """Ends the command: its text, which says what to do, goes to stderr."""
+
+    exit_code = Exit.FAILED
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Write the text as it is, without click's `Error: `."""
+        click.echo(self.message, file, err=True)
 
 
-def report_readiness(objection: str | None) -> Exit:
-    """Print why the sidecar is not ready, or that it is."""
-    click.echo(objection or "ready", err=objection is not None)
-    return Exit.FINE if objection is None else Exit.FAILED
+def end(text: str, kind: type[CommandError] = CommandError) -> NoReturn:
+    """End the command with this text on stderr."""
+    raise kind(text)
 
 
 def failed(text: str, code: Exit = Exit.FAILED) -> Exit:

@@ -70,8 +70,6 @@ def settle_calls(name: str | None, *, in_json: bool) -> Exit:
     """Have the running sidecar ask about one call, or all that are not settled."""
     path = "/-/ledger/settle" + ("" if name is None else f"?id={quote(name, safe='')}")
     answer = answer_to(path, _SETTLING, "it goes on asking, and `ledger list` shows what it found")
-    if isinstance(answer, Exit):
-        return answer
     told = _json_of(answer)
     if not answer.ok or "calls" not in told:
         return failed(str(told.get("error", answer.body.decode("utf-8", "replace").strip())))

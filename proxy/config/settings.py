@@ -81,24 +81,23 @@ class Settings:
         "The time between two looks at the source. `POST /-/reload` looks now.",
         section="Credentials: reading them again", note="`5s` for files, `5m` for the others")
     listen: Listen = setting("PROXY_LISTEN", _ADDRESS, "127.0.0.1:8080",
-        "Where callers connect. A Unix socket has mode 0660. Port 0: the kernel chooses. `[::]`: every address, of "
-        "IPv4 too.", section="Listening")
+        "Where callers connect. A Unix socket has mode 0660. `[::]`: every address, of IPv4 too.", section="Listening")
     admin_listen: Listen = setting("PROXY_ADMIN_LISTEN", _ADDRESS, "127.0.0.1:8081",
         "Where health, metrics and status are served.")
     admin_key_file: Path | None = optional("PROXY_ADMIN_KEY_FILE", SECRET_FILE,
-        "A file with a key of at least 16 characters. Commands to the admin listener (`POST /-/…`) must then carry it "
-        "as `Authorization: Bearer KEY`.", note="every client may give commands")
+        "A file with a key of at least 16 characters, which admin commands (`POST /-/…`) must then carry as "
+        "`Authorization: Bearer KEY`.", note="every client may give commands")
     allow_remote: bool = setting("PROXY_ALLOW_REMOTE", FLAG, "false",
-        "Allows listeners beyond loopback, for other machines.")
+        "Allows listeners beyond loopback.")
     allowed_hosts: frozenset[str] | None = optional("PROXY_ALLOWED_HOSTS", _HOSTS,
         "Hosts that callers may name in `Host`, on any port; IPv6 addresses in brackets. Stops DNS rebinding.",
         note="the loopback names and the listen address; on a Unix socket every host")
     policy_file: Path | None = optional("PROXY_POLICY_FILE", TEXT_FILE,
-        "The policy: which caller may do which operation.",
+        "Which caller may do which operation: [policy](policy.md).",
         note="all but the token endpoints and the release of payouts by date", reloads=True)
     max_in_flight: int = setting("PROXY_MAX_IN_FLIGHT", _COUNT, "512", "Calls relayed at once. One more gets 503.")
     tls_cert_file: Path | None = optional("PROXY_TLS_CERT_FILE", CERTIFICATES_FILE,
-        "PEM file of the certificate that callers see, with its chain; a reload reads it again. TLS is 1.2 or newer.",
+        "PEM file of the certificate that callers see, with its chain; a reload reads it again.",
         section="TLS towards callers", note="plain HTTP")
     tls_key_file: Path | None = optional("PROXY_TLS_KEY_FILE", SECRET_FILE,
         "PEM file of the certificate's private key, without a passphrase.")
@@ -106,19 +105,18 @@ class Settings:
         "PEM file of CA certificates. Each caller then needs one of theirs; the policy's `san` names it.",
         note="callers need no certificate")
     required_header: RequiredHeader | None = optional("PROXY_REQUIRED_HEADER", _HEADER,
-        "A field that every call must carry, such as `X-Internal: yes`; without it 412. It stops requests that a "
-        "forged URL makes another server send (SSRF), and is removed before the call goes on.",
+        "A field that every call must carry, such as `X-Internal: yes`; else 412. It stops requests that a forged URL "
+        "makes another server send (SSRF), and does not go on to Localpayment.",
         section="Safety")
     allow_browsers: bool = setting("PROXY_ALLOW_BROWSERS", FLAG, "false",
-        "Accepts calls of browser pages. Any page that this machine's user opens can then call Localpayment.")
+        "Accepts calls of browser pages: any page that this machine's user opens.")
     max_connections: int = setting("PROXY_MAX_CONNECTIONS", _COUNT, "4096",
         "Callers' connections at once. One more gets 503 and is closed.")
     caller_idle_timeout: float = setting("PROXY_CALLER_IDLE_TIMEOUT", DURATION, "1h",
-        "How long a caller's connection is kept without a call. It shrinks as connections fill: to a few seconds when "
-        "nine in ten are taken. A client that keeps connections must keep them for less.")
+        "How long a caller's connection is kept without a call; [less as connections "
+        "fill](how-to/sizing.md#who-gets-what-is-left). A client that keeps connections must keep them for less.")
     redact_echoes: bool = setting("PROXY_REDACT_ECHOES", FLAG, "false",
-        "Masks the sidecar's token in an answer's header and in the first 64 KiB of its body. It is counted and logged "
-        "in any case.")
+        "Masks the sidecar's token in an answer's header and in the first 64 KiB of its body.")
     hardening: Literal["auto", "off"] = setting("PROXY_HARDENING", choice("auto", "off"), "auto",
         "`auto` takes files, new privileges and core dumps from the process: [hardening](explanation/hardening.md).",
         formerly="PROXY_SANDBOX")
@@ -127,8 +125,7 @@ class Settings:
     replay_buffer: int = setting("PROXY_REPLAY_BUFFER", SIZE_OR_ZERO, "1MiB",
         "A request body up to this size is held, to be sent again after a 401.")
     memory_budget: int | None = optional("PROXY_MEMORY_BUDGET", SIZE,
-        "Bytes held for callers at once: heads, bodies, answers, requests sent ahead. A body that does not fit "
-        "streams; what cannot wait gets 503, not sent.",
+        "Bytes held for callers at once: [sizing](how-to/sizing.md).",
         note="the cgroup's limit less what the process needs; without a limit 256KiB for each of PROXY_MAX_IN_FLIGHT")
     connect_timeout: float = setting("PROXY_CONNECT_TIMEOUT", DURATION, "5s",
         "For DNS, TCP, egress proxy and TLS together.", section="Times")
@@ -143,22 +140,21 @@ class Settings:
     upload_timeout: float = setting("PROXY_UPLOAD_TIMEOUT", DURATION, "5m",
         "How long the sidecar waits for a request's body in all.")
     upload_min_rate: int = setting("PROXY_UPLOAD_MIN_RATE", SIZE_OR_ZERO, "1KiB",
-        "Bytes a second that a caller must send of a body, on average, once PROXY_HEADER_TIMEOUT has passed; `0B` for "
-        "none.")
+        "Bytes a second of a body that a caller must send on average, once PROXY_HEADER_TIMEOUT has passed; `0B`: any.")
     effects_idle: float = setting("PROXY_EFFECTS_IDLE", DURATION_OR_ZERO, "2s",
-        "A call with effects uses no connection that was idle for longer; `0s`: each has a new one.")
+        "A call with effects uses no connection that was idle for longer.")
     max_connection_age: float = setting("PROXY_MAX_CONNECTION_AGE", DURATION, "5m",
-        "An older connection to Localpayment begins no call, so that a new address is found; up to a fifth less, at "
-        "random.")
+        "An older connection to Localpayment begins no call, so that a new address is found; by chance up to a fifth "
+        "less.")
     check_from_body: bool = setting("PROXY_CHECK_FROM_BODY", FLAG, "true",
         "Takes the `externalId` from the body of a call of unknown outcome (the top level of JSON of at most 64 KiB), "
-        "so that the answer can name the read that settles it. No other call's body is looked at.",
+        "so that the answer can name the read that settles it.",
         section="Answers")
     server_timing: bool = setting("PROXY_SERVER_TIMING", FLAG, "false",
         "Adds `Server-Timing` to Localpayment's answers: the sidecar's and Localpayment's milliseconds until the "
         "answer began.")
     drain_delay: float = setting("PROXY_DRAIN_DELAY", DURATION_OR_ZERO, "0s",
-        "From unready to refusing new calls: the time in which load balancers notice.",
+        "From unready to refusing new calls: load balancers notice meanwhile.",
         section="Stopping")
     drain_timeout: float = setting("PROXY_DRAIN_TIMEOUT", DURATION_OR_ZERO, "25s",
         "For calls in flight to finish.")
@@ -166,10 +162,10 @@ class Settings:
         "PEM file of the CA certificates to trust.",
         section="The way to Localpayment", note="the system's CA certificates", reloads=True)
     egress_proxy: EgressProxy | None = optional("PROXY_EGRESS_PROXY", _EGRESS,
-        "HTTP proxy on the way to Localpayment (CONNECT); `http://user:password@host:port` for basic authentication, "
-        "both percent-encoded and never shown.", secret=True)
+        "HTTP proxy on the way to Localpayment (CONNECT); `http://user:password@host:port`, percent-encoded, for basic "
+        "authentication. Never shown.", secret=True)
     event_loop: Literal["uvloop", "asyncio"] = setting("PROXY_EVENT_LOOP", choice("uvloop", "asyncio"), "uvloop",
-        "The event loop. `asyncio`, Python's own, spares a native library and costs about a tenth more CPU a call.",
+        "`asyncio`, Python's own, spares a native library and costs a tenth more CPU a call.",
         section="The process")
     log_level: LogLevel = setting("PROXY_LOG_LEVEL", _LOG_LEVEL, "info",
         "The lowest level written.", section="Logs", reloads=True)
@@ -178,28 +174,25 @@ class Settings:
     audit_log: Path | Literal["stdout"] | None = optional("PROXY_AUDIT_LOG", _AUDIT_LOG,
         "Where every call with effects is recorded: [audit](how-to/audit.md).", note="nowhere")
     audit_key_file: Path | None = optional("PROXY_AUDIT_KEY_FILE", SECRET_FILE,
-        "A file with a key of at least 16 characters. Audit lines then have the HMAC-SHA-256 of the external id.",
+        "A file with a key of at least 16 characters, for the HMAC-SHA-256 of the external id.",
         note="no external ids, not even hashed")
     ledger: LedgerPlace = setting("PROXY_LEDGER", _LEDGER, "off",
-        "Where each call with effects is written down before it is sent, and its outcome after. PostgreSQL, which "
-        "several sidecars may share, needs the extra `postgres`. Not set, it is `ledger.db` in the folder that "
-        "`STATE_DIRECTORY` names, as systemd's `StateDirectory=` does.", section="The outcome ledger", secret=True)
+        "Where each call with effects is written down: [ledger](how-to/ledger.md). Not set, it is `ledger.db` in the "
+        "folder that `STATE_DIRECTORY` names, as systemd's `StateDirectory=` does.", section="The outcome ledger",
+        secret=True)
     ledger_on_failure: Literal["refuse", "continue"] = setting("PROXY_LEDGER_ON_FAILURE",
         choice("refuse", "continue"), "refuse",
-        "What becomes of a call with effects while the ledger cannot be written: it gets 503, not sent, or goes on "
-        "and is counted. Reads go on always.")
+        "What becomes of a call with effects while the ledger cannot be written: it gets 503, not sent, or goes on.")
     ledger_timeout: float = setting("PROXY_LEDGER_TIMEOUT", DURATION, "500ms",
         "How long a call waits for the ledger before that counts as a failure.")
     ledger_keep: float = setting("PROXY_LEDGER_KEEP", AGE, "30d",
         "How long an entry is kept. One whose call is not settled is never removed.")
     duplicates: Literal["report", "refuse"] = setting("PROXY_DUPLICATES", choice("report", "refuse"), "report",
-        "What becomes of a call with the operation and external id of an earlier one that may have been carried out: "
-        "its answer carries `Localpayment-Proxy-Duplicate-Of`, or it gets 409 and is not sent. It takes a ledger.")
+        "What becomes of a [repeat](how-to/ledger.md#repeats): it is sent, and its answer says so, or it gets 409.")
     duplicate_window: float = setting("PROXY_DUPLICATE_WINDOW", DURATION, "24h",
         "How long after a call the same one is a repeat.")
     otel_endpoint: Collector | None = optional("PROXY_OTEL_ENDPOINT", _COLLECTOR,
-        "Where spans go, by OTLP over HTTP, such as `http://127.0.0.1:4318`. Needs the extra `otel`: "
-        "[tracing](how-to/tracing.md).",
+        "Where spans go, by OTLP over HTTP: [tracing](how-to/tracing.md).",
         section="Traces", note="nowhere; a caller's `traceparent` crosses unchanged")
     otel_headers_file: Path | None = optional("PROXY_OTEL_HEADERS_FILE", HEADERS_FILE,
         "A file of header fields for the collector, one a line, such as `Authorization: Bearer …`.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from proxy.process.file_descriptors import scarce
 
@@ -17,7 +17,32 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PAUSE: Final = 0.1  # seconds; what ends meanwhile gives descriptors back
+FULL: Final = "full"  # why there is a pause: as many connections as may be, all of which need a moment to end
+_UNDISTURBED: Final = 1.0  # seconds of a TLS handshake, before it may have to end for a newcomer
 _AT_ONCE: Final = 16  # connections that are taken before other work gets its turn; fewer than are reserved
+
+
+class Admission(Protocol):
+    """Who counts the connections of a listener."""
+
+    def has_room(self) -> bool:
+        """Whether one more may be accepted now."""
+        ...
+
+    def abandoned(self, protocol: asyncio.BaseProtocol) -> None:
+        """Note that a connection, for which a protocol was made, never began."""
+        ...
+
+
+class Unbounded:
+    """Lets every connection in."""
+
+    def has_room(self) -> bool:
+        """Tell that one more may be accepted."""
+        return True
+
+    def abandoned(self, protocol: asyncio.BaseProtocol) -> None:
+        """Do nothing."""
 
 
 class Acceptor:
@@ -28,7 +53,8 @@ class Acceptor:
         factory: makes the protocol of a connection.
         backlog: connections that may wait in the kernel's queue.
         reserve: whether the last descriptors are left to others.
-        paused: called with the error's name at each pause.
+        paused: called with the error's name, or FULL, at each pause.
+        admission: counts the connections.
         tls: TLS arguments of `connect_accepted_socket`.
     """
 
@@ -40,16 +66,18 @@ class Acceptor:
         backlog: int,
         reserve: bool,
         paused: Callable[[str], None],
+        admission: Admission,
         tls: dict[str, Any],
     ) -> None:
         self._sock = sock
         self._factory = factory
         self._reserve = reserve
         self._paused = paused
+        self._admission = admission
         self._tls = tls
         self._loop = asyncio.get_running_loop()
         self._pause: asyncio.TimerHandle | None = None
-        self._beginning: set[asyncio.Task[None]] = set()
+        self._beginning: dict[asyncio.Task[None], float] = {}  # since when, the oldest first
         sock.setblocking(False)
         sock.listen(backlog)
         self._loop.add_reader(sock, self._accept)
@@ -63,28 +91,42 @@ class Acceptor:
 
     def _accept(self) -> None:
         if self._reserve and scarce():
-            self._wait_for_descriptors(errno.EMFILE)
+            self._pause_for(errno.errorcode[errno.EMFILE])
             return
         for _ in range(_AT_ONCE):
+            if not (self._admission.has_room() or self._end_oldest_handshake()):
+                self._pause_for(FULL)
+                return
             try:
                 connection, _ = self._sock.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
-                self._wait_for_descriptors(error.errno)
+                self._pause_for(errno.errorcode.get(error.errno or 0, "other"))
                 return
-            task = self._loop.create_task(self._begin(connection))
-            self._beginning.add(task)
-            task.add_done_callback(self._beginning.discard)
+            task = self._loop.create_task(self._begin(connection, self._factory()))
+            self._beginning[task] = self._loop.time()
+            task.add_done_callback(lambda task: self._beginning.pop(task, None))
 
-    async def _begin(self, connection: socket.socket) -> None:
+    async def _begin(self, connection: socket.socket, protocol: asyncio.BaseProtocol) -> None:
         connection.setblocking(False)
         try:
-            await self._loop.connect_accepted_socket(self._factory, connection, **self._tls)
+            await self._loop.connect_accepted_socket(lambda: protocol, connection, **self._tls)
         except OSError:  # it ended at once, or its TLS handshake failed, of which the context tells
             connection.close()
+            self._admission.abandoned(protocol)
+        except asyncio.CancelledError:
+            self._admission.abandoned(protocol)
+            raise
 
-    def _wait_for_descriptors(self, number: int | None) -> None:
-        self._paused(errno.errorcode.get(number or 0, "other"))
+    def _end_oldest_handshake(self) -> bool:
+        oldest = next(iter(self._beginning), None)
+        if oldest is None or self._loop.time() - self._beginning[oldest] < _UNDISTURBED:
+            return False
+        del self._beginning[oldest]
+        return oldest.cancel()
+
+    def _pause_for(self, reason: str) -> None:
+        self._paused(reason)
         self._loop.remove_reader(self._sock)
         self._pause = self._loop.call_later(PAUSE, self._loop.add_reader, self._sock, self._accept)

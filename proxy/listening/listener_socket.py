@@ -12,7 +12,7 @@ from aiohttp import web
 
 from proxy.config.addresses import TcpAddress, UnixAddress
 from proxy.listening import accept_queue
-from proxy.listening.acceptor import Acceptor
+from proxy.listening.acceptor import Acceptor, Unbounded
 from proxy.listening.binding import BindError, bind, remove_file
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from proxy.config.addresses import Listen
+    from proxy.listening.acceptor import Admission
 
 BACKLOG: Final = 1024  # callers in the kernel's queue; Linux cuts it to net.core.somaxconn
 HANDSHAKE: Final = 10.0  # seconds for a caller's TLS handshake; asyncio would give it a minute
@@ -35,7 +36,7 @@ class ListenerSocket:
         listen: where.
         setting: name of the setting that says so, for the error.
         reserve: whether it leaves the last descriptors of the process to others.
-        paused: called with the error's name each time it stops accepting for want of descriptors.
+        paused: called with the reason each time it stops accepting for a moment.
         most: connections at once; a further one ends the oldest that waits for a request. None leaves it to the server.
 
     Raises on entering:
@@ -64,6 +65,7 @@ class ListenerSocket:
         self._file: int | None = None
         self._runner: web.BaseRunner | None = None
         self._tls = False
+        self._admission: Admission = Unbounded()
 
     async def __aenter__(self) -> Self:
         binding = asyncio.create_task(asyncio.to_thread(self._bind))
@@ -104,9 +106,11 @@ class ListenerSocket:
         server = None if self._runner is None else self._runner.server
         return 0 if server is None else len(server.connections)
 
-    async def serve(self, runner: web.BaseRunner, tls: ssl.SSLContext | None = None) -> None:
-        """Accept connections from now on, over TLS if there is a context."""
-        self._runner, self._tls = runner, tls is not None
+    async def serve(
+        self, runner: web.BaseRunner, tls: ssl.SSLContext | None = None, admission: Admission | None = None
+    ) -> None:
+        """Accept connections from now on, over TLS if there is a context, and no more than `admission` has room for."""
+        self._runner, self._tls, self._admission = runner, tls is not None, admission or self._admission
         await runner.setup()
         await self._start_accepting(runner, tls)
 
@@ -116,7 +120,13 @@ class ListenerSocket:
         def accept(server: web.Server) -> Acceptor:
             factory = server if self._most is None else partial(self._make_room_for, server, self._most)
             return Acceptor(
-                self._sock, factory, backlog=BACKLOG, reserve=self._reserve, paused=self._paused, tls=options
+                self._sock,
+                factory,
+                backlog=BACKLOG,
+                reserve=self._reserve,
+                paused=self._paused,
+                admission=self._admission,
+                tls=options,
             )
 
         await _Site(runner, accept).start()

@@ -179,7 +179,8 @@ class Attempts:
             target=call.target,
             lines=_lines(call, call.own_authorization if token is None else token.header),
             body=call.content,
-            effects=not call.repeatable,
+            # A read that met a stale connection is not to meet another one as old.
+            effects=not call.repeatable or Resend.DISCONNECTED in call.record.resends,
             sending=partial(_sending, call),
         )
         return partial(self._pool.send, outgoing)

@@ -46,35 +46,35 @@ def detailed(status: int, detail: str, **more: object) -> Answer:
     return said({"detail": detail, **more}, status, (CHALLENGE,) if status == HTTPStatus.UNAUTHORIZED else ())
 
 
-def rejected(code: str, detail: str, **more: object) -> Answer:
+def rejected(code: int, detail: str, **more: object) -> RefusalError:
     """Shape `{"status", "errors"}`: a transaction refused for a business reason.
 
     HTTP 400 is this simulator's choice: Localpayment does not document the HTTP status of a duplicate or any other
     business rejection, so no client may rely on it; `status.code` inside the body is what is documented.
     """
-    status = {"code": code, "description": "REJECTED", "detail": detail}
-    return said({**more, "status": status, "errors": [{"code": code, "detail": detail}]}, 400)
+    errors = [{"code": str(code), "detail": detail}]
+    return RefusalError(said({**more, "status": _rejection(code, detail), "errors": errors}, 400))
 
 
-def denied(code: str, detail: str) -> Answer:
+def denied(code: int, detail: str) -> RefusalError:
     """Shape `{"status"}`: something that is no transaction cannot change to the state asked for."""
-    return said({"status": {"code": code, "description": "REJECTED", "detail": detail}}, 400)
+    return RefusalError(said({"status": _rejection(code, detail)}, 400))
 
 
-def coded(status: int, code: str, description: str) -> Answer:
+def not_found(code: int, description: str) -> RefusalError:
     """Shape `{"code", "description"}`: the thing named in the path is not there."""
-    return said({"code": code, "description": description}, status)
+    return RefusalError(said({"code": str(code), "description": description}, 404))
 
 
-def invalid(**problems: str) -> Answer:
+def invalid(**problems: str) -> RefusalError:
     """Shape `{"errors"}`: parameters that cannot be used; 801 is the documented "Params error"."""
-    return said({"errors": [{"code": "801", "field": name, "detail": text} for name, text in problems.items()]}, 400)
+    errors = [{"code": "801", "field": name, "detail": text} for name, text in problems.items()]
+    return RefusalError(said({"errors": errors}, 400))
 
 
 def not_allowed(method: str, allowed: Iterable[str]) -> Answer:
     """The refusal of a method, with those that are allowed."""
-    refusal = detailed(405, f'Method "{method}" not allowed.')
-    return Answer(405, refusal.body, headers=(("Allow", ", ".join(allowed)),))
+    return said({"detail": f'Method "{method}" not allowed.'}, 405, (("Allow", ", ".join(allowed)),))
 
 
 def page(status: int) -> Answer:
@@ -82,3 +82,7 @@ def page(status: int) -> Answer:
     title = html.escape(HTTPStatus(status).phrase)
     text = f"<!doctype html>\n<html lang=en>\n<title>{title}</title>\n<h1>{title}</h1>\n</html>\n"
     return Answer(status, text.encode(), "text/html; charset=utf-8")
+
+
+def _rejection(code: int, detail: str) -> dict[str, str]:
+    return {"code": str(code), "description": "REJECTED", "detail": detail}

@@ -47,7 +47,7 @@ class Call:
         """A non-empty text of the body; without a default it is required."""
         value = self.fields.get(name, default)
         if not isinstance(value, str) or not value.strip():
-            raise RefusalError(invalid(**{name: "This field is required and must be a non-empty text."}))
+            raise invalid(**{name: "This field is required and must be a non-empty text."})
         return value
 
     def amount(self, name: str = "amount", default: Decimal | None = None) -> Decimal:
@@ -58,7 +58,7 @@ class Call:
         except InvalidOperation:
             amount = Decimal(0)
         if not (amount.is_finite() and CENT <= amount <= AMOUNT_LIMIT):
-            raise RefusalError(rejected("719", "Amount must not be empty and more than 0", externalId=self.external_id))
+            raise rejected(719, "Amount must not be empty and more than 0", externalId=self.external_id)
         return amount.quantize(CENT)
 
     def mapping(self, name: str) -> Mapping[str, object]:
@@ -67,23 +67,20 @@ class Call:
         return value if isinstance(value, dict) else {}
 
     def period(self) -> tuple[float, float]:
-        """The required `since` and `until` of a list, as seconds since the epoch; a bare date covers its whole day."""
-        since, until = (moment(self.query.get(name)) for name in ("since", "until"))
+        """The required `since` and `until` of a list, as seconds since the epoch."""
+        since, until = moment(self.query.get("since")), moment(self.query.get("until"), end=True)
         if since is None or until is None:
             wanted = "This parameter is required, as an ISO 8601 date or date and time."
-            missing = {name: wanted for name, found in (("since", since), ("until", until)) if found is None}
-            raise RefusalError(invalid(**missing))
-        return since, until + (86400.0 if is_date(self.query["until"]) else 0.0)
+            raise invalid(**{name: wanted for name, found in (("since", since), ("until", until)) if found is None})
+        return since, until
 
     def page(self) -> tuple[int, int]:
         """The `page`, from 1, and `size` of a list."""
-        number, size = (
-            count(self.query.get(name, preset)) for name, preset in (("page", "1"), ("size", str(PAGE_SIZE)))
-        )
+        number, size = count(self.query.get("page", "1")), count(self.query.get("size", str(PAGE_SIZE)))
         if number < 1:
-            raise RefusalError(invalid(page="Pages are counted from 1."))
+            raise invalid(page="Pages are counted from 1.")
         if not 1 <= size <= PAGE_SIZE_LIMIT:
-            raise RefusalError(invalid(size=f"Between 1 and {PAGE_SIZE_LIMIT}."))
+            raise invalid(size=f"Between 1 and {PAGE_SIZE_LIMIT}.")
         return number, size
 
 
@@ -92,18 +89,17 @@ def count(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= len("999999") else -1
 
 
-def is_date(text: str) -> bool:
-    """Whether this is a date without a time."""
-    return len(text) == len("2026-01-31")
+def moment(text: str | None, *, end: bool = False) -> float | None:
+    """An ISO 8601 date or date and time, UTC unless it says otherwise, as seconds since the epoch.
 
-
-def moment(text: str | None) -> float | None:
-    """An ISO 8601 date or date and time, UTC unless it says otherwise, as seconds since the epoch."""
+    A bare date is its beginning, or with `end` its end, so that a period covers the whole day.
+    """
     try:
         read = datetime.fromisoformat(text or "")
     except ValueError:
         return None
-    return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
+    seconds = (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
+    return seconds + 86400.0 if end and len(text or "") == len("2026-01-31") else seconds
 
 
 def timestamp(seconds: float) -> str:
@@ -123,17 +119,25 @@ def fields_of(body: bytes, content_type: str) -> dict[str, object]:
         named = {part.get_param("name", header="content-disposition"): part for part in parts}
         part = named.get("request")
         body = bytes(part.get_payload(decode=True) or b"") if part is not None else b""
-    if not body.strip():
-        return {}
+    read = parsed(body) if body.strip() else {}
+    if not isinstance(read, dict):
+        raise invalid(body=f"Invalid data. Expected a dictionary, but got {type(read).__name__}.")
+    return read
+
+
+def parsed(body: bytes) -> object:
+    """A body's JSON.
+
+    Raises:
+        RefusalError: it is none, or has half of a surrogate pair, which no answer could repeat.
+    """
     try:
         read = json.loads(body)
+        json.dumps(read, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         # The decoder's message holds a position, never a piece of the text.
         text = str(error) if isinstance(error, json.JSONDecodeError) else "not readable"
         raise RefusalError(detailed(400, f"JSON parse error - {text}")) from error
-    if not isinstance(read, dict):
-        kind = type(read).__name__
-        raise RefusalError(invalid(body=f"Invalid data. Expected a dictionary, but got {kind}."))
     return read
 
 

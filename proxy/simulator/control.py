@@ -8,7 +8,8 @@ from __future__ import annotations
 import inspect
 import json
 import shlex
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -18,7 +19,7 @@ from proxy.simulator.catalogue import NAMES
 from proxy.simulator.control_fields import Reader, fields_in, flag, lifetime, number, one_of, optional, text, whole
 from proxy.simulator.faults import BOTH_ENDPOINTS, EFFECTS, TOKEN_OPERATIONS, Fault
 from proxy.simulator.faults import Kind as FaultKind
-from proxy.simulator.tokens import User
+from proxy.simulator.tokens import Settings, User
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -135,9 +136,10 @@ def _set_clock(service: Service, *, offset: float) -> object:
     rotate=flag,
     blacklist=flag,
 )
-def _change_settings(service: Service, **fields: Any) -> object:  # noqa: ANN401 - each was read by its reader
+def _change_settings(service: Service, **changes: Any) -> object:  # noqa: ANN401 - each was read by its reader
     """Change how tokens are issued from now on; lifetimes in seconds."""
-    return asdict(service.change_settings(**fields))
+    settings = service.change_settings(**changes)
+    return {each.name: getattr(settings, each.name) for each in fields(Settings)}
 
 
 @command("POST /credentials/password-changed", {"revoke_check": True}, password=text, revoke_check=flag)
@@ -150,7 +152,7 @@ def _password_changed(service: Service, *, password: str = "", revoke_check: boo
 @command("POST /credentials/user", {"state": "inactive"}, ("state",), state=one_of(User))
 def _set_user(service: Service, *, state: str) -> object:
     """Make the user active, inactive or deleted."""
-    service.set_user(User(state))
+    service.account.user = User(state)
     return {"state": state}
 
 
@@ -179,39 +181,32 @@ def _reset(service: Service) -> object:
     return {"reset": True}
 
 
-class ControlPort:
-    """Answers what comes to the control port."""
+def control_port(service: Service) -> web.Application:
+    """The application of the control port, with the one route there is."""
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", partial(_answer, service))
+    return application
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
-        self._commands = {(each.method, each.path): each for each in COMMANDS}
 
-    def application(self) -> web.Application:
-        """An application with the one route there is."""
-        application = web.Application()
-        application.router.add_route("*", "/{path:.*}", self.answer)
-        return application
-
-    async def answer(self, request: web.Request) -> web.Response:
-        """Carry out one command."""
-        if request.path == "/" and request.method == "GET":
-            return written(self._index(str(request.url.origin())), indent=2)
-        command = self._commands.get((request.method, request.path))
-        if command is None:
-            known = sorted(f"{method} {path}" for method, path in self._commands)
-            return written({"error": "no such command; GET / explains them", "commands": known}, 404)
-        body = request.query if request.method == "GET" else await request.read()
-        try:
-            return written(command.run(self._service, **fields_in(body, command.fields, command.required)))
-        except ValueError as error:
-            accepted = {"fields": sorted(command.fields), "example": command.example}
-            return written({"error": str(error), "accepts": accepted}, 400)
-
-    def _index(self, origin: str) -> object:
+async def _answer(service: Service, request: web.Request) -> web.Response:
+    """Carry out one command."""
+    if request.path == "/" and request.method == "GET":
+        origin = str(request.url.origin())
         commands = [{"does": inspect.getdoc(each.run), "curl": each.curl(origin)} for each in COMMANDS]
-        return {"commands": commands, "fault_kinds": EFFECTS, "operations": sorted(OPERATIONS)}
+        index = {"commands": commands, "fault_kinds": EFFECTS, "operations": sorted(OPERATIONS)}
+        return _written(index, indent=2)
+    command = next((each for each in COMMANDS if (each.method, each.path) == (request.method, request.path)), None)
+    if command is None:
+        known = sorted(f"{each.method} {each.path}" for each in COMMANDS)
+        return _written({"error": "no such command; GET / explains them", "commands": known}, 404)
+    body = request.query if request.method == "GET" else await request.read()
+    try:
+        return _written(command.run(service, **fields_in(body, command.fields, command.required)))
+    except ValueError as error:
+        accepted = {"fields": sorted(command.fields), "example": command.example}
+        return _written({"error": str(error), "accepts": accepted}, 400)
 
 
-def written(content: object, status: int = 200, indent: int | None = None) -> web.Response:
+def _written(content: object, status: int = 200, indent: int | None = None) -> web.Response:
     """JSON with a line feed at its end, for terminals."""
     return web.Response(status=status, text=json.dumps(content, indent=indent) + "\n", content_type="application/json")

@@ -14,7 +14,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from proxy.simulator.answer import RefusalError, coded, rejected
+from proxy.simulator.answer import not_found, rejected
 from proxy.simulator.call import CENT, timestamp
 
 if TYPE_CHECKING:
@@ -99,8 +99,7 @@ class Transaction:
         """The transaction as the API answers it; what was not given is left out."""
         given: Record = {
             "transactionType": self.flow.value,
-            "externalId": self.external_id,
-            "internalId": internal_id(self.external_id),
+            **ids(self.external_id),
             "country": self.country,
             "currency": self.currency,
             "amount": float(self.amount),
@@ -150,7 +149,7 @@ class Ledger:
     def refuse_duplicate(self, external_id: str) -> None:
         """Raise the refusal of `claim`, without claiming."""
         if external_id in self._claimed:
-            raise RefusalError(rejected("500", "External ID already used - Duplication", externalId=external_id))
+            raise rejected(500, "External ID already used - Duplication", externalId=external_id)
 
     def record(self, transaction: Transaction) -> Transaction:
         """Take in a new transaction under its external id."""
@@ -165,7 +164,7 @@ class Ledger:
             matches = (item for item in self.transactions.values() if internal_id(item.external_id) == identifier)
             found = next(matches, None)
         if found is None:
-            raise RefusalError(coded(404, "503", "Transaction not found"))
+            raise not_found(503, "Transaction not found")
         return found
 
     def balance(self, account: str) -> Decimal:
@@ -184,13 +183,18 @@ class Ledger:
         change = converted(amount, transaction.currency, currency_of(number))
         balance = self.balance(number) + change
         if change < 0 and balance < 0:
-            raise RefusalError(rejected("505", "Insufficient funds", externalId=transaction.external_id))
+            raise rejected(505, "Insufficient funds", externalId=transaction.external_id)
         self.entries[number].append(Entry(now, transaction.external_id, transaction.flow, change, balance))
 
 
 def internal_id(external_id: str) -> str:
     """Localpayment's own id of a thing: always the same for one external id."""
     return str(uuid.uuid5(INTERNAL_IDS, external_id))
+
+
+def ids(external_id: str) -> Record:
+    """Both ids of a thing, as every answer about it begins."""
+    return {"externalId": external_id, "internalId": internal_id(external_id)}
 
 
 def digits(seed: str, length: int) -> str:
@@ -202,7 +206,7 @@ def currency_of(account: str) -> str:
     """The currency an account is kept in."""
     shape = ACCOUNT.fullmatch(account)
     if shape is None:
-        raise RefusalError(coded(404, "701", "IncorrectAccountNumber"))
+        raise not_found(701, "IncorrectAccountNumber")
     return CURRENCY_NUMBERS.get(shape[1], "USD")
 
 

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Self
 
 from aiohttp import web
 
-from proxy.simulator.api import ApiPort
-from proxy.simulator.control import ControlPort
+from proxy.simulator.api import api_port
+from proxy.simulator.control import control_port
 from proxy.simulator.service import Service, SimulatorOptions
 
 if TYPE_CHECKING:
     import ssl
-    from types import TracebackType
 
 __all__ = ["Simulator", "SimulatorOptions"]
 
@@ -32,11 +31,10 @@ class Simulator(Service):
     """
 
     def __init__(self, options: SimulatorOptions | None = None) -> None:
-        self.options = options or SimulatorOptions()
+        super().__init__(options or SimulatorOptions())
         self._host = loopback(self.options.host)
         self._runners: list[web.AppRunner] = []
         self._ports = (self.options.port, self.options.control_port)
-        super().__init__(self.options)
 
     @property
     def url(self) -> str:
@@ -56,8 +54,8 @@ class Simulator(Service):
             OSError: a port is in use, or the address is not there; nothing listens then.
         """
         try:
-            api = await self._listen(ApiPort(self).application(), self.options.port, self.options.ssl_context)
-            control = await self._listen(ControlPort(self).application(), self.options.control_port, None)
+            api = await self._listen(api_port(self), self.options.port, self.options.ssl_context)
+            control = await self._listen(control_port(self), self.options.control_port, None)
         except OSError:
             await self.stop()
             raise
@@ -74,9 +72,7 @@ class Simulator(Service):
         await self.start()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         await self.stop()
 
     @property

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from proxy.simulator.catalogue import EFFECTFUL
-from proxy.simulator.faults import Fault, Faults
+from proxy.simulator.faults import Faults
 from proxy.simulator.ledger import Ledger
-from proxy.simulator.tokens import Account, Kind, Settings, Tokens, User
+from proxy.simulator.tokens import Account, Settings, Tokens
 
 if TYPE_CHECKING:
     import ssl
@@ -25,12 +25,11 @@ if TYPE_CHECKING:
 LOG_LENGTH = 1000
 # Further off, dates leave the range that HTTP and JWT libraries read.
 CLOCK_OFFSET_LIMIT = 10 * 366 * 86400.0
-GRANTS = {"token": "password", "token_refresh": "refresh"}
 
 
 @dataclass(frozen=True, slots=True)
-class SimulatorOptions:
-    """How a simulator starts. Ports: 0 is any free one. Lifetimes in seconds."""
+class SimulatorOptions(Settings):
+    """How a simulator starts, and how it issues tokens. Ports: 0 is any free one."""
 
     host: str = "127.0.0.1"
     port: int = 0
@@ -38,11 +37,6 @@ class SimulatorOptions:
     # Both None: any non-empty pair logs in.
     username: Secret | None = None
     password: Secret | None = None
-    access_lifetime: float = 300.0
-    refresh_lifetime: float = 86400.0
-    rotate: bool = False
-    # With rotation: whether the old refresh token ends.
-    blacklist: bool = True
     # Seconds since the epoch; tests own it.
     clock: Callable[[], float] = time.time
     # Called with each call when it is over.
@@ -73,20 +67,24 @@ class Service:
         unauthorized: 401s answered to API calls.
         executed: operations that took effect, by (name, None) and by (name, external id).
         attempted: operations that were called with a living token, refused ones included, by the same keys.
+        account: the one user; its `user` and password may be changed.
+        add_fault, clear_faults, revoke, expire: those of `Faults` and `Tokens`.
     """
 
     def __init__(self, options: SimulatorOptions) -> None:
-        self._options = options
+        self.options = options
         self.faults = Faults()
-        self.tokens = Tokens(_settings(options))
+        self.add_fault, self.clear_faults = self.faults.add, self.faults.clear
+        self.tokens = Tokens(options)
+        self.revoke, self.expire = self.tokens.revoke, self.tokens.expire
         self.reset()
 
     def reset(self) -> None:
         """Begin again as at the start; tokens issued before stay as they are, so a running client is not disturbed."""
         self.faults.clear()
         self.ledger = Ledger()
-        self.account = Account(self._options.username, self._options.password)
-        self.tokens.settings = _settings(self._options)
+        self.account = Account(self.options.username, self.options.password)
+        self.tokens.settings = self.options
         self.clock_offset = 0.0
         self.token_calls: Counter[str] = Counter()
         self.unauthorized = 0
@@ -96,7 +94,7 @@ class Service:
 
     def now(self) -> float:
         """Localpayment's wall clock, in seconds since the epoch."""
-        return self._options.clock() + self.clock_offset
+        return self.options.clock() + self.clock_offset
 
     def executions(self, operation: str, external_id: str | None = None) -> int:
         """How often an operation took effect, altogether or for one external id."""
@@ -114,22 +112,6 @@ class Service:
                 found.setdefault(identifier, {})[name] = count
         return found
 
-    def add_fault(self, fault: Fault) -> Fault:
-        """Let calls fail; returns the rule with its number."""
-        return self.faults.add(fault)
-
-    def clear_faults(self) -> int:
-        """End all faults, and release the calls that hang."""
-        return self.faults.clear()
-
-    def revoke(self, *kinds: Kind) -> int:
-        """End the tokens issued so far: `access`, `refresh`, or both without arguments."""
-        return self.tokens.revoke(*(kinds or ("access", "refresh")))
-
-    def expire(self, *kinds: Kind) -> int:
-        """Let the tokens issued so far expire now: `access`, `refresh`, or both without arguments."""
-        return self.tokens.expire(*(kinds or ("access", "refresh")))
-
     def set_clock(self, offset: float) -> None:
         """Set how many seconds Localpayment's clock is ahead of the true one."""
         if not abs(offset) <= CLOCK_OFFSET_LIMIT:
@@ -141,10 +123,6 @@ class Service:
         """Change how tokens are issued from now on: fields of `Settings`."""
         self.tokens.settings = replace(self.tokens.settings, **changes)
         return self.tokens.settings
-
-    def set_user(self, user: User) -> None:
-        """Let the account be active, inactive or deleted."""
-        self.account.user = user
 
     def stats(self) -> dict[str, object]:
         """Figures; names of operations only."""
@@ -161,11 +139,7 @@ class Service:
         """Log a call."""
         call = LoggedCall(method, operation, status, fault)
         self.log.append(call)
-        self._options.on_call(call)
-
-
-def _settings(options: SimulatorOptions) -> Settings:
-    return Settings(options.access_lifetime, options.refresh_lifetime, options.rotate, options.blacklist)
+        self.options.on_call(call)
 
 
 def _by_name(counter: Counter[tuple[str, str | None]]) -> dict[str, int]:

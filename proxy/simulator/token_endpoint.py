@@ -5,22 +5,24 @@ Simple JWT's answers as observed: LOCALPAYMENT section 1. No answer and no excep
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from proxy.secret import Secret
-from proxy.simulator.answer import Answer, detailed, not_allowed, page, said
+from proxy.simulator.answer import Answer, RefusalError, detailed, not_allowed, page, said
+from proxy.simulator.call import parsed
 from proxy.simulator.tokens import TokenError, User
 
 if TYPE_CHECKING:
+    from aiohttp import web
+
     from proxy.simulator.service import Service
     from proxy.simulator.tokens import Account, Issued
 
 TOKEN_PATHS = {"/api/token/": "token", "/api/token/refresh/": "token_refresh"}
 # Django sends a path without its trailing slash there, and drops the body by doing so.
 SLASHLESS = {path.rstrip("/"): path for path in TOKEN_PATHS}
+GRANTS = {"token": "password", "token_refresh": "refresh"}
 FIELDS = {"token": ("username", "password"), "token_refresh": ("refresh",)}
 # REST framework's order: the most precise of what is accepted wins; stock renderers write JSON and HTML.
 RENDERED = (
@@ -32,27 +34,19 @@ RENDERED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class TokenCall:
-    """A call of a token endpoint."""
-
-    operation: str
-    method: str
-    accept: str
-    content_type: str
-    body: bytes = field(repr=False)
-
-
-def token_answer(service: Service, call: TokenCall) -> Answer:
+def token_answer(service: Service, operation: str, request: web.Request, body: bytes) -> Answer:
     """Answer a call of a token endpoint."""
-    as_json = _renders_json(call.accept)
+    as_json = _renders_json(request.headers.get("Accept", ""))
     if as_json is None:
         return detailed(406, "Could not satisfy the request Accept header.")
-    if call.method == "OPTIONS":
+    if request.method == "OPTIONS":
         return said({"name": "Token", "parses": ["application/json"], "renders": ["application/json", "text/html"]})
-    if call.method != "POST":
-        return not_allowed(call.method, ("POST", "OPTIONS"))
-    answer = _granted(service, call)
+    if request.method != "POST":
+        return not_allowed(request.method, ("POST", "OPTIONS"))
+    try:
+        answer = _granted(service, operation, request.headers.get("Content-Type", ""), body)
+    except RefusalError as refusal:
+        answer = refusal.answer
     if as_json or answer.content_type != "application/json":
         return answer
     return Answer(answer.status, page(answer.status).body, "text/html; charset=utf-8", answer.headers)
@@ -92,27 +86,20 @@ def _renders_json(accept: str) -> bool | None:
     return next((as_json for media_type, as_json in RENDERED if media_type in wanted), None)
 
 
-def _granted(service: Service, call: TokenCall) -> Answer:
-    media_type = call.content_type.split(";")[0].strip().lower()
-    if call.body and media_type != "application/json":
+def _granted(service: Service, operation: str, content_type: str, body: bytes) -> Answer:
+    media_type = content_type.partition(";")[0].strip().lower()
+    if body and media_type != "application/json":
         return detailed(415, f'Unsupported media type "{media_type}" in request.')
-    try:
-        given = json.loads(call.body or b"{}")
-    except (ValueError, RecursionError) as error:
-        # The decoder's own message holds a position, never a piece of the text.
-        text = str(error) if isinstance(error, json.JSONDecodeError) else "not readable"
-        return detailed(400, f"JSON parse error - {text}")
+    given = parsed(body or b"{}")
     if not isinstance(given, dict):
         kind = type(given).__name__
         return said({"non_field_errors": [f"Invalid data. Expected a dictionary, but got {kind}."]}, 400)
-    problems = {name: [problem] for name in FIELDS[call.operation] if (problem := _problem(given, name))}
+    problems = {name: [problem] for name in FIELDS[operation] if (problem := _problem(given, name))}
     if problems:
         return said(problems, 400)
     # REST framework trims the white space around a text.
-    texts = {name: str(given[name]).strip() for name in FIELDS[call.operation]}
-    if call.operation == "token":
-        return _logged_in(service, Secret(texts["username"]), Secret(texts["password"]))
-    return _refreshed(service, texts["refresh"])
+    texts = [str(given[name]).strip() for name in FIELDS[operation]]
+    return _logged_in(service, *map(Secret, texts)) if operation == "token" else _refreshed(service, *texts)
 
 
 def _problem(given: dict[str, object], name: str) -> str | None:

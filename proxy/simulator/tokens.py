@@ -124,19 +124,19 @@ class Tokens:
         return self._read(token, kind, now)[1]
 
     def revoke(self, *kinds: Kind) -> int:
-        """End every token of these kinds issued so far; returns how many were alive in this respect."""
+        """End every token of these kinds, all without arguments, issued so far; returns how many were alive in this."""
         return self._end({"access": "Token is invalid", "refresh": "Token is blacklisted"}, kinds)
 
     def expire(self, *kinds: Kind) -> int:
-        """Answer for every token of these kinds issued so far as if its time were over."""
-        return self._end(dict.fromkeys(kinds, "Token is expired"), kinds)
+        """Answer for every token of these kinds, all without arguments, issued so far as if its time were over."""
+        return self._end({"access": "Token is expired", "refresh": "Token is expired"}, kinds)
 
     def signed(self, claims: dict[str, object]) -> str:
         """A token with the server's signature and any claims."""
         return jwt.encode(claims, self._key, algorithm="HS256")
 
     def _end(self, reasons: dict[Kind, str], kinds: tuple[Kind, ...]) -> int:
-        ended = {jti: reasons[token.kind] for jti, token in self._issued.items() if token.kind in kinds}
+        ended = {jti: reasons[token.kind] for jti, token in self._issued.items() if token.kind in (kinds or reasons)}
         fresh = ended.keys() - self._dead.keys()
         self._dead = ended | self._dead
         return len(fresh)

@@ -193,9 +193,9 @@ class OutgoingRequest:
 
     `lines` are its header fields as they go, each with its end; `request.header_lines` makes and judges them; any
     others are not judged again. `body` None sends no framing field; bytes are sent with Content-Length.
-    `effects` says that the call may change something at the origin, so that it must not ride a connection that has
-    been idle for long. `sending` is called right before the first byte is handed to a socket: until then, cancelling
-    proves that nothing was sent.
+    `effects` says that the call may change something at the origin, or must not ride a connection that has been idle
+    for long for another reason. `sending` is called right before the first byte is handed to a socket: until then,
+    cancelling proves that nothing was sent.
     """
 
     method: bytes
@@ -213,8 +213,9 @@ class Limits:
     connect_timeout: the whole of waiting for a free connection, DNS, TCP, egress proxy and TLS.
     response_timeout: from the last request byte to the end of the final answer's head.
     idle_timeout: without a byte sent, or received, while the origin is the one we wait for.
-    pool_idle: a connection idle for longer is closed. Below the 5 s keep-alive of Apache httpd 2.4 (KeepAliveTimeout),
-        Node.js (server.keepAliveTimeout) and uvicorn (--timeout-keep-alive).
+    pool_idle: a connection idle for longer is closed. Below the 60 s after which load balancers forget or end one, such
+        as AWS's Application Load Balancer. Many origins end it sooner, Node.js after 5 s: a read that meets this is
+        sent once more.
     effects_idle: a call with effects never rides a connection that was idle for longer. Not above gunicorn's 2 s.
     keep_warm: for so long after the last call, a few connections are kept warm for calls with effects; 0 for none.
     max_age: no call is begun on a connection that is older, or up to a fifth younger.
@@ -228,7 +229,7 @@ class Limits:
     connect_timeout: float = 5.0
     response_timeout: float = 60.0
     idle_timeout: float = 60.0
-    pool_idle: float = 4.0
+    pool_idle: float = 50.0
     effects_idle: float = 2.0
     keep_warm: float = 0.0
     max_age: float = 300.0

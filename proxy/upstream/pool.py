@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -123,10 +124,12 @@ class Pool:
         return Stats(len(self._open), len(self._idle), len(self._open) - len(self._idle))
 
     def trust(self, ssl_context: ssl.SSLContext) -> None:
-        """Verify the origin by another context from now on; connections that were made by the old one serve out."""
+        """Verify the origin by another context from now on; those made by the old one end what they carry, no more."""
         self._maker.trust(ssl_context)
         while self._idle:
             self._idle.pop().abort()
+        for connection in self._open:
+            connection.retires_at = -math.inf
 
     async def close(self) -> None:
         """Abort every connection and wait until the sockets are gone; calls on their way end with a fault."""
@@ -197,6 +200,8 @@ class Pool:
         if self._closed:
             connection.abort()
         self._refuse_if_closed()
+        if self._idle and self._now() - self._idle[0].idle_since > self._limits.effects_idle:
+            self._idle.pop(0).abort()  # it takes the place of one that has cooled, lest those gather
         self._open.add(connection)
         self._all_lost.clear()
         self._keep_warm.begin()

@@ -137,9 +137,11 @@ class Waiting:
                 async with timeout_at(deadline):
                     return await asyncio.shield(call)
             except TimeoutError as error:
-                if not call.done() and self._task_of(call) is None:
+                while not call.done() and (task := self._task_of(call)):  # whose connection may go to another call
+                    await asyncio.wait((call, task), return_when=asyncio.FIRST_COMPLETED)
+                if not call.done():
                     raise self.late(busy=make is None) from error
-                return await call
+                return call.result()
         except asyncio.CancelledError:
             self._give_up(call)
             raise

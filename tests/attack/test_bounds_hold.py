@@ -81,13 +81,22 @@ class Shop:
         self._target = Target(port, 0, secret)
 
     async def pay(self, size: int = 1024) -> None:
-        async with asyncio.timeout(BOUND):
-            reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-            writer.write(self._target.payout(size).replace(b"Host:", b"Connection: close\r\nHost:", 1))
-            answer = Answered(await reader.read())
-            writer.close()
+        try:
+            async with asyncio.timeout(BOUND):
+                answer = await self._answer(self._target.payout(size))
+        except (ConnectionError, TimeoutError) as error:
+            self.outcomes[f"no answer: {type(error).__name__}"] += 1
+            return
         outcome = "paid" if answer.status == 200 else f"{answer.status} {answer.problem['outcome']}"
-        self.outcomes[outcome] += 1
+        self.outcomes[outcome if answer.complete else f"{outcome}, cut"] += 1
+
+    async def _answer(self, payout: bytes) -> Answered:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        try:
+            writer.write(payout.replace(b"Host:", b"Connection: close\r\nHost:", 1))
+            return Answered(await reader.read())
+        finally:
+            writer.close()
 
     async def pay_until(self, done: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as payouts:

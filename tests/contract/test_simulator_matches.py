@@ -55,10 +55,10 @@ class SimulatedPeer:
         self._simulator.set_clock(offset)
 
     async def deactivate_user(self) -> None:
-        self._simulator.set_user(User.INACTIVE)
+        self._simulator.account.user = User.INACTIVE
 
     async def delete_user(self) -> None:
-        self._simulator.set_user(User.DELETED)
+        self._simulator.account.user = User.DELETED
 
     async def change_password(self) -> None:
         self.password = Secret(secrets.token_urlsafe(24))

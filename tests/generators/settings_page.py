@@ -19,13 +19,12 @@ _HEAD = """\
 <!-- Written by `python -m tests.generators.settings_page > docs/settings.md`; a test fails when it is stale. -->
 
 Set them in the environment, or in a TOML file that `PROXY_CONFIG_FILE` names, with names in lower case and texts in
-quotes. The environment wins. An empty value counts as not set.
+quotes. The environment wins. An empty value counts as not set. Every file is UTF-8, and is read at the start.
 
 A start reports every mistake at once and ends with exit code 78. An unknown name that begins with `PROXY_` or
 `LOCALPAYMENT_` is a mistake, unless Kubernetes adds it for a Service (`PROXY_SERVICE_HOST`, …).
 
-Durations have a unit: `250ms`, `5s`, `2m`, `1.5h`. So have sizes, in powers of 1024: `512B`, `64KiB`, `32MiB`; `10M`
-and `10MB` are refused. Every file is UTF-8, and is read at the start.
+Durations have a unit: `250ms`, `5s`, `2m`, `1.5h`. So have sizes, in powers of 1024: `512B`, `64KiB`, `32MiB`.
 """
 
 

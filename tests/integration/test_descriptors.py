@@ -18,7 +18,7 @@ import pytest
 import uvloop
 
 from proxy.config.addresses import TcpAddress
-from proxy.listening.acceptor import Acceptor
+from proxy.listening.acceptor import Acceptor, Unbounded
 from proxy.listening.binding import bind
 from proxy.process.file_descriptors import scarce
 from proxy.serve import most_connections
@@ -141,7 +141,9 @@ def test_a_listener_waits_while_there_are_no_descriptors_and_then_goes_on(
         pauses: list[str] = []
         sock = bind(TcpAddress("127.0.0.1", 0), "PROXY_LISTEN")
         taken = asyncio.Queue[asyncio.BaseTransport]()
-        acceptor = Acceptor(sock, lambda: Taken(taken), backlog=8, reserve=False, paused=pauses.append, tls={})
+        acceptor = Acceptor(
+            sock, lambda: Taken(taken), backlog=8, reserve=False, paused=pauses.append, admission=Unbounded(), tls={}
+        )
         loop = asyncio.get_running_loop()
         with socket.socket() as caller:
             caller.setblocking(False)
@@ -172,7 +174,9 @@ class Taken(asyncio.Protocol):
 async def test_a_listener_that_is_closed_during_a_pause_stays_closed() -> None:
     pauses: list[str] = []
     sock = bind(TcpAddress("127.0.0.1", 0), "PROXY_LISTEN")
-    acceptor = Acceptor(sock, asyncio.Protocol, backlog=8, reserve=True, paused=pauses.append, tls={})
+    acceptor = Acceptor(
+        sock, asyncio.Protocol, backlog=8, reserve=True, paused=pauses.append, admission=Unbounded(), tls={}
+    )
     address = sock.getsockname()
     with socket.create_connection(address), descriptors_left(0):
         await until(lambda: pauses)

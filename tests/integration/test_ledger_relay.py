@@ -13,11 +13,14 @@ import pytest
 from proxy.config import LedgerFile, Settings
 from proxy.simulator.server import Simulator
 from tests.support.ledgers import ledger_rows, pay
+from tests.support.origins import localpayment
 from tests.support.sidecars import settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from tests.support.scripted_origin import Wire
 
 BOUND = 20.0
 
@@ -78,6 +81,28 @@ async def test_the_intent_is_durable_before_the_first_byte_goes_upstream(path: P
         (row,) = await written(path)
     assert (status, problem["outcome"], seen) == (502, "unknown", ["open"])
     assert (row["state"], row["status"], row["check_path"]) == ("unknown", 0, "/api/transactions/order-1/status")
+
+
+@pytest.mark.parametrize("ledger", [True, False])
+@pytest.mark.parametrize("spelt", [r"half a character: \ud800", r"a\u0000b", "x" * 5000])
+async def test_a_call_whose_id_nothing_can_hold_is_told_its_outcome_all_the_same(
+    spelt: str, path: Path, *, ledger: bool
+) -> None:
+    async def cut(wire: Wire) -> None:
+        await wire.request()
+        wire.reset()
+
+    body = f'{{"externalId": "{spelt}", "amount": 5}}'.encode()
+    async with localpayment(cut) as there:
+        settings = settings_for(there.url, ledger=LedgerFile(path) if ledger else "off")
+        async with sidecar(settings) as relay, asyncio.timeout(BOUND):
+            async with relay.session.post(f"{relay.url}/api/payout", data=body) as answer:
+                problem = await answer.json()
+            assert (answer.status, problem["outcome"], "check" in problem) == (502, "unknown", False)
+            assert relay.sidecar.in_flight == 0
+            if ledger:
+                (row,) = await written(path)
+                assert (row["state"], row["external_id"]) == ("unknown", "")
 
 
 def _token() -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
+from proxy.api.external_id import LONGEST
 from proxy.ledger.entry import Settled, State
 from proxy.ledger.schedule import ASKS
 from proxy.ledger.store import CLAIM, LedgerError, Wanted
@@ -69,6 +71,13 @@ def test_an_intent_is_open_until_its_end_is_written(store: Store) -> None:
     (entry,) = store.entries(Wanted())
     assert (entry.intent, entry.state, entry.status, entry.attempts) == (one.intent, State.ANSWERED, 201, 1)
     assert (entry.ended_at, entry.next_ask, entry.needs_attention) == (NOW + 1, None, False)
+
+
+def test_the_longest_id_that_is_read_can_be_kept(store: Store) -> None:
+    longest = "".join(chr(0x1_0000 + secrets.randbelow(0xF_FFFF)) for _ in range(LONGEST))
+    begun(store, intent(longest))
+    (again,) = begun(store, intent(longest))
+    assert again.earlier is not None
 
 
 def test_what_was_written_is_there_for_whoever_opens_the_ledger_next(opened: Callable[[], Store]) -> None:

@@ -159,6 +159,26 @@ async def test_a_shell_locks_unlocks_and_reloads_with_the_admin_key(
     assert (reloaded.code, len(reloaded.out.splitlines())) == (0, 4)
 
 
+async def test_a_shell_finds_the_admin_key_where_serve_finds_it(
+    localpayment: Simulator, tmp_path: Path, unused_tcp_port_factory: Callable[[], int]
+) -> None:
+    key_file, configuration = tmp_path / "admin.key", tmp_path / "settings.toml"
+    key_file.write_text("0123456789abcdef-ключ\n")
+    key_file.chmod(0o600)
+    configuration.write_text(f'proxy_admin_key_file = "{key_file}"\n')
+    settings = served_by(localpayment, unused_tcp_port_factory(), PROXY_CONFIG_FILE=str(configuration))
+    async with running("serve", settings=settings):
+        assert (await ran("wait", settings=settings)).code == 0
+        locked = await ran("lock", settings=settings)
+        key_file.write_text("0123456789abcdef\n0123456789abcdef\n")
+        broken = await ran("unlock", settings=settings)
+        key_file.unlink()
+        missing = await ran("unlock", settings=settings)
+    assert locked.code == 0
+    assert (broken.code, broken.err.startswith("PROXY_ADMIN_KEY_FILE="), "0123" in broken.err) == (78, True, False)
+    assert (missing.code, missing.err.startswith("PROXY_ADMIN_KEY_FILE=")) == (78, True)
+
+
 async def test_a_shell_makes_it_unready_and_ends_it(
     localpayment: Simulator, unused_tcp_port_factory: Callable[[], int]
 ) -> None:

@@ -181,6 +181,30 @@ async def test_a_read_over_a_stale_connection_is_sent_again_and_a_caller_sees_no
         assert len(there.wires) == 4
 
 
+async def test_a_read_that_met_a_stale_connection_does_not_meet_another_one_as_old() -> None:
+    async def script(wire: Wire) -> None:
+        await wire.request()
+        if len(there.wires) > 2:
+            await wire.send(HELLO)
+            return
+        asked.append(wire)
+        if len(asked) == 2:
+            both.set()
+        await both.wait()  # so that each has a connection of its own
+        await wire.send(HELLO)
+        await wire.request()
+        wire.cut()
+
+    asked: list[Wire] = []
+    both = asyncio.Event()
+    read = request("GET", "/api/resources/banks")
+    async with localpayment(script) as there, sidecar(settings_for(there.url, effects_idle=0.0)) as relay:
+        await asyncio.gather(said(relay, read), said(relay, read))
+        assert (await said(relay, read)).status == 200
+        assert relay.value("resends_total", reason="disconnected") == 1
+        assert len(there.wires) == 3
+
+
 async def test_a_defect_of_our_own_is_told_and_promises_nothing() -> None:
     class Broken:
         def send_at_once(self, *_: object) -> None:

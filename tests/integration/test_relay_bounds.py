@@ -189,3 +189,15 @@ async def test_scrapes_beyond_a_few_a_second_get_what_was_read_last() -> None:
             _, metrics = await relay.admin("/metrics")
             seen.add(re.findall(r"request_duration_seconds_count\{operation=\"list_banks\"\} (\S+)", metrics)[0])
         assert len(seen) < 20
+
+
+@pytest.mark.parametrize("sent", [CHUNKED + b"1F40\r\n" + b"x" * 8000 + b"\r\n0\r\n\r\n", long_head(60 * KIB)])
+async def test_a_connection_that_is_kept_after_its_answer_is_charged_nothing(sent: bytes) -> None:
+    kept = sent.replace(b"Connection: close\r\n", b"")
+    async with localpayment(greeting) as there, sidecar(settings_for(there.url)) as relay, calling(relay) as caller:
+        await caller.send(kept)
+        assert (await caller.one()).status == 200
+        await until(lambda: not relay.begun)
+        assert relay.sidecar.memory.used == 0
+        await caller.send(kept)
+        assert (await caller.one()).status == 200

@@ -82,12 +82,12 @@ async def test_an_inactive_user_is_refused_everywhere_and_comes_back(
     simulator: Simulator, client: aiohttp.ClientSession
 ) -> None:
     pair = await logged_in(client)
-    simulator.set_user(User.INACTIVE)
+    simulator.account.user = User.INACTIVE
     assert (await balance(client, f"Bearer {pair['access']}"))[1]["code"] == "user_inactive"
     expected = {"detail": "No active account found for the given token."}
     assert await refreshed(client, pair["refresh"]) == (401, expected, CHALLENGE)
     assert (await post(client, "/api/token/", {"username": NAME, "password": WORD}))[0] == 401
-    simulator.set_user(User.ACTIVE)
+    simulator.account.user = User.ACTIVE
     assert (await balance(client, f"Bearer {pair['access']}"))[0] == 200
 
 
@@ -95,7 +95,7 @@ async def test_the_refresh_of_a_deleted_user_is_an_html_500(
     simulator: Simulator, client: aiohttp.ClientSession
 ) -> None:
     pair = await logged_in(client)
-    simulator.set_user(User.DELETED)
+    simulator.account.user = User.DELETED
     assert (await balance(client, f"Bearer {pair['access']}"))[1]["code"] == "user_not_found"
     status, content, challenge = await refreshed(client, pair["refresh"])
     assert (status, challenge) == (500, None)

@@ -171,7 +171,7 @@ async def test_a_reset_forgets_everything_but_the_tokens_issued(
     simulator: Simulator, control: aiohttp.ClientSession, client: aiohttp.ClientSession
 ) -> None:
     await pay(client)
-    simulator.set_user(User.INACTIVE)
+    simulator.account.user = User.INACTIVE
     simulator.set_clock(1000)
     simulator.change_settings(rotate=True)
     simulator.add_fault(Fault(Kind.HANG, times=None))

@@ -72,13 +72,19 @@ async def test_a_missing_or_odd_field_is_a_400_that_names_it(
 
 async def test_a_body_that_is_no_json_object_is_a_400(client: aiohttp.ClientSession) -> None:
     headers = {"Content-Type": "application/json"}
-    for body in (b"{", b"\xff\xfe\xfd", b"[" * 100_000):
+    for body in (b"{", b"\xff\xfe\xfd", b"[" * 100_000, b'{"username": "\\ud800", "password": "a"}'):
         async with client.post("/api/token/", data=body, headers=headers) as answer:
             assert answer.status == 400
             assert (await answer.json())["detail"].startswith("JSON parse error - ")
     assert (await post(client, "/api/token/", [1]))[1] == {
         "non_field_errors": ["Invalid data. Expected a dictionary, but got list."]
     }
+
+
+async def test_a_refresh_token_with_half_a_surrogate_pair_is_a_400(client: aiohttp.ClientSession) -> None:
+    headers = {"Content-Type": "application/json"}
+    async with client.post("/api/token/refresh/", data=b'{"refresh": "\\ud800"}', headers=headers) as answer:
+        assert answer.status == 400
 
 
 async def test_other_content_types_methods_and_wishes_are_refused_without_a_challenge(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -90,7 +91,8 @@ async def test_a_call_that_is_given_up_while_it_connects_leaves_nothing_behind(*
         egress = Egress(served.at.host, served.at.port) if through else None
         connects: list[ConnectResult] = []
         at = At(served.at.host, served.at.port, tls=tls)
-        async with pool_to(at, egress=egress, connects=connects, limits=ONE) as pool:
+        # A connection that comes about all the same waits for another call, but not for long.
+        async with pool_to(at, egress=egress, connects=connects, limits=replace(ONE, pool_idle=0.05)) as pool:
             sending = asyncio.create_task(pool.send(call()))
             await seen(lambda: served.wires and (tls or through or pool.stats().open))
             sending.cancel()

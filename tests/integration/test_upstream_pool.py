@@ -95,7 +95,7 @@ async def test_a_connection_idle_for_too_long_is_closed_and_not_used() -> None:
     moment = [100.0]
     async with origin(answering) as served, pool_to(served.at, now=lambda: moment[0]) as pool:
         await get(pool)
-        moment[0] += 4.0
+        moment[0] += Limits().pool_idle
         await get(pool)
         assert len(served.wires) == 2
         await served.wires[0].ended.wait()

@@ -55,6 +55,25 @@ async def test_a_cool_connection_makes_room_for_a_call_with_effects() -> None:
         assert len(served.wires) == 2
 
 
+async def test_a_connection_made_for_a_call_with_effects_takes_the_place_of_a_cool_one() -> None:
+    moment = [100.0]
+    async with origin(answering) as served, pool_to(served.at, now=lambda: moment[0]) as pool:
+        for _ in range(5):
+            await get(pool, call(b"POST", b"", effects=True))
+            moment[0] += 3
+        await seen(lambda: pool.stats() == (1, 1, 0))
+        assert len(served.wires) == 5
+
+
+async def test_a_read_uses_a_connection_that_was_idle_for_most_of_a_minute() -> None:
+    moment = [100.0]
+    async with origin(answering) as served, pool_to(served.at, now=lambda: moment[0]) as pool:
+        await get(pool)
+        moment[0] += 45
+        await get(pool)
+        assert len(served.wires) == 1
+
+
 async def test_a_waiting_call_that_is_given_up_leaves_its_place_to_others() -> None:
     release = asyncio.Event()
 

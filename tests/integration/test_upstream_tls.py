@@ -16,8 +16,19 @@ from proxy.upstream.connecting.resumption import Resumption
 from proxy.upstream.connecting.tls import tls_context
 from proxy.upstream.connection import Connection
 from proxy.upstream.model import ConnectResult, FaultKind, Limits, Timings
-from tests.support.scripted_origin import At, Wire, answering, authority, origin, server_tls
-from tests.support.upstream_pool import BOUND, call, client_tls, get, pool_to, refused_call, whole
+from tests.support.scripted_origin import HELLO, At, Wire, answering, authority, origin, server_tls, tunnel_to
+from tests.support.upstream_pool import (
+    BOUND,
+    Egress,
+    call,
+    client_tls,
+    fault_of,
+    get,
+    pool_to,
+    refused_call,
+    seen,
+    whole,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -143,3 +154,53 @@ async def test_a_connection_is_closed_whose_caller_gives_up_in_the_moment_in_whi
             await connecting
         await served.wires[0].ended.wait()
         assert not connection.alive
+
+
+@pytest.fixture
+def stranger(tmp_path: Path) -> ssl.SSLContext:
+    """A context that trusts another authority than the origin's."""
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.pem"))
+    return tls_context(tmp_path / "other.pem")
+
+
+@pytest.mark.both_loops
+async def test_a_connection_of_the_context_before_ends_its_call_and_carries_no_other(stranger: ssl.SSLContext) -> None:
+    go = asyncio.Event()
+
+    async def script(wire: Wire) -> None:
+        await wire.request()
+        await wire.send(HELLO[:-1])
+        await go.wait()
+        await wire.send(HELLO[-1:])
+        await answering(wire)
+
+    async with origin(script, tls=server_tls()) as served, pool_to(served.at) as pool:
+        first = await pool.send(call())
+        pool.trust(stranger)
+        go.set()
+        assert await whole(first) == b"hello"
+        assert (await fault_of(pool.send(call()))).kind is FaultKind.TLS
+        assert len(served.requests) == 1
+
+
+@pytest.mark.both_loops
+async def test_a_handshake_that_began_with_the_context_before_carries_nothing(stranger: ssl.SSLContext) -> None:
+    go = asyncio.Event()
+
+    async def slow(wire: Wire) -> None:
+        await wire.head()
+        await go.wait()
+        await wire.send(b"HTTP/1.1 200 OK\r\n\r\n")
+        await tunnel_to(wire, served.at.port)
+
+    async with (
+        origin(answering, tls=server_tls()) as served,
+        origin(slow) as egress,
+        pool_to(served.at, egress=Egress("localhost", egress.at.port)) as pool,
+    ):
+        sent = asyncio.create_task(fault_of(pool.send(call())))
+        await seen(lambda: egress.wires)
+        pool.trust(stranger)
+        go.set()
+        assert (await sent).kind is FaultKind.TLS
+        assert b"".join(served.requests) == b""

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from proxy.upstream.model import FaultKind, Limits, Obstacle, Progress
+from proxy.http1.timeouts import TURNS_TO_WORK_OFF
+from proxy.upstream.model import ConnectError, FaultKind, Limits, Obstacle, Progress
+from proxy.upstream.waiting import Waiting
 from tests.support.scripted_origin import HELLO, At, Wire, answering, origin, server_tls, tunnel_to
+from tests.support.sidecars import BOUND
 from tests.support.upstream_pool import Egress, call, fault_of, get, pool_to, seen, whole
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from proxy.upstream.connection import Connection
 
 AT_FIRST = 16  # connections that are made at once before it is known how long one takes
 pytestmark = pytest.mark.both_loops
@@ -150,3 +155,36 @@ async def test_the_end_of_the_pool_ends_the_calls_that_wait() -> None:
     assert {(fault.kind, fault.progress, fault.detail) for fault in faults} == {
         (FaultKind.CLOSED, Progress.NOTHING, "the sidecar is shutting down")
     }
+
+
+class Made:
+    """A connection that was made."""
+
+    free = False
+
+
+async def test_a_call_whose_own_connection_went_to_another_waits_no_longer_than_its_time() -> None:
+    limits, made, fails, comes = Limits(), cast("Connection", Made()), asyncio.Event(), asyncio.Event()
+    waiting = Waiting(limits, lambda connection: given.append(waiting.offer(connection)))
+    given: list[bool] = []
+
+    async def failing() -> Connection:
+        await fails.wait()
+        raise ConnectError(Obstacle.REFUSED, "nobody listens")
+
+    async def coming() -> Connection:
+        await comes.wait()
+        return made
+
+    over = asyncio.get_running_loop().time()
+    first = asyncio.create_task(waiting.wait(failing, over))
+    second = asyncio.create_task(waiting.wait(coming, over))
+    for _ in range(4 * TURNS_TO_WORK_OFF):
+        await asyncio.sleep(0)
+    comes.set()
+    assert await first is made
+    fails.set()
+    with pytest.raises(ConnectError, match="no connection within"):
+        async with asyncio.timeout(BOUND):
+            await second
+    assert (given, len(waiting.calls)) == ([True], 0)

@@ -71,7 +71,19 @@ def test_an_id_that_would_lead_elsewhere_leads_nowhere(name: str) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [None, b"", b"{", b"[]", b'"order-1"', b'{"externalId": 5}', b'{"externalId": ""}', b'{"a": {"externalId": "x"}}'],
+    [
+        None,
+        b"",
+        b"{",
+        b"[]",
+        b'"order-1"',
+        b'{"externalId": 5}',
+        b'{"externalId": ""}',
+        b'{"a": {"externalId": "x"}}',
+        b'{"externalId": "half a character: \\ud800"}',
+        b'{"externalId": "a\\u0000b"}',
+        b'{"externalId": "%b"}' % (b"x" * 513),
+    ],
 )
 def test_without_an_id_no_read_is_named(body: bytes | None) -> None:
     assert check_path_of(match("POST", "/api/payout"), body) is None

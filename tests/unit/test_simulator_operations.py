@@ -101,7 +101,7 @@ def test_the_same_calls_give_the_same_answers(ledger: Ledger) -> None:
 def test_a_body_is_a_json_object_or_nothing() -> None:
     assert fields_of(b" ", "application/json") == {}
     assert fields_of(b"--b\r\n\r\n\r\n--b--", "multipart/form-data; boundary=b") == {}
-    for body in (b"{", b"[1]", b"\xff", b"[" * 100_000):
+    for body in (b"{", b"[1]", b"\xff", b"[" * 100_000, b'{"externalId": "\\ud800"}', b'{"\\udfff": 1}'):
         with pytest.raises(RefusalError) as refused:
             fields_of(body, "application/json")
         assert refused.value.answer.status == 400

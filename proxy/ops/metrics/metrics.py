@@ -101,7 +101,9 @@ class Metrics:
             "caller_handshakes_refused", "Callers whose TLS handshake failed.", "cause"
         )
         self.accept_pauses = make.counter(
-            "accept_pauses", "Times that a listener took no connection for want of file descriptors.", "listener"
+            "accept_pauses",
+            "Times that a listener took no connection for a moment: no file descriptors, or no places.",
+            "listener",
         )
         self.echoes = make.count("token_echoes", "Answers that held their call's token.")
         self.mesh_repeats = make.counter(

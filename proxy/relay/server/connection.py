@@ -17,6 +17,7 @@ from proxy.policy.identity import Peer
 from proxy.process.memory import Holding
 from proxy.relay.concurrency import draining
 from proxy.relay.server.caller_socket import CallerSocket
+from proxy.relay.server.lingering import GRACE, LINGER
 from proxy.relay.server.parse_errors import unreadable
 from proxy.relay.server.peer import address_of, peer_of
 from proxy.relay.server.request_stream import MOST_HEAD, STRANGERS_HEAD, RequestStream
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from proxy.relay.server.listener import Listener
     from proxy.relay.server.ports import Call
 
-# Seconds that what a caller still sends is thrown away after its answer, so that it gets to read the answer.
-LINGER: Final = 2.0
 # Bytes of a body; the server holds at most twice that and what the kernel gave last.
 READ_AHEAD: Final = 64 * 1024
 _EMPTY_LINE: Final = b"\r\n"  # ignored between requests (RFC 9112 section 2.2)
@@ -45,14 +44,14 @@ class CallerConnection(web.RequestHandler):
         address: where the peer comes from, or its user.
         party: with whom it shares connections and places: the caller's name, or the address.
         deaf: whether bytes that come are thrown away: those before could not be read, or the last answer was given.
+        lingers: whether it is open only so that its caller reads its last answer.
         memory: counts what is held for callers.
-        seen_off: whether the listener gives its caller time to read the last answer.
         late: whether the next request is one that began after the listener stopped, so that it is not carried.
     """
 
     __slots__ = (
         "_awaiting", "_behind", "_call", "_listener", "_lost", "_patience", "_reading", "_requests",
-        "_socket", "address", "caller", "deaf", "known_by", "late", "memory", "party", "peer", "seen_off",
+        "_socket", "address", "caller", "deaf", "known_by", "late", "lingers", "memory", "party", "peer",
     )  # fmt: skip
 
     def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop, options: dict[str, Any]) -> None:
@@ -66,7 +65,7 @@ class CallerConnection(web.RequestHandler):
         self.caller: Caller | None = None
         self.known_by: Policy | None = None
         self.address = self.party = ""
-        self.deaf = self.seen_off = False
+        self.deaf = self.lingers = False
         self.late = False
         self._reading = False  # a head that has begun and is not complete
         parser = cast("Any", self._parser)  # which aiohttp has made
@@ -95,7 +94,7 @@ class CallerConnection(web.RequestHandler):
     def waiting_since(self) -> float | None:
         """When it began to wait for its caller; None while a call of it may have been sent, or an answer is given."""
         call = self._call
-        if self.seen_off or self.unsent or (call is not None and not call.coming):
+        if self.lingers or self.unsent or (call is not None and not call.coming):
             return None
         return self._patience.since
 
@@ -149,6 +148,7 @@ class CallerConnection(web.RequestHandler):
         self._call = None
         parsed, transport = not self._awaiting, self.transport
         if parsed:  # aiohttp's server sees to the rest
+            self._requests.request_over()
             self._awaiting = not last
         if transport is None:
             return
@@ -159,8 +159,13 @@ class CallerConnection(web.RequestHandler):
             self._patience.set(self._listener.idle_time)
         if parsed:
             return
+        if last and (linger or self.shedding):  # while it sheds, the caller may have sent more
+            self.linger()
+            return
         if last:
-            self._part(transport, linger=linger or self.shedding)  # while it sheds, the caller may have sent more
+            self.deaf = True
+            self.close()
+            transport.close()
             return
         behind, self._behind = self._behind, b""
         if behind:
@@ -169,14 +174,6 @@ class CallerConnection(web.RequestHandler):
             transport.resume_reading()
             self.data_received(behind)
 
-    def _part(self, transport: asyncio.Transport, *, linger: bool) -> None:
-        self.deaf = True
-        self.close()
-        if linger:
-            self._listener.see_off(self)
-        else:
-            transport.close()
-
     async def drained(self) -> None:
         """Wait until the caller has taken enough of its answer."""
         if self.transport is not None and self.writing_paused:
@@ -184,19 +181,24 @@ class CallerConnection(web.RequestHandler):
 
     def give_way(self) -> bool:
         """End it, since others need the place: nothing of its call was sent. False if its caller has just sent more."""
+        if self._messages:
+            return False
         if self.idle or self.deaf:
             if self._socket.waiting and not self.deaf:
                 return False
             self.force_close()
             return True
         detail = "The sidecar needs this connection, which was still sending its request, for others; nothing was sent."
-        error = OverloadedError(detail)
+        self._give_up(OverloadedError(detail))
+        return True
+
+    def _give_up(self, error: RelayError) -> None:
+        """Refuse the request that is coming; nothing of it was sent."""
         if self._call is not None:
             self._call.give_up(error)
         else:
             self._listener.relay.unreadable(self, error)
-            self.force_close()
-        return True
+            self.linger()
 
     def retire(self) -> None:
         """Carry no request but one that has begun, and wait no longer than the listener does now."""
@@ -299,10 +301,12 @@ class CallerConnection(web.RequestHandler):
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's signature
         """Let what is under way end by itself for so many seconds, then cut it."""
-        if self._reading:
-            self._listener.relay.unreadable(self, draining())
+        if self._reading and not self._messages:
+            self._give_up(draining())
         if self._call is not None and self._awaiting:
             await self._call.end(timeout)
+        if self.lingers:
+            await asyncio.wait((asyncio.ensure_future(self._lost.wait()),), timeout=GRACE)
         await super().shutdown(timeout)
         if self._socket.unsent:
             self._socket.reset()
@@ -331,41 +335,52 @@ class CallerConnection(web.RequestHandler):
     def log_exception(self, *args: object, **kw: object) -> None:
         """Say nothing: aiohttp's text quotes the caller; `handle_error` reports."""
 
-    async def linger(self) -> None:
-        """Let the caller read its answer.
-
-        Closing while bytes come in would reset the connection, and the reset could overtake the answer
-        (RFC 9112 section 9.6).
-        """
+    def linger(self) -> None:
+        """End it once its caller had time to read the last answer, which is written."""
         transport = self.transport
         if transport is None or transport.is_closing():
             return
-        self.deaf = True
+        self.deaf = self.lingers = True
+        self._reading = False
+        self.close()
         if transport.can_write_eof():
             transport.write_eof()
             transport.resume_reading()
         else:  # TLS: it says that nothing follows, and throws away what comes, until the other end has said so too
             transport.close()
-        try:
-            async with asyncio.timeout(LINGER):
-                await self._lost.wait()
-        except TimeoutError:
-            return
+        self._patience.set(LINGER)
+        self._listener.lingering.add(self)
+
+    async def lingered(self) -> None:
+        """Linger, and return once it has ended."""
+        self.linger()
+        if self.lingers:
+            await self._lost.wait()
+
+    def cut(self) -> None:
+        """End it at once; its caller had time to read the last answer."""
+        self._force_close = True
+        if self.transport is not None:
+            self.transport.abort()
 
     def _refused(self, error: RelayError) -> LingeringClose:
         self._listener.relay.unreadable(self, error)
-        return LingeringClose(self.linger)
+        return LingeringClose(self.lingered)
 
     def _ran_out(self) -> None:
+        if self.lingers:
+            self.cut()
+            return
         if self._call is not None:
             self._call.stalled()
             return
         if not self._reading:
             self._waited()
             return
+        if self._messages:  # the head is here, and about to be judged
+            return
         detail = f"The request head did not arrive within {self._listener.header_timeout:g} s (PROXY_HEADER_TIMEOUT)."
-        self._listener.relay.unreadable(self, SlowRequestError(detail))
-        self.force_close()
+        self._give_up(SlowRequestError(detail))
 
     def _waited(self) -> None:
         """End a connection on which nothing came, and nothing was taken, for long enough."""

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from aiohttp import web
 
 from proxy.errors import OverloadedError
-from proxy.listening.listener_socket import HANDSHAKE
 from proxy.relay.request.request_line import MOST_TARGET
 from proxy.relay.server.connection import READ_AHEAD, CallerConnection
 from proxy.relay.server.incoming_request import IncomingRequest
+from proxy.relay.server.lingering import MOST_LINGERING, LingeringCloses
 from proxy.relay.server.parse_errors import MOST_FIELD, MOST_FIELDS
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ LEAST_IDLE: Final = 5.0  # seconds; the same once connections are all but full
 # request within it, and learn from its answer that the connection ends.
 PARTING: Final = 2.0
 _NEVER: Final = 10 * 365 * 86400.0
-# Connections beyond them that are given time to read why they are closed; the others are closed with their answer.
-MOST_LEAVING: Final = 64
 AT_ONCE: Final = 128  # one connection in so many is ended at once when there is no place: to look for them takes time
 MOST_CONNECTIONS: Final = 4096  # the default of PROXY_MAX_CONNECTIONS
 
@@ -54,7 +52,7 @@ class Listener(web.Server):
         ended: connections that were ended to make room for others.
         idle_time: seconds that a connection without a request is kept now.
         limited_by: what to raise for more connections.
-        leaving: connections whose callers are given time to read their last answer.
+        lingering: connections whose callers are given time to read their last answer.
         stopping: whether no further request is carried.
         empty: set while there is no connection, and none in its handshake.
     """
@@ -88,7 +86,7 @@ class Listener(web.Server):
         self.max_connections = max_connections
         self.limited_by = "PROXY_MAX_CONNECTIONS"
         self.parting = parting
-        self.leaving = 0
+        self.lingering = LingeringCloses(self._loop.time)
         self.stopping = False
         self.empty = asyncio.Event()
         self.empty.set()
@@ -96,8 +94,7 @@ class Listener(web.Server):
         self.caller_idle = caller_idle
         self._going: set[CallerConnection] = set()  # to make room for others
         self._peers: Counter[str] = Counter()
-        self._coming: dict[CallerConnection, asyncio.TimerHandle] = {}
-        self._farewells: set[asyncio.Task[None]] = set()
+        self._coming: set[CallerConnection] = set()  # accepted, or in their handshake
 
     @property
     def unread_answers(self) -> int:
@@ -119,14 +116,14 @@ class Listener(web.Server):
             self._make_room(connection)
         self._set_idle_time()
         self.empty.clear()
-        if (timer := self._coming.pop(connection, None)) is not None:
-            timer.cancel()
+        self._coming.discard(connection)
         return self._surplus <= 0
 
     def leave(self, connection: CallerConnection) -> None:
         """Count a connection that has ended."""
         self._connected -= 1
         self._going.discard(connection)
+        self.lingering.discard(connection)
         self._peers[connection.address] -= 1
         if not self._peers[connection.address]:
             del self._peers[connection.address]
@@ -137,12 +134,16 @@ class Listener(web.Server):
     @property
     def _surplus(self) -> int:
         """Connections beyond those that may be, without those that end."""
-        return self._connected - self.leaving - len(self._going) - self.max_connections
+        return self._connected - len(self.lingering) - len(self._going) - self.max_connections
+
+    def has_room(self) -> bool:
+        """Whether one more may be accepted, be it to be told that it is one too many; cut one that lingers for it."""
+        return self.connected < self.max_connections + MOST_LINGERING or self.lingering.cut_oldest()
 
     @property
     def connected(self) -> int:
-        """Connections that callers have."""
-        return self._connected
+        """Connections that callers have, those in their handshake among them."""
+        return self._connected + len(self._coming)
 
     @property
     def read_ahead(self) -> int:
@@ -181,8 +182,9 @@ class Listener(web.Server):
                 self.ended += 1
                 ends -= 1
 
-    def _never_came(self, connection: CallerConnection) -> None:
-        del self._coming[connection]
+    def abandoned(self, protocol: asyncio.BaseProtocol) -> None:
+        """Note that an accepted connection was none: its handshake failed."""
+        self._coming.discard(cast("CallerConnection", protocol))
         self._look_whether_empty()
 
     def _look_whether_empty(self) -> None:
@@ -194,25 +196,7 @@ class Listener(web.Server):
         most = self.max_connections
         detail = f"The sidecar has as many connections as {self.limited_by} ({most}) lets it; nothing was sent."
         self.relay.unreadable(connection, OverloadedError(detail))
-        if self.leaving >= MOST_LEAVING:
-            connection.force_close()
-            return
-        self.see_off(connection)
-
-    def see_off(self, connection: CallerConnection) -> None:
-        """End a connection once its caller had time to read its last answer."""
-        self.leaving += 1
-        connection.seen_off = True
-        task = asyncio.ensure_future(self._leave(connection))
-        self._farewells.add(task)
-        task.add_done_callback(self._farewells.discard)
-
-    async def _leave(self, connection: CallerConnection) -> None:
-        try:
-            await connection.linger()
-        finally:
-            self.leaving -= 1
-            connection.force_close()
+        connection.linger()
 
     def pre_shutdown(self) -> None:
         """Let no connection take a further request: what still comes is refused, and each answer is the last."""
@@ -225,6 +209,5 @@ class Listener(web.Server):
         """Make the protocol of a new connection."""
         connection = CallerConnection(self, self._loop, self._kwargs)
         self.empty.clear()
-        # A handshake that fails is told by neither event loop; its time is bounded.
-        self._coming[connection] = self._loop.call_later(HANDSHAKE, self._never_came, connection)
+        self._coming.add(connection)
         return connection

@@ -145,6 +145,12 @@ class RequestStream:
             self._count()
         self._parser.message_consumed()
 
+    def request_over(self) -> None:
+        """Note that nothing of the request that was taken last is held any more."""
+        if self._taken:
+            self._taken = 0
+            self._count()
+
     def pause_reading(self) -> None:
         """Hold the body back."""
         self._paused = True

@@ -46,17 +46,17 @@ LAST: Final = _written(keep_alive=False)
 
 
 class LingeringClose(Written):
-    """The last answer on a connection whose caller may still be sending; `linger` waits for it to have read."""
+    """The last answer on a connection whose caller may still be sending; `lingered` waits for it to have read."""
 
-    def __init__(self, linger: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, lingered: Callable[[], Awaitable[None]]) -> None:
         super().__init__()
         self.force_close()
-        self._linger = linger
+        self._lingered = lingered
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Wait."""
         del data
-        await self._linger()
+        await self._lingered()
 
 
 class ResponseWriter:
@@ -110,7 +110,7 @@ class ResponseWriter:
     def finished(self) -> Written:
         """What to return to aiohttp's server."""
         if self.lingers:
-            return LingeringClose(self._connection.linger)
+            return LingeringClose(self._connection.lingered)
         return LAST if self.last else NEXT
 
     @property

@@ -46,7 +46,7 @@ def lookup_bin(_: Ledger, call: Call) -> Answer:
     """The brand behind a card's first digits."""
     found = call.query.get("bin", "")
     if not (found.isascii() and found.isdigit() and len(found) >= BIN_LENGTH):
-        raise RefusalError(invalid(bin=f"This parameter is required and has at least {BIN_LENGTH} digits."))
+        raise invalid(bin=f"This parameter is required and has at least {BIN_LENGTH} digits.")
     return said({"brand": BRANDS.get(found[0], "OTHER"), "type": "CREDIT", "country": "MEX"})
 
 
@@ -72,7 +72,7 @@ def quote_exchange(ledger: Ledger, call: Call) -> Answer:
     """A rate that holds for a minute, and the token that claims it."""
     source, target = (call.query.get(name, preset) for name, preset in (("from", "USD"), ("to", "BRL")))
     if source not in RATES or target not in RATES:
-        raise RefusalError(invalid(currency=f"One of {', '.join(RATES)}."))
+        raise invalid(currency=f"One of {', '.join(RATES)}.")
     expires = call.now + QUOTE_SECONDS
     token = digits(f"{source}{target}{expires}", 16)
     ledger.quotes[token] = expires
@@ -105,7 +105,7 @@ def tokenize_card(_: Ledger, call: Call) -> Answer:
     card = call.mapping("card")
     number = str(card.get("number", ""))
     if not (number.isascii() and number.isdigit()):
-        raise RefusalError(invalid(card="A card with its number, in digits, is required."))
+        raise invalid(card="A card with its number, in digits, is required.")
     token = base64.b64encode(hashlib.sha256(number.encode()).digest()).decode()
     return said({"token": token, "brand": BRANDS.get(number[0], "OTHER")}, HTTPStatus.CREATED)
 

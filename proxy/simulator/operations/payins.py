@@ -7,19 +7,11 @@ from typing import TYPE_CHECKING
 
 from proxy.simulator.answer import Answer, RefusalError, rejected, said
 from proxy.simulator.call import timestamp
-from proxy.simulator.ledger import (
-    DEFAULT_ACCOUNT,
-    RATES,
-    Flow,
-    Ledger,
-    State,
-    Transaction,
-    currency_of,
-    internal_id,
-)
+from proxy.simulator.ledger import DEFAULT_ACCOUNT, RATES, Flow, State, Transaction, currency_of, ids, internal_id
 
 if TYPE_CHECKING:
     from proxy.simulator.call import Call
+    from proxy.simulator.ledger import Ledger, Record
 
 # Methods by which the payer acts later, somewhere else.
 DEFERRED_METHODS = frozenset({"cash", "banktransfer"})
@@ -51,7 +43,7 @@ def currency_in(call: Call, name: str = "currency") -> str:
     """A currency of the body that this simulator knows."""
     currency = call.text(name)
     if currency not in RATES:
-        raise RefusalError(rejected("502", "Currency not allowed", externalId=call.external_id))
+        raise rejected(502, "Currency not allowed", externalId=call.external_id)
     return currency
 
 
@@ -99,8 +91,7 @@ def cancel_transaction(ledger: Ledger, call: Call) -> Answer:
     """What has not moved money yet can be cancelled."""
     transaction = ledger.find(call.parameters["externalId"])
     if transaction.state not in {State.PENDING, State.AUTHORIZED}:
-        status = "Transaction could not be cancelled"
-        raise RefusalError(rejected("506", status, externalId=transaction.external_id))
+        raise rejected(506, "Transaction could not be cancelled", externalId=transaction.external_id)
     transaction.state = State.CANCELLED
     return said(transaction.as_json())
 
@@ -113,13 +104,7 @@ def get_transaction(ledger: Ledger, call: Call) -> Answer:
 def get_transaction_status(ledger: Ledger, call: Call) -> Answer:
     """One transaction's ids and status, by either id."""
     transaction = ledger.find(call.parameters["id"])
-    return said(
-        {
-            "externalId": transaction.external_id,
-            "internalId": internal_id(transaction.external_id),
-            "status": transaction.status,
-        },
-    )
+    return said({**ids(transaction.external_id), "status": transaction.status})
 
 
 def list_transactions(ledger: Ledger, call: Call) -> Answer:
@@ -132,9 +117,8 @@ def list_transactions(ledger: Ledger, call: Call) -> Answer:
 def get_balance(ledger: Ledger, call: Call) -> Answer:
     """What an account holds."""
     number = call.parameters["accountNumber"]
-    balance = float(ledger.balance(number))
-    moment = timestamp(call.now)
-    return said({"accountNumber": number, "currency": currency_of(number), "balance": balance, "date": moment})
+    held = {"currency": currency_of(number), "balance": float(ledger.balance(number))}
+    return said({"accountNumber": number, **held, "date": timestamp(call.now)})
 
 
 def get_activity(ledger: Ledger, call: Call) -> Answer:
@@ -142,7 +126,7 @@ def get_activity(ledger: Ledger, call: Call) -> Answer:
     number = call.parameters["accountNumber"]
     currency_of(number)
     since, until = call.period()
-    found: list[dict[str, object]] = [
+    found: list[Record] = [
         {
             "date": timestamp(entry.at),
             "transactionType": entry.flow.value,
@@ -156,7 +140,7 @@ def get_activity(ledger: Ledger, call: Call) -> Answer:
     return listed(call, "activity", found[::-1])
 
 
-def listed(call: Call, name: str, items: list[dict[str, object]]) -> Answer:
+def listed(call: Call, name: str, items: list[Record]) -> Answer:
     """One page of a list."""
     number, size = call.page()
     shown = items[(number - 1) * size : number * size]
@@ -171,6 +155,4 @@ def _payin(ledger: Ledger, call: Call) -> Transaction:
 
 
 def _impossible(transaction: Transaction) -> RefusalError:
-    return RefusalError(
-        rejected("510", "Transaction could not be executed", externalId=transaction.external_id),
-    )
+    return rejected(510, "Transaction could not be executed", externalId=transaction.external_id)

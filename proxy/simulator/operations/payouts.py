@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from proxy.simulator.answer import Answer, RefusalError, detailed, invalid, rejected, said
-from proxy.simulator.call import is_date, moment
+from proxy.simulator.call import moment
 from proxy.simulator.ledger import Flow, Ledger, State, Transaction, converted, digits
 from proxy.simulator.operations.payins import currency_in, transaction_of
 
@@ -39,7 +39,7 @@ def cancel_payout(ledger: Ledger, call: Call) -> Answer:
     """A payout that still waits is withdrawn."""
     payout = ledger.find(call.text("externalId"))
     if payout.flow is not Flow.PAYOUT or payout.state is not State.PENDING:
-        raise RefusalError(rejected("506", "Transaction could not be cancelled", externalId=payout.external_id))
+        raise rejected(506, "Transaction could not be cancelled", externalId=payout.external_id)
     payout.state = State.CANCELLED
     return said(payout.as_json())
 
@@ -68,7 +68,7 @@ def exchange_currency(ledger: Ledger, call: Call) -> Answer:
     target = currency_in(call, "destinationCurrency")
     token = call.fields.get("token")
     if token is not None and ledger.quotes.get(str(token), 0.0) <= call.now:
-        raise RefusalError(rejected("303", "Invalid exchange rate token", externalId=exchange.external_id))
+        raise rejected(303, "Invalid exchange rate token", externalId=exchange.external_id)
     amount = converted(exchange.amount, exchange.currency, target)
     exchange.extra |= {"destinationCurrency": target, "destinationAmount": float(amount)}
     return said(ledger.record(exchange).as_json(), HTTPStatus.CREATED)
@@ -107,9 +107,8 @@ def _to_authorize(ledger: Ledger, call: Call) -> list[Transaction]:
         if name in call.fields:
             found = ledger.find(call.text(name))
             return [item for item in waiting if item is found]
-    texts = [str(call.fields.get(name, "")) for name in ("dateFrom", "dateTo")]
-    since, until = (moment(text) for text in texts)
+    since = moment(str(call.fields.get("dateFrom", "")))
+    until = moment(str(call.fields.get("dateTo", "")), end=True)
     if since is None or until is None:
-        raise RefusalError(invalid(externalIds="Give externalIds, or dateFrom and dateTo as ISO 8601 dates."))
-    until += 86400.0 if is_date(texts[1]) else 0.0
+        raise invalid(externalIds="Give externalIds, or dateFrom and dateTo as ISO 8601 dates.")
     return [item for item in waiting if since <= item.created <= until]

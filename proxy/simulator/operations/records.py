@@ -5,8 +5,8 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from proxy.simulator.answer import Answer, RefusalError, coded, denied, invalid, said
-from proxy.simulator.ledger import Ledger, Record, digits, internal_id
+from proxy.simulator.answer import Answer, RefusalError, denied, invalid, not_found, said
+from proxy.simulator.ledger import Ledger, Record, digits, ids
 from proxy.simulator.operations.payins import currency_in, listed
 
 if TYPE_CHECKING:
@@ -103,12 +103,11 @@ def create_virtual_account_batch(ledger: Ledger, call: Call) -> Answer:
     external_id = call.text("externalId")
     items = call.fields.get("virtualAccounts")
     if not isinstance(items, list) or len(items) not in BATCH_SIZES:
-        raise RefusalError(invalid(virtualAccounts=f"A list of {BATCH_SIZES[0]} to {BATCH_SIZES[-1]} items."))
+        raise invalid(virtualAccounts=f"A list of {BATCH_SIZES[0]} to {BATCH_SIZES[-1]} items.")
     ledger.claim(external_id)
     opened = sum(_opened_item(ledger, item) for item in items)
     batch: Record = {
-        "externalId": external_id,
-        "internalId": internal_id(external_id),
+        **ids(external_id),
         "total": len(items),
         "completed": opened,
         "failed": len(items) - opened,
@@ -154,7 +153,7 @@ def confirm_alias(ledger: Ledger, call: Call) -> Answer:
     account = _living(ledger, call)
     alias = account.get("alias")
     if not isinstance(alias, dict):
-        raise RefusalError(denied("510", "No alias waits for its confirmation"))
+        raise denied(510, "No alias waits for its confirmation")
     account["alias"] = {**alias, "status": "CONFIRMED"}
     return said(account)
 
@@ -162,28 +161,28 @@ def confirm_alias(ledger: Ledger, call: Call) -> Answer:
 def _named(records: dict[str, Record], call: Call, noun: str, parameter: str = "externalId") -> Record:
     found = records.get(call.parameters[parameter])
     if found is None:
-        raise RefusalError(coded(404, "503", f"{noun} not found"))
+        raise not_found(503, f"{noun} not found")
     return found
 
 
 def _running(ledger: Ledger, call: Call) -> Record:
     found = _named(ledger.subscriptions, call, "Subscription")
     if found["status"] is ENDED:
-        raise RefusalError(denied("506", "The subscription was cancelled before"))
+        raise denied(506, "The subscription was cancelled before")
     return found
 
 
 def _living(ledger: Ledger, call: Call) -> Record:
     found = _named(ledger.virtual_accounts, call, "Virtual account")
     if found["status"] is DELETED:
-        raise RefusalError(denied("510", "The virtual account was deleted"))
+        raise denied(510, "The virtual account was deleted")
     return found
 
 
 def _kept(ledger: Ledger, records: dict[str, Record], external_id: str, **more: object) -> Answer:
     """Claim an id for a new thing, keep that, and answer it."""
     ledger.claim(external_id)
-    records[external_id] = {"externalId": external_id, "internalId": internal_id(external_id), **more}
+    records[external_id] = {**ids(external_id), **more}
     return said(records[external_id], HTTPStatus.CREATED)
 
 

@@ -55,7 +55,14 @@ class Maker:
         Raises:
             ConnectError: it did not come about, or has ended at once.
         """
-        route = self._route
+        while True:
+            route = self._route
+            connection = await self._made(route, deadline)
+            if route is self._route:
+                return connection
+            connection.abort()  # another context verifies the origin by now
+
+    async def _made(self, route: Route, deadline: float) -> Connection:
         timings = Timings(route.now())
         connection = self._new()
         connection.resumption = route.resumption
