@@ -91,6 +91,7 @@ class Sidecar:
 
     Attributes:
         stopping: set when the process was told to stop.
+        listener: serves callers.
     """
 
     def __init__(  # noqa: PLR0913 - what a process knows that the settings do not
@@ -143,7 +144,7 @@ class Sidecar:
     @property
     def in_flight(self) -> int:
         """Calls that have begun and are not over; those whose body is still coming hold no place."""
-        return self.concurrency.in_flight + self._listener.coming
+        return self.concurrency.in_flight + self.listener.coming
 
     @property
     def admin_url(self) -> str:
@@ -169,10 +170,10 @@ class Sidecar:
         await self._data.stop_accepting()
         try:
             async with timeout_at(asyncio.get_running_loop().time() + self.settings.drain_timeout):
-                await self._listener.empty.wait()  # a request that began before may still come whole
+                await self.listener.empty.wait()  # a request that began before may still come whole
                 await self.concurrency.empty.wait()
         except TimeoutError:
-            in_flight, unread = self.in_flight, self._listener.unread_answers
+            in_flight, unread = self.in_flight, self.listener.unread_answers
             if not in_flight and not unread:
                 return True
             self.logger.error("drain.timed_out", in_flight=in_flight, unread_answers=unread)  # noqa: TRY400 - a fact, not a defect
@@ -223,9 +224,9 @@ class Sidecar:
         )
         self.reload = Reload(settings, self._reread, uses, self.logger)
         await self._serve_operators(control, source, key)
-        self._listener = data_listener(settings, self.relay, self.memory, self._most_connections, self._parting)
-        runner = web.ServerRunner(self._listener, shutdown_timeout=CLOSING)
-        await self._data.serve(runner, to_callers, self._listener)
+        self.listener = data_listener(settings, self.relay, self.memory, self._most_connections, self._parting)
+        runner = web.ServerRunner(self.listener, shutdown_timeout=CLOSING)
+        await self._data.serve(runner, to_callers, self.listener)
         self._begin_tasks(control)
         facts = {"version": VERSION, "data": self.url, "admin": self.admin_url, "hardening": str(self._hardening)}
         by_tcp = isinstance(settings.admin_listen, TcpAddress)
@@ -266,7 +267,7 @@ class Sidecar:
             observers=self.observers,
             hardening=self._hardening,
             memory=self.memory,
-            connections=lambda: connections_of(self._listener, self._admin),
+            connections=lambda: connections_of(self.listener, self._admin),
         )
         declare_gauges(self.metrics.instruments, readings)
         commands = AdminCommands(
@@ -286,7 +287,7 @@ class Sidecar:
         begin = self._tasks.begin
         begin(control.keeper.run(), "token renewal")
         begin(control.watch.run(), "credentials watch")
-        begin(give_memory_back(self.memory, self._listener), "memory")
+        begin(give_memory_back(self.memory, self.listener), "memory")
         if self.ledger is not None:
             begin(self.ledger.run(), "outcome ledger")
         if child_reaper.inherits():

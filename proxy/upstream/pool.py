@@ -159,9 +159,6 @@ class Pool:
         except BaseException:
             self.slots.give_back()
             raise
-        if connection.made is not None:
-            timings.connect_seconds, timings.tls_seconds = connection.made
-            connection.made = None
         return connection
 
     async def _first(self, timings: Timings, deadline: float, *, new: bool) -> Connection | None:
@@ -219,7 +216,6 @@ class Pool:
     def _found(self, connection: Connection) -> None:
         """Give a connection that nothing uses to a call that waits, or keep it for the next."""
         if not self._waiting.offer(connection):
-            connection.made = None
             connection.stand_by(self._now())
             self._idle.append(connection)
 

@@ -114,7 +114,7 @@ def test_what_is_read_is_read_as_everybody_else_reads_it(loop: asyncio.AbstractE
     assert (message.version, message.upgrade, message.chunked) == (request.version, False, False)
     assert message.should_close == request.last
     assert payload.is_eof() == (request.owed == 0)
-    body = b"".join(payload._buffer) if payload.total_bytes else b""
+    body = b"".join(payload._buffer) if payload.total_bytes else b""  # noqa: SLF001 - aiohttp's, read without a loop
     assert body == (request.body or b"")
     framing = request_framing((1, 1), request.fields.told)
     length = None if request.body is None else len(request.body) + request.owed

@@ -85,11 +85,7 @@ def relay_of(relay: Running) -> Relay:
 
 
 def listener_of(relay: Running) -> Listener:
-    runner = relay.sidecar._data._runner
-    assert runner is not None
-    listener: Any = runner.server
-    found: Listener = listener
-    return found
+    return relay.sidecar.listener
 
 
 @contextlib.asynccontextmanager
@@ -121,7 +117,7 @@ def wait_always(relay: Running) -> None:
 def at_rest(relay: Running) -> bool:
     """Whether no call holds a place or a connection."""
     limit, pool = relay.sidecar.concurrency, relay.sidecar.pool
-    return (limit.in_flight, limit._reads, pool.stats().active, pool.slots.taken) == (0, 0, 0, 0)
+    return (limit.in_flight, limit._reads, pool.stats().active, pool.slots.taken) == (0, 0, 0, 0)  # noqa: SLF001 - the places that only reads are counted in
 
 
 @dataclass(frozen=True)
@@ -167,7 +163,7 @@ async def carry(case: Case, *, at_once: bool) -> Left:
             for piece in answers.pop(0) if answers else (HELLO,):
                 if piece is None:
                     if begun:  # a reset would throw away what its caller has not read yet
-                        await until(lambda: len(caller.reader._buffer))  # type: ignore[attr-defined]  # not public
+                        await until(lambda: len(caller.reader._buffer))  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio's reader has no public way
                     return
                 begun = piece == CUT
                 await wire.send(piece if isinstance(piece, bytes) else piece(head))
