@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from functools import partial
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 from aiohttp import web
 
@@ -43,6 +43,7 @@ from proxy.relay.status_reads import UpstreamStatusReads
 from proxy.reload import Reload, uses_of
 from proxy.upstream.connecting.tls import tls_context
 from proxy.wiring import (
+    CLOSING,
     MOST_OF_ADMIN,
     admin_runner,
     connections_of,
@@ -65,8 +66,6 @@ if TYPE_CHECKING:
     from proxy.ledger.store import Store
     from proxy.ops.logs.log import Log
     from proxy.secret import Secret
-
-CLOSING: Final = 1.0  # seconds for what is left once every call has ended, or was given up
 
 
 class Sidecar:
@@ -280,7 +279,7 @@ class Sidecar:
         )
         rules = self.relay.parts.authorizer
         status = Status(settings, VERSION, wall(), readings, source.describe, lambda: rules.policy, self.ledger)
-        await self._admin.serve(admin_runner(status, commands, self._clock, key, CLOSING))
+        await self._admin.serve(admin_runner(status, commands, self._clock, key))
 
     def _begin_tasks(self, control: ControlPlane) -> None:
         self._exits.push_async_callback(self._tasks.end)

@@ -46,10 +46,10 @@ if TYPE_CHECKING:
     from proxy.relay.concurrency import ConcurrencyLimit
     from proxy.secret import Secret
     from proxy.upstream.model import ConnectResult
+
 LEAST_IDLE: Final = 1.0  # seconds of PROXY_EFFECTS_IDLE from which on connections are kept warm
 KEEP_WARM: Final = 30.0  # seconds after the last call; two or three handshakes a second, most of them short
-
-
+CLOSING: Final = 1.0  # seconds for what is left once every call has ended, or was given up
 ADMIN_IDLE: Final = 10.0  # seconds for a request to the admin listener to come, the first and any further one
 MOST_OF_ADMIN: Final = 48  # connections to it; fewer than the descriptors that are left for it
 
@@ -183,9 +183,7 @@ def connections_of(listener: Listener, admin: ListenerSocket) -> Connections:
     )
 
 
-def admin_runner(
-    status: Status, commands: AdminCommands, clock: Clock, key: Secret | None, closing: float
-) -> web.AppRunner:
+def admin_runner(status: Status, commands: AdminCommands, clock: Clock, key: Secret | None) -> web.AppRunner:
     """Return what serves operators; commands must carry the key, if there is one."""
     settings, readings = status.settings, status.readings
     admin = AdminApplication(
@@ -200,7 +198,7 @@ def admin_runner(
     return web.AppRunner(
         admin.application(),
         access_log=None,
-        shutdown_timeout=closing,
+        shutdown_timeout=CLOSING,
         keepalive_timeout=ADMIN_IDLE,
-        lingering_time=closing,
+        lingering_time=CLOSING,
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from proxy.api.external_id import external_id
 from proxy.api.method_override import names_method
 from proxy.api.target import read_target
 from proxy.errors import BadRequestError, RelayError
@@ -106,8 +107,10 @@ class Judge:
             raise BadRequestError(_METHOD_DETAIL)
         if call.decision.by_id_only:
             check_release(call.decision, pairs_of(call.request.fields.told, CONTENT), call.target, content)
-        if call.match is not None and self._parts.fingerprint is not None:
-            call.record.subject = self._parts.subject(call.match, content)
+        fingerprint = self._parts.fingerprint
+        if fingerprint is not None and call.effects and call.match is not None:
+            subject = external_id(call.match, content)
+            call.record.subject = "" if subject is None else fingerprint(subject)
 
     def _divide(self, policy: Policy) -> None:
         """Share the places among the policy's callers, or among peers where it names none."""
