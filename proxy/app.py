@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from aiohttp import web
@@ -21,7 +20,6 @@ from proxy.control_plane import ControlPlane
 from proxy.credentials.sources import open_source
 from proxy.hardening import Hardening
 from proxy.http1.timeouts import timeout_at
-from proxy.listening.listener_socket import ListenerSocket
 from proxy.ops.admin.health import Health
 from proxy.ops.admin.key_file import admin_key
 from proxy.ops.admin.ledger_commands import LedgerCommands
@@ -40,14 +38,15 @@ from proxy.relay.concurrency import ConcurrencyLimit
 from proxy.relay.server.listener import PARTING
 from proxy.relay.server.tls import caller_tls
 from proxy.relay.status_reads import UpstreamStatusReads
-from proxy.reload import Reload, uses_of
+from proxy.reload import Reload
 from proxy.upstream.connecting.tls import tls_context
 from proxy.wiring import (
     CLOSING,
-    MOST_OF_ADMIN,
     admin_runner,
+    admin_socket,
     connections_of,
     data_listener,
+    data_socket,
     ledger_for,
     ledger_store,
     load_policy,
@@ -201,7 +200,8 @@ class Sidecar:
         self._exits.push_async_callback(self._close_ledger)  # once the listeners are closed, and with them all calls
         tls = tls_context(settings.upstream_ca_file) if settings.origin.tls else None
         to_callers = await asyncio.to_thread(caller_tls, settings, self.observers.handshake_refused)
-        await self._bind()
+        self._data = await self._exits.enter_async_context(data_socket(settings, self.observers))
+        self._admin = await self._exits.enter_async_context(admin_socket(settings, self.observers))
         self.pool = upstream_pool(settings, tls, now=clock.now, connected=self.observers.connected)
         self._exits.push_async_callback(self.pool.close)
         control = ControlPlane(settings, source, credentials, tls, clock, self.observers)
@@ -218,10 +218,15 @@ class Sidecar:
             ledger=self.ledger,
         )
         certificates = None if to_callers is None else self._trust_anew
-        uses = uses_of(
-            self.log, self.relay.parts.authorizer, (self.pool, control.issuer) if tls else (), control, certificates
+        self.reload = Reload(
+            settings,
+            self._reread,
+            log=self.log,
+            authorizer=self.relay.parts.authorizer,
+            trusting=(self.pool, control.issuer) if tls else (),
+            watch=control.watch,
+            certificates=certificates,
         )
-        self.reload = Reload(settings, self._reread, uses, self.logger)
         await self._serve_operators(control, source, key)
         self.listener = data_listener(settings, self.relay, self.memory, self._most_connections, self._parting)
         runner = web.ServerRunner(self.listener, shutdown_timeout=CLOSING)
@@ -231,15 +236,6 @@ class Sidecar:
         by_tcp = isinstance(settings.admin_listen, TcpAddress)
         page = f"{self.admin_url}/status" if by_tcp else "localpayment-proxy status"
         self.observers.started(settings, source, **facts, status=page)
-
-    async def _bind(self) -> None:
-        settings, paused = self.settings, self.observers.accept_paused
-        data = ListenerSocket(settings.listen, "PROXY_LISTEN", reserve=True, paused=partial(paused, "data"))
-        self._data = await self._exits.enter_async_context(data)
-        admin = ListenerSocket(
-            settings.admin_listen, "PROXY_ADMIN_LISTEN", paused=partial(paused, "admin"), most=MOST_OF_ADMIN
-        )
-        self._admin = await self._exits.enter_async_context(admin)
 
     async def _open_ledger(self) -> None:
         reads = UpstreamStatusReads(self.pool, self.keeper, self.concurrency)

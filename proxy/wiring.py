@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
@@ -12,6 +13,7 @@ from proxy.ledger.ledger import Ledger, Rules
 from proxy.ledger.places import store_at
 from proxy.ledger.reports import SetAside, Written
 from proxy.ledger.store import LedgerError, UnusableLedgerError
+from proxy.listening.listener_socket import ListenerSocket
 from proxy.ops.admin.access import AdminAccess, admin_hosts
 from proxy.ops.admin.event_stream import EventStream
 from proxy.ops.admin.listener import AdminApplication
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
     from proxy.ledger.reports import Report
     from proxy.ledger.settler import StatusReads
     from proxy.ledger.store import Store
-    from proxy.listening.listener_socket import ListenerSocket
     from proxy.ops.admin.listener import AdminCommands
     from proxy.ops.admin.status import Status
     from proxy.ops.observers import Observers
@@ -153,6 +154,18 @@ def relay_for(  # noqa: PLR0913 - what a relay is made of
         traced=observers.traces is not None,
     )
     return Relay(parts, attempts)
+
+
+def data_socket(settings: Settings, observers: Observers) -> ListenerSocket:
+    """Return what callers connect to."""
+    paused = partial(observers.accept_paused, "data")
+    return ListenerSocket(settings.listen, "PROXY_LISTEN", reserve=True, paused=paused)
+
+
+def admin_socket(settings: Settings, observers: Observers) -> ListenerSocket:
+    """Return what operators connect to."""
+    paused = partial(observers.accept_paused, "admin")
+    return ListenerSocket(settings.admin_listen, "PROXY_ADMIN_LISTEN", paused=paused, most=MOST_OF_ADMIN)
 
 
 def data_listener(settings: Settings, relay: Relay, memory: MemoryBudget, connections: int, parting: float) -> Listener:
