@@ -31,10 +31,10 @@ AGAIN_SECONDS: Final = 2.0  # between two looks of --watch
 def status(*, watch: bool, as_json: bool) -> Exit:
     """Show the state of the running sidecar: environment, token, calls, and unknown outcomes.
 
-    Where it is not ready, that says why and what to do. --watch leaves out what does not fit the terminal.
+    Where it is not ready, that says why and what to do. --watch leaves out what does not fit the terminal. The admin
+    listener has the same as a page at /status.
 
-    Exit code 0 when it is ready, 1 when it is not or does not answer. The admin listener has the same as a page at
-    /status.
+    Exit code 0 when it is ready, 1 when it is not or does not answer.
     """
     where = admin_address(os.environ)
     if not watch:

@@ -61,6 +61,7 @@ def settle(name: str | None, *, as_json: bool) -> Exit:
     """Have the running sidecar ask Localpayment now what became of the call ID, or of all that are not settled.
 
     It asks by itself 30 seconds, 2 minutes, 10 minutes, 1 hour and later after a call's end. Nothing but reads is sent.
+
     Exit code 0 when all of it is known, 1 when some is not, or the sidecar does not answer.
     """
     from proxy.cli.ledger_answers import settle_calls  # noqa: PLC0415 - as above

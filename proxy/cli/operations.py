@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 def operations(*, as_json: bool, request: tuple[str, str] | None) -> Exit:
     """List Localpayment's operations: name, kind, method and path, and where the merchant's own id sits.
 
-    --match tells which one a request is, as in `operations --match POST /api/payin`; exit code 1 when the sidecar
-    refuses such a path. What fits no row is `other`, and counts as a call with effects.
+    What fits no row is `other`, and counts as a call with effects.
+
+    Exit code 1 when the sidecar refuses the path of --match, as in `operations --match POST /api/payin`.
     """
     from proxy.api.operations import OPERATIONS  # noqa: PLC0415 - builds the catalogue
 

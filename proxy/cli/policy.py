@@ -39,8 +39,9 @@ def policy() -> None:
 def explain(method: str, path: str, caller: str | None, file: Path | None) -> Exit:
     """Say what becomes of a caller's request, and which line of the policy decides. Nothing is sent.
 
-    As in `policy explain --caller shop POST /api/payout`. Exit code 0 when the call passes, 1 when it is refused, 78
-    when the policy cannot be used.
+    As in `policy explain --caller shop POST /api/payout`.
+
+    Exit code 0 when the call passes, 1 when it is refused, 78 when the policy cannot be used.
     """
     match = matched(method, path)
     if isinstance(match, str):

@@ -22,9 +22,7 @@ _HEAD: Final = """\
 
 <!-- Written by `python -m tests.generators.cli_page > docs/reference/cli.md`; a test fails when it is stale. -->
 
-Each command in short, with its options and exit codes; `--help` (`-h`) says more.
-
-A shell completes commands and options with
+Each command with its options and exit codes; `--help` (`-h`) says more. A shell completes them with
 
 ```text
 eval "$(_LOCALPAYMENT_PROXY_COMPLETE=bash_source localpayment-proxy)"    # in ~/.bashrc

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 LABELS: Final = {
     "operation": "name in the [catalogue](reference/operations.md), or `other`",
-    "kind": "`read`, `quote`, `state`, `money_in`, `money_out`, `money_internal`",
+    "kind": "of an operation, `read`, `quote`, `state`, `money_in`, `money_out`, `money_internal`; of bytes, `heads`, "
+    "`bodies`, `answers`, `pipelined`",
     "method": "as sent, or `other`",
     "status": "of the caller's answer, `0` without one; one that HTTP does not define by its class, such as `2xx`",
     "outcome": "`answered`, `rejected`, `not_sent`, `unknown`, `aborted`, `orphaned`",
@@ -28,17 +29,19 @@ LABELS: Final = {
     "reason": "`token`, `same_token`, `disconnected`, `connect`",
     "caller": "name in the policy, `anyone` without a policy, `unknown` for a caller not in it, empty when refused "
     "before that, `other` from the 65th on",
-    "cause": "`no_certificate`, `untrusted`, `other`",
+    "cause": "`no_certificate`, `untrusted`, `plain_http`, `other`",
     "listener": "`data`, `admin`",
     "verdict": "`unknown_caller`, `not_allowed`, `denied`, `over_rate`",
     "grant": "`password`, `refresh_token`",
-    "result": "how it ended",
-    "state": "what it is in",
+    "result": "of a fetch, `granted` or a [failure](runbooks/readyz-is-503.md#find-the-reason); of a connection, "
+    "`connected`, `unreachable`, `tls`, `timeout`; of a status read, `answered`, `unanswered`, `not_sent`; of a call, "
+    "[what became of it](explanation/ledger.md#after-a-crash)",
+    "state": "of the token, [its state](explanation/token-lifecycle.md#the-states); of connections, `active`, `idle`",
     "option": "an [unsafe option](runbooks/unsafe-option.md)",
     "files": "`confined` by Landlock, `off`, `unavailable`, `helpers` with a credentials command or AWS",
     "dumps": "`true`: no core dumps, and no process of the same user may look in",
     "privileges": "`true`: no program can bring new ones",
-    "observer": "`metrics`, `log`, `history`, `audit`, `traces`, `witness` (the recorder of secrets)",
+    "observer": "`metrics`, `log`, `history`, `audit`, `traces`, `witness`",
     "version": "of the sidecar",
     "environment": "`sandbox`, `production`",
     "python": "its version",
@@ -50,15 +53,12 @@ _HEAD: Final = """\
 <!-- Written by `python -m tests.generators.metrics_page > docs/metrics.md`; a test fails when it is stale. -->
 
 `GET /metrics` on the admin listener; OpenMetrics when asked for, then with trace ids as exemplars of
-`localpayment_proxy_request_duration_seconds`.
+`localpayment_proxy_request_duration_seconds`. [config/prometheus](../config/prometheus) has recording rules and alerts,
+[runbooks](runbooks) what to do about each.
 
 Labels take their values from closed sets. What an alert counts exists from the start, as 0. Times are seconds,
-`_timestamp_` is seconds since the Unix epoch, 0 for none.
-
-Of the process: `process_cpu_seconds_total`, `process_resident_memory_bytes`, `process_virtual_memory_bytes`,
-`process_start_time_seconds`, `process_open_fds`, `process_max_fds`.
-
-[config/prometheus](../config/prometheus) has recording rules and alerts, [runbooks](runbooks) what to do about each.
+`_timestamp_` is seconds since the Unix epoch, 0 for none. The process's own are there too
+(`process_resident_memory_bytes` and others).
 """
 
 

@@ -19,14 +19,13 @@ _HEAD: Final = """\
 <!-- Written by `python -m tests.generators.operations_page > docs/reference/operations.md`;
 a test fails when it is stale. -->
 
-What Localpayment's public documentation lists, under the names that policies, metrics and logs have for it. Every other
-method and path is `other`: forwarded, with effects assumed, and allowed only by a policy that names it. HEAD goes with
-GET. A slash at the end of a path is optional, and is forwarded as it came.
+What Localpayment's public documentation lists, under the names that [policies](../policy.md), metrics and logs have for
+it, by kind: `read` has no effects, all others have. Any other method and path is `other`: forwarded, with effects
+assumed, and allowed only by a policy that names it. HEAD goes with GET. A slash at the end of a path is optional.
 
-- **kind**: in the headings. `read` has no effects, all others have. [Policies](../policy.md) allow kinds as well.
 - **In brackets**: where the `externalId` sits, by which Localpayment refuses a repeat; without one nothing does.
 - **check**: the GET that settles an unknown outcome. Where none stands but the id is in the body, ask for the id's
-  transaction, which the sidecar names unless `PROXY_CHECK_FROM_BODY` is off.
+  transaction.
 """
 _PLACES: Final = {None: "no id", "body": "body", "path": "path", "part": "part `request`"}
 _KINDS: Final = {
