@@ -6,7 +6,7 @@ A broken new value must never replace the one in use, nor keep the other values 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Final
 
 from proxy.config import EnvironmentSource, Settings, SettingsError
@@ -14,15 +14,16 @@ from proxy.config.setting import settings_of
 from proxy.ops.admin.listener import Part
 from proxy.policy.file import PolicyFileError, read_policy
 from proxy.policy.rules import DEFAULT
-from proxy.upstream.tls import tls_context
+from proxy.upstream.connecting.tls import tls_context
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
-    from structlog.typing import FilteringBoundLogger
-
-    from proxy.policy.rules import Policy
+    from proxy.credentials.watch import Watch
+    from proxy.ops.logs.log import Log
+    from proxy.policy.authorizer import Authorizer
+    from proxy.tokens.issuer import Issuer
+    from proxy.upstream.pool import Pool
 
 RELOADABLE: Final = frozenset(
     field.name for field in fields(Settings) if any(one.reloads for one in settings_of(field))
@@ -35,57 +36,52 @@ _CREDENTIALS: Final = {
 VARIABLES: Final = {field.name: [one.variable for one in settings_of(field)] for field in fields(Settings)}
 
 
-@dataclass(frozen=True, slots=True)
-class Uses:
-    """Where reloaded values go.
-
-    Attributes:
-        level: takes the log level.
-        policy: takes the policy.
-        trust: takes the context by which Localpayment is verified; None when it is not spoken to over TLS.
-        credentials: has the source of the credentials looked at, soon.
-        certificates: reads anew what callers are shown and asked for, or raises ValueError; None without TLS to them.
-    """
-
-    level: Callable[[str], None]
-    policy: Callable[[Policy], None]
-    trust: Callable[[ssl.SSLContext], None] | None
-    credentials: Callable[[], None]
-    certificates: Callable[[], Awaitable[None]] | None = None
-
-
 class Reload:
     """Reloads what can change while the sidecar runs.
 
     Args:
         settings: those that the process started with, some of which stay in force until it ends.
         reread: reads the settings anew, or raises SettingsError; may block.
-        uses: where they go.
-        logger: is told of each reload.
+        log: takes the level, and is told of each reload.
+        authorizer: takes the policy.
+        trusting: take the context by which Localpayment is verified; none where it is not spoken to over TLS.
+        watch: has the source of the credentials looked at, soon.
+        certificates: reads anew what callers are shown and asked for, or raises ValueError; None without TLS to them.
     """
 
-    def __init__(
-        self, settings: Settings, reread: Callable[[], Settings], uses: Uses, logger: FilteringBoundLogger
+    def __init__(  # noqa: PLR0913 - what a reload reaches
+        self,
+        settings: Settings,
+        reread: Callable[[], Settings],
+        *,
+        log: Log,
+        authorizer: Authorizer,
+        trusting: Sequence[Pool | Issuer],
+        watch: Watch,
+        certificates: Callable[[], Awaitable[None]] | None,
     ) -> None:
         self._started_with = self._settings = settings
         self._reread = reread
-        self._uses = uses
-        self._logger = logger
+        self._log = log
+        self._authorizer = authorizer
+        self._trusting = trusting
+        self._watch = watch
+        self._certificates = certificates
         self._one_at_a_time = asyncio.Lock()
 
     async def __call__(self) -> tuple[Part, ...]:
         """Reload everything once; return the result of each part."""
         async with self._one_at_a_time:
             settings, parts = await self._fresh_settings()
-            self._uses.level(settings.log_level)
-            parts += [await self._policy(settings), await self._trust(settings), *await self._certificates()]
-            self._uses.credentials()
+            self._log.threshold.level = settings.log_level
+            parts += [await self._policy(settings), await self._trust(settings), *await self._certificates_anew()]
+            self._watch.look()
             parts.append(Part("credentials", done=_CREDENTIALS[isinstance(settings.credentials, EnvironmentSource)]))
         kept = [str(part) for part in parts if part.kept]
         if kept:
-            self._logger.error("reload.incomplete", kept=kept)
+            self._log.logger.error("reload.incomplete", kept=kept)
         else:
-            self._logger.info("reload.done")
+            self._log.logger.info("reload.done")
         return tuple(parts)
 
     async def _fresh_settings(self) -> tuple[Settings, list[Part]]:
@@ -101,29 +97,31 @@ class Reload:
 
     async def _policy(self, settings: Settings) -> Part:
         if settings.policy_file is None:
-            self._uses.policy(DEFAULT)
+            self._authorizer.enforce(DEFAULT)
             return Part("policy", done="PROXY_POLICY_FILE is not set")
         try:
             read = await asyncio.to_thread(read_policy, settings.policy_file)
         except PolicyFileError as error:
             return Part("policy", "the old one stays: " + "; ".join(str(finding) for finding in error.findings))
-        self._uses.policy(read.policy)
+        self._authorizer.enforce(read.policy)
         return Part("policy")
 
     async def _trust(self, settings: Settings) -> Part:
-        if self._uses.trust is not None:
-            try:
-                self._uses.trust(await asyncio.to_thread(tls_context, settings.upstream_ca_file))
-            except ValueError as error:
-                return Part("CA file", f"the old one stays: {error}")
-            return Part("CA file")
-        return Part("CA file", done="not used, since LOCALPAYMENT_BASE_URL is http")
+        if not self._trusting:
+            return Part("CA file", done="not used, since LOCALPAYMENT_BASE_URL is http")
+        try:
+            tls = await asyncio.to_thread(tls_context, settings.upstream_ca_file)
+        except ValueError as error:
+            return Part("CA file", f"the old one stays: {error}")
+        for one in self._trusting:
+            one.trust(tls)
+        return Part("CA file")
 
-    async def _certificates(self) -> list[Part]:
-        if self._uses.certificates is None:
+    async def _certificates_anew(self) -> list[Part]:
+        if self._certificates is None:
             return []
         try:
-            await self._uses.certificates()
+            await self._certificates()
         except ValueError as error:
             return [Part("certificates for callers", f"the old ones stay: {error}")]
         return [Part("certificates for callers")]

@@ -17,7 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, assert_never
 
-from proxy.app import BackgroundTaskDiedError, Sidecar
+from proxy.app import Sidecar
+from proxy.background import BackgroundTaskDiedError
 from proxy.config import load_settings
 from proxy.config.declared_settings import CONFIG_FILE
 from proxy.credentials.model import CredentialSourceError

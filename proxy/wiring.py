@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
@@ -12,9 +13,11 @@ from proxy.ledger.ledger import Ledger, Rules
 from proxy.ledger.places import store_at
 from proxy.ledger.reports import SetAside, Written
 from proxy.ledger.store import LedgerError, UnusableLedgerError
+from proxy.listening.listener_socket import ListenerSocket
 from proxy.ops.admin.access import AdminAccess, admin_hosts
 from proxy.ops.admin.event_stream import EventStream
 from proxy.ops.admin.listener import AdminApplication
+from proxy.ops.metrics.gauges import Connections
 from proxy.policy.authorizer import Authorizer
 from proxy.policy.file import read_policy
 from proxy.policy.rules import DEFAULT
@@ -23,7 +26,6 @@ from proxy.relay.parts import RelayParts
 from proxy.relay.relay import Relay
 from proxy.relay.response.head import ResponseHeads
 from proxy.relay.server.listener import Listener
-from proxy.tokens.keeper import Keeper
 from proxy.upstream.model import Limits
 from proxy.upstream.pool import Pool
 
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
 
     from proxy.clock import Clock
     from proxy.config import Settings
-    from proxy.credentials.model import Credentials
     from proxy.ledger.reports import Report
     from proxy.ledger.settler import StatusReads
     from proxy.ledger.store import Store
@@ -45,12 +46,11 @@ if TYPE_CHECKING:
     from proxy.relay.attempts import Attempts
     from proxy.relay.concurrency import ConcurrencyLimit
     from proxy.secret import Secret
-    from proxy.tokens.keeper import TokenDisputed, TokenEndpoints, TokenFetched
     from proxy.upstream.model import ConnectResult
+
 LEAST_IDLE: Final = 1.0  # seconds of PROXY_EFFECTS_IDLE from which on connections are kept warm
 KEEP_WARM: Final = 30.0  # seconds after the last call; two or three handshakes a second, most of them short
-
-
+CLOSING: Final = 1.0  # seconds for what is left once every call has ended, or was given up
 ADMIN_IDLE: Final = 10.0  # seconds for a request to the admin listener to come, the first and any further one
 MOST_OF_ADMIN: Final = 48  # connections to it; fewer than the descriptors that are left for it
 
@@ -80,25 +80,6 @@ def upstream_pool(
         now=now,
         chance=random.random,
         connected=connected,
-    )
-
-
-def token_keeper(
-    settings: Settings,
-    issuer: TokenEndpoints,
-    credentials: Credentials,
-    clock: Clock,
-    report: Callable[[TokenFetched | TokenDisputed], None],
-) -> Keeper:
-    """Return the keeper of the account's tokens."""
-    return Keeper(
-        issuer=issuer,
-        credentials=credentials,
-        clock=clock,
-        chance=random.SystemRandom().random,
-        report=report,
-        token_wait=settings.token_wait,
-        fetch_timeout=settings.token_timeout,
     )
 
 
@@ -175,6 +156,18 @@ def relay_for(  # noqa: PLR0913 - what a relay is made of
     return Relay(parts, attempts)
 
 
+def data_socket(settings: Settings, observers: Observers) -> ListenerSocket:
+    """Return what callers connect to."""
+    paused = partial(observers.accept_paused, "data")
+    return ListenerSocket(settings.listen, "PROXY_LISTEN", reserve=True, paused=paused)
+
+
+def admin_socket(settings: Settings, observers: Observers) -> ListenerSocket:
+    """Return what operators connect to."""
+    paused = partial(observers.accept_paused, "admin")
+    return ListenerSocket(settings.admin_listen, "PROXY_ADMIN_LISTEN", paused=paused, most=MOST_OF_ADMIN)
+
+
 def data_listener(settings: Settings, relay: Relay, memory: MemoryBudget, connections: int, parting: float) -> Listener:
     """Return what serves callers, on so many connections; idle ones are kept for `parting` seconds once it stops."""
     listener = Listener(
@@ -190,9 +183,20 @@ def data_listener(settings: Settings, relay: Relay, memory: MemoryBudget, connec
     return listener
 
 
-def admin_runner(
-    status: Status, commands: AdminCommands, clock: Clock, key: Secret | None, closing: float
-) -> web.AppRunner:
+def connections_of(listener: Listener, admin: ListenerSocket) -> Connections:
+    """Count the connections of both listeners."""
+    return Connections(
+        data=listener.connected,
+        coming=listener.coming,
+        data_limit=listener.max_connections,
+        data_ended=listener.ended,
+        admin=admin.connected,
+        admin_limit=MOST_OF_ADMIN,
+        admin_ended=admin.ended,
+    )
+
+
+def admin_runner(status: Status, commands: AdminCommands, clock: Clock, key: Secret | None) -> web.AppRunner:
     """Return what serves operators; commands must carry the key, if there is one."""
     settings, readings = status.settings, status.readings
     admin = AdminApplication(
@@ -207,7 +211,7 @@ def admin_runner(
     return web.AppRunner(
         admin.application(),
         access_log=None,
-        shutdown_timeout=closing,
+        shutdown_timeout=CLOSING,
         keepalive_timeout=ADMIN_IDLE,
-        lingering_time=closing,
+        lingering_time=CLOSING,
     )

@@ -15,10 +15,10 @@ from proxy.config import VaultAppRole, VaultKubernetes, VaultSource, VaultToken
 from proxy.config.files import UnusableFileError, UnusablePairError, pair_in, read_secret
 from proxy.credentials.model import MANAGER_INTERVAL, Credentials, CredentialSourceError, Source
 from proxy.secret import Secret
+from proxy.upstream.connecting.tls import tls_context
 from proxy.upstream.json_client import ContentError, ask, connection_to
 from proxy.upstream.model import FaultKind, UpstreamFault
 from proxy.upstream.request import header_lines
-from proxy.upstream.tls import tls_context
 
 if TYPE_CHECKING:
     import ssl

@@ -66,11 +66,6 @@ class Deadline:
         self._due = 0.0  # when the timer fires, if there is one
         self._timer: asyncio.TimerHandle | None = None
 
-    @property
-    def running(self) -> bool:
-        """Whether there is a deadline now."""
-        return self._at is not None
-
     def set(self, seconds: float) -> None:
         """Set it to so many seconds from now."""
         self.since = now = self._time()

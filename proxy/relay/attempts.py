@@ -9,24 +9,25 @@ from __future__ import annotations
 
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from proxy.api.external_id import external_id
-from proxy.errors import NotSentError, RelayError, UpstreamDisconnectedError
-from proxy.relay.auth_refusal import read_refusal
+from proxy.errors import NotSentError, Outcome, RelayError, UpstreamDisconnectedError
+from proxy.relay.auth_refusal import Refusals, path_of, read_refusal
 from proxy.relay.record import Resend
-from proxy.relay.refused_paths import Refusals, path_of
 from proxy.relay.request.headers import request_lines
 from proxy.relay.request.request_fields import without_lines
-from proxy.relay.retry_rules import UNKNOWN, after_fault, not_processed
-from proxy.upstream.model import OutgoingRequest, Progress, Stream, UpstreamFault, held
-from proxy.upstream.request import compose
+from proxy.relay.retry_rules import after_fault, not_processed, said, unknown
+from proxy.relay.server.body import CallerGoneError
+from proxy.upstream.model import FaultKind, OutgoingRequest, Stream, Timings, UpstreamFault, held
+from proxy.upstream.request import answered, compose
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from proxy.relay.auth_refusal import Refusal
     from proxy.relay.call import Call
+    from proxy.tokens.keeper import Keeper
     from proxy.tokens.model import AccessToken
     from proxy.upstream.answer import Answer
     from proxy.upstream.pool import Pool
@@ -37,39 +38,6 @@ _SUCCESSFUL: Final = (200, 300)  # RFC 9110 section 15.3; any other status may b
 _READ_BEFORE: Final = (
     "Localpayment refused the access token, after another attempt had been sent and had got no answer."
 )
-
-
-class Tokens(Protocol):
-    """What the relay needs of the control plane; proxy.tokens.keeper.Keeper is one."""
-
-    @property
-    def locked(self) -> bool:
-        """Whether every call is to be refused; `obtain` does so."""
-        ...
-
-    def current(self) -> AccessToken | None:
-        """Return the token to inject, or None when `obtain` must be awaited."""
-        ...
-
-    async def obtain(self) -> AccessToken:
-        """Return the token to inject after a bounded wait, or raise a NotSentError."""
-        ...
-
-    async def replacement(self, generation: int, code: str | None = None) -> AccessToken | None:
-        """After a 401: return a newer token, the same one if it may just not be known everywhere, or None."""
-        ...
-
-    def dispute(self, generation: int, code: str | None = None) -> bool:
-        """After a 401 that cannot be repeated: see to a newer token for the calls to come."""
-        ...
-
-    def refused(self, generation: int) -> NotSentError:
-        """After a 401 for a token that could not be replaced: take note of it; return what the caller gets."""
-        ...
-
-    def accepted(self, generation: int) -> None:
-        """Take note that a token that was refused works after all."""
-        ...
 
 
 class Attempts:
@@ -84,7 +52,7 @@ class Attempts:
         refusals: what paths have refused lately.
     """
 
-    def __init__(self, pool: Pool, tokens: Tokens, now: Callable[[], float]) -> None:
+    def __init__(self, pool: Pool, tokens: Keeper, now: Callable[[], float]) -> None:
         self.refusals = Refusals()
         self._pool = pool
         self._tokens = tokens
@@ -96,10 +64,15 @@ class Attempts:
             return None
         return self._tokens.current() or await self._tokens.obtain()
 
-    def send_at_once(self, call: Call) -> bool:
+    def send_at_once(self, call: Call, watcher: Callable[[], None]) -> bool:
         """Write a call whose body is held, if nothing has to be waited for; else return False and do nothing.
 
-        Whatever must be awaited before the first byte of a call with effects makes it one that has to wait, here.
+        Whatever must be awaited before the first byte of a call with effects makes it one that has to wait, here. Once
+        it is being written it is not begun anew, whatever fails.
+
+        Args:
+            call: whose body is held, or has none.
+            watcher: told when something of the answer has come, or what stopped it.
 
         Raises:
             CallerGoneError: the caller has left, so nothing was begun.
@@ -111,14 +84,25 @@ class Attempts:
         if upstream is None:
             return False
         try:
-            call.attempt(token)
-            lines = _lines(call, token.header)
-            data = compose(call.request.method.encode("ascii"), call.target, self._pool.authority, lines, call.content)
-            call.sending()
+            _count(call, token)
+            method = call.request.method.encode("ascii")
+            data = compose(method, call.target, self._pool.authority, _lines(call, token.header), call.content)
+            _sending(call)
         except BaseException:
             self._pool.release(upstream)
             raise
-        call.start(upstream, data)
+        started = call.record.started
+        if call.body is not None:
+            call.connection.body_is_here()
+            started = self._now()
+        call.upstream = upstream
+        call.exchange = exchange = upstream.begin(method, Timings(started))
+        exchange.watcher = watcher
+        try:
+            upstream.write(exchange, data, last=True)
+        except Exception as error:  # noqa: BLE001 - a defect must not leave the caller without an answer
+            call.parts.failed(error)
+            upstream.fail(exchange, FaultKind.DISCONNECTED, "the call could not be written whole")
         return True
 
     async def send(self, call: Call, token: AccessToken | None) -> tuple[Answer, list[bytes]]:
@@ -131,9 +115,10 @@ class Attempts:
         Raises:
             RelayError: there is none, or one that was cut before anything of it was passed on.
         """
-        record, held, begun = call.record, not isinstance(call.content, Stream), call.begun
+        record, held, begun = call.record, not isinstance(call.content, Stream), call.exchange
         while True:
-            send, begun = begun or self._attempt(call, token), None
+            send = self._attempt(call, token) if begun is None else partial(answered, call.upstream, begun)
+            begun = None
             answer = await self._once(call, send, held=held)
             if answer is None:
                 continue
@@ -141,7 +126,7 @@ class Attempts:
                 if token is not None and self.refusals.doubts:
                     self.succeeded(call, answer.status)
                 return answer, []
-            call.answered(answer.status)
+            record.status, record.outcome = answer.status, Outcome.ANSWERED
             try:
                 refusal = await read_refusal(answer, _about(call))
                 follows = await self._after(refusal, call, token, held=held)
@@ -188,7 +173,7 @@ class Attempts:
         return error if not_processed(resends) else UpstreamDisconnectedError(_READ_BEFORE)
 
     def _attempt(self, call: Call, token: AccessToken | None) -> Callable[[], Awaitable[Answer]]:
-        call.attempt(token)
+        _count(call, token)
         outgoing = OutgoingRequest(
             method=call.request.method.encode("ascii"),
             target=call.target,
@@ -196,7 +181,7 @@ class Attempts:
             body=call.content,
             # A read that met a stale connection is not to meet another one as old.
             effects=not call.repeatable or Resend.DISCONNECTED in call.record.resends,
-            sending=call.sending,
+            sending=partial(_sending, call),
         )
         return partial(self._pool.send, outgoing)
 
@@ -211,10 +196,37 @@ class Attempts:
             if isinstance(verdict, Resend):
                 record.resends.append(verdict)
                 return None
-            error = verdict(_said(fault, before=call.sent))
+            error = verdict(said(fault, before=call.sent))
             if fault.obstacle is not None and isinstance(error, NotSentError):
                 error.proxy_status = fault.obstacle.proxy_status
             raise error from fault
+
+
+def _count(call: Call, token: AccessToken | None) -> None:
+    """Count an attempt to send with a token of ours, or None of them.
+
+    Raises:
+        CallerGoneError: the caller has left, so nothing is begun.
+    """
+    if call.gone:
+        raise CallerGoneError
+    call.record.attempts += 1
+    call.record.generation = 0 if token is None else token.generation
+    call.token = token
+
+
+def _sending(call: Call) -> None:
+    """Note that the first byte of an attempt goes out now.
+
+    Raises:
+        CallerGoneError: the caller of a call with effects has left. The kernel is asked: while nothing is read from a
+            caller, its end goes unseen.
+    """
+    if call.effects and call.connection.gone:
+        raise CallerGoneError
+    call.sent = True
+    if call.body is not None:
+        call.waited_before = call.body.waited
 
 
 def _about(call: Call) -> str | None:
@@ -234,15 +246,3 @@ def _lines(call: Call, authorization: bytes | None) -> bytes:
         traceparent = record.lineage.outgoing()
     own_id = None if call.request.fields.request_id is not None else record.request_id.encode("ascii")
     return request_lines(lines, own_id, traceparent, authorization, call.request.http_1_1)
-
-
-def unknown(fault: UpstreamFault) -> RelayError:
-    """Return what the caller gets when an answer was cut before anything of it was passed on."""
-    return UNKNOWN[fault.kind](_said(fault))
-
-
-def _said(fault: UpstreamFault, *, before: bool = False) -> str:
-    """Say what stopped a call, for the one who made it."""
-    if before and fault.progress is Progress.NOTHING:
-        return f"The call had been sent before, and could not be sent again: {fault.detail}."
-    return f"{fault.detail[:1].upper()}{fault.detail[1:]}."

@@ -5,24 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from proxy.api.external_id import external_id
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from proxy.api.operations import Match
     from proxy.config import Settings
     from proxy.policy.authorizer import Authorizer
     from proxy.process.memory import MemoryBudget
+    from proxy.relay.auth_refusal import Refusals
     from proxy.relay.concurrency import ConcurrencyLimit
     from proxy.relay.intents import Intents
     from proxy.relay.record import Record
-    from proxy.relay.refused_paths import Refusals
     from proxy.relay.request.request_line import WrongProtocol
     from proxy.relay.response.head import ResponseHeads
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RelayParts:
     """What all calls of one relay share.
 
@@ -59,10 +56,3 @@ class RelayParts:
     fingerprint: Callable[[str], str] | None = None
     intents: Intents | None = None
     traced: bool = False
-
-    def subject(self, match: Match, body: bytes | None) -> str:
-        """Return the keyed hash of what a call with effects is about; empty when not asked for, or not known."""
-        if self.fingerprint is None or not match.operation.has_effects:
-            return ""
-        found = external_id(match, body)
-        return "" if found is None else self.fingerprint(found)

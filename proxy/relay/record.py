@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from proxy.errors import Outcome
 
 if TYPE_CHECKING:
-    from proxy.relay.call_spans import Lineage
+    from proxy.relay.request.trace_context import Lineage
 
 # RFC 9110 section 9.3 and RFC 5789; any other method is a label of its own, so that callers cannot make up series.
 METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))

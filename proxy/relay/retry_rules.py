@@ -80,3 +80,15 @@ def after_fault(
 def not_processed(resends: Collection[Resend]) -> bool:
     """Whether no attempt that was followed by another can have been processed; only then may 503 be said at all."""
     return NOT_PROCESSED.issuperset(resends)
+
+
+def unknown(fault: UpstreamFault) -> RelayError:
+    """Return what the caller gets when an answer was cut before anything of it was passed on."""
+    return UNKNOWN[fault.kind](said(fault))
+
+
+def said(fault: UpstreamFault, *, before: bool = False) -> str:
+    """Say what stopped a call, for the one who made it."""
+    if before and fault.progress is Progress.NOTHING:
+        return f"The call had been sent before, and could not be sent again: {fault.detail}."
+    return f"{fault.detail[:1].upper()}{fault.detail[1:]}."

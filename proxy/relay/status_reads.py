@@ -9,13 +9,13 @@ import asyncio
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
+from proxy.http1.proxied_fields import VIA
 from proxy.ledger.settler import Reading
-from proxy.relay.fields import VIA
 from proxy.upstream.model import OutgoingRequest, Progress, UpstreamFault
 
 if TYPE_CHECKING:
-    from proxy.relay.attempts import Tokens
     from proxy.relay.concurrency import ConcurrencyLimit
+    from proxy.tokens.keeper import Keeper
     from proxy.upstream.pool import Pool
 
 MOST: Final = 64 * 1024  # bytes of an answer that are read; a longer one tells nothing
@@ -25,7 +25,7 @@ LONGEST: Final = 100.0  # seconds of a read, so that none holds up the others; l
 class UpstreamStatusReads:
     """The way to Localpayment for the settler, which makes one read at a time."""
 
-    def __init__(self, pool: Pool, tokens: Tokens, concurrency: ConcurrencyLimit, *, longest: float = LONGEST) -> None:
+    def __init__(self, pool: Pool, tokens: Keeper, concurrency: ConcurrencyLimit, *, longest: float = LONGEST) -> None:
         self._pool = pool
         self._tokens = tokens
         self._concurrency = concurrency

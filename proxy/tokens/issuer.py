@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from proxy.process.error_location import where
 from proxy.tokens.model import Issued, UnusableTokenError, read_answer
+from proxy.upstream.connecting.tls import tls_context
 from proxy.upstream.json_client import ContentError, ask, connection_to, first_value
 from proxy.upstream.model import FaultKind, Obstacle, UpstreamFault
-from proxy.upstream.tls import tls_context
 
 if TYPE_CHECKING:
     import ssl

@@ -35,7 +35,6 @@ class Connection(asyncio.Protocol):
         idle_since: when its last call ended.
         retires_at: when it begins no more calls.
         resumption: is told of the TLS session once an answer has come.
-        made: seconds that connecting and TLS took, until a call was told; None from then on.
     """
 
     def __init__(
@@ -50,7 +49,6 @@ class Connection(asyncio.Protocol):
         self.idle_since = 0.0
         self.retires_at = 0.0
         self.resumption: Resumption | None = None
-        self.made: tuple[float | None, float | None] | None = None
         self._limits = limits
         self._heads = heads
         self._now = now
@@ -102,7 +100,7 @@ class Connection(asyncio.Protocol):
         """Hand bytes of the request to the socket, unless the exchange is over or answered already."""
         if exchange.over or exchange.parser.head is not None:
             return
-        exchange.wrote(len(data), last=last)
+        exchange.wrote(last=last)
         if self._wire.write(data):
             self._note_sent(exchange)
         else:

@@ -83,10 +83,9 @@ class Exchange:
         ended = head is not None and head.framing.keeps_alive and not self.parser.excess
         return ended and self.progress is _ALL
 
-    def wrote(self, size: int, *, last: bool) -> None:
-        """Note that so many bytes of the request are handed to the socket, and whether they are the last."""
+    def wrote(self, *, last: bool) -> None:
+        """Note that bytes of the request are handed to the socket, and whether they are the last."""
         self.progress = _SOME
-        self.timings.request_bytes += size
         self.written = last
 
     def overdue(self, limits: Limits) -> str:

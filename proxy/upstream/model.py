@@ -85,16 +85,12 @@ class Timings:
     """What is measured of one call; complete when the call has ended.
 
     Bytes are those above TLS: heads, framing and bodies. `first_byte_seconds` and `total_seconds` count from `started`
-    (the pool's clock, when there was something to send) and are None until then. The times of connecting are lengths
-    of their own, None on a reused connection; `connect_seconds` is DNS, TCP and the egress proxy together.
+    (the pool's clock, when there was something to send) and are None until then.
     """
 
     started: float
     reused: bool = False
-    request_bytes: int = 0
     response_bytes: int = 0
-    connect_seconds: float | None = None
-    tls_seconds: float | None = None
     first_byte_seconds: float | None = None
     total_seconds: float | None = None
 

@@ -20,8 +20,7 @@ from proxy.upstream.connecting.resumption import Resumption
 from proxy.upstream.model import ConnectError, ConnectResult, FaultKind, Stats, Timings, UpstreamFault
 from proxy.upstream.request import Request, converse
 from proxy.upstream.reuse import take_warm
-from proxy.upstream.slots import Slots
-from proxy.upstream.waiting import CLOSED, Waiting
+from proxy.upstream.waiting import CLOSED, Slots, Waiting
 from proxy.upstream.warmth import KeepWarm
 
 if TYPE_CHECKING:
@@ -160,9 +159,6 @@ class Pool:
         except BaseException:
             self.slots.give_back()
             raise
-        if connection.made is not None:
-            timings.connect_seconds, timings.tls_seconds = connection.made
-            connection.made = None
         return connection
 
     async def _first(self, timings: Timings, deadline: float, *, new: bool) -> Connection | None:
@@ -220,7 +216,6 @@ class Pool:
     def _found(self, connection: Connection) -> None:
         """Give a connection that nothing uses to a call that waits, or keep it for the next."""
         if not self._waiting.offer(connection):
-            connection.made = None
             connection.stand_by(self._now())
             self._idle.append(connection)
 

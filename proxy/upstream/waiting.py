@@ -1,4 +1,6 @@
-"""Gives waiting calls whichever connection comes first: one that another call has done with, or a new one.
+"""Bounds the calls that have a connection, and gives those that wait for one whichever comes first.
+
+That is one that another call has done with, or a new one.
 
 A call that waits has a connection made, but needs it no more when another comes sooner: one that is not begun by then
 is left, any other serves the next call. No failure to connect reaches a call that has a connection.
@@ -33,6 +35,57 @@ EACH: Final = 0.005  # seconds of the time of one that make room for another
 _AT_FIRST: Final = 16  # connections that are made at once as long as it is not known how long one takes
 _GROWTH: Final = 1.1  # at most, of the time that the quickest is thought to take, with each that took longer
 HANGS: Final = 0.25  # seconds after which one counts no more, or twice the time of the quickest
+
+
+class Slots:
+    """Places for connections, first come, first served; each that is taken must be given back.
+
+    Args:
+        most: how many there are.
+
+    Attributes:
+        taken: how many are taken, or handed to a waiter that has not run yet.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.taken = 0
+        self._most = most
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def free(self) -> bool:
+        """Whether `take` would succeed; never while a waiter has not given up."""
+        return self.taken < self._most
+
+    def take(self) -> bool:
+        """Take a place at once; return whether there was one."""
+        if self.taken >= self._most:
+            return False
+        self.taken += 1
+        return True
+
+    async def wait(self) -> None:
+        """Take a place, after those who waited before."""
+        place = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
+        try:
+            await place
+        except asyncio.CancelledError:
+            if place.cancelled():
+                self._waiting.remove(place)
+            else:
+                self.give_back()  # it was handed over as its taker gave up
+            raise
+
+    def give_back(self) -> None:
+        """Give a place back; the longest waiter gets it."""
+        if self._waiting:
+            for place in self._waiting:
+                if not place.done():
+                    self._waiting.remove(place)
+                    place.set_result(None)
+                    return
+        self.taken -= 1
 
 
 class Waiting:

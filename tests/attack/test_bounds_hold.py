@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from proxy.app import LOOK_AT_MEMORY
+from proxy.background import LOOK_AT_MEMORY
 from tests.attack.attacks import ATTACKS, Target, connections
 from tests.support.callers import key, policy
 from tests.support.cgroups import memory_cgroup, needs_memory_cgroup

@@ -12,9 +12,9 @@ from proxy.config import Origin
 from proxy.relay.request.plain_request import Reader
 from proxy.relay.response.head import ResponseHeads
 from proxy.upstream.connecting.channel import Channel
+from proxy.upstream.connecting.tls import tls_context
 from proxy.upstream.model import Limits
 from proxy.upstream.parser import AnswerParser
-from proxy.upstream.tls import tls_context
 from tests.benchmarks.samples import ANSWER_BYTES
 from tests.benchmarks.workload import GET, POST
 

@@ -20,9 +20,9 @@ from proxy.ops.logs.log import open_log
 from proxy.ops.tracing.exporter import BATCH, Traces
 from proxy.ops.tracing.otlp import Otlp
 from proxy.ops.tracing.spans import SpanEndpoints, spans
-from proxy.relay.call_spans import lineage
 from proxy.relay.record import Record
 from proxy.relay.request.request_fields import read_fields
+from proxy.relay.request.trace_context import lineage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -115,7 +115,7 @@ async def work(settings: Settings, calls: int, kind: str) -> None:
     log = open_log(settings.log_level, "json", Nowhere())
     async with Sidecar(settings, log=log) as sidecar:
         await sidecar.keeper.obtain()
-        object.__setattr__(sidecar.relay._parts, "traced", kind == TRACED)  # noqa: SLF001 - traced, but exported nowhere
+        sidecar.relay.parts.traced = kind == TRACED  # and exported nowhere
         where = urlsplit(sidecar.url)
         loop = asyncio.get_running_loop()
         _, caller = await loop.create_connection(lambda: Caller(kind), str(where.hostname), where.port or 0)

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from proxy.upstream.model import Timings
+from proxy.process.memory import Holding as Held
 from tests.support.fakes import settle
 from tests.support.origins import calling, greeting, until
 from tests.support.sent_at_once import HELLO, LAST, ORDER, PAY, READ, Holding, ask, at_rest, in_front_of
+from tests.support.sidecars import preheat
 
 if TYPE_CHECKING:
     from tests.support.scripted_origin import Wire
@@ -95,7 +96,7 @@ async def test_of_much_data_no_more_is_read_and_none_is_lost() -> None:
         connection = at_once.taken[0].connection
         await until(lambda: connection.transport is not None and not connection.transport.is_reading())
         await settle()
-        assert 64 * 1024 < len(connection._behind) < MIB
+        assert 64 * 1024 < relay.sidecar.memory.held[Held.PIPELINED] < MIB
         held.go.set()
         answers = [await caller.one() for _ in range(many + 1)]
         assert [answer.body for answer in answers] == [b"hello"] * (many + 1)
@@ -136,10 +137,7 @@ async def test_an_ordinary_request_behind_one_that_is_handled_waits_for_its_answ
     held = Holding()
     async with in_front_of(held) as (there, relay, at_once, caller):
         pool = relay.sidecar.pool
-        two = [await pool._take(Timings(0.0), effects=True) for _ in range(2)]
-        for connection in two:
-            connection.free, connection.idle_since = True, pool._now()
-            pool.release(connection)
+        await preheat(pool, connections=2)
         await caller.send(ask("DELETE", VIRTUAL, "Expect: 100-continue", "X-Request-Id: the-first"))
         await held.begun.wait()
         await caller.send(LAST)

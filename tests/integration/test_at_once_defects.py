@@ -29,10 +29,10 @@ def failed_once(relay: Running) -> bool:
     return line["exception"] == "LookupError" and "test_at_once_defects:" in line["where"]
 
 
-@pytest.mark.parametrize("where", ["_judge", "_look_into_body"])
+@pytest.mark.parametrize("where", ["admit", "look_into_body"])
 async def test_before_a_byte_was_sent_the_call_is_refused_and_nothing_goes_out(where: str) -> None:
     async with in_front_of(greeting) as (there, relay, at_once, caller):
-        setattr(relay_of(relay), where, fails)
+        setattr(relay_of(relay).judge, where, fails)
         await caller.send(ask("POST", PAY, body=ORDER))
         assert (await caller.one()).problem["code"] == "internal_error"
         await until(lambda: at_rest(relay))
@@ -53,7 +53,7 @@ async def test_in_composing_a_call_gives_its_connection_back(monkeypatch: pytest
 
 async def test_in_reading_a_request_the_servers_parser_reads_it() -> None:
     async with in_front_of(greeting) as (there, relay, at_once, caller):
-        relay_of(relay)._reader.read = fails  # type: ignore[method-assign]  # a defect
+        relay_of(relay).reader.read = fails  # type: ignore[method-assign]  # a defect
         await caller.send(ask("POST", PAY, body=ORDER))
         assert (await caller.one()).body == b"hello"
         await until(lambda: at_rest(relay))
@@ -79,12 +79,13 @@ async def test_in_composing_an_answer_its_outcome_is_unknown_to_the_caller(
 async def test_after_it_the_connection_carries_on() -> None:
     held = Holding()
     async with in_front_of(held) as (there, relay, at_once, caller):
-        judge = relay_of(relay)._judge
-        relay_of(relay)._judge = fails  # type: ignore[method-assign]  # a defect
+        judge = relay_of(relay).judge
+        admit = judge.admit
+        judge.admit = fails  # type: ignore[method-assign]  # a defect
         held.go.set()
         await caller.send(ask("GET", READ))
         assert (await caller.one()).status == 500
-        relay_of(relay)._judge = judge  # type: ignore[method-assign]  # mended
+        judge.admit = admit  # type: ignore[method-assign]  # mended
         await settle()
         await caller.send(ask("GET", READ))
         assert (await caller.one()).status == 200

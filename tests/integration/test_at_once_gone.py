@@ -84,7 +84,7 @@ async def test_an_answer_that_comes_while_the_callers_connection_is_closing_is_a
         await caller.send(ask("POST", PAY, body=ORDER))
         await held.begun.wait()
         (call,) = at_once.taken
-        exchange, transport = call._exchange, call.connection.transport
+        exchange, transport = call.exchange, call.connection.transport
         assert exchange is not None
         changed = exchange.watcher
         assert changed is not None

@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import json
 import ssl
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import uvloop
 
+from proxy.process.memory import Holding
 from tests.support.origins import HELLO, TOKEN_CALL, access, calling, until
 from tests.support.scripted_origin import server_tls
 from tests.support.sidecars import BOUND, Way, settings_for, sidecar
@@ -18,8 +19,6 @@ from tests.support.sidecars import BOUND, Way, settings_for, sidecar
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
-
-    from proxy.relay.server.connection import CallerConnection
 
     Run = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -76,9 +75,7 @@ def test_a_call_that_waited_for_another_goes_out_on_a_new_connection_after_a_far
                 await caller.send(PAYOUT)
                 await until(lambda: origin.calls)
                 await caller.send(PAYOUT)
-                connections = relay.sidecar._data._runner.server.connections  # type: ignore[union-attr]  # it serves
-                (connection,) = cast("list[CallerConnection]", connections)
-                await until(lambda: connection._behind)
+                await until(lambda: relay.sidecar.memory.held[Holding.PIPELINED])
                 origin.go.set()
                 assert [(await caller.one()).status for _ in range(2)] == [200, 200]
                 assert len(set(origin.calls)) == 2

@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
 import uvloop
 
+from proxy.process.memory import Holding
 from tests.support.origins import HELLO, localpayment, until
 from tests.support.sidecars import BOUND, Way, settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from proxy.relay.server.connection import CallerConnection
     from tests.support.scripted_origin import Wire
 
     Run = Callable[[Coroutine[Any, Any, None]], None]
@@ -51,9 +51,7 @@ def test_a_call_behind_another_is_not_begun_when_the_answer_finds_nobody(
                 caller.sendall(PAYOUT)
                 await until(lambda: there.calls.endswith(b"{}"))
                 caller.sendall(PAYOUT)
-                connections = relay.sidecar._data._runner.server.connections  # type: ignore[union-attr]  # it serves
-                (connection,) = cast("list[CallerConnection]", connections)
-                await until(lambda: connection._behind)
+                await until(lambda: relay.sidecar.memory.held[Holding.PIPELINED])
                 there.wires[0].writer.write(segments[-1])
             await until(lambda: relay.value("in_flight_requests") == 0 and not relay.sidecar.pool.stats().active)
             await until(lambda: relay.calls)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -39,8 +39,7 @@ async def verbose(wire: Wire) -> None:
 async def serving(script: Script) -> AsyncIterator[tuple[Running, Listener]]:
     Way.at_once = True
     async with asyncio.timeout(BOUND), localpayment(script) as there, sidecar(settings_for(there.url)) as relay:
-        listener = cast("Listener", relay.sidecar._data._runner.server)  # type: ignore[union-attr]  # it serves
-        yield relay, listener
+        yield relay, relay.sidecar.listener
 
 
 @contextlib.contextmanager

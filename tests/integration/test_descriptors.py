@@ -193,7 +193,7 @@ async def test_a_call_for_which_no_connection_can_be_had_is_told_that_nothing_wa
         calling(relay) as caller,
         calling(relay) as later,
     ):
-        await until(lambda: len(relay.sidecar._data._runner.server.connections) == 2)  # type: ignore[union-attr]  # it serves  # noqa: SLF001 - aiohttp tells no one else which connections it has
+        await until(lambda: len(relay.sidecar.listener.connections) == 2)
         with descriptors_left(5):
             assert scarce()
             await caller.send(call)

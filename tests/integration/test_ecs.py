@@ -12,9 +12,9 @@ import botocore.session
 import pytest
 from botocore.validate import ParamValidator
 
-from proxy.app import CLOSING
 from proxy.config import load_settings
 from proxy.simulator.server import Simulator
+from proxy.wiring import CLOSING
 from tests.support.processes import cleaned
 from tests.support.sidecars import DEFAULTS, settings_for, sidecar
 

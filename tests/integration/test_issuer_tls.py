@@ -11,7 +11,7 @@ import trustme
 from proxy.config import EgressProxy, Origin
 from proxy.secret import Secret
 from proxy.tokens.issuer import FetchFailedError, FetchResult, Issuer
-from proxy.upstream.tls import tls_context
+from proxy.upstream.connecting.tls import tls_context
 from tests.support.addresses import free_port
 from tests.support.fakes import BOUND, CREDENTIALS, FakeClock
 from tests.support.scripted_origin import OPENED, Wire, origin, server_tls, tunnel_to

@@ -299,7 +299,7 @@ async def test_a_defect_of_ours_whose_text_quotes_a_call(
         message = f"{PASSWORD} {CARD} {TOKENS['access']}"
         raise RuntimeError(message)
 
-    monkeypatch.setattr(relay.sidecar.relay, "_judge", fails)
+    monkeypatch.setattr(relay.sidecar.relay.judge, "admit", fails)
     await call(relay, sinks, "POST", "/api/payout", json=PERSON)
     assert relay.value("refusals_total", code="internal_error") == 1
     assert sinks.own_answers

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from proxy.app import BackgroundTaskDiedError
+from proxy.background import BackgroundTaskDiedError
 from proxy.simulator.server import Simulator
 from proxy.tokens.issuer import FetchFailedError, FetchResult
 from proxy.tokens.lifecycle import State

@@ -207,13 +207,13 @@ async def test_a_read_that_met_a_stale_connection_does_not_meet_another_one_as_o
 
 async def test_a_defect_of_our_own_is_told_and_promises_nothing() -> None:
     class Broken:
-        def send_at_once(self, _call: object) -> None:
+        def send_at_once(self, *_: object) -> None:
             message = "hush-hush"
             raise ZeroDivisionError(message)
 
     async with localpayment(greeting) as there, sidecar(settings_for(there.url)) as relay:
         data_plane = relay.sidecar.relay
-        data_plane._attempts = Broken()  # type: ignore[assignment]  # made on purpose
+        data_plane.attempts = Broken()  # type: ignore[assignment]  # made on purpose
         got = await said(relay, request("POST", "/api/payout", body=b"{}"))
         assert (got.status, got.problem["code"], got.problem["outcome"]) == (500, "internal_error", "unknown")
         assert relay.lines("request.failed")[0]["exception"] == "ZeroDivisionError"

@@ -70,7 +70,7 @@ async def test_it_is_one_when_the_caller_takes_it_slowly() -> None:
         calling(relay) as caller,
     ):
         await caller.send(GET)
-        await until(lambda: caller.reader._buffer)  # type: ignore[attr-defined]  # what has come, unread
+        await until(lambda: caller.reader._buffer)  # type: ignore[attr-defined]  # noqa: SLF001 - what has come, unread
         answer = await caller.rest()
         assert (answer.status, answer.complete, answer.reset) == (200, False, True)
 
@@ -175,7 +175,7 @@ async def test_an_answer_that_its_caller_has_not_taken_when_the_sidecar_ends_is_
         async with sidecar(settings_for(there.url)) as relay:
             caller = await after.enter_async_context(calling(relay))
             await caller.send(GET)
-            await until(lambda: caller.reader._buffer)  # type: ignore[attr-defined]  # what has come, unread
+            await until(lambda: caller.reader._buffer)  # type: ignore[attr-defined]  # noqa: SLF001 - what has come, unread
             await settle()
         answer = await caller.rest()
         assert (answer.complete, answer.reset) == (False, True)
@@ -209,7 +209,7 @@ async def test_a_stop_that_cuts_an_answer_which_its_caller_has_not_taken_is_not_
 
 async def connected(relay: Running) -> list[CallerConnection]:
     """The callers' connections, once there is one."""
-    listener = relay.sidecar._listener
+    listener = relay.sidecar.listener
     await until(lambda: listener.connections)
     return [cast("CallerConnection", connection) for connection in listener.connections]
 

@@ -12,7 +12,6 @@ import pytest
 from proxy.config import RequiredHeader, UnixAddress
 from proxy.relay.request.request_line import WrongProtocol
 from proxy.relay.server.lingering import MOST_LINGERING
-from proxy.relay.server.listener import Listener
 from tests.support.callers import Certificates, on_socket
 from tests.support.origins import HELLO, Caller, calling, greeting, localpayment, request, said, until
 from tests.support.owned_clock import OwnedClock
@@ -259,9 +258,7 @@ async def test_a_flood_of_connections_is_closed_without_waiting_for_its_goodbyes
         flood = [await stack.enter_async_context(calling(relay)) for _ in range(MOST_LINGERING + 20)]
         answers = await asyncio.gather(*(caller.rest() for caller in flood))
         assert {answer.status for answer in answers} == {503}
-        listener = relay.sidecar._data._runner.server  # type: ignore[union-attr]  # it serves
-        assert isinstance(listener, Listener)
-        assert 0 < len(listener.lingering) <= MOST_LINGERING
+        assert 0 < len(relay.sidecar.listener.lingering) <= MOST_LINGERING
         assert (await relay.admin("/livez"))[0] == 200
         for caller in flood:
             caller.leave()

@@ -194,12 +194,12 @@ async def test_of_payouts_behind_one_another_none_is_begun_once_their_caller_has
         await caller.send(payout)
         await held.begun.wait()
         await caller.send(payout * 40)
-        (connection,) = relay.sidecar._listener.connections
+        (connection,) = relay.sidecar.listener.connections
         await until(lambda: connection.transport is not None and not connection.transport.is_reading())
         leaves(caller.writer)
         held.go.set()
         await until(lambda: relay.calls and relay.value("in_flight_requests") == 0)
-        await until(relay.sidecar._listener.empty.is_set)
+        await until(relay.sidecar.listener.empty.is_set)
         assert there.calls.count(b"POST /api/payout ") == 1
         assert {line["outcome"] for line in relay.calls[1:]} <= {"not_sent"}
 

@@ -96,7 +96,7 @@ async def process(url: str) -> AsyncIterator[Process]:
     }
     async with running("serve", settings=settings) as started:
         line = json.loads(await started.says("sidecar.started"))
-        yield Process(started._process.pid, line["data"])
+        yield Process(started._process.pid, line["data"])  # noqa: SLF001 - whose memory is measured
 
 
 async def upload(caller: Caller, *, chunked: bool) -> bytes:

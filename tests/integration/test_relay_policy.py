@@ -85,7 +85,7 @@ async def test_another_user_of_the_machine_is_nobody(there: Localpayment) -> Non
             status, body = await get_as(NOBODY, path, BALANCE)
             assert (status, json.loads(body)["code"]) == (403, "operation_forbidden")
             assert relay.lines("request.refused")[0]["caller"] == "unknown"
-            relay.sidecar.relay.authorizer.enforce(
+            relay.sidecar.relay.parts.authorizer.enforce(
                 parse_policy(f'[callers.nobody]\ngid = {NOBODY}\nallow = ["read"]\n').policy
             )
             assert (await get_as(NOBODY, path, BALANCE))[0] == 200
@@ -233,7 +233,7 @@ async def test_payouts_are_released_by_id_and_never_by_date_unless_that_is_named
             assert empty.status == 403
         assert there.calls == before
         named = PAYER.replace('"payout"', '"payout", "authorize_payouts:by_date"')
-        relay.sidecar.relay.authorizer.enforce(parse_policy(named).policy)
+        relay.sidecar.relay.parts.authorizer.enforce(parse_policy(named).policy)
         assert (await relay.post("/api/payout/authorize", BY_DATE))[0] == 200
 
 

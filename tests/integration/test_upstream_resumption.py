@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from proxy.upstream.connecting.resumption import LASTS
-from proxy.upstream.tls import tls_context
+from proxy.upstream.connecting.tls import tls_context
 from tests.support.scripted_origin import HELLO, Wire, authority, origin
 from tests.support.upstream_pool import get, pool_to, seen
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from proxy.config import Origin
 from proxy.http1.framing import Head, answer_framing
-from proxy.relay.fields import VIA
+from proxy.http1.proxied_fields import VIA
 from proxy.relay.request.framing import request_framing
 from proxy.relay.request.plain_request import Reader
 from proxy.relay.request.request_fields import read_fields
@@ -114,7 +114,7 @@ def test_what_is_read_is_read_as_everybody_else_reads_it(loop: asyncio.AbstractE
     assert (message.version, message.upgrade, message.chunked) == (request.version, False, False)
     assert message.should_close == request.last
     assert payload.is_eof() == (request.owed == 0)
-    body = b"".join(payload._buffer) if payload.total_bytes else b""
+    body = b"".join(payload._buffer) if payload.total_bytes else b""  # noqa: SLF001 - aiohttp's, read without a loop
     assert body == (request.body or b"")
     framing = request_framing((1, 1), request.fields.told)
     length = None if request.body is None else len(request.body) + request.owed
@@ -164,13 +164,13 @@ def test_an_answer_crosses_the_same_whether_it_is_remembered_or_not(
         return
     heads = ResponseHeads(ORIGIN)
     head = Head(status, b"Fine", fields, framing, comes_again=True)
-    composed = heads.compose(head, "ours")
+    composed = heads.compose(head, "ours", None)
     crossing = headers_to_caller(fields, origin=ORIGIN)
     own = [] if any(name.lower() == b"x-request-id" for name, _ in crossing) else [b"X-Request-Id: ours"]
     unwanted = b"Content-Length" if status == HTTPStatus.NO_CONTENT else None
     lines = [name + b": " + value for name, value in crossing if name != unwanted]
     assert composed == b"\r\n".join((b"HTTP/1.1 %d Fine" % status, *lines, *own, VIA, b""))
-    assert heads.compose(head, "ours") == composed
+    assert heads.compose(head, "ours", None) == composed
 
 
 def test_the_parser_refuses_what_it_must() -> None:

@@ -41,7 +41,7 @@ def to_upstream(
 def to_caller(headers: Iterable[Field], origin: Origin, request_id: str) -> list[Field]:
     """The fields of an answer that go to the caller."""
     head = Head(200, b"OK", list(headers), Framing(Ending.HEAD, None, keeps_alive=True))
-    return parted(ResponseHeads(origin).compose(head, request_id).partition(b"\r\n")[2])
+    return parted(ResponseHeads(origin).compose(head, request_id, None).partition(b"\r\n")[2])
 
 
 def parted(lines: bytes) -> list[Field]:

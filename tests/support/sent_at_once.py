@@ -61,13 +61,13 @@ class Sent:
         self.taken: list[Call] = []
         self.refused = 0
         self.handed_over: list[Call] = []
-        attempts = relay._attempts
-        self._send, self._exchange = attempts.send_at_once, relay._exchange
+        attempts = relay.attempts
+        self._send, self._exchange = attempts.send_at_once, relay.exchange
         attempts.send_at_once = self.send_at_once  # type: ignore[method-assign]  # a test looks on
-        relay._exchange = self.exchange  # type: ignore[method-assign]  # as above
+        relay.exchange = self.exchange  # type: ignore[method-assign]  # as above
 
-    def send_at_once(self, call: Call) -> bool:
-        sent = self._send(call)
+    def send_at_once(self, call: Call, watcher: Callable[[], None]) -> bool:
+        sent = self._send(call, watcher)
         if sent:
             self.taken.append(call)
         else:
@@ -75,7 +75,7 @@ class Sent:
         return sent
 
     async def exchange(self, call: Call, token: AccessToken | None) -> None:
-        if call.begun is not None:
+        if call.exchange is not None:
             self.handed_over.append(call)
         await self._exchange(call, token)
 
@@ -85,11 +85,7 @@ def relay_of(relay: Running) -> Relay:
 
 
 def listener_of(relay: Running) -> Listener:
-    runner = relay.sidecar._data._runner
-    assert runner is not None
-    listener: Any = runner.server
-    found: Listener = listener
-    return found
+    return relay.sidecar.listener
 
 
 @contextlib.asynccontextmanager
@@ -115,13 +111,13 @@ async def in_front_of(
 
 def wait_always(relay: Running) -> None:
     """Let the server's parser read every request, and a task carry every call."""
-    relay.sidecar.relay._reader.read = lambda _: None  # type: ignore[method-assign, assignment]  # it understands nothing
+    relay.sidecar.relay.reader.read = lambda _: None  # type: ignore[method-assign, assignment]  # it understands nothing
 
 
 def at_rest(relay: Running) -> bool:
     """Whether no call holds a place or a connection."""
     limit, pool = relay.sidecar.concurrency, relay.sidecar.pool
-    return (limit.in_flight, limit._reads, pool.stats().active, pool.slots.taken) == (0, 0, 0, 0)
+    return (limit.in_flight, limit._reads, pool.stats().active, pool.slots.taken) == (0, 0, 0, 0)  # noqa: SLF001 - the places that only reads are counted in
 
 
 @dataclass(frozen=True)
@@ -167,7 +163,7 @@ async def carry(case: Case, *, at_once: bool) -> Left:
             for piece in answers.pop(0) if answers else (HELLO,):
                 if piece is None:
                     if begun:  # a reset would throw away what its caller has not read yet
-                        await until(lambda: len(caller.reader._buffer))  # type: ignore[attr-defined]  # not public
+                        await until(lambda: len(caller.reader._buffer))  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio's reader has no public way
                     return
                 begun = piece == CUT
                 await wire.send(piece if isinstance(piece, bytes) else piece(head))

@@ -12,9 +12,9 @@ import yaml
 from check_jsonschema import main as check_jsonschema
 from click.testing import CliRunner, Result
 
-from proxy.app import CLOSING
 from proxy.cli.commands import commands
 from proxy.config import FilesSource, LedgerFile, Settings, load_settings
+from proxy.wiring import CLOSING
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"

@@ -10,9 +10,9 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from proxy.app import CLOSING
 from proxy.config import Environment, TcpAddress
 from proxy.process.memory import connections_in, default_budget
+from proxy.wiring import CLOSING
 from tests.support.kustomization import Object, all_containers, assembled, pod_spec
 from tests.support.manifests import (
     ASSEMBLED,

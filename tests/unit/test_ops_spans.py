@@ -15,8 +15,8 @@ from proxy.config import Origin, TcpAddress, UnixAddress
 from proxy.errors import Outcome
 from proxy.ops.metrics.metrics import codes
 from proxy.ops.tracing.spans import Role, Span, SpanEndpoints, span_endpoints, spans
-from proxy.relay.call_spans import Attempt, Lineage
 from proxy.relay.record import METHODS, Record, Resend
+from proxy.relay.request.trace_context import Attempt, Lineage
 from tests.support.sidecars import DEFAULTS
 
 CANARY = "canary-4c1b"

@@ -14,8 +14,8 @@ from proxy.config import Collector, Origin
 from proxy.ops.logs.log import open_log
 from proxy.ops.tracing.exporter import BATCH, Traces, TracingError, open_traces
 from proxy.ops.tracing.spans import Span, SpanEndpoints
-from proxy.relay.call_spans import Lineage
 from proxy.relay.record import Record
+from proxy.relay.request.trace_context import Lineage
 from tests.support.sidecars import DEFAULTS
 
 if TYPE_CHECKING:

@@ -7,9 +7,8 @@ import re
 
 import pytest
 
-from proxy.relay.call_spans import Lineage, lineage
 from proxy.relay.request.request_fields import read_fields, without_lines
-from proxy.relay.request.trace_context import CallerSpan, caller_span
+from proxy.relay.request.trace_context import CallerSpan, Lineage, caller_span, lineage
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = "00f067aa0ba902b7"

@@ -6,7 +6,7 @@ import pytest
 
 from proxy.api.operations import OTHER, Match
 from proxy.api.target import read_target
-from proxy.relay.refused_paths import KEPT, MOST, Refusals, path_of
+from proxy.relay.auth_refusal import KEPT, MOST, Refusals, path_of
 
 HERE, THERE = "get_balance", b"/api/odd"
 

@@ -76,7 +76,7 @@ class Reading(BaseProtocol):
 
     @property
     def bodies(self) -> list[bytes]:
-        return [b"".join(payload._buffer) if payload.total_bytes else b"" for _, payload in self.found]
+        return [b"".join(payload._buffer) if payload.total_bytes else b"" for _, payload in self.found]  # noqa: SLF001 - aiohttp's, read without a loop
 
 
 def body_of(request: bytes) -> bytes:
@@ -84,7 +84,7 @@ def body_of(request: bytes) -> bytes:
     loop = asyncio.new_event_loop()
     ((_, payload),) = HttpRequestParser(BaseProtocol(loop), loop, 2**16).feed_data(request)[0]
     loop.close()
-    return b"".join(payload._buffer) if payload.total_bytes else b""
+    return b"".join(payload._buffer) if payload.total_bytes else b""  # noqa: SLF001 - as above
 
 
 BODY_OF = {kind: body_of(kind) for kind in KINDS}

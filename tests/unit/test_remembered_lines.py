@@ -47,7 +47,7 @@ def answered(*lines: bytes, status: bytes = b"HTTP/1.1 200 OK") -> Head:
     """Read an answer's head, and make the caller's of it, as for each call."""
     head = HEADS.plain_head(b"GET", b"\r\n".join((status, *lines, b"Content-Length: 0")))
     assert head is not None
-    COMPOSED.compose(head, "ours")
+    COMPOSED.compose(head, "ours", None)
     return head
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from proxy.app import CLOSING
 from proxy.cli.commands import commands
 from proxy.cli.exits import Exit
 from proxy.config.declared_settings import SETTINGS
+from proxy.wiring import CLOSING
 
 UNIT = Path(__file__).parents[2] / "config" / "systemd" / "localpayment-proxy.service"
 PROGRAM = "/opt/localpayment-proxy/bin/localpayment-proxy"

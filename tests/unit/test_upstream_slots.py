@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.upstream.slots import Slots
+from proxy.upstream.waiting import Slots
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

@@ -22,17 +22,17 @@ async def exchange() -> Exchange:
 
 
 def sent(exchange: Exchange) -> Exchange:
-    exchange.wrote(10, last=True)
+    exchange.wrote(last=True)
     exchange.progress = Progress.ALL
     return exchange
 
 
-async def test_what_is_written_is_counted_and_may_have_gone_out(exchange: Exchange) -> None:
+async def test_what_is_written_may_have_gone_out(exchange: Exchange) -> None:
     assert (exchange.progress, exchange.written, exchange.sending) == (Progress.NOTHING, False, True)
-    exchange.wrote(10, last=False)
+    exchange.wrote(last=False)
     assert (exchange.progress, exchange.written) == (Progress.SOME, False)
-    exchange.wrote(5, last=True)
-    assert (exchange.progress, exchange.written, exchange.timings.request_bytes) == (Progress.SOME, True, 15)
+    exchange.wrote(last=True)
+    assert (exchange.progress, exchange.written) == (Progress.SOME, True)
 
 
 async def test_what_comes_is_held_piece_by_piece(exchange: Exchange) -> None:
@@ -78,14 +78,14 @@ async def test_of_two_answers_at_once_the_first_is_refused_if_it_may_be_another_
 async def test_a_connection_is_clean_when_both_request_and_answer_are_over(
     exchange: Exchange, answer: bytes, progress: Progress, *, clean: bool
 ) -> None:
-    exchange.wrote(10, last=True)
+    exchange.wrote(last=True)
     exchange.progress = progress
     exchange.feed(answer)
     assert exchange.clean == clean
 
 
 async def test_it_is_sending_until_all_was_sent_or_an_answer_came(exchange: Exchange) -> None:
-    exchange.wrote(10, last=False)
+    exchange.wrote(last=False)
     before = exchange.sending
     exchange.feed(OK)
     assert (before, exchange.sending) == (True, False)
@@ -93,7 +93,7 @@ async def test_it_is_sending_until_all_was_sent_or_an_answer_came(exchange: Exch
 
 async def test_which_time_ran_out_is_told(exchange: Exchange) -> None:
     limits = Limits(response_timeout=3.0, idle_timeout=7.0)
-    exchange.wrote(10, last=False)
+    exchange.wrote(last=False)
     told = [exchange.overdue(limits)]
     told.append(sent(exchange).overdue(limits))
     exchange.feed(OK)

@@ -17,9 +17,9 @@ from aiohappyeyeballs import start_connection
 
 from proxy.cli.check.findings import NotNeededError
 from proxy.upstream.connecting.handshake import obstacle
+from proxy.upstream.connecting.tls import tls_context
 from proxy.upstream.connecting.tunnel import connect_request
 from proxy.upstream.model import Obstacle
-from proxy.upstream.tls import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -37,7 +37,7 @@ def _problems(settings: Settings) -> Iterator[Problem]:
             for finding in error.findings:
                 yield Problem(POLICY_FILE, str(settings.policy_file), str(finding))
     if settings.upstream_ca_file is not None:
-        from proxy.upstream.tls import tls_context  # noqa: PLC0415 - asyncio and ssl
+        from proxy.upstream.connecting.tls import tls_context  # noqa: PLC0415 - asyncio and ssl
 
         try:
             tls_context(settings.upstream_ca_file)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from proxy.config import Settings
-    from proxy.relay.call_spans import Lineage
     from proxy.relay.record import Record
+    from proxy.relay.request.trace_context import Lineage
 
 Attributes = dict[str, str | int]
 

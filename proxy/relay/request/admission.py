@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from proxy.config import Settings
-    from proxy.relay.fields import Field
+    from proxy.http1.proxied_fields import Field
     from proxy.relay.request.request_fields import Told
 
 LOOPBACK_HOSTS: Final = frozenset(("localhost", "127.0.0.1", "[::1]"))

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from proxy.errors import BadRequestError
-from proxy.relay.fields import MEANING, PSEUDONYM, VIA, connection_options
+from proxy.http1.proxied_fields import MEANING, PSEUDONYM, VIA, connection_options
 from proxy.relay.request.request_fields import CONNECTION, OVERRIDES
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from proxy.relay.request.request_fields import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from proxy.relay.fields import Field
+    from proxy.http1.proxied_fields import Field
 
 # RFC 9112 section 3.
 _REQUEST_LINE: Final = re.compile(rb"(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS) (/[!-~]*) HTTP/1\.1").fullmatch

@@ -10,11 +10,11 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from proxy.http1.framing import field_value, is_token
-from proxy.relay.fields import FOLD, HOP_BY_HOP, USUAL_OPTIONS, connection_options
+from proxy.http1.proxied_fields import FOLD, HOP_BY_HOP, USUAL_OPTIONS, connection_options
 from proxy.relay.request.trace_context import is_request_id
 
 if TYPE_CHECKING:
-    from proxy.relay.fields import Field
+    from proxy.http1.proxied_fields import Field
 
 # Values of the fields that decide something, in order, by name in lower case.
 Told = Mapping[bytes, tuple[bytes, ...]]
@@ -155,8 +155,13 @@ def read_fields(headers: Iterable[Field], required: bytes | None = None) -> Requ
 
 def without_lines(lines: bytes, names: Collection[bytes]) -> bytes:
     """Return the lines of all other fields."""
-    kept = [line for line in lines.split(_LINE_END) if line.partition(b":")[0].translate(FOLD) not in names]
-    return _LINE_END.join(kept)
+    folded = _LINE_END + lines.translate(FOLD)
+    for name in names:
+        begins = b"%b%b: " % (_LINE_END, name)
+        while (at := folded.find(begins)) >= 0:
+            end = folded.index(_LINE_END, at + len(begins))
+            lines, folded = lines[:at] + lines[end:], folded[:at] + folded[end:]
+    return lines
 
 
 def pairs_of(told: Told, names: Iterable[bytes]) -> list[Field]:

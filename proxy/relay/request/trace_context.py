@@ -1,15 +1,17 @@
-"""Names what a call is found again by: its request id and its trace.
+"""Names what a call is found again by: its request id, its trace, and the spans that it consists of.
 
-Pure: time and chance are arguments. Nothing a caller sends becomes a name unless it is short and visible ASCII.
+Pure: time and chance are arguments. Nothing a caller sends becomes a name unless it is short and visible ASCII. A call
+that its caller's traceparent does not sample has no spans, and crosses as it came.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     Told = Mapping[bytes, tuple[bytes, ...]]
 
@@ -26,6 +28,13 @@ _RAND_A: Final = (1 << 12) - 1
 _RAND_B: Final = (1 << 62) - 1
 _UNDER_TIME: Final = 1 << 64 | 0x7 << 12  # the first bit keeps zeros at the front of the time
 _VARIANT: Final = 0b10 << 62
+# W3C Trace Context section 3.2.2.5, and of its level 2 the flag that the trace id is random.
+SAMPLED: Final = 0b01
+_RANDOM: Final = 0b10
+_TRACE_BITS: Final = 128
+_SPAN_BITS: Final = 64
+_PARENT: Final = frozenset((b"traceparent",))
+_PARENT_AND_STATE: Final = _PARENT | {b"tracestate"}
 
 
 class CallerSpan(NamedTuple):
@@ -61,14 +70,98 @@ def is_request_id(value: bytes) -> bool:
 
 def trace_id(told: Told) -> str | None:
     """Return the trace id of the one valid W3C traceparent field, 32 hex digits, or None."""
-    span = caller_span(told)
-    return None if span is None else span.trace_id
+    found = _caller_span(told)
+    return None if found is None else found["trace"].decode("ascii")
 
 
 def caller_span(told: Told) -> CallerSpan | None:
     """Return what the one valid W3C traceparent field says, or None."""
-    values = told.get(b"traceparent", ())
-    found = _TRACEPARENT(values[0]) if len(values) == 1 else None
-    if found is None or (found["more"] is not None and found["version"] == b"00"):
+    found = _caller_span(told)
+    if found is None:
         return None
     return CallerSpan(found["trace"].decode("ascii"), found["span"].decode("ascii"), int(found["flags"], 16))
+
+
+def _caller_span(told: Told) -> re.Match[bytes] | None:
+    values = told.get(b"traceparent", ())
+    found = _TRACEPARENT(values[0]) if len(values) == 1 else None
+    if found is not None and found["more"] is not None and found["version"] == b"00":
+        return None
+    return found
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One attempt to send the call: a span of its own.
+
+    Attributes:
+        span_id: 16 hex digits.
+        started: reading of the clock.
+        ended: the same; None when its end was not waited for.
+    """
+
+    span_id: str
+    started: float
+    ended: float | None = None
+
+
+@dataclass(slots=True)
+class Lineage:
+    """A call's place in a trace.
+
+    Attributes:
+        trace_id: 32 hex digits; the caller's if it sent a valid traceparent.
+        parent_id: the caller's span, 16 hex digits; None when the trace begins here.
+        span_id: of the call as the sidecar serves it.
+        flags: of the trace.
+        attempts: the call as the sidecar sends it, oldest first.
+        bits: gives a number of so many random bits.
+        now: gives the clock's reading.
+    """
+
+    trace_id: str
+    parent_id: str | None
+    span_id: str
+    flags: int
+    bits: Callable[[int], int] = field(repr=False)
+    now: Callable[[], float] = field(repr=False)
+    attempts: list[Attempt] = field(default_factory=list)
+
+    @property
+    def replaced(self) -> frozenset[bytes]:
+        """Fields of the caller's in whose place `outgoing` goes."""
+        # A trace that begins here has no state yet (section 4.3: what could not be read is not passed on).
+        return _PARENT if self.parent_id is not None else _PARENT_AND_STATE
+
+    def outgoing(self) -> bytes:
+        """Begin an attempt: return the value of its own traceparent."""
+        attempt = Attempt(_hex(self.bits, _SPAN_BITS), self.now())
+        self.attempts.append(attempt)
+        return f"00-{self.trace_id}-{attempt.span_id}-{self.flags:02x}".encode("ascii")
+
+    def over(self) -> None:
+        """Note that the attempt in progress has ended."""
+        if self.attempts:
+            self.attempts[-1].ended = self.now()
+
+
+def lineage(told: Told, bits: Callable[[int], int], now: Callable[[], float]) -> Lineage | None:
+    """Return a call's place in its caller's trace, or at the head of a new one; None if the caller wants none told.
+
+    Args:
+        told: values of the request's fields.
+        bits: gives a number of so many random bits.
+        now: gives the clock's reading, in seconds.
+    """
+    parent = caller_span(told)
+    if parent is None:
+        return Lineage(_hex(bits, _TRACE_BITS), None, _hex(bits, _SPAN_BITS), SAMPLED | _RANDOM, bits, now)
+    if not parent.flags & SAMPLED:
+        return None
+    flags = parent.flags & (SAMPLED | _RANDOM)
+    return Lineage(parent.trace_id, parent.span_id, _hex(bits, _SPAN_BITS), flags, bits, now)
+
+
+def _hex(bits: Callable[[int], int], size: int) -> str:
+    """Return an id, which is never all zeros."""
+    return f"{bits(size) or 1:0{size // 4}x}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from proxy.relay.fields import (
+from proxy.http1.proxied_fields import (
     FOLD,
     HOP_BY_HOP,
     MEANING,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from proxy.config import Origin
-    from proxy.relay.fields import Field
+    from proxy.http1.proxied_fields import Field
 
 _DROPPED_FROM_ANSWERS: Final = HOP_BY_HOP | {b"authorization", b"set-cookie", b"set-cookie2"}
 _MEANING_OF_ANSWERS: Final = MEANING | {

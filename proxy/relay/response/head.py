@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from proxy.http1.header_cache import MOST, keep
-from proxy.relay.fields import VIA
+from proxy.http1.proxied_fields import VIA
 from proxy.relay.response.fields import headers_to_caller
 
 if TYPE_CHECKING:
@@ -39,18 +39,21 @@ class ResponseHeads:
         self._origin = origin
         self.known: dict[Head, tuple[bytes, bool]] = {}
 
-    def compose(self, head: Head, request_id: str, timing: bytes | None = None) -> bytes:
-        """Return an answer's head up to what `ending` adds.
+    def compose(self, head: Head, request_id: str, timing: bytes | None, *rest: bytes) -> bytes:
+        """Return an answer's head up to what `ending` adds, and the rest.
 
         Args:
             head: Localpayment's.
             request_id: sent as X-Request-Id unless Localpayment sent one.
             timing: value of a Server-Timing field, None for none.
+            rest: what follows, if it is known already.
         """
         crossing, theirs = self.known.get(head) or self._read(head)
-        own_id = b"" if theirs else b"X-Request-Id: %b\r\n" % request_id.encode("ascii")
-        composed = crossing + own_id + _END
-        return composed if timing is None else b"%bServer-Timing: %b\r\n" % (composed, timing)
+        if timing is not None:
+            rest = b"Server-Timing: ", timing, b"\r\n", *rest
+        if theirs:
+            return b"".join((crossing, _END, *rest))
+        return b"".join((crossing, b"X-Request-Id: ", request_id.encode("ascii"), b"\r\n", _END, *rest))
 
     def _read(self, head: Head) -> tuple[bytes, bool]:
         """Return status line and fields as they cross, and whether X-Request-Id is among them."""

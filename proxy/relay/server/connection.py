@@ -25,7 +25,7 @@ from proxy.relay.server.response import LingeringClose
 
 if TYPE_CHECKING:
     from proxy.errors import RelayError
-    from proxy.policy.rules import Caller
+    from proxy.policy.rules import Caller, Policy
     from proxy.relay.server.listener import Listener
     from proxy.relay.server.ports import Call
 
@@ -40,6 +40,7 @@ class CallerConnection(web.RequestHandler):
     Attributes:
         peer: who is at the other end.
         caller: the policy's, who made the last call; None while none is known.
+        known_by: the policy that has recognised its caller by the connection alone, so that it need not be asked again.
         address: where the peer comes from, or its user.
         party: with whom it shares connections and places: the caller's name, or the address.
         deaf: whether bytes that come are thrown away: those before could not be read, or the last answer was given.
@@ -50,7 +51,7 @@ class CallerConnection(web.RequestHandler):
 
     __slots__ = (
         "_awaiting", "_behind", "_call", "_listener", "_lost", "_patience", "_reading", "_requests",
-        "_socket", "address", "caller", "deaf", "late", "lingers", "memory", "party", "peer",
+        "_socket", "address", "caller", "deaf", "known_by", "late", "lingers", "memory", "party", "peer",
     )  # fmt: skip
 
     def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop, options: dict[str, Any]) -> None:
@@ -62,6 +63,7 @@ class CallerConnection(web.RequestHandler):
         self._socket: CallerSocket
         self.peer = Peer()
         self.caller: Caller | None = None
+        self.known_by: Policy | None = None
         self.address = self.party = ""
         self.deaf = self.lingers = False
         self.late = False

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from proxy.upstream.connecting.pace import Pace
     from proxy.upstream.connecting.resumption import Resumption
     from proxy.upstream.connection import Connection
-    from proxy.upstream.model import Limits, Timings
+    from proxy.upstream.model import Limits
 
 _NEXT_ADDRESS_AFTER: Final = 0.25  # seconds; the Connection Attempt Delay that RFC 8305 section 5 recommends
 
@@ -44,21 +44,18 @@ class Route:
     pace: Pace
 
 
-async def connect(route: Route, connection: Connection, timings: Timings, deadline: float) -> None:
+async def connect(route: Route, connection: Connection, deadline: float) -> None:
     """Open a connection before the deadline (on the loop's clock), or raise ConnectError."""
     step = "TCP connection" if route.egress is None else "egress proxy"
-    started = route.now()
     raw: asyncio.Transport | None = None
     connected = False
     handshake = None if route.tls is None else Handshake(route, route.tls, connection.secured)
     try:
         async with timeout_at(deadline):
             raw = await _reach(route, handshake or connection)
-            timings.connect_seconds = route.now() - started
             if handshake is not None:
                 step = "TLS handshake"
                 await handshake.ended
-                timings.tls_seconds = route.now() - started - timings.connect_seconds
             connected = True
     except TimeoutError as error:
         detail = f"no connection within {route.limits.connect_timeout} s; the step not finished was: {step}"

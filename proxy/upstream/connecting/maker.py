@@ -12,7 +12,7 @@ from proxy.http1.timeouts import read_what_is_here
 from proxy.upstream.connecting.connect import connect
 from proxy.upstream.connecting.resumption import Resumption
 from proxy.upstream.connection import Connection
-from proxy.upstream.model import ConnectError, ConnectResult, FaultKind, Timings
+from proxy.upstream.model import ConnectError, ConnectResult, FaultKind
 from proxy.upstream.reuse import lifetime
 
 if TYPE_CHECKING:
@@ -63,16 +63,14 @@ class Maker:
             connection.abort()  # another context verifies the origin by now
 
     async def _made(self, route: Route, deadline: float) -> Connection:
-        timings = Timings(route.now())
         connection = self._new()
         connection.resumption = route.resumption
         try:
-            await connect(route, connection, timings, deadline)
+            await connect(route, connection, deadline)
         except ConnectError as error:
             self._tell(error.obstacle.result if error.obstacle else ConnectResult.UNREACHABLE)
             raise
         connection.retires_at = route.now() + lifetime(route.limits, self._chance())
-        connection.made = timings.connect_seconds, timings.tls_seconds
         self._tell(ConnectResult.CONNECTED)
         if not connection.fit:
             try:
