@@ -229,7 +229,7 @@ async def test_no_more_is_held_of_requests_sent_ahead_than_their_bound() -> None
     async with localpayment(script) as there, sidecar(settings_for(there.url)) as relay, calling(relay) as caller:
         sending = asyncio.create_task(caller.send(sent * count))
         await until(lambda: relay.value("in_flight_requests"))
-        (connection,) = relay.sidecar._listener.connections
+        (connection,) = relay.sidecar.listener.connections
         await until(lambda: connection.transport is not None and not connection.transport.is_reading())
         assert relay.sidecar.memory.used < 700 * KIB
         go.set()
