@@ -19,6 +19,7 @@ from proxy.cli.ledger import ledger
 from proxy.cli.operations import operations
 from proxy.cli.policy import policy
 from proxy.cli.status import status
+from proxy.process.imports import quick_imports
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,9 +75,10 @@ def serve() -> Exit:
         for problem in error.problems:
             click.echo(str(problem), err=True)
         return Exit.BAD_CONFIGURATION
-    from proxy.listening.binding import BindError  # noqa: PLC0415 - as below
-    from proxy.serve import UNUSABLE  # noqa: PLC0415 - as below
-    from proxy.serve import serve as run  # noqa: PLC0415 - the whole proxy
+    with quick_imports():
+        from proxy.listening.binding import BindError  # noqa: PLC0415 - as below
+        from proxy.serve import UNUSABLE  # noqa: PLC0415 - as below
+        from proxy.serve import serve as run  # noqa: PLC0415 - the whole proxy
 
     try:
         return Exit(run(settings, os.environ))
