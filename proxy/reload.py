@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable, Callable
 
-    from structlog.typing import FilteringBoundLogger
-
+    from proxy.ops.logs.log import Logger
     from proxy.policy.rules import Policy
 
 RELOADABLE: Final = frozenset(
@@ -64,9 +63,7 @@ class Reload:
         logger: is told of each reload.
     """
 
-    def __init__(
-        self, settings: Settings, reread: Callable[[], Settings], uses: Uses, logger: FilteringBoundLogger
-    ) -> None:
+    def __init__(self, settings: Settings, reread: Callable[[], Settings], uses: Uses, logger: Logger) -> None:
         self._started_with = self._settings = settings
         self._reread = reread
         self._uses = uses
