@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from aiohttp import web
 
@@ -38,8 +37,7 @@ _SAFE: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """One part of a reload.
 
     Attributes:
@@ -56,8 +54,7 @@ class Part:
         return f"{self.name}: {self.kept or self.done}"
 
 
-@dataclass(frozen=True, slots=True)
-class AdminCommands:
+class AdminCommands(NamedTuple):
     """The commands of an operator; all but `reload` return at once.
 
     Attributes:
