@@ -26,15 +26,6 @@ class Outcome(StrEnum):
 UNSETTLED: Final = frozenset((Outcome.UNKNOWN, Outcome.ABORTED, Outcome.ORPHANED))
 
 
-class Fault(StrEnum):
-    """Who has to act."""
-
-    CALLER = "caller"
-    SIDECAR = "sidecar"
-    CREDENTIALS = "credentials"
-    UPSTREAM = "upstream"
-
-
 class RelayError(Exception):
     """A call that we answer ourselves.
 
@@ -44,7 +35,6 @@ class RelayError(Exception):
         title: the same in words; constant per class (RFC 9457 section 3.1.3).
         outcome: what is known of the call's fate; a refusal in the middle of a streamed body turns it to UNKNOWN.
         retryable: whether the same call may be sent again without any risk.
-        fault: who has to act.
         proxy_status: error type of the Proxy-Status field (RFC 9209 section 2.3); what kept a connection from coming
             about has one of its own.
         more: members of the problem besides the usual ones.
@@ -57,7 +47,6 @@ class RelayError(Exception):
     title: ClassVar[str]
     outcome: Outcome
     retryable: ClassVar[bool]
-    fault: ClassVar[Fault]
     proxy_status: str
 
     def __init_subclass__(cls, **on_the_wire: object) -> None:
@@ -77,7 +66,6 @@ class RefusedError(RelayError, proxy_status="http_request_denied"):
 
     outcome = Outcome.REJECTED
     retryable = False
-    fault = Fault.CALLER
 
 
 class OperationForbiddenError(RefusedError, status=403, code="operation_forbidden"):
@@ -163,7 +151,6 @@ class NotSentError(RelayError, status=503):
 
     outcome = Outcome.NOT_SENT
     retryable = True
-    fault = Fault.SIDECAR
 
     def __init__(self, detail: str, *, retry_after: float = 1.0) -> None:
         super().__init__(detail, retry_after=retry_after)
@@ -173,21 +160,18 @@ class CredentialsRejectedError(NotSentError, code="credentials_rejected", proxy_
     """Localpayment refused the username and password."""
 
     title = "Localpayment refused the sidecar's credentials"
-    fault = Fault.CREDENTIALS
 
 
 class TokenUnavailableError(NotSentError, code="token_unavailable", proxy_status="proxy_internal_response"):
     """No usable token is held, and none came in time."""
 
     title = "No access token is available"
-    fault = Fault.UPSTREAM
 
 
 class TokenRefusedError(NotSentError, code="token_refused", proxy_status="proxy_internal_error"):
     """Localpayment's authentication layer refused the token, and no newer one is to be had in its place."""
 
     title = "Localpayment refused the sidecar's access token"
-    fault = Fault.UPSTREAM
 
 
 class LockedError(NotSentError, code="locked", proxy_status="proxy_internal_response"):
@@ -206,14 +190,12 @@ class UpstreamUnreachableError(NotSentError, code="upstream_unreachable", proxy_
     """No connection: name not resolved, refused, unreachable, or too slow."""
 
     title = "Localpayment cannot be reached"
-    fault = Fault.UPSTREAM
 
 
 class UpstreamTlsError(NotSentError, code="upstream_tls", proxy_status="tls_protocol_error"):
     """The TLS handshake failed; nothing was sent over the connection."""
 
     title = "No trusted TLS connection to Localpayment"
-    fault = Fault.UPSTREAM
 
 
 class OverloadedError(NotSentError, code="overloaded", proxy_status="connection_limit_reached"):
@@ -233,7 +215,6 @@ class UnknownOutcomeError(RelayError, status=502):
 
     outcome = Outcome.UNKNOWN
     retryable = False
-    fault = Fault.UPSTREAM
 
 
 class UpstreamTimeoutError(
@@ -262,4 +243,3 @@ class InternalError(UnknownOutcomeError, status=500, code="internal_error", prox
     """A defect of the sidecar itself; how far the call got is not known."""
 
     title = "The sidecar failed"
-    fault = Fault.SIDECAR

@@ -10,10 +10,10 @@ import ctypes
 import os
 import ssl
 import sys
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from proxy.config import AwsSource, CommandSource, LedgerDatabase, LedgerFile, UnixAddress
 from proxy.config.declared_settings import SECRETS
@@ -50,8 +50,7 @@ class Files(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
-@dataclass(frozen=True, slots=True)
-class Hardening:
+class Hardening(NamedTuple):
     """What was given up; str() says it in words.
 
     Attributes:

@@ -20,6 +20,7 @@ from proxy.cli.ledger import ledger
 from proxy.cli.operations import operations
 from proxy.cli.policy import policy
 from proxy.cli.simulator import simulator
+from proxy.process.imports import quick_imports
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,9 +79,10 @@ def serve() -> Exit:
         settings = usable_settings(os.environ)
     except SettingsError as error:
         return failed(str(error), Exit.BAD_CONFIGURATION)
-    from proxy.listening.binding import BindError  # noqa: PLC0415 - as below
-    from proxy.serve import UNUSABLE  # noqa: PLC0415 - as below
-    from proxy.serve import serve as run  # noqa: PLC0415 - the whole proxy
+    with quick_imports():
+        from proxy.listening.binding import BindError  # noqa: PLC0415 - as below
+        from proxy.serve import UNUSABLE  # noqa: PLC0415 - as below
+        from proxy.serve import serve as run  # noqa: PLC0415 - the whole proxy
 
     try:
         return Exit(run(settings, os.environ))

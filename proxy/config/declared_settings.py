@@ -1,4 +1,4 @@
-"""Lists the settings that are declared, and shows those in effect.
+"""Lists the settings that are declared, and shows what was written and what is in effect.
 
 What is secret is never shown: it reads `[redacted]`.
 """
@@ -26,6 +26,12 @@ _SERVICE_LINK: Final = re.compile(
     r".+_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
 )
 _SERVICE_URL: Final = re.compile(r"(tcp|udp|sctp)://")
+# A URL that breaks off after what is a user and a password, or a host and no port.
+_CUT_USERINFO: Final = re.compile(
+    r"([a-z][a-z0-9+.-]*://[^/:\[\]]*):(?!\d{1,5}(?:[/?#]|$)).", re.IGNORECASE | re.DOTALL
+)
+_OPEN_FILES: Final = ("_CA_FILE", "_CERT_FILE", "_POLICY_FILE")  # hold nothing that is secret
+_SHOWN: Final = 80  # characters of a value in a message
 
 
 def _declared() -> Iterator[Setting]:
@@ -94,3 +100,23 @@ def _shown(declaring: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - an in
             yield setting.variable, setting.kind.text(value)
         elif not settings and is_dataclass(value):
             yield from _shown(value)
+
+
+def may_be_content(variable: str, value: object) -> bool:
+    """Whether what should name a secret may be the secret itself, which one writes there by mistake."""
+    text = str(value)
+    if variable.endswith("_FILE") and not variable.endswith(_OPEN_FILES):
+        return not text.startswith(("/", "./", "../", "~/"))
+    return text.lstrip().startswith("{")
+
+
+def fit(value: str) -> str:
+    """Return a value for one line of a message: without a URL's userinfo and query, printable, and short."""
+    head, at, rest = value.rpartition("@")
+    if not at and (cut := _CUT_USERINFO.match(value)):
+        value = f"{cut[1]}:[redacted]"
+    if at:
+        value = f"{head.partition('://')[0]}://[redacted]@{rest}" if "://" in head else f"[redacted]@{rest}"
+    value = re.sub(r"[?#].*", "?[redacted]", value, flags=re.DOTALL) if "://" in value else value
+    value = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in value)
+    return value if len(value) <= _SHOWN else value[:_SHOWN] + "…"

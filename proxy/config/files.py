@@ -10,9 +10,8 @@ import os
 import re
 import stat
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from proxy.config.parsing import FIELD_NAME, refuse
 from proxy.secret import Secret, UnusableTextError, secret_text, without_newline
@@ -40,8 +39,7 @@ class UnusablePairError(ValueError):
     """A document holds no username and password; the text says what is missing and what to write."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileText:
+class FileText(NamedTuple):
     """A text file.
 
     Attributes:

@@ -20,7 +20,9 @@ from proxy.config.declared_settings import (
     PREFIXES,
     SECRETS,
     SETTINGS,
+    fit,
     is_service_link,
+    may_be_content,
     near_miss,
 )
 from proxy.config.files import UnusableFileError, read_file
@@ -39,13 +41,7 @@ if TYPE_CHECKING:
 Source = TypeVar("Source", bound="DataclassInstance")
 
 _TOML_PLACE: Final = re.compile(r"at line (\d+), column (\d+)")
-# A URL that breaks off after what is a user and a password, or a host and no port.
-_CUT_USERINFO: Final = re.compile(
-    r"([a-z][a-z0-9+.-]*://[^/:\[\]]*):(?!\d{1,5}(?:[/?#]|$)).", re.IGNORECASE | re.DOTALL
-)
-_OPEN_FILES: Final = ("_CA_FILE", "_CERT_FILE", "_POLICY_FILE")  # hold nothing that is secret
 _LEDGER: Final = "PROXY_LEDGER"
-_SHOWN: Final = 80  # characters of a value in a message
 
 
 @dataclass(slots=True)
@@ -84,7 +80,7 @@ class _Reading:
     def refuse_value(self, variable: str, text: str) -> None:
         """Note that a value is wrong; a second line about its variable would only be noise."""
         value = self.written[variable]
-        shown = None if variable in SECRETS or _may_be_content(variable, value) else _fit(str(value))
+        shown = None if variable in SECRETS or may_be_content(variable, value) else fit(str(value))
         text += " (set in the settings file)" if variable in self.from_file else ""
         self.refuse(self.former.get(variable, variable), shown, text)
         self.reported.add(variable)
@@ -113,7 +109,7 @@ def _read_environment(environ: Mapping[str, str], reading: _Reading) -> None:
         if variable in SETTINGS or variable in FORMERLY:
             reading.written[variable] = _sealed(variable, value)
         else:
-            _refuse_unknown(variable, _fit(variable), reading)
+            _refuse_unknown(variable, fit(variable), reading)
 
 
 def _read_config_file(reading: _Reading) -> None:
@@ -132,7 +128,7 @@ def _read_config_file(reading: _Reading) -> None:
     else:
         _take_table(table, path, reading)
         return
-    reading.refuse(CONFIG_FILE, _fit(path), text)
+    reading.refuse(CONFIG_FILE, fit(path), text)
     reading.complete = False
 
 
@@ -142,7 +138,7 @@ def _take_table(table: dict[str, object], path: str, reading: _Reading) -> None:
         if variable == CONFIG_FILE:
             reading.refuse(CONFIG_FILE, None, f"cannot be set in the file itself: remove it from {path}")
         elif key != key.lower() or (variable not in SETTINGS and variable not in FORMERLY):
-            _refuse_unknown(key, f"{_fit(key)} (in {path})", reading)
+            _refuse_unknown(key, f"{fit(key)} (in {path})", reading)
         elif value != "" and variable not in reading.written:  # the environment wins
             reading.written[variable] = _sealed(variable, value)
             reading.from_file.add(variable)
@@ -242,23 +238,3 @@ def _made(source: type[Source], values: Values, **given: object) -> Source:
 def _sealed(variable: str, value: object) -> object:
     """Make a Secret of what must not be shown, before anything else sees it."""
     return Secret(value) if variable in SECRETS and isinstance(value, str) else value
-
-
-def _may_be_content(variable: str, value: object) -> bool:
-    """Whether what should name a secret may be the secret itself, which one writes there by mistake."""
-    text = str(value)
-    if variable.endswith("_FILE") and not variable.endswith(_OPEN_FILES):
-        return not text.startswith(("/", "./", "../", "~/"))
-    return text.lstrip().startswith("{")
-
-
-def _fit(value: str) -> str:
-    """Return a value for one line of a message: without a URL's userinfo and query, printable, and short."""
-    head, at, rest = value.rpartition("@")
-    if not at and (cut := _CUT_USERINFO.match(value)):
-        value = f"{cut[1]}:[redacted]"
-    if at:
-        value = f"{head.partition('://')[0]}://[redacted]@{rest}" if "://" in head else f"[redacted]@{rest}"
-    value = re.sub(r"[?#].*", "?[redacted]", value, flags=re.DOTALL) if "://" in value else value
-    value = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in value)
-    return value if len(value) <= _SHOWN else value[:_SHOWN] + "…"

@@ -9,9 +9,8 @@ from __future__ import annotations
 import ipaddress
 import re
 from base64 import b64encode
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, NoReturn
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, NoReturn
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from proxy.config.addresses import (
@@ -59,8 +58,7 @@ def refuse(text: str, kind: type[ValueError] = ValueError) -> NoReturn:
     raise kind(text)
 
 
-@dataclass(frozen=True, slots=True)
-class Url:
+class Url(NamedTuple):
     """A URL that is split; `host` in its shortest form, `port` None when it names none."""
 
     parts: SplitResult

@@ -11,8 +11,7 @@ import os
 import re
 import signal
 from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from proxy.config.declared_settings import PREFIXES
 from proxy.config.files import KEYS, UnusableFileError, UnusablePairError, pair_in_text, plain_text
@@ -42,8 +41,7 @@ _SEEN: Final = 16  # passwords of earlier runs that are remembered: the one befo
 MASK: Final = "[redacted]"
 
 
-@dataclass(frozen=True, slots=True)
-class _Ended:
+class _Ended(NamedTuple):
     code: int
     out: bytes
     errors: bytes

@@ -6,10 +6,9 @@ answer is ever quoted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from proxy.config.addresses import bracketed
 from proxy.tokens.issuer import FetchResult
@@ -83,8 +82,7 @@ _RESULTS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
+class Diagnosis(NamedTuple):
     """A cause, and what to do next."""
 
     cause: str
@@ -92,8 +90,7 @@ class Diagnosis:
     blame: Blame = Blame.OTHER
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """What went wrong.
 
     Attributes:
@@ -111,8 +108,7 @@ class Failure:
     obstacle: Obstacle | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(NamedTuple):
     """Where the sidecar goes: what advice names.
 
     Attributes:

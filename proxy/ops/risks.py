@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from proxy.config import Environment, EnvironmentSource, TcpAddress
 
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
 _ANSWERS_TAKE: Final = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Risk:
+class Risk(NamedTuple):
     """An option that weakens the sidecar.
 
     Attributes:

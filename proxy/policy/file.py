@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from proxy.api.operations import OPERATIONS, OTHER
 from proxy.config.files import UnusableFileError, read_file
@@ -39,8 +39,7 @@ _grant: Final = values.one_of(GRANT_NAMES, "docs/policy.md lists operations, kin
 _operation: Final = values.one_of(EVERYTHING, "docs/policy.md lists the operations")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Finding:
+class Finding(NamedTuple):
     """Something about a policy file; str() is one line.
 
     Attributes:
@@ -65,8 +64,7 @@ class PolicyFileError(Exception):
         super().__init__("\n".join(str(finding) for finding in self.findings))
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(NamedTuple):
     """A caller's names as they are written, for lint and explanations."""
 
     allow: tuple[str, ...] = ()

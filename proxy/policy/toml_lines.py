@@ -7,8 +7,7 @@ since no beginning of a statement that ends in mid-air is valid.
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
 Path = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class TomlLines:
+class TomlLines(NamedTuple):
     """The lines of a text, and of each key the first and the last line of its statement; lines count from 1."""
 
     text: tuple[str, ...]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from proxy.tokens.issuer import FetchResult
@@ -11,8 +10,7 @@ if TYPE_CHECKING:
     from proxy.upstream.model import Obstacle
 
 
-@dataclass(frozen=True, slots=True)
-class TokenFetched:
+class TokenFetched(NamedTuple):
     """A fetch ended.
 
     Attributes:
@@ -42,8 +40,7 @@ class TokenFetched:
     obstacle: Obstacle | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TokenDisputed:
+class TokenDisputed(NamedTuple):
     """The API refused a token.
 
     Attributes:

@@ -7,8 +7,7 @@ calls good: an origin's `Date` may be made by another machine than its tokens.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 MIN_LIFETIME: Final = 1.0  # seconds; DESIGN section 5, as the next
 MAX_LIFETIME: Final = 86400.0
@@ -20,8 +19,7 @@ DISAGREEMENT: Final = 30.0  # seconds between Date and our wall clock from which
 WORTH_HAVING: Final = 60.0  # seconds; a life by our wall clock that costs few refreshes should that clock be wrong
 
 
-@dataclass(frozen=True, slots=True)
-class Clocks:
+class Clocks(NamedTuple):
     """What an answer's time may be measured by, in seconds since the epoch.
 
     Attributes:
@@ -43,8 +41,7 @@ class Clocks:
         return self.skew is not None and abs(self.skew) > DISAGREEMENT
 
 
-@dataclass(frozen=True, slots=True)
-class Lifetime:
+class Lifetime(NamedTuple):
     """Seconds that a token lives, not positive when it is dead, and by how many that may be too long."""
 
     seconds: float

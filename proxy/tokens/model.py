@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import jwt
 
@@ -49,8 +49,7 @@ class UnusableTokenError(ValueError):
     """An answer holds no token that could be used; the text says what was wrong and quotes nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Issued:
+class Issued(NamedTuple):
     """What one 200 answer of a token endpoint says, its times already on our clock.
 
     Attributes:
@@ -97,8 +96,7 @@ class AccessToken:
     expires_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class RefreshToken:
+class RefreshToken(NamedTuple):
     """What buys the next access token.
 
     Attributes:
@@ -145,8 +143,7 @@ def refresh_token(value: Secret, issued: Issued, chance: float) -> RefreshToken:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Claims:
+class Claims(NamedTuple):
     """What a JWT says of its own time, in seconds since the epoch; `iat` is None where it has none of use."""
 
     exp: float

@@ -83,6 +83,19 @@ async def test_a_stop_while_the_credentials_command_runs_ends_it_with_all_that_i
     assert [json.loads(line)["event"] for line in finished.out.splitlines()] == ["sidecar.stopped"]
 
 
+async def test_a_start_reads_the_certificates_of_the_system_only_to_verify_the_origin(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "certificates")  # to open it for reading waits for a writer
+    settings = {**GOOD, "SSL_CERT_FILE": str(tmp_path / "certificates")}
+    async with Simulator() as simulator:
+        plain = {**settings, "LOCALPAYMENT_BASE_URL": simulator.url}
+        async with starting("serve", settings=plain, first=False) as process:
+            await process.says("token.refreshed")
+            assert (await process.stopped()).code == 0
+    verified = {**settings, "LOCALPAYMENT_BASE_URL": "https://127.0.0.1:9"}
+    async with starting("serve", settings=verified, first=False) as process:
+        await until(lambda: "wait_for_partner" in process.waits)
+
+
 @either_way
 @pytest.mark.parametrize("number", STOPS)
 async def test_a_socket_file_goes_with_a_start_that_was_stopped(

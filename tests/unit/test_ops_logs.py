@@ -217,6 +217,12 @@ def test_what_libraries_log_is_told_by_its_place_and_never_by_its_text() -> None
     assert CANARY not in book.text
 
 
+def test_a_library_may_log_at_a_level_without_a_name() -> None:
+    book = Book()
+    logging.getLogger("some.library").log(35, CANARY)
+    assert [line["level"] for line in book.lines] == ["level 35"]
+
+
 async def test_the_event_loops_own_complaint_quotes_nothing() -> None:
     book = Book()
     asyncio.get_running_loop().call_exception_handler({"message": CANARY, "exception": ValueError(CANARY)})

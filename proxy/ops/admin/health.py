@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from proxy.ops.diagnosis import Diagnosis, Failure, diagnose
 from proxy.tokens.issuer import FetchResult
@@ -20,8 +19,7 @@ _REFUSED: Final = Failure(None, FetchResult.REFUSED)
 _REJECTED: Final = Failure(Grant.PASSWORD, FetchResult.REFUSED)
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeResult:
+class ProbeResult(NamedTuple):
     """What a probe is answered; `reason` is for people, `why` names cause and next step when it is not good."""
 
     good: bool

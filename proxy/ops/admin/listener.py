@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from aiohttp import web
 
@@ -16,13 +15,12 @@ from proxy.ops.metrics.instruments import Exposition
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from structlog.typing import FilteringBoundLogger
-
     from proxy.ops.admin.access import AdminAccess
     from proxy.ops.admin.event_stream import EventStream
     from proxy.ops.admin.health import Health, ProbeResult
     from proxy.ops.admin.ledger_commands import LedgerCommands
     from proxy.ops.admin.status import Status
+    from proxy.ops.logs.log import Logger
     from proxy.ops.metrics.metrics import Metrics
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -39,8 +37,7 @@ _SAFE: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """One part of a reload.
 
     Attributes:
@@ -57,8 +54,7 @@ class Part:
         return f"{self.name}: {self.kept or self.done}"
 
 
-@dataclass(frozen=True, slots=True)
-class AdminCommands:
+class AdminCommands(NamedTuple):
     """The commands of an operator; all but `reload` return at once.
 
     Attributes:
@@ -101,7 +97,7 @@ class AdminApplication:
         events: EventStream,
         access: AdminAccess,
         commands: AdminCommands,
-        logger: FilteringBoundLogger,
+        logger: Logger,
     ) -> None:
         self._health = health
         self._exposition = Exposition(metrics.registry)

@@ -7,7 +7,7 @@ from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Final
 
 from proxy.credentials.watch import Recovered, Reloaded, ReloadFailed
-from proxy.errors import UNSETTLED, Fault
+from proxy.errors import UNSETTLED
 from proxy.http1.header_cache import keep
 from proxy.ops.logs.call_line import call_line, form
 from proxy.ops.logs.log import moment
@@ -96,7 +96,7 @@ class Events:
             **facts,
             status=report.status,
             reason=report.reason,
-            fault=Fault.CREDENTIALS.value if refused else Fault.UPSTREAM.value,
+            fault="credentials" if refused else "upstream",
             retry_in_s=round(report.retry_in, 3),
             offered=report.offered,
         )

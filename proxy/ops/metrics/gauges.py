@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -37,8 +36,7 @@ class Connections(NamedTuple):
     admin_ended: int
 
 
-@dataclass(frozen=True, slots=True)
-class SidecarState:
+class SidecarState(NamedTuple):
     """The parts of a running sidecar that gauges and the status page read."""
 
     concurrency: ConcurrencyLimit

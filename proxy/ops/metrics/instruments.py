@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily
@@ -31,8 +30,7 @@ _END: Final = b"# EOF\n"  # of OpenMetrics
 disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client leaves this one function bare
 
 
-@dataclass(frozen=True, slots=True)
-class Declared:
+class Declared(NamedTuple):
     """A metric as Prometheus sees it."""
 
     name: str

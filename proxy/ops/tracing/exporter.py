@@ -19,10 +19,8 @@ from proxy.secret import Secret
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from structlog.typing import FilteringBoundLogger
-
     from proxy.config import Settings
-    from proxy.ops.logs.log import Log
+    from proxy.ops.logs.log import Log, Logger
     from proxy.ops.tracing.spans import Span, SpanEndpoints
     from proxy.relay.record import Record
 
@@ -66,7 +64,7 @@ class Traces:
         self,
         exporter: Exporter,
         ends: SpanEndpoints,
-        logger: FilteringBoundLogger,
+        logger: Logger,
         *,
         waiting: int = WAITING,
         delay: float = DELAY,

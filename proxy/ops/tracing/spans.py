@@ -7,9 +7,8 @@ stable; `url.path` and `url.full`, which they ask for, are left out on purpose.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from proxy.config import TcpAddress
 from proxy.errors import UNSETTLED, Outcome
@@ -55,8 +54,7 @@ class Role(StrEnum):
     CLIENT = "client"
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """One span.
 
     Attributes:
@@ -78,8 +76,7 @@ class Span:
     failed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SpanEndpoints:
+class SpanEndpoints(NamedTuple):
     """What all spans of a sidecar share: where callers arrive, and where calls go."""
 
     server: Mapping[str, str | int]
