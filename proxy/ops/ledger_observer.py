@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final, assert_never
 from proxy.ledger.reports import CallSettled, Interrupted, Pruned, Repeated, SetAside, StatusRead, WentOn, Written
 
 if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
     from proxy.ledger.entry import Entry
     from proxy.ledger.reports import Report
-    from proxy.ops.logs.log import Logger
     from proxy.ops.metrics.ledger_metrics import LedgerMetrics
 
 _SAME: Final = {True: "same", False: "other", None: "unknown"}
@@ -18,7 +19,7 @@ _SAME: Final = {True: "same", False: "other", None: "unknown"}
 class LedgerObserver:
     """What looks on at the ledger."""
 
-    def __init__(self, metrics: LedgerMetrics, logger: Logger) -> None:
+    def __init__(self, metrics: LedgerMetrics, logger: FilteringBoundLogger) -> None:
         self._metrics = metrics
         self._logger = logger
         self._fault = ""

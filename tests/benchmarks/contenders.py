@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 
 OURS: Final = "sidecar"
 ROOT: Final = Path(__file__).parents[2]
-# PyJWT takes cryptography in wherever it finds it: beside the tests' packages, but not where a sidecar runs.
+# PyJWT takes cryptography in wherever it finds it, and structlog rich: beside the tests' packages, but not where a
+# sidecar runs.
 _AS_INSTALLED: Final = (
-    'import sys; sys.modules["cryptography"] = None; from proxy.__main__ import main; sys.exit(main())'
+    'import sys; sys.modules["cryptography"] = sys.modules["rich"] = None; '
+    "from proxy.__main__ import main; sys.exit(main())"
 )
 
 

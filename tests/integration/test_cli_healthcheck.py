@@ -188,7 +188,7 @@ def test_a_broken_settings_file_is_not_quoted(tmp_path: Path) -> None:
 async def test_fast_commands_load_neither_asyncio_nor_aiohttp(arguments: tuple[str, ...]) -> None:
     script = (
         "import sys; from proxy.cli.commands import exit_code; exit_code(sys.argv[1:]); "
-        "print(sorted({'aiohttp', 'asyncio'} & set(sys.modules)))"
+        "print(sorted({'aiohttp', 'asyncio', 'structlog'} & set(sys.modules)))"
     )
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", script, *arguments), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL

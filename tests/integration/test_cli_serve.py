@@ -81,7 +81,7 @@ async def test_what_serves_has_imported_no_library_for_settings_and_started_no_p
     told_of = (await asyncio.to_thread((tmp_path / "imports").read_text)).splitlines()
     imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in told_of}
     assert children == ""
-    assert {"proxy", "aiohttp"} <= imported
+    assert {"proxy", "structlog"} <= imported
     assert not imported & {"pydantic", "pydantic_core", "pydantic_settings", "dotenv", "annotated_types"}
 
 

@@ -55,7 +55,7 @@ def test_reading_settings_takes_the_standard_library_alone_and_no_library_of_a_s
         "import sys, tests.generators.settings_page, proxy.credentials.sources\n"
         "source = {'LOCALPAYMENT_CREDENTIALS_COMMAND': 'true'}\n"
         "proxy.config.load_settings({'LOCALPAYMENT_ENVIRONMENT': 'sandbox', **source})\n"
-        "heavy = {'pydantic', 'pydantic_core', 'aiohttp', 'botocore'} & sys.modules.keys()\n"
+        "heavy = {'pydantic', 'pydantic_core', 'aiohttp', 'botocore', 'structlog'} & sys.modules.keys()\n"
         "sys.exit(' '.join(heavy) or 0)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -217,10 +217,11 @@ def test_what_libraries_log_is_told_by_its_place_and_never_by_its_text() -> None
     assert CANARY not in book.text
 
 
-def test_a_library_may_log_at_a_level_without_a_name() -> None:
+def test_what_a_library_logs_at_a_level_without_a_name_has_the_next_lower_one() -> None:
     book = Book()
-    logging.getLogger("some.library").log(35, CANARY)
-    assert [line["level"] for line in book.lines] == ["level 35"]
+    for level in (35, 99):
+        logging.getLogger("some.library").log(level, CANARY)
+    assert [line["level"] for line in book.lines] == ["warning", "critical"]
 
 
 async def test_the_event_loops_own_complaint_quotes_nothing() -> None:

@@ -15,12 +15,13 @@ from proxy.ops.metrics.instruments import Exposition
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from structlog.typing import FilteringBoundLogger
+
     from proxy.ops.admin.access import AdminAccess
     from proxy.ops.admin.event_stream import EventStream
     from proxy.ops.admin.health import Health, ProbeResult
     from proxy.ops.admin.ledger_commands import LedgerCommands
     from proxy.ops.admin.status import Status
-    from proxy.ops.logs.log import Logger
     from proxy.ops.metrics.metrics import Metrics
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -97,7 +98,7 @@ class AdminApplication:
         events: EventStream,
         access: AdminAccess,
         commands: AdminCommands,
-        logger: Logger,
+        logger: FilteringBoundLogger,
     ) -> None:
         self._health = health
         self._exposition = Exposition(metrics.registry)

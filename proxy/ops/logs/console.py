@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from proxy.ops.logs.log import Facts
+    from structlog.typing import EventDict
 
 _COLOURS: Final = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "31;1"}
 _LEADING: Final = ("time", "level", "event")
@@ -23,7 +23,7 @@ class Console:
     def __init__(self, *, colours: bool) -> None:
         self._colours = colours
 
-    def render(self, facts: Facts) -> str:
+    def render(self, facts: EventDict) -> str:
         """Make a line of facts."""
         level, event = str(facts["level"]), str(facts["event"])
         time = str(facts["time"])[11:23]
@@ -35,7 +35,7 @@ class Console:
         return f"\x1b[{_COLOURS[level]}m{text}\x1b[0m" if self._colours else text
 
 
-def _call(facts: Facts) -> str:
+def _call(facts: EventDict) -> str:
     parts = [
         f"{facts['method']} {facts['operation']} → {facts['status'] or 'no answer'} {facts['outcome']}",
         f"{facts['total_ms']:.1f} ms (Localpayment {facts['upstream_ms']:.1f})",
@@ -47,11 +47,11 @@ def _call(facts: Facts) -> str:
     return ", ".join(parts)
 
 
-def _other(facts: Facts) -> str:
+def _other(facts: EventDict) -> str:
     return _pairs({name: value for name, value in facts.items() if name not in _LEADING})
 
 
-def _pairs(facts: Facts) -> str:
+def _pairs(facts: EventDict) -> str:
     return " ".join(f"{name}={_value(value)}" for name, value in facts.items() if value is not None)
 
 

@@ -13,8 +13,10 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partialmethod
-from typing import TYPE_CHECKING, Any, Final, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Final, Literal
+
+import structlog
 
 from proxy.ops.logs.background_writer import STDOUT, BackgroundWriter, LineWriter
 from proxy.ops.logs.console import Console
@@ -25,8 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TextIO
 
+    from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
+
 LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-Facts = dict[str, Any]  # of one line, by their keys
 Style = Literal["json", "console"] | None
 
 # Facts are texts, numbers and what is made of them; anything else is shown by its str(), which hides a Secret's value.
@@ -52,36 +55,11 @@ class Threshold:
         """Whether something of this severity, as `logging` numbers it, is written."""
         return number >= self._number
 
-
-class Logger:
-    """Takes events with their facts, and writes a line for each that is severe enough.
-
-    Args:
-        threshold: decides which are.
-        render: makes a line of facts.
-        emit: writes one.
-    """
-
-    def __init__(self, threshold: Threshold, render: Callable[[Facts], str], emit: Callable[[str], None]) -> None:
-        self._threshold = threshold
-        self._render = render
-        self._emit = emit
-
-    def log(self, severity: int, event: str, /, **facts: object) -> None:
-        """Log an event of a severity as `logging` numbers it."""
-        if not self._threshold.lets(severity):
-            return
-        try:
-            line = self._render(stamped(logging.getLevelName(severity).lower(), event, **facts))
-        except Exception as error:  # noqa: BLE001 - a line must not fail what it tells of
-            line = self._render(_failed(error))
-        self._emit(line)
-
-    debug = partialmethod(log, logging.DEBUG)
-    info = partialmethod(log, logging.INFO)
-    warning = partialmethod(log, logging.WARNING)
-    error = partialmethod(log, logging.ERROR)
-    critical = partialmethod(log, logging.CRITICAL)
+    def __call__(self, _: WrappedLogger, level: str, facts: EventDict) -> EventDict:
+        """Let an event pass, or drop it; a structlog processor."""
+        if LEVELS.get(level, logging.CRITICAL) < self._number:
+            raise structlog.DropEvent
+        return facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +76,13 @@ class Log:
         render: makes a line of facts.
     """
 
-    logger: Logger
+    logger: FilteringBoundLogger
     known: KnownSecrets
     threshold: Threshold
     writer: BackgroundWriter | None
     emit: Callable[[str], None]
     put: Callable[[str], object]
-    render: Callable[[Facts], str]
+    render: Callable[[EventDict], str]
 
     @property
     def is_json(self) -> bool:
@@ -152,24 +130,29 @@ def open_log(level: str, style: Style, stream: TextIO | None = None) -> Log:
             masked = render(_failed(error))
         write(masked)
 
-    logger = Logger(threshold, render, emit)
+    logger: FilteringBoundLogger = structlog.wrap_logger(
+        _LineSink(emit),
+        processors=[threshold, _stamped, partial(_rendered, render)],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
+        cache_logger_on_first_use=True,
+    )
     capture_library_logs(logger)
     if stream is None:
         _capture_crashes(logger)
     return Log(logger, known, threshold, writer, emit, write, render)
 
 
-def stamped(level: str, event: str, **facts: object) -> Facts:
+def stamped(level: str, event: str, **facts: object) -> EventDict:
     """Return what a line holds: when, how severe, what, and the facts."""
     return {"time": moment(time.time()), "level": level, "event": event, **facts}
 
 
-def json_line(facts: Facts) -> str:
+def json_line(facts: EventDict) -> str:
     """Make a line of JSON."""
     return _encode(facts) + "\n"
 
 
-def capture_library_logs(logger: Logger) -> None:
+def capture_library_logs(logger: FilteringBoundLogger) -> None:
     """Send what the standard library's loggers get to ours."""
     root = logging.getLogger()
     root.handlers = [_LibraryHandler(logger)]
@@ -178,10 +161,17 @@ def capture_library_logs(logger: Logger) -> None:
     access.propagate = False
 
 
+class _LineSink:
+    """Where structlog writes finished lines, of any level."""
+
+    def __init__(self, emit: Callable[[str], None]) -> None:
+        self.debug = self.info = self.warning = self.error = self.critical = emit
+
+
 class _LibraryHandler(logging.Handler):
     """A handler that logs logger, source line and severity of a record, but not its text."""
 
-    def __init__(self, logger: Logger) -> None:
+    def __init__(self, logger: FilteringBoundLogger) -> None:
         super().__init__()
         self._logger = logger
 
@@ -189,7 +179,7 @@ class _LibraryHandler(logging.Handler):
         """Write one line."""
         kind, _, trace = record.exc_info or (None, None, None)
         self._logger.log(
-            record.levelno,
+            min(max(record.levelno // 10 * 10, logging.DEBUG), logging.CRITICAL),  # structlog knows the named ones only
             "library.logged",
             logger=record.name,
             at=f"{record.module}:{record.lineno}",
@@ -198,7 +188,7 @@ class _LibraryHandler(logging.Handler):
         )
 
 
-def _capture_crashes(logger: Logger) -> None:
+def _capture_crashes(logger: FilteringBoundLogger) -> None:
     """Log type and location of exceptions in threads and finalisers; Python would print their text."""
 
     def in_thread(args: threading.ExceptHookArgs) -> None:
@@ -210,6 +200,17 @@ def _capture_crashes(logger: Logger) -> None:
     logging.captureWarnings(capture=True)
     threading.excepthook = in_thread
     sys.unraisablehook = unraisable
+
+
+def _stamped(_: WrappedLogger, level: str, facts: EventDict) -> EventDict:
+    return stamped(level, facts.pop("event"), **facts)
+
+
+def _rendered(render: Callable[[EventDict], str], _: WrappedLogger, __: str, facts: EventDict) -> str:
+    try:
+        return render(facts)
+    except Exception as error:  # noqa: BLE001 - a line must not fail what it tells of
+        return render(_failed(error))
 
 
 class _Moments:
@@ -231,11 +232,11 @@ class _Moments:
 moment: Final = _Moments().show
 
 
-def _dropped(count: int) -> Facts:
+def _dropped(count: int) -> EventDict:
     return stamped("warning", "log.lines_dropped", lines=count)
 
 
-def _failed(error: Exception) -> Facts:
+def _failed(error: Exception) -> EventDict:
     return stamped("error", "log.line_failed", exception=type(error).__qualname__, where=where(error))
 
 

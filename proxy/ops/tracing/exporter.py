@@ -19,8 +19,10 @@ from proxy.secret import Secret
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from structlog.typing import FilteringBoundLogger
+
     from proxy.config import Settings
-    from proxy.ops.logs.log import Log, Logger
+    from proxy.ops.logs.log import Log
     from proxy.ops.tracing.spans import Span, SpanEndpoints
     from proxy.relay.record import Record
 
@@ -64,7 +66,7 @@ class Traces:
         self,
         exporter: Exporter,
         ends: SpanEndpoints,
-        logger: Logger,
+        logger: FilteringBoundLogger,
         *,
         waiting: int = WAITING,
         delay: float = DELAY,
