@@ -94,7 +94,7 @@ bench-check: $(VENV)/.test ## count the instructions of a call; fail when they h
 bench-soak: $(VENV)/.test ## relay CALLS=200000 calls; fail when memory or cost of a call grow
 	$(BIN)/python -m tests.benchmarks.soak $(if $(CALLS),--calls $(CALLS)) $(ARGS)
 
-bench-scaling: $(VENV)/.test ## measure with 1 to 1,000 connections
+bench-scaling: $(VENV)/.test ## measure what a call costs as connections, bodies and callers grow
 	$(BIN)/python -m tests.benchmarks.scaling $(ARGS)
 
 lock: | $(UV) ## write requirements/*.txt anew from pyproject.toml; UPGRADE=1 takes newer versions

@@ -61,6 +61,7 @@ def run(
     path: str = READ,
     upload: int = 0,
     bearer: str | None = None,
+    key: str | None = None,
     payouts: bool = False,
 ) -> Load:
     """Make as many calls as are answered within some whole seconds.
@@ -72,6 +73,7 @@ def run(
         path: what to ask for.
         upload: bytes of a body to send by POST, 0 to send a GET.
         bearer: a token to send, for who adds none.
+        key: of a caller in the policy.
         payouts: whether to make payouts, each with an id of its own, in place of `path`.
 
     Raises:
@@ -87,6 +89,8 @@ def run(
     environment["LOAD_RUN"] = secrets.token_hex(4)
     if bearer is not None:
         environment["LOAD_BEARER"] = bearer
+    if key is not None:
+        environment["LOAD_KEY"] = key
     ended = subprocess.run(
         command, capture_output=True, text=True, check=False, timeout=seconds + _SLACK, env=environment
     )

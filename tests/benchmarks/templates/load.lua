@@ -1,4 +1,5 @@
--- What wrk sends, and how it tells what came of it: one line of JSON. LOAD_UPLOAD is the size of a body to send.
+-- What wrk sends, and how it tells what came of it: one line of JSON. LOAD_UPLOAD is the size of a body to send,
+-- LOAD_KEY the key of a caller in the policy.
 local size = tonumber(os.getenv("LOAD_UPLOAD") or "0")
 if size > 0 then
   wrk.method = "POST"
@@ -7,6 +8,8 @@ if size > 0 then
 end
 local bearer = os.getenv("LOAD_BEARER")
 if bearer then wrk.headers["Authorization"] = "Bearer " .. bearer end
+local key = os.getenv("LOAD_KEY")
+if key then wrk.headers["X-Proxy-Key"] = key end
 
 done = function(summary, latency)
   local errors = summary.errors
