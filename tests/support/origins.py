@@ -197,8 +197,8 @@ class Caller:
             async with asyncio.timeout(BOUND):
                 while piece := await self.reader.read(65536):
                     raw += piece
-        except ConnectionError:
-            return Answered(raw, reset=True)
+        except ConnectionError:  # which the reader raises before it gives what had come
+            return Answered(raw + bytes(self.reader._buffer), reset=True)  # type: ignore[attr-defined]  # noqa: SLF001 - it has no public way
         return Answered(raw)
 
     def leave(self) -> None:
