@@ -140,6 +140,27 @@ async def test_a_held_body_is_counted_until_its_answer_begins() -> None:
         assert relay.value("memory_budget_bytes", kind="bodies") == 0
 
 
+@pytest.mark.parametrize("ordinary", [True, False], ids=["ordinary", "parsed"])
+async def test_a_caller_that_reads_no_answers_gets_no_more_of_them(ordinary: bool) -> None:  # noqa: FBT001 - a parameter
+    """What is refused costs a caller a few bytes, and its answer many."""
+    fields = () if ordinary else ("Transfer-Encoding: chunked",)
+    refused = request("POST", "/api/token/", *fields).replace(b"Connection: close\r\n", b"")
+    refused += b"" if ordinary else b"0\r\n\r\n"
+    async with localpayment(greeting) as there, sidecar(settings_for(there.url)) as relay:
+        async with calling(relay) as caller:
+            caller.reader._transport.pause_reading()  # type: ignore[attr-defined]
+            caller.writer.write(refused * 20_000)
+            await until(lambda: relay.unsent > 64 * KIB)
+            for _ in range(100):
+                assert (await said(relay, READ)).status == 200
+                assert relay.unsent < 256 * KIB
+            assert relay.value("memory_budget_bytes", kind="answers") >= 64 * KIB
+            caller.reader._transport.resume_reading()  # type: ignore[attr-defined]
+            for _ in range(20_000):
+                assert (await caller.one()).status == 403
+        await until(lambda: not relay.sidecar.memory.used)
+
+
 async def test_one_caller_leaves_places_to_another(tmp_path: Path) -> None:
     (shop, shops), (reports, reporters) = key(), key()
     go = asyncio.Event()

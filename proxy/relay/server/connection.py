@@ -21,7 +21,7 @@ from proxy.relay.server.lingering import GRACE, LINGER
 from proxy.relay.server.parse_errors import unreadable
 from proxy.relay.server.peer import address_of, peer_of
 from proxy.relay.server.request_stream import MOST_HEAD, STRANGERS_HEAD, RequestStream
-from proxy.relay.server.response import LingeringClose
+from proxy.relay.server.response import Written
 
 if TYPE_CHECKING:
     from proxy.errors import RelayError
@@ -50,7 +50,7 @@ class CallerConnection(web.RequestHandler):
 
     __slots__ = (
         "_awaiting", "_behind", "_call", "_listener", "_lost", "_patience", "_reading", "_requests",
-        "_socket", "address", "caller", "deaf", "late", "lingers", "memory", "party", "peer",
+        "_socket", "_untaken", "address", "caller", "deaf", "late", "lingers", "memory", "party", "peer",
     )  # fmt: skip
 
     def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop, options: dict[str, Any]) -> None:
@@ -70,6 +70,7 @@ class CallerConnection(web.RequestHandler):
         self._requests = RequestStream(parser, self.memory)
         self._parser = cast("Any", self._requests)
         self._behind = b""  # what came behind a request that `begin` took
+        self._untaken = 0  # bytes of answers that the budget has counted
         self._lost = asyncio.Event()
         self._patience = Deadline(loop, self._ran_out)
 
@@ -149,26 +150,29 @@ class CallerConnection(web.RequestHandler):
             self._awaiting = not last
         if transport is None:
             return
-        if parsed and self._buffer_paused:
-            self._resume_reading_if_drained()
         if parsed or not last or self.unsent:
-            self.late = self._listener.stopping
-            self._patience.set(self._listener.idle_time)
-        if parsed:
+            self._wait()
+        if parsed or not last:
+            self._read_on()
             return
-        if last and (linger or self.shedding):  # while it sheds, the caller may have sent more
+        if linger or self.shedding:  # while it sheds, the caller may have sent more
             self.linger()
-            return
-        if last:
+        else:
             self.deaf = True
             self.close()
             transport.close()
+
+    def _read_on(self) -> None:
+        """Go on with what came meanwhile, unless a call is under way or the caller has yet to take its answers."""
+        if self.transport is None or self.writing_paused or self._call is not None or not self._awaiting:
             return
+        if self._buffer_paused or self._requests.backlog:
+            self._resume_reading_if_drained()
         behind, self._behind = self._behind, b""
         if behind:
             self.memory.charge(Holding.PIPELINED, -len(behind))
-        if behind and not transport.is_closing():  # else the caller has left
-            transport.resume_reading()
+        if behind and not self.transport.is_closing():  # else the caller has left
+            self.transport.resume_reading()
             self.data_received(behind)
 
     async def drained(self) -> None:
@@ -232,11 +236,9 @@ class CallerConnection(web.RequestHandler):
         """Let the relay begin a request that is here; give any other its time; read nothing after the unreadable."""
         if self.deaf:
             return
-        if self._awaiting and self._call is not None:
+        if self._awaiting and (self._call is not None or self.writing_paused):
             if data:  # else a reader of the body has caught up
-                call = self._call
-                self._hold(call.feed(data))
-                call.fed()
+                self._meanwhile(data)
             return
         if data and self._requests.between and self._awaiting and not self._messages:
             if self._listener.relay.begin(self, data):
@@ -251,9 +253,19 @@ class CallerConnection(web.RequestHandler):
             self._spoil_bodies()
         if self._requests.backlog > self._listener.read_ahead and (self._messages or self._call is not None):
             self._pause_reading_for_buffer()
-        if self._awaiting and not self._messages and not self._reading and data.strip(_EMPTY_LINE):
+        came = data.strip(_EMPTY_LINE) if data else self._requests.backlog
+        if came and self._awaiting and not (self._messages or self._reading):
             self._reading = True
             self._patience.set(self._listener.header_timeout)
+
+    def _meanwhile(self, data: bytes) -> None:
+        """Give the call that runs, if one does, what belongs to it, and keep the rest."""
+        call = self._call
+        if call is None:
+            self._hold(data)
+        else:
+            self._hold(call.feed(data))
+            call.fed()
 
     def _hold(self, data: bytes) -> None:
         """Keep what comes behind a request that `begin` took until its call is over; read no more when it is much."""
@@ -278,6 +290,22 @@ class CallerConnection(web.RequestHandler):
             if not payload.is_eof():
                 payload.set_exception(error)
 
+    def pause_writing(self) -> None:
+        """Count what the caller has yet to take of its answers, and read no further request until it has."""
+        super().pause_writing()
+        self._untaken = self.unsent
+        self.memory.charge(Holding.ANSWERS, self._untaken)
+
+    def resume_writing(self) -> None:
+        """Go on with the next request."""
+        super().resume_writing()
+        self._taken()
+        self._loop.call_soon(self._read_on)
+
+    def _taken(self) -> None:
+        untaken, self._untaken = self._untaken, 0
+        self.memory.charge(Holding.ANSWERS, -untaken)
+
     def eof_received(self) -> None:
         """Take the end of what the caller sends for its leaving, and cut the answer to a call that runs."""
         if self._call is not None:
@@ -291,6 +319,7 @@ class CallerConnection(web.RequestHandler):
         self._requests.lost()
         behind, self._behind = self._behind, b""
         self.memory.charge(Holding.PIPELINED, -len(behind))
+        self._taken()
         super().connection_lost(exc)
         self._messages.clear()
         if self._call is not None:
@@ -360,9 +389,9 @@ class CallerConnection(web.RequestHandler):
         if self.transport is not None:
             self.transport.abort()
 
-    def _refused(self, error: RelayError) -> LingeringClose:
+    def _refused(self, error: RelayError) -> Written:
         self._listener.relay.unreadable(self, error)
-        return LingeringClose(self.lingered)
+        return Written(last=True, then=self.lingered)
 
     def _ran_out(self) -> None:
         if self.lingers:
