@@ -38,7 +38,8 @@ from proxy.relay.request.request_line import WrongProtocolError
 from proxy.relay.request.trace_context import RANDOM_BITS, trace_id, uuid7
 from proxy.relay.response.problem import own_answer
 from proxy.relay.response.token_echo import Echo
-from proxy.relay.server.body import SMALL, BodyBounds, CallerBody, CallerGoneError, body_in_pieces
+from proxy.relay.server.body import SMALL, CallerBody, CallerGoneError, body_in_pieces
+from proxy.relay.server.body_bounds import BodyBounds
 from proxy.upstream.model import UpstreamFault
 from proxy.upstream.request import PIECE
 

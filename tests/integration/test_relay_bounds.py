@@ -179,6 +179,7 @@ async def test_one_caller_leaves_places_to_another(tmp_path: Path) -> None:
             await until(lambda: relay.value("in_flight_requests") == 6 and relay.calls)
             modest = [asyncio.create_task(said(relay, payout(100, f"X-Proxy-Key: {shop}"))) for _ in range(2)]
             await until(lambda: relay.value("in_flight_requests") == 8)
+            await until(lambda: there.calls.count(b"POST /api/payout ") == 8)  # each has a connection of its own
             go.set()
             assert [answer.status for answer in await asyncio.gather(*modest)] == [200, 200]
             assert sorted(answer.status for answer in await asyncio.gather(*greedy)) == [200] * 6 + [503] * 2

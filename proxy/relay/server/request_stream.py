@@ -177,13 +177,7 @@ class RequestStream:
             raise memory_full()
 
     def _section_end(self, held: bytes, at: int, *, last: bool) -> int:
-        """Return where a head, or what may be a chunked body, ends; the end of what is held if it does not.
-
-        Args:
-            held: bytes.
-            at: where to begin.
-            last: whether no end is looked for but that of what is held.
-        """
+        """Return where a head, or perhaps a chunked body, ends, or else what is held; the latter if `last`."""
         seam, size = b"" if self._seam == _SECTION_END else self._seam, len(_SECTION_END)
         if last:
             self._seam = held[-size:]
