@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from proxy.api.external_id import check_path_of
 from proxy.api.operations import OTHER, Match
-from proxy.errors import Outcome
+from proxy.errors import Outcome, RelayError
 from proxy.http1.framing import Ending
 from proxy.process.memory import Holding
 from proxy.relay.response.head import CLOSES, KEEPS
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from aiohttp.streams import StreamReader
 
-    from proxy.errors import RelayError
     from proxy.policy.rules import Decision
     from proxy.relay.intents import Intent, Intents
     from proxy.relay.parts import RelayParts
@@ -193,8 +192,10 @@ class Call:
             return
         if self._owed:
             if self.body is not None:
-                size = self.source.total_bytes - self.body.received
-                self.connection.expect_body(self.body.came(size))
+                try:
+                    self.connection.expect_body(self.body.came(self.source.total_bytes - self.body.received))
+                except RelayError as error:
+                    self._carrier.end(self, error)
         else:
             self._carrier.body_came(self)
 

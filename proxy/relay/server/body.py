@@ -107,8 +107,14 @@ class CallerBody:
         return self._taken
 
     def came(self, size: int) -> float:
-        """Count bytes that have come without anyone having asked for them; return seconds until more must come."""
+        """Count bytes that have come without anyone having asked for them; return seconds until more must come.
+
+        Raises:
+            OverloadedError: they fit no more; others took the room while the body was coming.
+        """
         if self._length is None or self._length > SMALL:
+            if not self._memory.fits_body(size):
+                raise memory_full()
             self._charge(size)
         self.waited = self._now() - self._since
         self.received += size
