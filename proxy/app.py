@@ -113,7 +113,9 @@ class Sidecar:
         self.logger = self.log.logger
         self.metrics = Metrics(VERSION, settings.environment.value)
         self.concurrency = ConcurrencyLimit(settings.max_in_flight)
-        self.memory = MemoryBudget(settings.memory_budget or default_budget(memory_limit, settings.max_in_flight))
+        tls = settings.tls_cert_file is not None
+        budget = default_budget(memory_limit, settings.max_in_flight, self._most_connections, tls=tls)
+        self.memory = MemoryBudget(settings.memory_budget or budget)
         self.stopping = asyncio.Event()
         self.ledger: Ledger | None = None
         self._store: Store | None = None

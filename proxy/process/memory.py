@@ -68,16 +68,18 @@ class MemoryBudget:
             self.most = self.used
 
 
-def default_budget(limit: int | None, in_flight: int) -> int:
+def default_budget(limit: int | None, in_flight: int, connections: int, *, tls: bool) -> int:
     """Return what a budget is when no setting says so.
 
     Args:
         limit: bytes that the process may have, None where nothing limits it.
         in_flight: calls at once.
+        connections: of callers, at once.
+        tls: whether these speak TLS.
     """
     if limit is None:
         return max(in_flight * OF_A_CALL, LEAST)
-    needed = PROCESS + in_flight * CALL + limit // _OF_THE_LIMIT + limit // _SPARE
+    needed = PROCESS + in_flight * CALL + connections * (OVER_TLS if tls else CONNECTION) + limit // _SPARE
     return max(limit - needed, LEAST)
 
 

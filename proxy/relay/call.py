@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
+from proxy.errors import RelayError
 from proxy.process.memory import Holding
 from proxy.relay.server.body import CallerGoneError
 from proxy.relay.server.response import ResponseWriter
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from aiohttp.streams import StreamReader
 
     from proxy.api.operations import Match
-    from proxy.errors import RelayError
     from proxy.policy.rules import Decision
     from proxy.relay.intents import Intent
     from proxy.relay.parts import RelayParts
@@ -174,7 +174,10 @@ class Call:
         if not self._owed:
             self.carrier.body_came(self)
         elif self.body is not None:
-            self.connection.expect_body(self.body.came(self.source.total_bytes - self.body.received))
+            try:
+                self.connection.expect_body(self.body.came(self.source.total_bytes - self.body.received))
+            except RelayError as error:
+                self.carrier.end(self, error)
 
     def stalled(self) -> None:
         """End a call whose body does not come."""

@@ -28,7 +28,8 @@ from proxy.relay.request.headers import (
     passed_on,
 )
 from proxy.relay.request.request_fields import CONTENT, LENGTH, pairs_of
-from proxy.relay.server.body import SMALL, BodyBounds, CallerBody
+from proxy.relay.server.body import SMALL, CallerBody
+from proxy.relay.server.body_bounds import BodyBounds
 
 if TYPE_CHECKING:
     from collections.abc import Collection

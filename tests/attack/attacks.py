@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -148,4 +149,5 @@ async def carry_out(names: str, seconds: str, port: str, admin_port: str, key: s
 
 
 if __name__ == "__main__":
+    os.nice(10)  # a caller has its own processors, and takes none from the sidecar's and Localpayment's
     asyncio.run(carry_out(*sys.argv[1:]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -122,6 +123,28 @@ async def test_what_can_neither_be_held_nor_stream_is_told_that_it_was_not_sent(
         assert there.calls.count(b" /api/") == 1
 
 
+async def test_bodies_that_come_at_once_and_do_not_fit_together_are_told_that_they_were_not_sent() -> None:
+    """Each of them would fit alone."""
+    whole = payout(600 * KIB)
+    async with localpayment(greeting) as there, contextlib.AsyncExitStack() as stack:
+        relay = await stack.enter_async_context(sidecar(settings_for(there.url, memory_budget=1024 * KIB)))
+        callers = [await stack.enter_async_context(calling(relay)) for _ in range(4)]
+        for caller in callers:
+            await caller.send(whole[:1000])
+        await until(lambda: relay.begun == len(callers))
+        for caller in callers:
+            await caller.send(whole[1000:-1])
+        await until(lambda: relay.value("refusals_total", code="overloaded") == 3)
+        for caller in callers:
+            await caller.send(whole[-1:])
+        answers = await asyncio.gather(*(caller.rest() for caller in callers))
+        assert sorted(answer.status for answer in answers) == [200, 503, 503, 503]
+        assert {told(answer) for answer in answers if answer.status == 503} == {(503, "overloaded", "not_sent")}
+        assert relay.sidecar.memory.most <= 1024 * KIB
+        assert there.calls.count(b"POST ") == 1
+        await until(lambda: not relay.sidecar.memory.used)
+
+
 async def test_a_held_body_is_counted_until_its_answer_begins() -> None:
     go = asyncio.Event()
 
@@ -138,6 +161,27 @@ async def test_a_held_body_is_counted_until_its_answer_begins() -> None:
         go.set()
         assert (await caller.rest()).status == 200
         assert relay.value("memory_budget_bytes", kind="bodies") == 0
+
+
+@pytest.mark.parametrize("ordinary", [True, False], ids=["ordinary", "parsed"])
+async def test_a_caller_that_reads_no_answers_gets_no_more_of_them(ordinary: bool) -> None:  # noqa: FBT001 - a parameter
+    """What is refused costs a caller a few bytes, and its answer many."""
+    fields = () if ordinary else ("Transfer-Encoding: chunked",)
+    refused = request("POST", "/api/token/", *fields).replace(b"Connection: close\r\n", b"")
+    refused += b"" if ordinary else b"0\r\n\r\n"
+    async with localpayment(greeting) as there, sidecar(settings_for(there.url)) as relay:
+        async with calling(relay) as caller:
+            caller.reader._transport.pause_reading()  # type: ignore[attr-defined]  # noqa: SLF001 - StreamReader has no public way
+            caller.writer.write(refused * 20_000)
+            await until(lambda: relay.unsent > 64 * KIB)
+            for _ in range(100):
+                assert (await said(relay, READ)).status == 200
+                assert relay.unsent < 256 * KIB
+            assert relay.value("memory_budget_bytes", kind="answers") >= 64 * KIB
+            caller.reader._transport.resume_reading()  # type: ignore[attr-defined]  # noqa: SLF001 - as above
+            for _ in range(20_000):
+                assert (await caller.one()).status == 403
+        await until(lambda: not relay.sidecar.memory.used)
 
 
 async def test_one_caller_leaves_places_to_another(tmp_path: Path) -> None:
@@ -158,6 +202,7 @@ async def test_one_caller_leaves_places_to_another(tmp_path: Path) -> None:
             await until(lambda: relay.value("in_flight_requests") == 6 and relay.calls)
             modest = [asyncio.create_task(said(relay, payout(100, f"X-Proxy-Key: {shop}"))) for _ in range(2)]
             await until(lambda: relay.value("in_flight_requests") == 8)
+            await until(lambda: there.calls.count(b"POST /api/payout ") == 8)  # each has a connection of its own
             go.set()
             assert [answer.status for answer in await asyncio.gather(*modest)] == [200, 200]
             assert sorted(answer.status for answer in await asyncio.gather(*greedy)) == [200] * 6 + [503] * 2

@@ -44,10 +44,16 @@ class MemoryCgroup:
         return "oom_kill 0" not in file.read_text().splitlines()
 
 
+def version_here() -> tuple[str, str, str]:
+    """The names of the version that has the memory of this machine; one alone can have it."""
+    return V2 if (ROOT / "cgroup.controllers").exists() else V1
+
+
 @contextlib.contextmanager
 def memory_cgroup(limit: int) -> Iterator[MemoryCgroup]:
     """Make a cgroup, and remove it once its processes have ended."""
-    parent, names = (ROOT, V2) if (ROOT / "cgroup.controllers").exists() else (ROOT / "memory", V1)
+    names = version_here()
+    parent = ROOT if names is V2 else ROOT / "memory"
     folder = Path(tempfile.mkdtemp(prefix="localpayment-proxy-", dir=parent))
     try:
         (folder / names[0]).write_text(str(limit))

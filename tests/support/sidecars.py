@@ -97,6 +97,11 @@ class Running:
         """Calls that have begun, those whose body is still coming among them: these take no place yet."""
         return sum(cast("CallerConnection", each)._call is not None for each in self.sidecar.listener.connections)  # noqa: SLF001 - no one else is told
 
+    @property
+    def unsent(self) -> int:
+        """Bytes of answers that the kernel has not taken."""
+        return sum(cast("CallerConnection", each).unsent for each in self.sidecar.listener.connections)
+
     def value(self, name: str, **labels: str) -> float:
         """A metric's value, 0 for a series that is not there yet."""
         found = self.sidecar.metrics.registry.get_sample_value(f"localpayment_proxy_{name}", labels)

@@ -126,7 +126,9 @@ def test_the_memory_limit_leaves_room_for_what_calls_hold(folder: str, objects: 
     read, resources = settings(objects, tmp_path), proxy(objects)["resources"]
     assert mebibytes(resources["requests"]["memory"]) >= RESIDENT
     limit = mebibytes(resources["limits"]["memory"]) * 2**20
-    assert default_budget(limit, read.max_in_flight) >= 16 * 2**20
+    tls = read.tls_cert_file is not None
+    connections = min(read.max_connections, connections_in(limit, tls=tls))
+    assert default_budget(limit, read.max_in_flight, connections, tls=tls) >= 16 * 2**20
     assert connections_in(limit, tls=read.tls_cert_file is not None) >= 512
 
 

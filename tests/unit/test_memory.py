@@ -59,9 +59,10 @@ def test_without_cgroups_there_is_no_limit(tmp_path: Path) -> None:
 
 
 def test_a_budget_leaves_the_process_what_it_needs() -> None:
-    assert default_budget(None, 512) == 512 * OF_A_CALL
-    assert LEAST < default_budget(256 * MIB, 128) < 128 * MIB
-    assert default_budget(32 * MIB, 512) == LEAST
+    assert default_budget(None, 512, 4096, tls=False) == 512 * OF_A_CALL
+    assert LEAST < default_budget(256 * MIB, 128, 512, tls=True) < default_budget(256 * MIB, 128, 512, tls=False)
+    assert default_budget(256 * MIB, 128, 512, tls=False) < 140 * MIB
+    assert default_budget(32 * MIB, 512, 4096, tls=False) == LEAST
     assert connections_in(256 * MIB, tls=False) > connections_in(256 * MIB, tls=True) > 512
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.process.memory import MemoryBudget
-from proxy.relay.server.request_stream import MOST_WAITING, RequestStream
+from proxy.relay.server.request_stream import RequestStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,9 +54,9 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 
 class Reading(BaseProtocol):
-    """What a server reads with the stream in the parser's place."""
+    """What a server reads with the stream in the parser's place, when it takes each request at once, or none."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, limit: int = 2**16) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, limit: int = 2**16, *, taking: bool = True) -> None:
         parser = HttpRequestParser(
             self, loop, limit, max_line_size=8192, max_headers=128, max_field_size=8190, max_msg_queue_size=32
         )
@@ -64,11 +64,19 @@ class Reading(BaseProtocol):
         parsed: Any = self.stream
         super().__init__(loop, parsed)
         self.found: list[tuple[Any, Any]] = []
+        self._taking = taking
 
     def data_received(self, data: bytes) -> None:
         found, upgraded, tail = self.stream.feed_data(data)
         assert (upgraded, tail) == (False, b"")
         self.found += found
+        if found and self._taking:
+            self.take()
+
+    def take(self) -> None:
+        """Take the request that waits, and read on."""
+        self.stream.message_consumed()
+        self.data_received(b"")
 
     @property
     def failed(self) -> bool:
@@ -150,18 +158,25 @@ def test_a_request_in_crumbs_is_the_same(loop: asyncio.AbstractEventLoop, kind: 
     assert reading.stream.between
 
 
-def test_no_more_requests_are_read_ahead_than_may_wait(loop: asyncio.AbstractEventLoop) -> None:
-    reading = Reading(loop)
-    reading.data_received(GET * (MOST_WAITING + 8) + b"broken\r\n")
-    assert (len(reading.found), reading.failed, reading.stream.between) == (MOST_WAITING, False, False)
-    for _ in range(4):
-        reading.stream.message_consumed()
-    reading.data_received(b"")
-    assert (len(reading.found), reading.failed) == (MOST_WAITING + 4, False)
-    for _ in range(MOST_WAITING):
-        reading.stream.message_consumed()
-    reading.data_received(b"")
-    assert (len(reading.found), reading.failed) == (MOST_WAITING + 9, True)
+def test_none_is_read_while_one_waits_to_be_taken(loop: asyncio.AbstractEventLoop) -> None:
+    reading = Reading(loop, taking=False)
+    reading.data_received(GET * 8 + POST + b"broken\r\n")
+    for count in range(1, 10):
+        assert (len(reading.found), reading.failed, reading.stream.between) == (count, False, False)
+        reading.data_received(b"")
+        assert len(reading.found) == count
+        reading.take()
+    assert (len(reading.found), reading.failed) == (10, True)
+    assert reading.bodies[8] == b"hello"
+
+
+def test_the_body_of_one_that_waits_is_read_on(loop: asyncio.AbstractEventLoop) -> None:
+    reading = Reading(loop, taking=False)
+    for piece in (POST[:-4], POST[-4:-1], POST[-1:] + GET):
+        reading.data_received(piece)
+    assert reading.bodies == [b"hello"]
+    reading.take()
+    assert reading.bodies == [b"hello", b""]
 
 
 @pytest.mark.parametrize("body", [b"Content-Length: 2000\r\n\r\n" + b"x" * 2000, None])

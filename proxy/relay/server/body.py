@@ -6,14 +6,13 @@ Memory per call is bounded by the replay buffer; a caller that stalls is cut.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web import RequestPayloadError
 
-from proxy.errors import BadRequestError, BodyTooLargeError, SlowRequestError
+from proxy.errors import BadRequestError
 from proxy.http1.timeouts import timeout_at
 from proxy.process.memory import Holding
 from proxy.relay.concurrency import memory_full
@@ -24,8 +23,9 @@ if TYPE_CHECKING:
 
     from aiohttp.base_protocol import BaseProtocol
 
-    from proxy.config import Settings
+    from proxy.errors import SlowRequestError
     from proxy.process.memory import MemoryBudget
+    from proxy.relay.server.body_bounds import BodyBounds
     from proxy.upstream.model import Body
 
 
@@ -34,39 +34,6 @@ SMALL: Final = 4 * 1024
 # Bytes that a streamed body holds at once, between the caller's socket and Localpayment's.
 STREAMED: Final = 256 * 1024
 _NEVER_FULL: Final = 1 << 62  # bytes; what may be held bounds such a body
-
-
-@dataclass(frozen=True, slots=True)
-class BodyBounds:
-    """What holds for every body.
-
-    Attributes:
-        most: bytes that it may have.
-        held: bytes up to which it is held.
-        stall: seconds without a byte after which the caller is cut.
-        whole: seconds of waiting in which all of it must have come.
-        rate: bytes a second that must come on average, 0 for none.
-        grace: seconds of waiting before that is asked.
-    """
-
-    most: int
-    held: int
-    stall: float
-    whole: float
-    rate: int
-    grace: float
-
-    @classmethod
-    def of(cls, settings: Settings) -> BodyBounds:
-        """Return what the settings say."""
-        return cls(
-            most=settings.max_request_body,
-            held=settings.replay_buffer,
-            stall=settings.idle_timeout,
-            whole=settings.upload_timeout,
-            rate=settings.upload_min_rate,
-            grace=settings.header_timeout,
-        )
 
 
 class CallerGoneError(Exception):
@@ -123,7 +90,7 @@ class CallerBody:
         self._since = now()
         self._taken: bytes | None = None
         if length is not None and length > bounds.most:
-            raise self._too_large()
+            raise self._bounds.too_large
 
     @property
     def arrived(self) -> bool:
@@ -140,8 +107,14 @@ class CallerBody:
         return self._taken
 
     def came(self, size: int) -> float:
-        """Count bytes that have come without anyone having asked for them; return seconds until more must come."""
+        """Count bytes that have come without anyone having asked for them; return seconds until more must come.
+
+        Raises:
+            OverloadedError: they fit no more; others took the room while the body was coming.
+        """
         if self._length is None or self._length > SMALL:
+            if not self._memory.fits_body(size):
+                raise memory_full()
             self._charge(size)
         self.waited = self._now() - self._since
         self.received += size
@@ -150,7 +123,7 @@ class CallerBody:
     def stalled(self) -> SlowRequestError:
         """Return what the caller gets when the body was not asked for, and no more of it comes."""
         self.waited, self.received = self._now() - self._since, self._source.total_bytes
-        return self._too_slow()
+        return self._bounds.too_slow(self._bound_by)
 
     def release(self) -> None:
         """Hold it no more."""
@@ -211,7 +184,7 @@ class CallerBody:
             else:
                 piece = await content.readany()
         except TimeoutError as error:
-            raise self._too_slow() from error
+            raise self._bounds.too_slow(self._bound_by) from error
         except (RequestPayloadError, HttpProcessingError) as error:
             detail = "The request body is not framed as its head declares; send it again from the start."
             raise BadRequestError(detail) from error
@@ -219,8 +192,13 @@ class CallerBody:
             raise CallerGoneError from error
         self.received += len(piece)
         if self.received > self._bounds.most:
-            raise self._too_large()
+            raise self._bounds.too_large
         return piece
+
+    def _patience(self) -> float:
+        """Return the seconds within which more must come."""
+        seconds, self._bound_by = self._bounds.patience(self.received, self.waited)
+        return seconds
 
     async def _next(self) -> bytes:
         started = self._now()
@@ -229,27 +207,3 @@ class CallerBody:
                 return await self._source.readany()
         finally:
             self.waited += self._now() - started
-
-    def _patience(self) -> float:
-        """Return the seconds within which more must come."""
-        bounds, waited = self._bounds, self.waited
-        seconds, self._bound_by = bounds.stall, "PROXY_IDLE_TIMEOUT"
-        if bounds.whole - waited < seconds:
-            seconds, self._bound_by = bounds.whole - waited, "PROXY_UPLOAD_TIMEOUT"
-        if bounds.rate and (left := bounds.grace + self.received / bounds.rate - waited) < seconds:
-            seconds, self._bound_by = left, "PROXY_UPLOAD_MIN_RATE"
-        return max(0.0, seconds)
-
-    def _too_slow(self) -> SlowRequestError:
-        bounds = self._bounds
-        match self._bound_by:
-            case "PROXY_UPLOAD_TIMEOUT":
-                detail = f"The request body did not arrive within {bounds.whole:g} s"
-            case "PROXY_UPLOAD_MIN_RATE":
-                detail = f"The request body came at less than {bounds.rate} bytes a second"
-            case _:
-                detail = f"No byte of the request body came for {bounds.stall:g} s"
-        return SlowRequestError(f"{detail} ({self._bound_by}).")
-
-    def _too_large(self) -> BodyTooLargeError:
-        return BodyTooLargeError(f"The request body is larger than {self._bounds.most} bytes (PROXY_MAX_REQUEST_BODY).")

@@ -1,27 +1,20 @@
-"""Serves one caller's connection: gives its bytes to the relay or the parser, bounds slow heads, and ends it.
+"""Serves one caller's connection: who that is, its calls one after the other, and when it has to end.
 
-It must never answer with aiohttp's words, and never read on after bytes that it could not read.
+No call of which a byte may have been sent must ever end for another's sake.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any
 
-from aiohttp import web
-from aiohttp.web_protocol import _ErrInfo
-
-from proxy.errors import InternalError, OverloadedError, SlowRequestError
-from proxy.http1.timeouts import Deadline
+from proxy.errors import OverloadedError, SlowRequestError
 from proxy.policy.identity import Peer
-from proxy.process.memory import Holding
 from proxy.relay.concurrency import draining
-from proxy.relay.server.caller_socket import CallerSocket
-from proxy.relay.server.lingering import GRACE, LINGER
-from proxy.relay.server.parse_errors import unreadable
+from proxy.relay.server.lingering import GRACE
 from proxy.relay.server.peer import address_of, peer_of
-from proxy.relay.server.request_stream import MOST_HEAD, STRANGERS_HEAD, RequestStream
-from proxy.relay.server.response import LingeringClose
+from proxy.relay.server.receiving_side import ReceivingSide
+from proxy.relay.server.request_stream import MOST_HEAD, STRANGERS_HEAD
 
 if TYPE_CHECKING:
     from proxy.errors import RelayError
@@ -29,12 +22,8 @@ if TYPE_CHECKING:
     from proxy.relay.server.listener import Listener
     from proxy.relay.server.ports import Call
 
-# Bytes of a body; the server holds at most twice that and what the kernel gave last.
-READ_AHEAD: Final = 64 * 1024
-_EMPTY_LINE: Final = b"\r\n"  # ignored between requests (RFC 9112 section 2.2)
 
-
-class CallerConnection(web.RequestHandler):
+class CallerConnection(ReceivingSide):
     """One caller's connection.
 
     Attributes:
@@ -43,52 +32,21 @@ class CallerConnection(web.RequestHandler):
         known_by: the policy that has recognised its caller by the connection alone, so that it need not be asked again.
         address: where the peer comes from, or its user.
         party: with whom it shares connections and places: the caller's name, or the address.
-        deaf: whether bytes that come are thrown away: those before could not be read, or the last answer was given.
-        lingers: whether it is open only so that its caller reads its last answer.
-        memory: counts what is held for callers.
-        late: whether the next request is one that began after the listener stopped, so that it is not carried.
     """
 
-    __slots__ = (
-        "_awaiting", "_behind", "_call", "_listener", "_lost", "_patience", "_reading", "_requests",
-        "_socket", "address", "caller", "deaf", "known_by", "late", "lingers", "memory", "party", "peer",
-    )  # fmt: skip
+    __slots__ = ("address", "caller", "known_by", "party", "peer")
 
     def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop, options: dict[str, Any]) -> None:
-        super().__init__(listener, loop=loop, **options)
-        self._listener = listener
-        self.memory = listener.memory
-        self._call: Call | None = None
-        self._awaiting = True
-        self._socket: CallerSocket
+        super().__init__(listener, loop, options)
         self.peer = Peer()
         self.caller: Caller | None = None
         self.known_by: Policy | None = None
         self.address = self.party = ""
-        self.deaf = self.lingers = False
-        self.late = False
-        self._reading = False  # a head that has begun and is not complete
-        parser = cast("Any", self._parser)  # which aiohttp has made
-        self._requests = RequestStream(parser, self.memory)
-        self._parser = cast("Any", self._requests)
-        self._behind = b""  # what came behind a request that `begin` took
-        self._lost = asyncio.Event()
-        self._patience = Deadline(loop, self._ran_out)
-
-    @property
-    def unsent(self) -> int:
-        """Bytes of answers that the socket has not taken."""
-        return 0 if self.transport is None else self._socket.unsent
 
     @property
     def shedding(self) -> bool:
         """Whether an answer whose head is written now is to be the connection's last."""
         return self._listener.relay.shedding
-
-    @property
-    def gone(self) -> bool:
-        """Whether the caller has left, as far as the kernel knows; so it has when it ended its sending side alone."""
-        return self.transport is None or self._socket.gone
 
     @property
     def waiting_since(self) -> float | None:
@@ -117,11 +75,6 @@ class CallerConnection(web.RequestHandler):
             self._requests.most_head = MOST_HEAD
             if not caller.identity.anyone:
                 self.party = caller.name
-
-    def head_arrived(self) -> None:
-        """Stop the head's time."""
-        self._awaiting = self._reading = False
-        self._patience.clear()
 
     def begin(self, call: Call) -> None:
         """Note that a call begins; it is told once when the caller goes away during it."""
@@ -152,32 +105,19 @@ class CallerConnection(web.RequestHandler):
             self._awaiting = not last
         if transport is None:
             return
-        if parsed and self._buffer_paused:
-            self._resume_reading_if_drained()
         if parsed or not last or self.unsent:
             self.late = self._listener.stopping
             self._patience.set(self._listener.idle_time)
-        if parsed:
+        if parsed or not last:
+            if self._behind or self._buffer_paused or (parsed and self._requests.backlog):
+                self._read_on()
             return
-        if last and (linger or self.shedding):  # while it sheds, the caller may have sent more
+        if linger or self.shedding:  # while it sheds, the caller may have sent more
             self.linger()
-            return
-        if last:
+        else:
             self.deaf = True
             self.close()
             transport.close()
-            return
-        behind, self._behind = self._behind, b""
-        if behind:
-            self.memory.charge(Holding.PIPELINED, -len(behind))
-        if behind and not transport.is_closing():  # else the caller has left
-            transport.resume_reading()
-            self.data_received(behind)
-
-    async def drained(self) -> None:
-        """Wait until the caller has taken enough of its answer."""
-        if self.transport is not None and self.writing_paused:
-            await self._drain_helper()
 
     def give_way(self) -> bool:
         """End it, since others need the place: nothing of its call was sent. False if its caller has just sent more."""
@@ -206,23 +146,12 @@ class CallerConnection(web.RequestHandler):
         if not begun and self.transport is not None:
             self._wait()
 
-    def reset(self) -> None:
-        """End the connection at once by a reset: an answer that was cut must not look like a whole one."""
-        if self.transport is not None:
-            self._socket.reset()
-
-    def _wait(self) -> None:
-        """Wait for the next request, or for the caller to take the rest of its answer."""
-        self.late = self._listener.stopping
-        self._patience.set(self._listener.idle_time)
-
     # What asyncio reports
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Look who it is, and whether there is room."""
         self.peer = peer_of(transport)
         self.address = self.party = address_of(transport, self.peer)
-        self._socket = CallerSocket(cast("asyncio.Transport", transport))
         super().connection_made(transport)
         if not self._listener.relay.knows(self):
             self._requests.most_head = STRANGERS_HEAD
@@ -231,80 +160,21 @@ class CallerConnection(web.RequestHandler):
             self.deaf = True
             self._listener.turn_away(self)
 
-    def data_received(self, data: bytes) -> None:
-        """Let the relay begin a request that is here; give any other its time; read nothing after the unreadable."""
-        if self.deaf:
-            return
-        if self._awaiting and self._call is not None:
-            if data:  # else a reader of the body has caught up
-                call = self._call
-                self._hold(call.feed(data))
-                call.fed()
-            return
-        if data and self._requests.between and self._awaiting and not self._messages:
-            if self._listener.relay.begin(self, data):
-                return
-            if not data.strip(_EMPTY_LINE):
-                return
-        waiting = len(self._messages)
-        super().data_received(data)
-        begun = len(self._messages) - waiting
-        if begun and isinstance(self._messages[-1][0], _ErrInfo):  # private, but nothing public says so
-            self.deaf = True
-            self._spoil_bodies()
-        requests = self._requests
-        if requests.full or (
-            requests.backlog > self._listener.read_ahead and (self._messages or self._call is not None)
-        ):
-            self._pause_reading_for_buffer()  # and go on with what is held when a request is taken
-        if self._awaiting and not self._messages and not self._reading and data.strip(_EMPTY_LINE):
-            self._reading = True
-            self._patience.set(self._listener.header_timeout)
-
-    def _hold(self, data: bytes) -> None:
-        """Keep what comes behind a request that `begin` took until its call is over; read no more when it is much."""
-        if not data:
-            return
-        self._behind += data
-        self.memory.charge(Holding.PIPELINED, len(data))
-        if len(self._behind) > self._listener.read_ahead and self.transport is not None:
-            self.transport.pause_reading()
-
-    def _resume_reading_for_buffer(self) -> None:
-        """Read on once the parser has got most of what came."""
-        if self._requests.backlog <= READ_AHEAD and not self._requests.full:
-            super()._resume_reading_for_buffer()
-
-    def _spoil_bodies(self) -> None:
-        """Tell those who read, or will read, a body whose rest can never come; the parser does not."""
-        error = web.RequestPayloadError("the rest of the body cannot be read")
-        if self._current_request is not None:
-            self._current_request._cancel(error)  # noqa: SLF001 - what aiohttp itself calls when a connection is lost
-        for _, payload in self._messages:
-            if not payload.is_eof():
-                payload.set_exception(error)
-
     def eof_received(self) -> None:
         """Take the end of what the caller sends for its leaving, and cut the answer to a call that runs."""
         if self._call is not None:
             self.reset()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Tell the call that runs."""
-        self._patience.cancel()
-        self._lost.set()
+        """Tell the listener, and the call that runs."""
         self._listener.leave(self)
-        self._requests.lost()
-        behind, self._behind = self._behind, b""
-        self.memory.charge(Holding.PIPELINED, -len(behind))
         super().connection_lost(exc)
-        self._messages.clear()
         if self._call is not None:
             self._call.caller_left()
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's signature
         """Let what is under way end by itself for so many seconds, then cut it."""
-        if self._reading and not self._messages:
+        if self._reading and not (self._messages or self.lingers):
             self._give_up(draining())
         if self._call is not None and self._awaiting:
             await self._call.end(timeout)
@@ -313,62 +183,6 @@ class CallerConnection(web.RequestHandler):
         await super().shutdown(timeout)
         if self._socket.unsent:
             self._socket.reset()
-
-    def force_close(self) -> None:
-        """End the connection, and visibly so when that cuts the answer to a call."""
-        if self._call is not None:
-            self.reset()
-        super().force_close()
-
-    # What aiohttp asks
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """Answer what aiohttp could not read, and what the relay failed on, in our own way."""
-        del request, message
-        if status == web.HTTPBadRequest.status_code:
-            return self._refused(unreadable(exc))
-        return self._refused(InternalError("The sidecar failed on this call; its log has the reason."))
-
-    def log_exception(self, *args: object, **kw: object) -> None:
-        """Say nothing: aiohttp's text quotes the caller; `handle_error` reports."""
-
-    def linger(self) -> None:
-        """End it once its caller had time to read the last answer, which is written."""
-        transport = self.transport
-        if transport is None or transport.is_closing():
-            return
-        self.deaf = self.lingers = True
-        self._reading = False
-        self.close()
-        if transport.can_write_eof():
-            transport.write_eof()
-            transport.resume_reading()
-        else:  # TLS: it says that nothing follows, and throws away what comes, until the other end has said so too
-            transport.close()
-        self._patience.set(LINGER)
-        self._listener.lingering.add(self)
-
-    async def lingered(self) -> None:
-        """Linger, and return once it has ended."""
-        self.linger()
-        if self.lingers:
-            await self._lost.wait()
-
-    def cut(self) -> None:
-        """End it at once; its caller had time to read the last answer."""
-        self._force_close = True
-        if self.transport is not None:
-            self.transport.abort()
-
-    def _refused(self, error: RelayError) -> LingeringClose:
-        self._listener.relay.unreadable(self, error)
-        return LingeringClose(self.lingered)
 
     def _ran_out(self) -> None:
         if self.lingers:

@@ -1,13 +1,13 @@
 """Gives a caller's bytes to the server's parser request by request, and knows where each of them ends.
 
 aiohttp's parser loses the requests that it read in the same piece before one that it cannot read, skips spaces in
-request lines, and loses what comes behind an offer of another protocol. So it never gets bytes of two requests at once.
+request lines, and loses what comes behind an offer of another protocol. So it never gets bytes of two requests at once,
+and none of the next while one waits: what is parsed takes several times the memory of its bytes.
 It must never give the parser anything behind what could not be read.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,9 +30,8 @@ if TYPE_CHECKING:
     Found = list[tuple[Any, StreamReader]]
 
 CONNECT: Final = "CONNECT"  # what follows it is no request (RFC 9110 section 9.3.6)
-MOST_HEAD: Final = 64 * 1024  # bytes of the heads of a connection that wait, and of one head
+MOST_HEAD: Final = 64 * 1024  # bytes of a head
 STRANGERS_HEAD: Final = 8 * 1024  # bytes of a head, until a caller is known where each must be
-MOST_WAITING: Final = 32  # requests behind the one that is answered; as many as aiohttp's server holds
 # Empty lines in a chunked body, in one piece from the network, behind which its end is looked for: it costs time, and
 # only a caller that sends requests at once, and such a body among them, is refused for it.
 MOST_ENDS: Final = 64
@@ -66,8 +65,8 @@ class RequestStream:
     """
 
     __slots__ = (
-        "_counted", "_head", "_held", "_memory", "_owed", "_parser", "_paused", "_payload", "_place",
-        "_queued", "_seam", "_sizes", "_taken", "_waiting", "most_head",
+        "_counted", "_head", "_held", "_memory", "_owed", "_parser", "_paused", "_payload", "_place", "_seam", "_taken",
+        "_waiting", "most_head",
     )  # fmt: skip
 
     def __init__(self, parser: HttpRequestParser, memory: MemoryBudget) -> None:
@@ -75,9 +74,8 @@ class RequestStream:
         self._parser = parser
         self._memory = memory
         self._head = 0  # bytes of the head that is read
-        self._sizes: deque[int] = deque()  # bytes of each request that waits, as far as it was given to the parser
-        self._queued = 0  # all of them
-        self._taken = 0  # bytes of the request that was taken last
+        self._waiting = 0  # bytes of the request that waits to be taken, as far as the parser has them
+        self._taken = 0  # of the one that was taken last
         self._counted = (0, 0)  # bytes of heads, and of what waits, that the budget has counted
         self._place = _Place.LINE
         self._held = b""
@@ -85,7 +83,6 @@ class RequestStream:
         self._owed = 0  # bytes that a body of declared length lacks
         self._payload: StreamReader = EMPTY_PAYLOAD
         self._paused = False  # whether the body's reader has enough for now
-        self._waiting = 0
 
     @property
     def between(self) -> bool:
@@ -94,24 +91,18 @@ class RequestStream:
 
     @property
     def backlog(self) -> int:
-        """Bytes that the parser has not got yet, and that no reader of a body holds back."""
-        return 0 if self._paused else len(self._held)
-
-    @property
-    def full(self) -> bool:
-        """Whether so much waits that nothing more is read until a request of it is taken."""
-        return self._waiting >= MOST_WAITING or self._queued > MOST_HEAD
+        """Bytes of further requests that the parser has not got yet."""
+        return 0 if self._place in _IN_A_BODY else len(self._held)
 
     def lost(self) -> None:
         """Forget all of it, and the parser, in a circle with which the connection would stay in memory."""
-        self._held, self._head, self._queued, self._taken = b"", 0, 0, 0
+        self._held, self._head, self._waiting, self._taken = b"", 0, 0, 0
         self._place, self._payload = _Place.NOWHERE, EMPTY_PAYLOAD
-        self._sizes.clear()
         del self._parser
         self._count()
 
     def _count(self) -> None:
-        now = self._head, self._queued + self._taken + len(self._held)
+        now = self._head, self._waiting + self._taken + len(self._held)
         before, self._counted = self._counted, now
         self._memory.charge(Holding.HEADS, now[0] - before[0])
         self._memory.charge(Holding.PIPELINED, now[1] - before[1])
@@ -143,11 +134,8 @@ class RequestStream:
 
     def message_consumed(self) -> None:
         """Note that a request is no longer waiting."""
-        self._waiting = max(self._waiting - 1, 0)
-        if self._sizes:
-            self._taken = self._sizes.popleft()
-            self._queued -= self._taken
-            self._count()
+        self._taken, self._waiting = self._waiting, 0
+        self._count()
         self._parser.message_consumed()
 
     def request_over(self) -> None:
@@ -165,10 +153,10 @@ class RequestStream:
 
     def _go_on(self, found: Found) -> None:
         held, at, ends = self._held, 0, 0
-        while at < len(held) and not (self._paused or self.full):
+        while at < len(held) and not self._paused:
             if self._place is _Place.LINE:
                 at = _past_line_ends(held, at)
-                if not _line_is_whole(held, at):
+                if self._waiting or not _line_is_whole(held, at):
                     break
                 self._place, self._seam = _Place.HEAD, b""
             if self._place is _Place.NOWHERE:
@@ -195,13 +183,7 @@ class RequestStream:
             raise memory_full()
 
     def _section_end(self, held: bytes, at: int, *, last: bool) -> int:
-        """Return where a head, or what may be a chunked body, ends; the end of what is held if it does not.
-
-        Args:
-            held: bytes.
-            at: where to begin.
-            last: whether no end is looked for but that of what is held.
-        """
+        """Return where a head, or perhaps a chunked body, ends, or else what is held; the latter if `last`."""
         seam, size = b"" if self._seam == _SECTION_END else self._seam, len(_SECTION_END)
         if last:
             self._seam = held[-size:]
@@ -222,15 +204,12 @@ class RequestStream:
         if len(messages) != int(head_ends):
             raise _unclear()
         if head_ends:
-            self._waiting += 1
-            self._sizes.append(self._head)
-            self._queued, self._head = self._queued + self._head, 0
+            self._waiting, self._head = self._head, 0
             found.extend(messages)
             self._begin_body(*messages[0])
         elif self._place in _IN_A_BODY:
             if self._waiting:
-                self._sizes[-1] += len(piece)
-                self._queued += len(piece)
+                self._waiting += len(piece)
             self._go_through_body(len(piece))
 
     def _begin_body(self, message: RawRequestMessage, payload: StreamReader) -> None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from proxy.http1.timeouts import timeout_at
-from proxy.process.memory import Holding
 from proxy.relay.response.head import ending
 from proxy.relay.server.body import CallerGoneError
 
@@ -26,37 +25,30 @@ if TYPE_CHECKING:
 
 
 class Written(web.StreamResponse):
-    """What the relay hands to aiohttp's server: the answer is on the wire already."""
+    """What the relay hands to aiohttp's server: the answer is on the wire already.
+
+    Args:
+        last: whether the connection ends with it.
+        then: what is waited for before that, or before the next request.
+    """
+
+    def __init__(self, *, last: bool, then: Callable[[], Awaitable[None]] | None = None) -> None:
+        super().__init__()
+        self._keep_alive = not last  # what force_close() sets; there is no public setter to True
+        self._then = then
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Do nothing."""
 
     async def write_eof(self, data: bytes = b"") -> None:
-        """Do nothing."""
-
-
-def _written(*, keep_alive: bool) -> Written:
-    response = Written()
-    response._keep_alive = keep_alive  # noqa: SLF001 - what force_close() sets; there is no public setter to True
-    return response
-
-
-NEXT: Final = _written(keep_alive=True)
-LAST: Final = _written(keep_alive=False)
-
-
-class LingeringClose(Written):
-    """The last answer on a connection whose caller may still be sending; `lingered` waits for it to have read."""
-
-    def __init__(self, lingered: Callable[[], Awaitable[None]]) -> None:
-        super().__init__()
-        self.force_close()
-        self._lingered = lingered
-
-    async def write_eof(self, data: bytes = b"") -> None:
         """Wait."""
         del data
-        await self._lingered()
+        if self._then is not None:
+            await self._then()
+
+
+NEXT: Final = Written(last=False)
+LAST: Final = Written(last=True)
 
 
 class ResponseWriter:
@@ -110,7 +102,9 @@ class ResponseWriter:
     def finished(self) -> Written:
         """What to return to aiohttp's server."""
         if self.lingers:
-            return LingeringClose(self._connection.lingered)
+            return Written(last=True, then=self._connection.lingered)
+        if self._connection.writing_paused:
+            return Written(last=self.last, then=self._connection.drained)
         return LAST if self.last else NEXT
 
     @property
@@ -174,7 +168,7 @@ class ResponseWriter:
         self._write(head + (b"%x\r\n%b\r\n" % (len(piece), piece) if self._chunked else piece))
         if self._connection.writing_paused:
             started = self._now()
-            await self._drain_counted()
+            await self._drain()
             if complete:
                 self.waited += self._now() - started
 
@@ -205,15 +199,6 @@ class ResponseWriter:
         if transport is None or transport.is_closing():
             raise CallerGoneError
         transport.write(data)
-
-    async def _drain_counted(self) -> None:
-        """Wait for the caller, and count what it has yet to take."""
-        memory, size = self._connection.memory, self._connection.unsent
-        memory.charge(Holding.ANSWERS, size)
-        try:
-            await self._drain()
-        finally:
-            memory.charge(Holding.ANSWERS, -size)
 
     async def _drain(self) -> None:
         """Wait for the caller as long as it takes something in each while."""
