@@ -18,21 +18,21 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
 from proxy.api.external_id import check_path_of, external_id
-from proxy.ledger.entry import UNSETTLED, Intent
+from proxy.ledger.entry import UNSETTLED, Intent, LedgerError, Summary, Wanted
 from proxy.ledger.journal import Journal
 from proxy.ledger.reports import CallSettled, Interrupted, Pruned, Repeated, WentOn, Written
 from proxy.ledger.settler import Settler
-from proxy.ledger.store import PRUNED, LedgerError, Summary, Wanted
+from proxy.ledger.store import PRUNED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from proxy.api.operations import Match
     from proxy.clock import Clock
-    from proxy.ledger.entry import Earlier, End, Entry
+    from proxy.ledger.entry import Earlier, End, Entry, Ticket
     from proxy.ledger.reports import Report
     from proxy.ledger.settler import StatusReads
-    from proxy.ledger.store import Store, Ticket
+    from proxy.ledger.store import Store
 
 ROUND: Final = 5.0  # seconds between two looks at what is due
 HEARTBEAT: Final = 20.0  # seconds between two renewals of the lease, a third of it

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
-from proxy.ledger.entry import Settled
+from proxy.ledger.entry import LedgerError, Settled
 from proxy.ledger.reports import CallSettled, ReadResult, StatusRead
 from proxy.ledger.schedule import next_ask, verdict
-from proxy.ledger.store import LedgerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

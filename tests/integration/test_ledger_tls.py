@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 import trustme
 
-from proxy.ledger.store import LedgerError
+from proxy.ledger.entry import LedgerError
 from proxy.secret import Secret
 from proxy.simulator.server import Simulator, SimulatorOptions
 from tests.support.hardened import NAME, WORD, needs_landlock, started, told

@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 import pytest
 
-from proxy.ledger.entry import UNSETTLED, Settled, State
-from proxy.ledger.store import Wanted
+from proxy.ledger.entry import UNSETTLED, Settled, State, Wanted
 from tests.support.addresses import free_port
 from tests.support.bank import Bank
 from tests.support.ledgers import postgres_store, sqlite_store
@@ -61,7 +60,7 @@ class Engine:
 
     def run(self, sql: str, *values: object) -> None:
         with self.store.transaction():
-            self.store.execute(sql, values)
+            self.store.execute_each(sql, [values])
 
     def entries(self) -> list[Entry]:
         return list(self.store.entries(Wanted()))
