@@ -20,6 +20,10 @@ class UnusableLedgerError(LedgerError):
     """The ledger that the settings name cannot be used, and time alone does not mend it."""
 
 
+class NoLedgerYetError(UnusableLedgerError):
+    """There is no ledger, or one of an earlier release; a sidecar makes it when it starts."""
+
+
 class State(StrEnum):
     """How a call ended, as far as the sidecar saw it: `proxy.errors.Outcome`, and two states of the ledger's own."""
 

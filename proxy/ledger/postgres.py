@@ -13,7 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from proxy.ledger import rows
-from proxy.ledger.entry import LedgerError, UnusableLedgerError
+from proxy.ledger.entry import LedgerError, NoLedgerYetError, UnusableLedgerError
 from proxy.ledger.rows import UNSETTLED_ROWS
 from proxy.ledger.store import VERSION, Store
 
@@ -168,6 +168,11 @@ class PostgresStore(Store):
             " AND at < extract(epoch FROM now()) - ?"
         ), (instance, LEASE)
 
+    @property
+    def encrypted(self) -> bool:
+        """Whether the connection is one of TLS."""
+        return self._connection is not None and bool(self._connection.pgconn.ssl_in_use)
+
     def size(self) -> int:
         """Return the bytes of the entries, their indexes included."""
         return int(self.execute("SELECT pg_total_relation_size('entry')")[0][0])
@@ -189,7 +194,7 @@ class PostgresStore(Store):
                 self.execute_each("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)", [()])
             elif self.execute("SELECT to_regclass('schema_version')")[0][0] is None:
                 message = "there is no ledger in this database: a sidecar makes it at its first start"
-                raise UnusableLedgerError(message)
+                raise NoLedgerYetError(message)
             version = int(self.execute("SELECT max(version) FROM schema_version")[0][0] or 0)
             if version > VERSION:
                 message = f"the ledger's schema is of a newer release ({version}): run that one"
@@ -198,7 +203,7 @@ class PostgresStore(Store):
                 return
             if not self._writes:
                 message = f"the ledger's schema is of an older release ({version}): start this release's sidecar"
-                raise UnusableLedgerError(message)
+                raise NoLedgerYetError(message)
             for statement in (statement for step in MIGRATIONS[version:] for statement in step):
                 self.execute_each(statement, [()])
             self.execute_each("INSERT INTO schema_version (version) VALUES (?)", [(VERSION,)])

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from proxy.ledger import rows
-from proxy.ledger.entry import LedgerError, UnusableLedgerError
+from proxy.ledger.entry import LedgerError, NoLedgerYetError, UnusableLedgerError
 from proxy.ledger.rows import UNSETTLED_ROWS
 from proxy.ledger.store import VERSION, Store
 
@@ -77,12 +77,12 @@ class SqliteStore(Store):
                 self._lock = self._locked()
             elif not self._path.exists():
                 message = f"there is no ledger at {self._path}: a sidecar makes it at its first start"
-                raise UnusableLedgerError(message)
+                raise NoLedgerYetError(message)
             self._database = self._sound() if self._writes else self._connected()
             self._migrate()
         except (OSError, sqlite3.Error) as error:
             self.close()
-            raise self._error(error) from error
+            raise file_error(self._path, error) from error
         except LedgerError:
             self.close()
             raise
@@ -108,7 +108,7 @@ class SqliteStore(Store):
                     self._database.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
-            raise self._error(error) from error
+            raise file_error(self._path, error) from error
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> Sequence[Sequence[Any]]:
         """Execute a statement; return its rows."""
@@ -220,7 +220,7 @@ class SqliteStore(Store):
             return
         if not self._writes:
             message = f"{self._path} was written by an older release (schema {version}): start this release's sidecar"
-            raise UnusableLedgerError(message)
+            raise NoLedgerYetError(message)
         with self.transaction():
             for statement in (statement for step in MIGRATIONS[version:] for statement in step):
                 self._database.execute(statement)
@@ -228,7 +228,9 @@ class SqliteStore(Store):
                 self.execute("INSERT INTO fact (name, value) VALUES ('digest_key', ?)", (secrets.token_hex(32),))
             self._database.execute(f"PRAGMA user_version = {VERSION}")
 
-    def _error(self, error: OSError | sqlite3.Error) -> LedgerError:
-        if isinstance(error, OSError):
-            return LedgerError(f"{self._path}: {error.strerror}: name a file in a folder that this user may write to")
-        return LedgerError(f"{self._path}: {error}")
+
+def file_error(path: Path, error: OSError | sqlite3.Error) -> LedgerError:
+    """Return what is told of a file that cannot be used."""
+    if isinstance(error, OSError):
+        return LedgerError(f"{path}: {error.strerror}: name a file in a folder that this user may write to")
+    return LedgerError(f"{path}: {error}")

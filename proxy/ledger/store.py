@@ -84,6 +84,9 @@ class Store(ABC):
 
     def finish(self, tickets: Sequence[Ticket]) -> None:
         """Note how calls ended; what was settled meanwhile, because this process was taken for dead, stays."""
+        tickets = sorted(
+            tickets, key=lambda ticket: ticket.serial
+        )  # as they stand there, lest two writers wait in a circle
         late = [ticket for ticket in tickets if ticket.late]
         self.execute_each(rows.INSERT_IF_MISSING, [rows.intent_row(one) + rows.key(one) for one in late])
         self.execute_each(rows.FINISH, [rows.end_row(one, one.end) for one in tickets if one.end is not None])

@@ -417,7 +417,10 @@ class Call:
         record.outcome = error.outcome
         record.status = 0 if self.gone else error.status
         writer.last = writer.last or not self.request.http_1_1
-        writer.whole(*own_answer(error, record, check=self._check(error), close=writer.settle()))
+        head, body = own_answer(error, record, check=self._check(error), close=writer.settle())
+        if self.intent is not None:
+            head = head.removesuffix(b"\r\n") + self.intent.duplicate_of + b"\r\n"
+        writer.whole(head, body)
 
     def lost(self) -> None:
         """Note what became of a call whose caller went away, or took no more of the answer."""
