@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from proxy.ledger import rows
 from proxy.ledger.entry import LedgerError, NoLedgerYetError, UnusableLedgerError
-from proxy.ledger.rows import UNSETTLED_ROWS
-from proxy.ledger.store import VERSION, Store
+from proxy.ledger.store import VERSION, Store, missing_steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,23 +31,13 @@ _VANISHED: Final[dict[str, Any]] = {
     "keepalives_idle": 3, "keepalives_interval": 1, "keepalives_count": 2, "tcp_user_timeout": 5000,
 }  # fmt: skip
 _SCHEMA_LOCK: Final = 0x6C70_6C67  # a number of ours for pg_advisory_lock: one process at a time migrates
-SCHEMA: Final = (
-    """CREATE TABLE entry (
-        number BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, serial BIGINT NOT NULL,
-        request_id TEXT NOT NULL, at DOUBLE PRECISION NOT NULL, instance TEXT NOT NULL, caller TEXT NOT NULL,
-        operation TEXT NOT NULL, kind TEXT NOT NULL, external_id TEXT NOT NULL, digest TEXT NOT NULL,
-        check_path TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'open', ended_at DOUBLE PRECISION,
-        status INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0, asks INTEGER NOT NULL DEFAULT 0,
-        next_ask DOUBLE PRECISION, settled TEXT, detail TEXT NOT NULL DEFAULT '', settled_at DOUBLE PRECISION,
-        repeatable INTEGER NOT NULL DEFAULT 0
-    )""",
-    "CREATE INDEX entry_call ON entry (external_id, operation, at)",
-    "CREATE INDEX entry_request ON entry (request_id)",
-    f"CREATE INDEX entry_unsettled ON entry (state) WHERE {UNSETTLED_ROWS}",
-    "CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
-    "CREATE TABLE instance (name TEXT PRIMARY KEY, until TIMESTAMPTZ NOT NULL)",
-)  # fmt: skip
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (SCHEMA,)
+_NUMBER: Final = "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
+MIGRATIONS: Final = (
+    (
+        *rows.schema(_NUMBER, "BIGINT", "DOUBLE PRECISION"),
+        "CREATE TABLE instance (name TEXT PRIMARY KEY, until TIMESTAMPTZ NOT NULL)",
+    ),
+)
 
 
 class PostgresStore(Store):
@@ -196,15 +185,10 @@ class PostgresStore(Store):
                 message = "there is no ledger in this database: a sidecar makes it at its first start"
                 raise NoLedgerYetError(message)
             version = int(self.execute("SELECT max(version) FROM schema_version")[0][0] or 0)
-            if version > VERSION:
-                message = f"the ledger's schema is of a newer release ({version}): run that one"
-                raise UnusableLedgerError(message)
-            if version == VERSION:
+            steps = missing_steps("the ledger in this database", version, MIGRATIONS, writes=self._writes)
+            if not steps:
                 return
-            if not self._writes:
-                message = f"the ledger's schema is of an older release ({version}): start this release's sidecar"
-                raise NoLedgerYetError(message)
-            for statement in (statement for step in MIGRATIONS[version:] for statement in step):
+            for statement in steps:
                 self.execute_each(statement, [()])
             self.execute_each("INSERT INTO schema_version (version) VALUES (?)", [(VERSION,)])
             if not version:

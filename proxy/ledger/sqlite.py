@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from proxy.ledger import rows
 from proxy.ledger.entry import LedgerError, NoLedgerYetError, UnusableLedgerError
-from proxy.ledger.rows import UNSETTLED_ROWS
-from proxy.ledger.store import VERSION, Store
+from proxy.ledger.store import VERSION, Store, missing_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,22 +26,8 @@ if TYPE_CHECKING:
 _MODE: Final = 0o600
 _BUSY: Final = 5.0  # seconds that a writer waits for a person's command, which takes milliseconds
 _INSERT: Final = f"INSERT INTO entry ({rows.INTENT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - ours
-SCHEMA: Final = (
-    """CREATE TABLE entry (
-        number INTEGER PRIMARY KEY, serial INTEGER NOT NULL,
-        request_id TEXT NOT NULL, at REAL NOT NULL, instance TEXT NOT NULL, caller TEXT NOT NULL,
-        operation TEXT NOT NULL, kind TEXT NOT NULL, external_id TEXT NOT NULL, digest TEXT NOT NULL,
-        check_path TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'open', ended_at REAL, status INTEGER NOT NULL DEFAULT 0,
-        attempts INTEGER NOT NULL DEFAULT 0, asks INTEGER NOT NULL DEFAULT 0, next_ask REAL, settled TEXT,
-        detail TEXT NOT NULL DEFAULT '', settled_at REAL, repeatable INTEGER NOT NULL DEFAULT 0
-    ) STRICT""",
-    "CREATE INDEX entry_call ON entry (external_id, operation, at)",
-    "CREATE INDEX entry_request ON entry (request_id)",
-    f"CREATE INDEX entry_unsettled ON entry (state) WHERE {UNSETTLED_ROWS}",
-    "CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
-)  # fmt: skip
 # What leads from each version of the schema to the next; the first entry leads from an empty file to version 1.
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (SCHEMA,)
+MIGRATIONS: Final = (rows.schema("INTEGER PRIMARY KEY", "INTEGER", "REAL", " STRICT"),)
 
 
 class SqliteStore(Store):
@@ -213,16 +198,11 @@ class SqliteStore(Store):
 
     def _migrate(self) -> None:
         (version,) = self._database.execute("PRAGMA user_version").fetchone()
-        if version > VERSION:
-            message = f"{self._path} was written by a newer release (schema {version}): run that one"
-            raise UnusableLedgerError(message)
-        if version == VERSION:
+        steps = missing_steps(str(self._path), version, MIGRATIONS, writes=self._writes)
+        if not steps:
             return
-        if not self._writes:
-            message = f"{self._path} was written by an older release (schema {version}): start this release's sidecar"
-            raise NoLedgerYetError(message)
         with self.transaction():
-            for statement in (statement for step in MIGRATIONS[version:] for statement in step):
+            for statement in steps:
                 self._database.execute(statement)
             if not version:
                 self.execute("INSERT INTO fact (name, value) VALUES ('digest_key', ?)", (secrets.token_hex(32),))

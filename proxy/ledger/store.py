@@ -10,7 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from proxy.ledger import rows
-from proxy.ledger.entry import Settled, State, Summary
+from proxy.ledger.entry import NoLedgerYetError, Settled, State, Summary, UnusableLedgerError
 from proxy.ledger.rows import COLUMNS, LAST, UNSETTLED_ROWS
 from proxy.ledger.schedule import next_ask
 
@@ -24,6 +24,21 @@ VERSION: Final = 1  # of the schema; a migration leads from each to the next
 CLAIM: Final = 120.0  # seconds that an ask takes at most, its waits for a token and a connection included
 _PAGE: Final = 1000  # entries that are read at once, so that a reader of all of them takes little memory
 PRUNED: Final = 1000  # entries that one transaction forgets, lest calls wait for it
+
+
+def missing_steps(what: str, version: int, migrations: Sequence[Sequence[str]], *, writes: bool) -> list[str]:
+    """Return the statements that lead from a version of the schema to this release's.
+
+    Raises:
+        UnusableLedgerError: it is a newer release's; or an older one's, and who asks must not change it.
+    """
+    if version > VERSION:
+        message = f"{what} is of a newer release (schema {version}): run that one"
+        raise UnusableLedgerError(message)
+    if version < VERSION and not writes:
+        message = f"{what} is of an older release (schema {version}): start this release's sidecar"
+        raise NoLedgerYetError(message)
+    return [statement for step in migrations[version:] for statement in step]
 
 
 class Store(ABC):

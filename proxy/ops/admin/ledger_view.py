@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     View = Mapping[str, Any]
 
 _UNDETERMINED: Final = (
-    "It could not be found out what became of a call: ask Localpayment, and note it with `ledger resolve`."
+    "It could not be found out what became of a call: ask Localpayment, and note it with "
+    "localpayment-proxy ledger resolve."
 )
 
 
