@@ -23,7 +23,7 @@ from proxy.config import load_settings
 from proxy.config.declared_settings import CONFIG_FILE
 from proxy.credentials.model import CredentialSourceError
 from proxy.hardening import forget, harden
-from proxy.ledger.store import LedgerError
+from proxy.ledger.entry import LedgerError
 from proxy.listening.binding import BindError
 from proxy.ops.admin.key_file import KeyFileError
 from proxy.ops.logs.audit import AuditError

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from proxy.config import LedgerFile
+from proxy.ledger.entry import LedgerError, UnusableLedgerError
 from proxy.ledger.ledger import Ledger, Rules
 from proxy.ledger.places import store_at
 from proxy.ledger.reports import SetAside, Written
-from proxy.ledger.store import LedgerError, UnusableLedgerError
 from proxy.listening.listener_socket import ListenerSocket
 from proxy.ops.admin.access import AdminAccess, admin_hosts
 from proxy.ops.admin.event_stream import EventStream

@@ -21,10 +21,10 @@ from proxy.cli.exits import Exit, failed
 from proxy.cli.ledger_text import HEAD, as_json, csv_lines, fate, in_full, json_lines, row
 from proxy.cli.operations import table
 from proxy.config.ledger_place import ledger_place
-from proxy.ledger.entry import UNSETTLED, Settled, State
+from proxy.ledger.entry import UNSETTLED, LedgerError, Settled, State, Wanted
 from proxy.ledger.one_call import NotOneCallError, note_problem, one_call
 from proxy.ledger.places import store_at
-from proxy.ledger.store import PRUNED, LedgerError, Wanted
+from proxy.ledger.store import PRUNED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 from proxy.config.parsing import refuse
 from proxy.secret import Secret
@@ -16,6 +16,7 @@ from proxy.secret import Secret
 _SCHEMES: Final = ("postgresql://", "postgres://")
 # Parameters of an address that name a file: PostgreSQL's documentation, section "Parameter Key Words" of libpq.
 _FILES: Final = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile")
+_LOCAL: Final = frozenset(("localhost", "127.0.0.1", "::1"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,17 @@ class LedgerDatabase:
         """The files that the address names, which libpq reads at each connection."""
         named = parse_qs(self.address.reveal().partition("?")[2])
         return tuple(Path(path) for name in _FILES for path in named.get(name, ()) if path.startswith("/"))
+
+    @property
+    def proven(self) -> bool:
+        """Whether the server is on this machine, or has to prove by a certificate that it is the one that is named."""
+        try:
+            parts = urlsplit(self.address.reveal())
+        except ValueError:
+            return False
+        told = parse_qs(parts.query)
+        host = told.get("host", [parts.hostname or "localhost"])[-1]
+        return host in _LOCAL or host.startswith("/") or told.get("sslmode") == ["verify-full"]
 
 
 LedgerPlace = LedgerFile | LedgerDatabase | Literal["off"]

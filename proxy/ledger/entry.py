@@ -6,9 +6,22 @@ text, because a status read needs it.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
+
+
+class LedgerError(Exception):
+    """The ledger cannot be read or written; the text says why, and holds nothing of an entry."""
+
+
+class UnusableLedgerError(LedgerError):
+    """The ledger that the settings name cannot be used, and time alone does not mend it."""
+
+
+class NoLedgerYetError(UnusableLedgerError):
+    """There is no ledger, or one of an earlier release; a sidecar makes it when it starts."""
 
 
 class State(StrEnum):
@@ -131,6 +144,66 @@ class Earlier:
     status: int
     settled: Settled | None
     same_body: bool | None
+
+
+@dataclass(eq=False, slots=True)
+class Ticket:
+    """One call on its way into the ledger.
+
+    Attributes:
+        serial: with the intent's instance, the key of its entry: what is written twice by mistake is written once.
+        intent: to be written before the call is sent.
+        window: seconds in which a call with the same operation and external id makes this one a repeat.
+        refused: whether a repeat is to be left out, since its call will not be sent.
+        late: whether the call goes on although its intent may not have been written; it is written with its end.
+        earlier: the call that it repeats, once that was looked up.
+        end: how the call ended, once it has.
+    """
+
+    serial: int
+    intent: Intent
+    window: float
+    refused: bool
+    late: bool = False
+    earlier: Earlier | None = None
+    end: End | None = None
+
+    @property
+    def call(self) -> tuple[str, str]:
+        """What makes it a repeat of another: operation and external id."""
+        return self.intent.operation, self.intent.external_id
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which entries are asked for; each condition that is given must hold.
+
+    `name` is the entry's number, its request id or its external id; `unsettled` asks for calls whose fate is not known.
+    """
+
+    number: int | None = None
+    name: str | None = None
+    external_id: str | None = None
+    since: float | None = None
+    operation: str | None = None
+    states: frozenset[State] = frozenset()
+    unsettled: bool = False
+    most: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a ledger holds.
+
+    Attributes:
+        open: how many calls are not settled, by operation.
+        oldest: when the oldest of them began, seconds since the Unix epoch; None when there is none.
+        size: bytes that the ledger takes.
+    """
+
+    open: Counter[str] = field(default_factory=Counter)
+    oldest: float | None = None
+    size: int = 0
 
 
 def may_have_been_done(state: State, status: int, settled: Settled | None) -> bool:

@@ -1,5 +1,7 @@
 """Writes the ledger from one thread: calls wait for their intent only, and calls that come together share a commit.
 
+Ends have commits of their own, a moment later, unless a call begins that may repeat one of theirs.
+
 A call that was refused because its intent could not be written was never sent. The end of a call that was sent is
 kept, and tried again, until it is written.
 """
@@ -15,7 +17,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from proxy.ledger.store import LedgerError, Ticket
+from proxy.ledger.entry import LedgerError, Ticket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +72,8 @@ class Journal:
         self._calls: queue.SimpleQueue[None] = queue.SimpleQueue()  # to work
         self._called = False  # since the thread looked last
         self._gathers = False
+        self._gathered = False  # ends are to be written now
+        self._calls_ended: set[tuple[str, str]] = set()  # of the ends that wait
         self._closing = threading.Event()
         self._ending = 0  # ends that the thread is writing
         self._since: float | None = None  # when the thread turned to the store, if it has not come back
@@ -112,9 +116,10 @@ class Journal:
             self.lost += 1
             return
         self._ended.append(ticket)
+        self._calls_ended.add(ticket.call)  # after the ticket: the thread looks here first
         if not self._gathers:
             self._gathers = True
-            self._loop.call_later(GATHERING, self._gathered)
+            self._loop.call_later(GATHERING, self._write_ends)
 
     async def ask(self, work: Callable[[Store], Result]) -> Result:
         """Have the thread do something with the store; raises what it raises."""
@@ -139,10 +144,10 @@ class Journal:
         if since is not None and self._clock() - since > STILL:
             self._store.give_up()
 
-    def _gathered(self) -> None:
-        """Have ends written that no intent has taken along."""
+    def _write_ends(self) -> None:
         self._gathers = False
         if self._ended:
+            self._gathered = True
             self._wake()
 
     def _wake(self) -> None:
@@ -167,12 +172,11 @@ class Journal:
                 self._calls.put(None)
 
     def _commit(self) -> bool:
-        """Write all that waits in one transaction; what was begun fails with it, what has ended is kept."""
-        # In this order, so that every end which came before an intent is written with it at the latest.
-        begun = [self._begun.popleft() for _ in range(len(self._begun))]
-        begun = [one for one in begun if one.ticket.end is None]  # the others were given up
-        self._ending = len(self._ended)
-        ended = [self._ended.popleft() for _ in range(self._ending)]
+        """Write what waits in one transaction; what was begun fails with it, what has ended is kept."""
+        # In this order, so that no intent is written after its own end.
+        waiting = [self._begun.popleft() for _ in range(len(self._begun))]
+        ended = self._ends_to_write(waiting)
+        begun = [one for one in waiting if one.ticket.end is None]  # the others were given up
         if not begun and not ended:
             return True
         started = self._clock()
@@ -185,9 +189,19 @@ class Journal:
             fault = LedgerError(f"the ledger failed: {type(error).__name__}")
         if fault is not None:
             self._ended.extendleft(reversed(ended))
+            self._gathered = self._gathered or bool(ended)
         self._ending = 0
         self._later(partial(self._tell, begun, fault, self._clock() - started))
         return fault is None
+
+    def _ends_to_write(self, begun: list[_Begun]) -> list[Ticket]:
+        """Take the ends that have waited long enough, or for one of which a call that begins must not wait."""
+        now = self._gathered or self._closing.is_set()
+        if not now and self._calls_ended.isdisjoint([one.ticket.call for one in begun]):
+            return []
+        self._gathered, self._calls_ended = False, set()
+        self._ending = len(self._ended)
+        return [self._ended.popleft() for _ in range(self._ending)]
 
     def _answer(self) -> None:
         for _ in range(len(self._asked)):

@@ -18,21 +18,21 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
 from proxy.api.external_id import check_path_of, external_id
-from proxy.ledger.entry import UNSETTLED, Intent
+from proxy.ledger.entry import UNSETTLED, Intent, LedgerError, Summary, Wanted
 from proxy.ledger.journal import Journal
 from proxy.ledger.reports import CallSettled, Interrupted, Pruned, Repeated, WentOn, Written
 from proxy.ledger.settler import Settler
-from proxy.ledger.store import PRUNED, LedgerError, Summary, Wanted
+from proxy.ledger.store import PRUNED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from proxy.api.operations import Match
     from proxy.clock import Clock
-    from proxy.ledger.entry import Earlier, End, Entry
+    from proxy.ledger.entry import Earlier, End, Entry, Ticket
     from proxy.ledger.reports import Report
     from proxy.ledger.settler import StatusReads
-    from proxy.ledger.store import Store, Ticket
+    from proxy.ledger.store import Store
 
 ROUND: Final = 5.0  # seconds between two looks at what is due
 HEARTBEAT: Final = 20.0  # seconds between two renewals of the lease, a third of it
@@ -106,7 +106,7 @@ class Ledger:
         self._key = b""
         self._pruning_at = 0.0
         self._never = asyncio.Event()
-        self.journal = Journal(store, clock=clock.now, wrote=self._wrote)
+        self.journal = Journal(store, clock=clock.now, wrote=lambda seconds, fault: self._note(Written(seconds, fault)))
         self.settler = Settler(self.journal, reads, clock.wall, self._asked)
 
     def begin(
@@ -169,7 +169,7 @@ class Ledger:
     async def renew(self) -> bool:
         """Renew the lease, and find calls whose process has died; return whether that was possible."""
         try:
-            self._key = self._key or await self.journal.ask(_key)
+            self._key = self._key or await self.journal.ask(lambda store: store.key())
             for entry in await self.journal.ask(partial(_alive, self.instance, self._clock.wall())):
                 self._report(Interrupted(entry))
         except LedgerError as error:
@@ -205,7 +205,7 @@ class Ledger:
     async def _prune(self) -> None:
         before, total, count = self._clock.wall() - self._rules.keep, 0, PRUNED
         while count == PRUNED:
-            count = await self.journal.ask(partial(_prune, before))
+            count = await self.journal.ask(lambda store: store.prune(before))
             total += count
         if total:
             self._report(Pruned(total))
@@ -231,25 +231,14 @@ class Ledger:
             self.settled.append((self._clock.wall(), report))
         self._report(report)
 
-    def _wrote(self, seconds: float, fault: str) -> None:
-        self._note(Written(seconds, fault))
-
     def _note(self, written: Written) -> None:
         self.fault = written.fault
         self._report(written)
 
 
-def _key(store: Store) -> bytes:
-    return store.key()
-
-
 def _alive(instance: str, now: float, store: Store) -> list[Entry]:
     store.alive(instance, now)
     return store.interrupt(instance, now)
-
-
-def _prune(before: float, store: Store) -> int:
-    return store.prune(before)
 
 
 def _state(store: Store) -> tuple[Summary, list[Entry]]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from proxy.ledger.entry import Settled
-from proxy.ledger.store import Wanted
+from proxy.ledger.entry import Settled, Wanted
 
 if TYPE_CHECKING:
     from proxy.ledger.entry import Entry

@@ -12,13 +12,19 @@ import secrets
 import socket
 import threading
 from contextlib import contextmanager, suppress
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from proxy.ledger.store import UNSETTLED_ROWS, VERSION, LedgerError, Store, UnusableLedgerError
+from proxy.ledger import rows
+from proxy.ledger.entry import LedgerError, NoLedgerYetError, UnusableLedgerError
+from proxy.ledger.store import VERSION, Store, missing_steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from psycopg import Connection
+
+    from proxy.ledger.entry import Intent, Ticket
     from proxy.secret import Secret
 
 LEASE: Final = 60.0  # seconds; a sidecar that the database did not hear of for so long is taken for dead
@@ -27,28 +33,14 @@ _CONNECT: Final = 2  # seconds, the least that libpq takes
 _VANISHED: Final[dict[str, Any]] = {
     "keepalives_idle": 3, "keepalives_interval": 1, "keepalives_count": 2, "tcp_user_timeout": 5000,
 }  # fmt: skip
-_READ_ONLY: Final = "25006"  # a server that was the primary: another one is, perhaps under the same name
 _SCHEMA_LOCK: Final = 0x6C70_6C67  # a number of ours for pg_advisory_lock: one process at a time migrates
-SCHEMA: Final = (
-    """CREATE TABLE entry (
-        number BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, serial BIGINT NOT NULL,
-        request_id TEXT NOT NULL, at DOUBLE PRECISION NOT NULL, instance TEXT NOT NULL, caller TEXT NOT NULL,
-        operation TEXT NOT NULL, kind TEXT NOT NULL, external_id TEXT NOT NULL, digest TEXT NOT NULL,
-        check_path TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'open', ended_at DOUBLE PRECISION,
-        status INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0, asks INTEGER NOT NULL DEFAULT 0,
-        next_ask DOUBLE PRECISION, settled TEXT, detail TEXT NOT NULL DEFAULT '', settled_at DOUBLE PRECISION,
-        repeatable INTEGER NOT NULL DEFAULT 0
-    )""",
-    "CREATE UNIQUE INDEX entry_ticket ON entry (instance, serial)",
-    "CREATE INDEX entry_call ON entry (external_id, operation, at)",
-    "CREATE INDEX entry_request ON entry (request_id)",
-    "CREATE INDEX entry_due ON entry (next_ask) WHERE next_ask IS NOT NULL",
-    f"CREATE INDEX entry_unsettled ON entry (state) WHERE {UNSETTLED_ROWS}",
-    "CREATE INDEX entry_at ON entry (at)",
-    "CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
-    "CREATE TABLE instance (name TEXT PRIMARY KEY, until TIMESTAMPTZ NOT NULL)",
-)  # fmt: skip
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (SCHEMA,)
+_NUMBER: Final = "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
+MIGRATIONS: Final = (
+    (
+        *rows.schema(_NUMBER, "BIGINT", "DOUBLE PRECISION"),
+        "CREATE TABLE instance (name TEXT PRIMARY KEY, until TIMESTAMPTZ NOT NULL)",
+    ),
+)
 
 
 class PostgresStore(Store):
@@ -72,7 +64,7 @@ class PostgresStore(Store):
         self._address = address
         self._timeout = timeout
         self._writes = writes
-        self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
+        self._connection: Connection[tuple[Any, ...]] | None = None
         self._socket: socket.socket | None = None  # the connection's, under a descriptor of its own
         self._closing = threading.Lock()  # lest the descriptor be another file's by then
 
@@ -118,54 +110,57 @@ class PostgresStore(Store):
 
     @contextmanager
     def transaction(self, *, writes: bool = True) -> Iterator[None]:
-        """Commit all of it at the end, or nothing; connect anew first if the connection was lost."""
+        """Commit all of it at the end, or nothing; connect anew first if the connection was lost.
+
+        Statements are sent without waiting for the answers of those before, which come with the first that is read.
+        """
         del writes  # who reads never waits for who writes here, nor the reverse
         if self._connection is None or self._connection.closed:
             self.open()
-        connection = self._connection
-        if connection is None:
-            message = "no connection"
-            raise LedgerError(message)
         try:
-            with connection.transaction():
+            with self._connected.pipeline(), self._connected.transaction():
                 yield
         except self._driver.Error as error:
-            if error.sqlstate == _READ_ONLY:
-                self.close()
+            self.close()  # with what a broken pipeline has left there; and another server may be the primary by now
             raise _error(error) from None
+
+    @property
+    def _connected(self) -> Connection[tuple[Any, ...]]:
+        if self._connection is None:
+            message = "PostgreSQL: no connection"
+            raise LedgerError(message)
+        return self._connection
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> Sequence[Sequence[Any]]:
         """Execute a statement; return its rows."""
-        if self._connection is None:
-            message = "no connection"
-            raise LedgerError(message)
-        cursor = self._connection.execute(sql.replace("?", "%s").encode(), values)
-        return cursor.fetchall() if cursor.description else ()
+        return self._connected.execute(_ours(sql), values).fetchall()
 
-    def execute_each(self, sql: str, rows: Sequence[Sequence[object]]) -> list[Sequence[Sequence[Any]]]:
-        """Execute a statement once with each of these values, without waiting in between; return their rows."""
-        if self._connection is None or not rows:
-            return []
-        statement = sql.replace("?", "%s").encode()
-        with self._connection.pipeline():
-            cursors = [self._connection.execute(statement, values) for values in rows]
-        return [cursor.fetchall() if cursor.description else () for cursor in cursors]
+    def execute_each(self, sql: str, values: Sequence[Sequence[object]]) -> None:
+        """Execute a statement once with each of these values."""
+        for each in values:
+            self._connected.execute(_ours(sql), each)
 
-    def serialize(self, keys: Sequence[tuple[str, str]]) -> None:
-        """Lock each call until the transaction ends, all in one order, lest two processes wait in a circle."""
-        numbers = sorted({_lock_number(key) for key in keys})
-        self.execute_each("SELECT pg_advisory_xact_lock(?)", [(number,) for number in numbers])
+    def write(self, begun: Sequence[Ticket], ended: Sequence[Ticket]) -> None:
+        """Make intents and ends durable in one round trip; see `Store`."""
+        locks = sorted({_lock_number(one.intent) for one in begun if one.intent.external_id})
+        with self.transaction():
+            self.finish(ended)
+            if locks:  # all in one order, lest two processes wait in a circle
+                self._connected.execute(_LOCK, (locks,))
+            cursors = [self._connected.execute(_BEGIN, _begin_values(one)) for one in begun]
+        for one, cursor in zip(begun, cursors, strict=True):
+            one.earlier = rows.earlier(one.intent, cursor.fetchall())
 
     def alive(self, instance: str, now: float) -> None:
         """Renew this instance's lease, by the database's clock."""
         del now
         with self.transaction():
-            self.execute(
+            self.execute_each(
                 "INSERT INTO instance (name, until) VALUES (?, now() + ? * interval '1 second')"
                 " ON CONFLICT (name) DO UPDATE SET until = excluded.until",
-                (instance, LEASE),
+                [(instance, LEASE)],
             )
-            self.execute("DELETE FROM instance WHERE until < now() - interval '1 day'")
+            self.execute_each("DELETE FROM instance WHERE until < now() - interval '1 day'", [()])
 
     def abandoned(self, instance: str, now: float) -> tuple[str, tuple[object, ...]]:
         """Return a condition for entries of instances whose lease has ended, by the database's clock.
@@ -177,6 +172,11 @@ class PostgresStore(Store):
             "instance <> ? AND instance NOT IN (SELECT name FROM instance WHERE until > now())"
             " AND at < extract(epoch FROM now()) - ?"
         ), (instance, LEASE)
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the connection is one of TLS."""
+        return self._connection is not None and bool(self._connection.pgconn.ssl_in_use)
 
     def size(self) -> int:
         """Return the bytes of the entries, their indexes included."""
@@ -195,31 +195,47 @@ class PostgresStore(Store):
         with connection.transaction():
             if self._writes:
                 self.execute("SELECT pg_advisory_xact_lock(?)", (_SCHEMA_LOCK,))
-                self.execute("CREATE SCHEMA IF NOT EXISTS localpayment_proxy")
-                self.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
+                self.execute_each("CREATE SCHEMA IF NOT EXISTS localpayment_proxy", [()])
+                self.execute_each("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)", [()])
             elif self.execute("SELECT to_regclass('schema_version')")[0][0] is None:
                 message = "there is no ledger in this database: a sidecar makes it at its first start"
-                raise UnusableLedgerError(message)
+                raise NoLedgerYetError(message)
             version = int(self.execute("SELECT max(version) FROM schema_version")[0][0] or 0)
-            if version > VERSION:
-                message = f"the ledger's schema is of a newer release ({version}): run that one"
-                raise UnusableLedgerError(message)
-            if version == VERSION:
+            steps = missing_steps("the ledger in this database", version, MIGRATIONS, writes=self._writes)
+            if not steps:
                 return
-            if not self._writes:
-                message = f"the ledger's schema is of an older release ({version}): start this release's sidecar"
-                raise UnusableLedgerError(message)
-            for statement in (statement for step in MIGRATIONS[version:] for statement in step):
-                self.execute(statement)
-            self.execute("INSERT INTO schema_version (version) VALUES (?)", (VERSION,))
+            for statement in steps:
+                self.execute_each(statement, [()])
+            self.execute_each("INSERT INTO schema_version (version) VALUES (?)", [(VERSION,)])
             if not version:
                 key = secrets.token_hex(32)
-                self.execute("INSERT INTO fact (name, value) VALUES ('digest_key', ?)", (key,))
+                self.execute_each("INSERT INTO fact (name, value) VALUES ('digest_key', ?)", [(key,)])
 
 
-def _lock_number(key: tuple[str, str]) -> int:
+@cache
+def _ours(sql: str) -> bytes:
+    """Return a statement as psycopg takes it; there are few."""
+    return sql.replace("?", "%s").encode()
+
+
+_LOCK: Final = b"SELECT pg_advisory_xact_lock(number) FROM unnest(%s::bigint[]) AS number"
+# Each statement of a transaction sees what others have committed before it: the default, READ COMMITTED.
+_BEGIN: Final = _ours(
+    f"WITH earlier AS ({rows.EARLIER}), written AS (INSERT INTO entry ({rows.INTENT})"  # noqa: S608 - ours
+    " SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE NOT ? OR NOT EXISTS (SELECT FROM earlier)) SELECT * FROM earlier"
+)
+
+
+def _begin_values(ticket: Ticket) -> tuple[object, ...]:
+    external_id, operation, since = rows.earlier_values(ticket)
+    named = (external_id or None, operation, since)  # NULL equals nothing: a call without an id repeats none
+    return (*named, *rows.intent_row(ticket), ticket.refused and not ticket.late)
+
+
+def _lock_number(intent: Intent) -> int:
     """Return a 63-bit number for a call; two calls with the same one wait for each other, which costs time only."""
-    return int.from_bytes(hashlib.sha256("\n".join(key).encode()).digest()[:8], "big") >> 1
+    key = f"{intent.operation}\n{intent.external_id}"
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") >> 1
 
 
 def _error(error: Exception) -> LedgerError:

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
-from proxy.ledger.entry import Settled
+from proxy.ledger.entry import LedgerError, Settled
 from proxy.ledger.reports import CallSettled, ReadResult, StatusRead
 from proxy.ledger.schedule import next_ask, verdict
-from proxy.ledger.store import LedgerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     from proxy.ledger.entry import Entry
     from proxy.ledger.journal import Journal
     from proxy.ledger.reports import Report
-    from proxy.ledger.store import Store
 
 AT_ONCE: Final = 20  # entries that are claimed together; they are asked about one after the other
 PAUSE: Final = 60.0  # seconds until an ask that could not be made is tried again
@@ -74,8 +71,7 @@ class Settler:
     async def settle_due(self) -> None:
         """Ask about all entries that are due now, unless asking makes no sense; raises LedgerError."""
         while self.can_ask:
-            now = self._wall()
-            entries = await self._journal.ask(partial(_due, now))
+            entries = await self._journal.ask(lambda store: store.due(self._wall(), AT_ONCE))
             for entry in entries:
                 await self._settle_or_tell(entry)
             if len(entries) < AT_ONCE:
@@ -124,7 +120,3 @@ def _result(reading: Reading | None) -> ReadResult:
     if reading is None:
         return ReadResult.NOT_SENT
     return ReadResult.ANSWERED if reading.status else ReadResult.UNANSWERED
-
-
-def _due(now: float, store: Store) -> list[Entry]:
-    return store.due(now, AT_ONCE)

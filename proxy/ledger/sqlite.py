@@ -14,33 +14,20 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from proxy.ledger.store import UNSETTLED_ROWS, VERSION, LedgerError, Store, UnusableLedgerError
+from proxy.ledger import rows
+from proxy.ledger.entry import LedgerError, NoLedgerYetError, UnusableLedgerError
+from proxy.ledger.store import VERSION, Store, missing_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from proxy.ledger.entry import Earlier, Ticket
+
 _MODE: Final = 0o600
 _BUSY: Final = 5.0  # seconds that a writer waits for a person's command, which takes milliseconds
-# `repeatable` is 1 once the call is known not to have been carried out, so that the same call again repeats nothing.
-SCHEMA: Final = (
-    """CREATE TABLE entry (
-        number INTEGER PRIMARY KEY AUTOINCREMENT, serial INTEGER NOT NULL,
-        request_id TEXT NOT NULL, at REAL NOT NULL, instance TEXT NOT NULL, caller TEXT NOT NULL,
-        operation TEXT NOT NULL, kind TEXT NOT NULL, external_id TEXT NOT NULL, digest TEXT NOT NULL,
-        check_path TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'open', ended_at REAL, status INTEGER NOT NULL DEFAULT 0,
-        attempts INTEGER NOT NULL DEFAULT 0, asks INTEGER NOT NULL DEFAULT 0, next_ask REAL, settled TEXT,
-        detail TEXT NOT NULL DEFAULT '', settled_at REAL, repeatable INTEGER NOT NULL DEFAULT 0
-    ) STRICT""",
-    "CREATE UNIQUE INDEX entry_ticket ON entry (instance, serial)",
-    "CREATE INDEX entry_call ON entry (external_id, operation, at)",
-    "CREATE INDEX entry_request ON entry (request_id)",
-    "CREATE INDEX entry_due ON entry (next_ask) WHERE next_ask IS NOT NULL",
-    f"CREATE INDEX entry_unsettled ON entry (state) WHERE {UNSETTLED_ROWS}",
-    "CREATE INDEX entry_at ON entry (at)",
-    "CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
-)  # fmt: skip
+_INSERT: Final = f"INSERT INTO entry ({rows.INTENT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - ours
 # What leads from each version of the schema to the next; the first entry leads from an empty file to version 1.
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (SCHEMA,)
+MIGRATIONS: Final = (rows.schema("INTEGER PRIMARY KEY", "INTEGER", "REAL", " STRICT"),)
 
 
 class SqliteStore(Store):
@@ -76,12 +63,12 @@ class SqliteStore(Store):
                 self._lock = self._locked()
             elif not self._path.exists():
                 message = f"there is no ledger at {self._path}: a sidecar makes it at its first start"
-                raise UnusableLedgerError(message)
+                raise NoLedgerYetError(message)
             self._database = self._sound() if self._writes else self._connected()
             self._migrate()
         except (OSError, sqlite3.Error) as error:
             self.close()
-            raise self._error(error) from error
+            raise file_error(self._path, error) from error
         except LedgerError:
             self.close()
             raise
@@ -109,18 +96,31 @@ class SqliteStore(Store):
                     self._database.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
-            raise self._error(error) from error
+            raise file_error(self._path, error) from error
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> Sequence[Sequence[Any]]:
         """Execute a statement; return its rows."""
         return self._database.execute(sql, tuple(values)).fetchall()
 
-    def execute_each(self, sql: str, rows: Sequence[Sequence[object]]) -> list[Sequence[Sequence[Any]]]:
-        """Execute a statement once with each of these values; return their rows."""
-        return [self._database.execute(sql, tuple(values)).fetchall() for values in rows]
+    def execute_each(self, sql: str, values: Sequence[Sequence[object]]) -> None:
+        """Execute a statement once with each of these values."""
+        if values:
+            self._database.executemany(sql, values)
 
-    def serialize(self, keys: Sequence[tuple[str, str]]) -> None:
-        """Do nothing: BEGIN IMMEDIATE lets one transaction write at a time."""
+    def write(self, begun: Sequence[Ticket], ended: Sequence[Ticket]) -> None:
+        """Make intents and ends durable; see `Store`."""
+        found: list[Earlier | None] = []
+        with self.transaction():
+            execute = self._database.execute
+            self.finish(ended)
+            for one in begun:
+                named = one.intent.external_id
+                earlier = execute(rows.EARLIER, rows.earlier_values(one)).fetchall() if named else ()
+                if not (earlier and one.refused) or one.late:
+                    execute(_INSERT, rows.intent_row(one))
+                found.append(rows.earlier(one.intent, earlier))
+        for one, repeated in zip(begun, found, strict=True):
+            one.earlier = repeated
 
     def alive(self, instance: str, now: float) -> None:
         """Do nothing: the lock on the file tells."""
@@ -212,22 +212,19 @@ class SqliteStore(Store):
 
     def _migrate(self) -> None:
         (version,) = self._database.execute("PRAGMA user_version").fetchone()
-        if version > VERSION:
-            message = f"{self._path} was written by a newer release (schema {version}): run that one"
-            raise UnusableLedgerError(message)
-        if version == VERSION:
+        steps = missing_steps(str(self._path), version, MIGRATIONS, writes=self._writes)
+        if not steps:
             return
-        if not self._writes:
-            message = f"{self._path} was written by an older release (schema {version}): start this release's sidecar"
-            raise UnusableLedgerError(message)
         with self.transaction():
-            for statement in (statement for step in MIGRATIONS[version:] for statement in step):
+            for statement in steps:
                 self._database.execute(statement)
             if not version:
                 self.execute("INSERT INTO fact (name, value) VALUES ('digest_key', ?)", (secrets.token_hex(32),))
             self._database.execute(f"PRAGMA user_version = {VERSION}")
 
-    def _error(self, error: OSError | sqlite3.Error) -> LedgerError:
-        if isinstance(error, OSError):
-            return LedgerError(f"{self._path}: {error.strerror}: name a file in a folder that this user may write to")
-        return LedgerError(f"{self._path}: {error}")
+
+def file_error(path: Path, error: OSError | sqlite3.Error) -> LedgerError:
+    """Return what is told of a file that cannot be used."""
+    if isinstance(error, OSError):
+        return LedgerError(f"{path}: {error.strerror}: name a file in a folder that this user may write to")
+    return LedgerError(f"{path}: {error}")

@@ -168,7 +168,10 @@ def _refuse(call: Call, error: RelayError) -> None:
     record.outcome = error.outcome
     record.status = 0 if call.gone else error.status
     writer.last = writer.last or not call.request.http_1_1
-    writer.whole(*own_answer(error, record, check=_check(call, error), close=writer.settle()))
+    head, body = own_answer(error, record, check=_check(call, error), close=writer.settle())
+    if call.intent is not None:
+        head = head.removesuffix(b"\r\n") + call.intent.duplicate_of + b"\r\n"
+    writer.whole(head, body)
 
 
 def _check(call: Call, error: RelayError) -> str | None:

@@ -10,15 +10,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from proxy.errors import DuplicateCallError, LedgerUnavailableError, Outcome
-from proxy.ledger.entry import End, State
+from proxy.ledger.entry import End, LedgerError, State
 from proxy.ledger.ledger import RepeatedCallError
-from proxy.ledger.store import LedgerError
 
 if TYPE_CHECKING:
     from proxy.api.operations import Match
-    from proxy.ledger.entry import Earlier
+    from proxy.ledger.entry import Earlier, Ticket
     from proxy.ledger.ledger import Duplicates, Ledger
-    from proxy.ledger.store import Ticket
     from proxy.relay.record import Record
 
 DUPLICATE_OF: Final = b"Localpayment-Proxy-Duplicate-Of"

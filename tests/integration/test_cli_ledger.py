@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from proxy.cli.commands import exit_code
-from proxy.ledger.entry import Settled, State
-from proxy.ledger.store import Wanted
+from proxy.ledger.entry import Settled, State, Wanted
 from tests.support.ledgers import begun, ended, intent, postgres_store, sqlite_store
 from tests.support.postgres import PostgresServer, needs_postgres, postgres_server
 from tests.support.processes import ran
@@ -94,7 +93,9 @@ def calls(store: Store) -> Store:
     )
     store.write([], [ended(first, at=now - 7199), ended(second, State.UNKNOWN, 502, at=now - 399)])
     with store.transaction():
-        store.execute("UPDATE entry SET state = 'interrupted', next_ask = ? WHERE instance = 'dead'", (now + 90,))
+        store.execute_each(
+            "UPDATE entry SET state = 'interrupted', next_ask = ? WHERE instance = 'dead'", [(now + 90,)]
+        )
     return store
 
 

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 from proxy.api.operations import match
-from proxy.ledger.entry import End, Settled, State
+from proxy.ledger.entry import End, LedgerError, Settled, State, Wanted
 from proxy.ledger.ledger import HEARTBEAT, ROUND, Ledger, RepeatedCallError, Rules
 from proxy.ledger.reports import CallSettled, Interrupted, Pruned, Repeated, WentOn, Written
 from proxy.ledger.schedule import ASKS
 from proxy.ledger.settler import PAUSE, Reading
 from proxy.ledger.sqlite import SqliteStore
-from proxy.ledger.store import LedgerError, Wanted
 from tests.support.ledgers import DAY, NOW
 from tests.support.owned_clock import OwnedClock
 
@@ -27,10 +26,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from proxy.api.operations import Match
-    from proxy.ledger.entry import Entry
+    from proxy.ledger.entry import Entry, Ticket
     from proxy.ledger.ledger import Duplicates
     from proxy.ledger.reports import Report
-    from proxy.ledger.store import Store, Ticket
+    from proxy.ledger.store import Store
 
     Opened = Callable[..., AbstractAsyncContextManager["Scene"]]
 

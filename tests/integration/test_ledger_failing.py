@@ -179,7 +179,8 @@ def stand_still(store: PostgresStore) -> contextlib.ExitStack:
     """Keep all others from writing until what is returned is closed."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(store.transaction())
-        store.execute("LOCK TABLE entry IN ACCESS EXCLUSIVE MODE")
+        store.execute_each("LOCK TABLE entry IN ACCESS EXCLUSIVE MODE", [()])
+        store.execute("SELECT 1")  # the lock is held once this is answered
         return stack.pop_all()
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from proxy.config import LedgerDatabase
+from proxy.ledger.entry import LedgerError
 from proxy.ledger.journal import STILL, Journal
-from proxy.ledger.store import LedgerError
 from proxy.secret import Secret
 from proxy.simulator.server import Simulator
 from tests.support.ledgers import PAYIN, intent, pay, postgres_store

@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from proxy.ledger.entry import End, State
+from proxy.ledger.entry import End, LedgerError, State, Wanted
 from proxy.ledger.journal import MOST_WAITING, Journal
 from proxy.ledger.sqlite import SqliteStore
-from proxy.ledger.store import LedgerError, Wanted
 from tests.support.ledgers import DAY, NOW, intent
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    from proxy.ledger.entry import Entry
-    from proxy.ledger.store import Store, Ticket
+    from proxy.ledger.entry import Entry, Ticket
+    from proxy.ledger.store import Store
 
 BOUND = 30.0  # seconds that only a defect reaches
 
@@ -134,6 +133,19 @@ async def test_a_call_that_is_cancelled_while_it_waits_is_closed(journal: Journa
     store.gate.set()
     await all_written(journal)
     assert [entry.state for entry in await journal.ask(entries)] == [State.NOT_SENT]
+
+
+async def test_an_intent_does_not_wait_for_the_ends_of_other_calls(journal: Journal, store: Gated) -> None:
+    journal.end(await begin(journal), End(NOW + 1, State.ANSWERED, 201, 1))
+    await begin(journal, "p-2")
+    await all_written(journal)
+    assert store.batches == [(1, 0), (1, 0), (0, 1)]
+
+
+async def test_a_call_that_may_repeat_another_waits_for_the_end_of_that_one(journal: Journal) -> None:
+    give_up(journal, await begin(journal))
+    assert (await begin(journal)).earlier is None
+    assert [entry.state for entry in await journal.ask(entries)] == [State.OPEN, State.NOT_SENT]
 
 
 async def test_a_store_that_fails_refuses_calls_and_keeps_ends(journal: Journal, store: Gated) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sqlite3
 from dataclasses import replace
@@ -17,7 +18,7 @@ from tests.support.origins import localpayment
 from tests.support.sidecars import settings_for, sidecar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     from tests.support.scripted_origin import Wire
@@ -61,13 +62,14 @@ async def test_a_payment_stands_in_the_ledger_with_its_end(settings: Settings, p
     )  # fmt: skip
 
 
-async def test_the_intent_is_durable_before_the_first_byte_goes_upstream(path: Path) -> None:
-    seen: list[str] = []
+@contextlib.asynccontextmanager
+async def speechless(meets: Callable[[asyncio.StreamReader], Awaitable[object]]) -> AsyncIterator[str]:
+    """An origin that gives tokens, and ends the connection of each payment once `meets` is done; its URL."""
 
     async def origin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         if b"/api/payin" in head:
-            seen.extend(row["state"] for row in await asyncio.to_thread(ledger_rows, path))
+            await meets(reader)
         else:
             pair = json.dumps({"access": _token(), "refresh": _token()}).encode()
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(pair))
@@ -75,8 +77,17 @@ async def test_the_intent_is_durable_before_the_first_byte_goes_upstream(path: P
         writer.close()
 
     server = await asyncio.start_server(origin, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    async with server, sidecar(settings_for(f"http://127.0.0.1:{port}", ledger=LedgerFile(path))) as relay:
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def test_the_intent_is_durable_before_the_first_byte_goes_upstream(path: Path) -> None:
+    seen: list[str] = []
+
+    async def look(_reader: asyncio.StreamReader) -> None:
+        seen.extend(row["state"] for row in await asyncio.to_thread(ledger_rows, path))
+
+    async with speechless(look) as url, sidecar(settings_for(url, ledger=LedgerFile(path))) as relay:
         status, problem, _ = await pay(relay)
         (row,) = await written(path)
     assert (status, problem["outcome"], seen) == (502, "unknown", ["open"])
@@ -103,6 +114,19 @@ async def test_a_call_whose_id_nothing_can_hold_is_told_its_outcome_all_the_same
             if ledger:
                 (row,) = await written(path)
                 assert (row["state"], row["external_id"]) == ("unknown", "")
+
+
+@pytest.mark.parametrize("status", [502, 504])
+async def test_a_repeat_is_told_on_the_sidecar_s_own_answer_too(path: Path, status: int) -> None:
+    async def end_or_wait(reader: asyncio.StreamReader) -> None:
+        if status == 504:
+            await reader.read()  # until the sidecar has waited long enough
+
+    async with speechless(end_or_wait) as url:
+        settings = settings_for(url, ledger=LedgerFile(path), response_timeout=0.2)
+        async with sidecar(settings) as relay:
+            first, second = await pay(relay), await pay(relay)
+    assert (first[0], first[2], second[0], second[2]) == (status, None, status, first[1]["request_id"])
 
 
 def _token() -> str:
@@ -134,9 +158,12 @@ async def test_or_is_refused_and_never_reaches_localpayment(settings: Settings, 
     async with sidecar(replace(settings, duplicates="refuse")) as relay:
         await pay(relay)
         (row,) = await written(path)
-        status, problem, _ = await pay(relay)
+        status, problem, duplicate = await pay(relay)
         assert (status, problem["code"], problem["outcome"]) == (409, "duplicate_call", "rejected")
-        assert (problem["duplicate_of"], problem["duplicate_outcome"]) == (row["request_id"], "answered")
+        assert (duplicate, problem["duplicate_of"], problem["duplicate_outcome"]) == (
+            *[row["request_id"]] * 2,
+            "answered",
+        )
         assert problem["duplicate_same_body"] is True
     assert len(ledger_rows(path)) == 1
 

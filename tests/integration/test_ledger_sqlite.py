@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from proxy.ledger.entry import Settled, State
+from proxy.ledger.entry import LedgerError, Settled, State, UnusableLedgerError, Wanted
 from proxy.ledger.sqlite import SqliteStore
-from proxy.ledger.store import LedgerError, UnusableLedgerError, Wanted
 from tests.support.ledgers import NOW, begun, ended, intent, sqlite_store, ticket
 
 if TYPE_CHECKING:

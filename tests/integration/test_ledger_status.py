@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from proxy.config import LedgerFile
+from proxy.ledger.entry import State
 from proxy.simulator.faults import Fault, Kind
 from proxy.simulator.server import Simulator
-from tests.support.ledgers import pay, until_ended
+from tests.support.ledgers import ended, intent, pay, ticket, until_ended
 from tests.support.processes import ran
 from tests.support.sidecars import Running, settings_for, sidecar
 
@@ -42,7 +43,7 @@ async def looked_after(relay: Running) -> None:
 async def test_an_empty_ledger_is_good_news(relay: Running) -> None:
     await looked_after(relay)
     page = (await relay.admin("/status", headers=HTML))[1]
-    assert "What became of each call is known" in page
+    assert "No call waits to be settled." in page
     assert "Not settled" not in page
     assert "Settled lately" not in page
 
@@ -59,7 +60,7 @@ async def test_a_call_is_shown_until_it_is_settled_and_then_among_those_settled_
     assert (status, call["operation"], call["state"], view["settled"]) == (502, "create_payin", "unknown", [])
     assert (call["request_id"], view["oldest"]) == (problem["request_id"], call["at"])
     page = (await relay.admin("/status", headers=HTML))[1]
-    assert "Calls are not settled, the oldest for" in page
+    assert "Calls are not settled. Age of the oldest:" in page
     assert problem["request_id"] in page
     address = relay.sidecar.admin_url.removeprefix("http://")
     shown = await ran("status", settings={"PROXY_ADMIN_LISTEN": address})
@@ -72,13 +73,28 @@ async def test_a_call_is_shown_until_it_is_settled_and_then_among_those_settled_
     assert (call["settled"], call["detail"], view["unsettled"]) == ("executed", "COMPLETED", [])
     page = (await relay.admin("/status", headers=HTML))[1]
     assert "executed (COMPLETED)" in page
+    shown = await ran("status", settings={"PROXY_ADMIN_LISTEN": address})
+    assert "create_payin executed (COMPLETED) after unknown" in shown.out
     assert "order-1" not in page + json.dumps(view)
 
 
 async def test_a_ledger_that_cannot_be_written_is_told(relay: Running) -> None:
     assert relay.sidecar.ledger is not None
     relay.sidecar.ledger.fault = "ledger.db: <disk full>"
-    assert "It cannot be written: ledger.db: &lt;disk full&gt;" in (await relay.admin("/status", headers=HTML))[1]
+    page = (await relay.admin("/status", headers=HTML))[1]
+    assert "It cannot be written: ledger.db: &lt;disk full&gt;" in page
+    assert "No call waits" not in page
+
+
+async def test_a_call_whose_fate_cannot_be_found_out_is_no_good_news(relay: Running) -> None:
+    ledger = relay.sidecar.ledger
+    assert ledger is not None
+    one = ticket(intent(""))
+    await ledger.journal.ask(lambda store: store.write([one], []))
+    await ledger.journal.ask(lambda store: store.write([], [ended(one, State.UNKNOWN, 0)]))
+    await relay.admin("/-/ledger/settle", "POST")
+    page = (await relay.admin("/status", headers=HTML))[1]
+    assert "It could not be found out what became of a call" in page
 
 
 async def test_without_a_ledger_the_page_shows_what_this_process_saw(origin: Simulator) -> None:

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 import trustme
 
-from proxy.ledger.store import LedgerError
+from proxy.ledger.entry import LedgerError
 from proxy.secret import Secret
 from proxy.simulator.server import Simulator, SimulatorOptions
 from tests.support.hardened import NAME, WORD, needs_landlock, started, told
@@ -68,7 +68,9 @@ def test_a_database_whose_certificate_is_not_trusted_gets_nothing(
     start_with_tls(server, ca, port)
     with pytest.raises(LedgerError, match="OperationalError"):
         postgres_store(address(port, trustme.CA(), tmp_path))
-    postgres_store(address(port, ca, tmp_path)).close()
+    store = postgres_store(address(port, ca, tmp_path))
+    assert store.encrypted
+    store.close()
 
 
 @needs_landlock

@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 import pytest
 
-from proxy.ledger.entry import UNSETTLED, Settled, State
-from proxy.ledger.store import Wanted
+from proxy.ledger.entry import UNSETTLED, Settled, State, Wanted
 from tests.support.addresses import free_port
 from tests.support.bank import Bank
 from tests.support.ledgers import postgres_store, sqlite_store
@@ -56,12 +55,15 @@ class Engine:
     def let_leases_end(self) -> None:
         """Let those that looked after open calls be dead for longer than a lease lasts."""
         if self.address.startswith("postgresql:"):
-            self.run("UPDATE instance SET until = now() - interval '1 second'")
-            self.run("UPDATE entry SET at = at - 120 WHERE state = 'open'")
+            with self.store.transaction():
+                # The server may still be at work on what the dead sent last.
+                self.store.execute_each("LOCK TABLE entry IN SHARE ROW EXCLUSIVE MODE", [()])
+                self.store.execute_each("UPDATE instance SET until = now() - interval '1 second'", [()])
+                self.store.execute_each("UPDATE entry SET at = at - 120 WHERE state = 'open'", [()])
 
     def run(self, sql: str, *values: object) -> None:
         with self.store.transaction():
-            self.store.execute(sql, values)
+            self.store.execute_each(sql, [values])
 
     def entries(self) -> list[Entry]:
         return list(self.store.entries(Wanted()))

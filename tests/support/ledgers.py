@@ -9,10 +9,9 @@ import sqlite3
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from proxy.ledger.entry import End, Intent, State
+from proxy.ledger.entry import End, Intent, State, Ticket, Wanted
 from proxy.ledger.postgres import PostgresStore
 from proxy.ledger.sqlite import SqliteStore
-from proxy.ledger.store import Ticket, Wanted
 from proxy.secret import Secret
 
 if TYPE_CHECKING:

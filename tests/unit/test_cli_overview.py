@@ -137,14 +137,21 @@ def test_a_line_of_nothing_is_empty() -> None:
 
 
 UNSETTLED = {"operation": "create_payout", "state": "interrupted", "at": NOW - 725, "request_id": "01a2"}
+SETTLED = UNSETTLED | {"settled": "undetermined", "detail": "", "settled_at": NOW}
 
 
 @pytest.mark.parametrize(
     ("ledger", "expected"),
     [
-        ({"fault": "", "unsettled": [], "oldest": None}, "ledger    nothing is left to settle"),
+        ({"fault": "", "unsettled": [], "oldest": None, "settled": []}, "ledger    no call waits to be settled"),
         (
-            {"fault": "", "unsettled": [UNSETTLED], "oldest": NOW - 725},
+            {"fault": "", "unsettled": [], "oldest": None, "settled": [SETTLED]},
+            """\
+          17:00:00 create_payout undetermined after interrupted  request_id 01a2
+""",
+        ),
+        (
+            {"fault": "", "unsettled": [UNSETTLED], "oldest": NOW - 725, "settled": []},
             """\
 ledger    calls are not settled, the oldest for 12 min 5 s: `localpayment-proxy
           ledger list`
@@ -152,8 +159,12 @@ ledger    calls are not settled, the oldest for 12 min 5 s: `localpayment-proxy
 """,
         ),
         (
-            {"fault": "ledger.db: disk full", "unsettled": [UNSETTLED], "oldest": NOW},
-            "ledger    cannot be written: ledger.db: disk full",
+            {"fault": "ledger.db: disk full", "unsettled": [UNSETTLED], "oldest": NOW, "settled": []},
+            """\
+ledger    cannot be written: ledger.db: disk full
+ledger    calls are not settled, the oldest for 0 s: `localpayment-proxy ledger
+          list`
+""",
         ),
     ],
 )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     View = Mapping[str, Any]
 
 CALLS_SHOWN: Final = 8
+_SETTLED: Final = 3  # calls that the ledger settled last
 _BARS: Final = ("▁▂▃▄▅▆▇█", "_.-=+*#@")  # the second for terminals that have no such characters
 _WIDTH: Final = 10  # of the words at the left
 _MEANS: Final = {"sandbox": ("Sandbox: play money", "green"), "production": ("Production: real money", "red")}
@@ -107,21 +108,31 @@ def _unsettled(unsettled: View, width: int) -> list[str]:
 
 def _ledger(view: View, width: int) -> list[str]:
     ledger, now = view["ledger"], view["now"]
+    lines = []
     if ledger["fault"]:
-        return _rows("ledger", f"cannot be written: {ledger['fault']}", width, fg="red", bold=True)
-    lines = _rows("ledger", "nothing is left to settle", width)
+        lines += _rows("ledger", f"cannot be written: {ledger['fault']}", width, fg="red", bold=True)
     if ledger["unsettled"]:
         text = f"calls are not settled, the oldest for {_span(now - ledger['oldest'])}"
-        lines = _rows("ledger", f"{text}: `localpayment-proxy ledger list`", width, fg="red", bold=True)
+        lines += _rows("ledger", f"{text}: `localpayment-proxy ledger list`", width, fg="red", bold=True)
     for call in ledger["unsettled"]:
         text = f"{call['operation']} {call['state']}, {_span(now - call['at'])} old"
         lines += _rows("", f"{text}  request_id {call['request_id']}", width)
+    lines = lines or _rows("ledger", "no call waits to be settled", width)
+    for call in ledger["settled"][:_SETTLED]:
+        found = f"{call['settled']} ({call['detail']})" if call["detail"] else call["settled"]
+        text = f"{_clock(call['settled_at'])} {call['operation']} {found} after {call['state']}"
+        color = "red" if call["settled"] == "undetermined" else None
+        lines += _rows("", f"{text}  request_id {call['request_id']}", width, fg=color)
     return lines
 
 
+def _clock(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%H:%M:%S}"
+
+
 def _call(call: View, width: int, end: str) -> list[str]:
-    at, status = datetime.fromtimestamp(call["at"], UTC), str(call["status"] or "---")
-    text = f"{at:%H:%M:%S} {call['operation']:<20} {status} {call['outcome']} {call['code']}".rstrip()
+    at, status = _clock(call["at"]), str(call["status"] or "---")
+    text = f"{at} {call['operation']:<20} {status} {call['outcome']} {call['code']}".rstrip()
     return _rows("", f"{text}  {end}", width, fg="red" if call["wrong"] else None)
 
 

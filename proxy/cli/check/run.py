@@ -1,4 +1,4 @@
-"""Checks the settings and the source of the credentials, and with `live` the way to Localpayment."""
+"""Checks the settings, the ledger and the source of the credentials, and with `live` the way to Localpayment."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ def run_checks(environ: Mapping[str, str], *, live: bool, country: str) -> Repor
     fine = Finding(SETTINGS, Result.OK, f"{settings.environment} at {settings.origin}")
     further = asyncio.run(cancelled_by_sigterm(_found(settings, live=live, country=country)))
     outdated = [Finding(SETTINGS, Result.OK, f"but {text}") for text in settings.warnings]
-    return Report([fine, *outdated, *_policy(settings), *further], effective(settings))
+    found = [fine, *outdated, *_policy(settings), *_ledger(settings, live=live), *further]
+    return Report(found, effective(settings))
 
 
 def _policy(settings: Settings) -> Iterator[Finding]:
@@ -49,6 +50,13 @@ def _policy(settings: Settings) -> Iterator[Finding]:
     yield Finding(POLICY, Result.OK, f"{file.policy.mode} for {names}")
     for odd in lint(file):
         yield Finding(POLICY, Result.OK, f"but look at {odd}")
+
+
+def _ledger(settings: Settings, *, live: bool) -> Iterator[Finding]:
+    if settings.ledger != "off":
+        from proxy.cli.check.ledger import ledger_finding  # noqa: PLC0415 - SQLite, and psycopg where it is installed
+
+        yield ledger_finding(settings, live=live)
 
 
 async def _found(settings: Settings, *, live: bool, country: str) -> Sequence[Finding]:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
-from proxy.ledger.entry import UNSETTLED, Settled
+from proxy.ledger.entry import UNSETTLED, LedgerError, Settled, Wanted
 from proxy.ledger.one_call import SAYS, NotOneCallError, note_problem, one_call
-from proxy.ledger.store import LedgerError, Wanted
 from proxy.ops.admin.ledger_view import facts
 
 if TYPE_CHECKING:

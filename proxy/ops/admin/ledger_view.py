@@ -5,8 +5,9 @@ It must never hold an external id.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from proxy.ledger.entry import Settled
 from proxy.ops.admin.markup import Markup, clock, element, joined, notes, since, titled
 
 if TYPE_CHECKING:
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from proxy.ledger.ledger import Ledger
 
     View = Mapping[str, Any]
+
+_UNDETERMINED: Final = (
+    "It could not be found out what became of a call: ask Localpayment, and note it with "
+    "localpayment-proxy ledger resolve."
+)
 
 
 def facts(entry: Entry) -> dict[str, Any]:
@@ -63,12 +69,14 @@ def ledger_section(view: View) -> Markup:
     parts: list[Markup] = []
     if view["fault"]:
         parts.append(element("p", f"It cannot be written: {view['fault']}", class_="bad"))
-    if not view["unsettled"]:
-        parts.append(element("p", "What became of each call is known, or the call is on its way.", class_="good"))
-    else:
-        text = joined("Calls are not settled, the oldest for ", since(view["oldest"]))
+    if view["unsettled"]:
+        text = joined("Calls are not settled. Age of the oldest: ", since(view["oldest"]))
         parts.append(element("p", text, class_="bad"))
         parts.append(notes("Not settled", [_unsettled(call) for call in view["unsettled"]]))
+    elif not view["fault"]:
+        parts.append(element("p", "No call waits to be settled.", class_="good"))
+    if any(call["settled"] == Settled.UNDETERMINED for call in view["settled"]):
+        parts.append(element("p", _UNDETERMINED, class_="bad"))
     if view["settled"]:
         parts.append(notes("Settled lately", [_settled(call) for call in view["settled"]]))
     return titled("Outcome ledger", *parts)
@@ -77,8 +85,9 @@ def ledger_section(view: View) -> Markup:
 def _unsettled(call: View) -> tuple[object, object]:
     asked = f"asked {call['asks']} times" if call["asks"] else "not asked yet"
     following = "" if call["next_ask"] is None else joined(", next at ", clock(call["next_ask"]))
-    told = joined(clock(call["at"]), call["operation"], call["state"], since(call["at"]), "old", between=" ")
-    return told, joined("Request id ", element("code", call["request_id"]), f"; {asked}", following)
+    told = joined(clock(call["at"]), call["operation"], call["state"], between=" ")
+    age = joined("; age ", since(call["at"]))
+    return told, joined("Request id ", element("code", call["request_id"]), age, f"; {asked}", following)
 
 
 def _settled(call: View) -> tuple[object, object]:
