@@ -81,8 +81,9 @@ docs: $(VENV)/.dev ## build the docs site into dist/site/html; fails on a link t
 	$(BIN)/python -m tests.docs_site dist/site
 	$(BIN)/zensical build --strict --clean --config-file dist/site/mkdocs.yml
 
-bench: $(VENV)/.test ## compare with Envoy, nginx, HAProxy and plain aiohttp; QUICK=1 takes a first look only
+bench: $(VENV)/.test ## compare with Envoy, nginx, HAProxy and plain aiohttp, then with the ledger off; QUICK=1 takes a first look
 	$(BIN)/python -m tests.benchmarks.comparison $(if $(filter-out 0,$(QUICK)),--quick) $(ARGS)
+	$(BIN)/python -m tests.benchmarks.ledger
 
 bench-micro: $(VENV)/.test ## time each pure piece of a call's path
 	$(BIN)/python -m pytest tests/benchmarks/micro_*.py --benchmark-warmup=on --benchmark-columns=min,median,iqr,ops $(ARGS)
