@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 
 class LedgerError(Exception):
@@ -178,10 +181,11 @@ class Ticket:
 class Wanted:
     """Which entries are asked for; each condition that is given must hold.
 
-    `name` is the entry's number, its request id or its external id; `unsettled` asks for calls whose fate is not known.
+    `name` is the entry's number, its request id or its external id; `numbers` names some entries, none when it is
+    empty; `unsettled` asks for calls whose fate is not known.
     """
 
-    number: int | None = None
+    numbers: Collection[int] | None = None
     name: str | None = None
     external_id: str | None = None
     since: float | None = None

@@ -50,17 +50,17 @@ def ledger_view(ledger: Ledger | None, redacted: Callable[[str], str]) -> dict[s
         oldest.append(ledger.summary.oldest)
 
     def shown(entry: Entry) -> dict[str, Any]:
-        return facts(entry) | {"request_id": redacted(entry.intent.request_id)}
+        intent, detail = entry.intent, redacted(entry.detail)
+        if intent.external_id and intent.external_id in detail:
+            detail = ""  # a person's note may hold what only the ledger may
+        return facts(entry) | {"request_id": redacted(intent.request_id), "detail": detail}
 
     return {
         "fault": ledger.fault,
         "open": ledger.summary.open.total(),
         "oldest": min(oldest, default=None),
         "unsettled": [shown(entry) for entry in ledger.unsettled],
-        "settled": [
-            shown(report.entry) | {"settled": report.settled.value, "detail": report.word, "settled_at": at}
-            for at, report in reversed(ledger.settled)
-        ],
+        "settled": [shown(entry) for entry in ledger.settled],
     }
 
 
