@@ -149,6 +149,14 @@ class Earlier:
     same_body: bool | None
 
 
+class RepeatedCallError(Exception):
+    """A call repeats an earlier one that may have been carried out; it must not be sent."""
+
+    def __init__(self, earlier: Earlier) -> None:
+        super().__init__("the call repeats an earlier one")
+        self.earlier = earlier
+
+
 @dataclass(eq=False, slots=True)
 class Ticket:
     """One call on its way into the ledger.

@@ -18,7 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
 from proxy.api.external_id import check_path_of, external_id
-from proxy.ledger.entry import UNSETTLED, Intent, LedgerError, Summary, Wanted
+from proxy.ledger.entry import UNSETTLED, Intent, LedgerError, RepeatedCallError, Summary, Wanted
 from proxy.ledger.journal import Journal
 from proxy.ledger.reports import CallSettled, Interrupted, Pruned, Repeated, WentOn, Written
 from proxy.ledger.settler import Settler
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from proxy.api.operations import Match
     from proxy.clock import Clock
-    from proxy.ledger.entry import Earlier, End, Entry, Ticket
+    from proxy.ledger.entry import End, Entry, Ticket
     from proxy.ledger.reports import Report
     from proxy.ledger.settler import StatusReads
     from proxy.ledger.store import Store
@@ -55,14 +55,6 @@ class Rules:
     keep: float
     duplicates: Duplicates
     window: float
-
-
-class RepeatedCallError(Exception):
-    """A call repeats an earlier one that may have been carried out; it must not be sent."""
-
-    def __init__(self, earlier: Earlier) -> None:
-        super().__init__("the call repeats an earlier one")
-        self.earlier = earlier
 
 
 class Ledger:
