@@ -96,7 +96,7 @@ async def test_a_call_whose_fate_cannot_be_found_out_is_no_good_news(relay: Runn
     page = (await relay.admin("/status", headers=HTML))[1]
     assert "It could not be found out what became of a call" in page
     shown = await ran("status", settings={"PROXY_ADMIN_LISTEN": relay.sidecar.admin_url.removeprefix("http://")})
-    assert "ledger    of a call it could not be found out: ask Localpayment" in shown.out
+    assert "ledger    what became of a call is unknown: ask Localpayment" in shown.out
 
 
 @pytest.mark.parametrize("by", ["command", "webhook"])

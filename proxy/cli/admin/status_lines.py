@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CALLS_SHOWN: Final = 8
 _SETTLED: Final = 3  # calls that the ledger settled last
-_UNDETERMINED: Final = "of a call it could not be found out: ask Localpayment, then `localpayment-proxy ledger resolve`"
+_UNDETERMINED: Final = "what became of a call is unknown: ask Localpayment, then `localpayment-proxy ledger resolve`"
 _BARS: Final = ("▁▂▃▄▅▆▇█", "_.-=+*#@")  # the second for terminals that have no such characters
 _WIDTH: Final = 10  # of the words at the left
 _MEANS: Final = {"sandbox": ("Sandbox: play money", "green"), "production": ("Production: real money", "red")}
