@@ -194,13 +194,14 @@ class Sidecar:
         source = open_source(settings.credentials, settings.credentials_interval)
         credentials = await source.load()
         policy = await asyncio.to_thread(load_policy, settings)
-        key = await asyncio.to_thread(admin_key, settings)
+        key_file = settings.admin_key_file
+        key = None if key_file is None else await asyncio.to_thread(admin_key, key_file)
         self.log.known.keep(key)
         self.observers = await asyncio.to_thread(open_observers, settings, self.log, self.metrics, clock.wall)
         self._exits.push_async_callback(asyncio.to_thread, self.observers.close, CLOSING)
         self._store = await asyncio.to_thread(ledger_store, settings, clock, self.observers.ledger)
         self._exits.push_async_callback(self._close_ledger)  # once the listeners are closed, and with them all calls
-        tls = tls_context(settings.upstream_ca_file) if settings.origin.tls else None
+        tls = await asyncio.to_thread(tls_context, settings.upstream_ca_file) if settings.origin.tls else None
         to_callers = await asyncio.to_thread(caller_tls, settings, self.observers.handshake_refused)
         self._data = await self._exits.enter_async_context(data_socket(settings, self.observers))
         self._admin = await self._exits.enter_async_context(admin_socket(settings, self.observers))

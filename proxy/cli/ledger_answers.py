@@ -68,7 +68,7 @@ def show_call(name: str, *, in_json: bool) -> Exit:
 
 def settle_calls(name: str | None, *, in_json: bool) -> Exit:
     """Have the running sidecar ask about one call, or all that are not settled."""
-    path = "/-/ledger/settle" + ("" if name is None else f"?id={quote(name, safe='')}")
+    path = "/-/ledger/settle" + ("" if name is None else f"?id={quote(name, '', errors='surrogateescape')}")
     answer = answer_to(path, _SETTLING, "it goes on asking, and `ledger list` shows what it found")
     told = _json_of(answer)
     if not answer.ok or "calls" not in told:

@@ -85,7 +85,7 @@ class Settings:
     admin_listen: Listen = setting("PROXY_ADMIN_LISTEN", _ADDRESS, "127.0.0.1:8081",
         "Where health, metrics and status are served.")
     admin_key_file: Path | None = optional("PROXY_ADMIN_KEY_FILE", SECRET_FILE,
-        "A file with a key of at least 16 characters, which admin commands (`POST /-/…`) must then carry as "
+        "A file with one line, a key of at least 16 characters, which admin commands (`POST /-/…`) then carry as "
         "`Authorization: Bearer KEY`.", note="every client may give commands")
     allow_remote: bool = setting("PROXY_ALLOW_REMOTE", FLAG, "false",
         "Allows listeners beyond loopback.")

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 
 class LedgerError(Exception):
@@ -146,6 +149,14 @@ class Earlier:
     same_body: bool | None
 
 
+class RepeatedCallError(Exception):
+    """A call repeats an earlier one that may have been carried out; it must not be sent."""
+
+    def __init__(self, earlier: Earlier) -> None:
+        super().__init__("the call repeats an earlier one")
+        self.earlier = earlier
+
+
 @dataclass(eq=False, slots=True)
 class Ticket:
     """One call on its way into the ledger.
@@ -178,10 +189,11 @@ class Ticket:
 class Wanted:
     """Which entries are asked for; each condition that is given must hold.
 
-    `name` is the entry's number, its request id or its external id; `unsettled` asks for calls whose fate is not known.
+    `name` is the entry's number, its request id or its external id; `numbers` names some entries, none when it is
+    empty; `unsettled` asks for calls whose fate is not known.
     """
 
-    number: int | None = None
+    numbers: Collection[int] | None = None
     name: str | None = None
     external_id: str | None = None
     since: float | None = None

@@ -18,7 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
 from proxy.api.external_id import check_path_of, external_id
-from proxy.ledger.entry import UNSETTLED, Intent, LedgerError, Summary, Wanted
+from proxy.ledger.entry import UNSETTLED, Intent, LedgerError, RepeatedCallError, Summary, Wanted
 from proxy.ledger.journal import Journal
 from proxy.ledger.reports import CallSettled, Interrupted, Pruned, Repeated, WentOn, Written
 from proxy.ledger.settler import Settler
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from proxy.api.operations import Match
     from proxy.clock import Clock
-    from proxy.ledger.entry import Earlier, End, Entry, Ticket
+    from proxy.ledger.entry import End, Entry, Ticket
     from proxy.ledger.reports import Report
     from proxy.ledger.settler import StatusReads
     from proxy.ledger.store import Store
@@ -57,14 +57,6 @@ class Rules:
     window: float
 
 
-class RepeatedCallError(Exception):
-    """A call repeats an earlier one that may have been carried out; it must not be sent."""
-
-    def __init__(self, earlier: Earlier) -> None:
-        super().__init__("the call repeats an earlier one")
-        self.earlier = earlier
-
-
 class Ledger:
     """The ledger of one sidecar; made inside the event loop.
 
@@ -81,7 +73,7 @@ class Ledger:
         summary: what is not settled, as it was at the last round.
         fault: why the last commit failed; empty when it went well.
         unsettled: the newest calls whose end was not seen and that are not settled, as they were at the last round.
-        settled: the calls that this process settled last, each with its time.
+        settled: of the calls that this process saw unsettled, those settled last, the last first, as they were then.
     """
 
     def __init__(  # noqa: PLR0913 - what a ledger is made of
@@ -98,7 +90,8 @@ class Ledger:
         self.summary = Summary()
         self.fault = ""
         self.unsettled: list[Entry] = []
-        self.settled: deque[tuple[float, CallSettled]] = deque(maxlen=SHOWN)
+        self.settled: list[Entry] = []
+        self._found: deque[int] = deque(maxlen=SHOWN)  # entries that were settled since the last round
         self._rules = rules
         self._clock = clock
         self._report = report
@@ -185,9 +178,15 @@ class Ledger:
                 self._pruning_at = now + PRUNING
                 await self._prune()
             await self.settler.settle_due()
-            self.summary, self.unsettled = await self.journal.ask(_state)
+            await self.take_stock()
         except LedgerError as error:
             self._note(Written(0.0, str(error)))
+
+    async def take_stock(self) -> None:
+        """Read anew what is not settled, and what became of what was not; raises LedgerError."""
+        shown = {entry.number for entry in (*self.unsettled, *self.settled)}
+        self.summary, self.unsettled, self.settled = await self.journal.ask(partial(_stock, shown.union(self._found)))
+        self._found.clear()
 
     async def _renew_for_ever(self) -> None:
         while True:
@@ -228,7 +227,7 @@ class Ledger:
 
     def _asked(self, report: Report) -> None:
         if isinstance(report, CallSettled):
-            self.settled.append((self._clock.wall(), report))
+            self._found.append(report.entry.number)
         self._report(report)
 
     def _note(self, written: Written) -> None:
@@ -241,5 +240,8 @@ def _alive(instance: str, now: float, store: Store) -> list[Entry]:
     return store.interrupt(instance, now)
 
 
-def _state(store: Store) -> tuple[Summary, list[Entry]]:
-    return store.summary(), list(store.entries(Wanted(states=UNSETTLED, unsettled=True, most=SHOWN)))
+def _stock(numbers: set[int], store: Store) -> tuple[Summary, list[Entry], list[Entry]]:
+    unsettled = list(store.entries(Wanted(states=UNSETTLED, unsettled=True, most=SHOWN)))
+    settled = [entry for entry in store.entries(Wanted(numbers=numbers)) if entry.settled_at is not None]
+    settled.sort(key=lambda entry: entry.settled_at or 0.0, reverse=True)
+    return store.summary(), unsettled, settled[:SHOWN]

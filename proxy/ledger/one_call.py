@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 SAYS: Final = (Settled.EXECUTED.value, Settled.NOT_EXECUTED.value)
 _LONGEST_NOTE: Final = 200  # characters
+_NONE: Final = "no call in the ledger has this number, request id or external id: `ledger list` shows them"
 _NAMED: Final = 10  # calls of one id that a message names
 # ISO/IEC 7812: a card number has 13 to 19 digits, the last of which checks the others.
 _DIGITS: Final = re.compile(r"\d(?:[ -]?\d){12,18}", re.ASCII)
@@ -38,11 +39,12 @@ def one_call(store: Store, name: str, *, external: bool = False) -> Entry:
         NotOneCallError: there is none, or more than one.
         LedgerError: the ledger cannot be read.
     """
+    if not _can_be_held(name):
+        raise NotOneCallError(_NONE, 0)
     wanted = Wanted(external_id=name, most=_NAMED + 1) if external else Wanted(name=name, most=_NAMED + 1)
     found = list(store.entries(wanted))
     if not found:
-        message = "no call in the ledger has this number, request id or external id: `ledger list` shows them"
-        raise NotOneCallError(message, 0)
+        raise NotOneCallError(_NONE, 0)
     if len(found) > 1:
         numbers = ", ".join(f"{entry.number} ({entry.intent.operation})" for entry in found[:_NAMED])
         more = " and more" if len(found) > _NAMED else ""
@@ -58,6 +60,15 @@ def note_problem(note: str) -> str:
     if any(_is_card(found) for found in _DIGITS.findall(note)):
         return "it holds what looks like a card number: write the number of a ticket or statement instead"
     return ""
+
+
+def _can_be_held(name: str) -> bool:
+    """Whether a database can hold it: an argument that is not UTF-8 comes with halves of characters."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in name
 
 
 def _is_card(text: str) -> bool:

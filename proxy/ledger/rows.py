@@ -109,7 +109,6 @@ def conditions(wanted: Wanted) -> tuple[list[str], list[object]]:
     found: list[str] = []
     values: list[object] = []
     for column, value in (
-        ("number = ?", wanted.number),
         ("at >= ?", wanted.since),
         ("operation = ?", wanted.operation),
         ("external_id = ?", wanted.external_id),
@@ -117,6 +116,9 @@ def conditions(wanted: Wanted) -> tuple[list[str], list[object]]:
         if value is not None:
             found.append(column)
             values.append(value)
+    if wanted.numbers is not None:
+        found.append(f"number IN ({', '.join('?' * len(wanted.numbers)) or 'NULL'})")
+        values.extend(wanted.numbers)
     if wanted.name is not None:
         numbers = wanted.name if wanted.name.isascii() and wanted.name.isdigit() else "0"
         found.append("(request_id = ? OR external_id = ? OR number = ?)")

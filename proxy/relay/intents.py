@@ -10,8 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from proxy.errors import DuplicateCallError, LedgerUnavailableError, Outcome
-from proxy.ledger.entry import End, LedgerError, State
-from proxy.ledger.ledger import RepeatedCallError
+from proxy.ledger.entry import End, LedgerError, RepeatedCallError, State
 
 if TYPE_CHECKING:
     from proxy.api.operations import Match

@@ -171,6 +171,15 @@ async def test_a_key_that_cannot_be_used_ends_the_start(localpayment: Simulator,
             pass
 
 
+@pytest.mark.parametrize("text", [f"{KEY}\n{KEY}\n", f"{KEY}\r\n{KEY}", f"{KEY}\t{KEY}"])
+async def test_a_key_that_no_client_can_send_ends_the_start(localpayment: Simulator, tmp_path: Path, text: str) -> None:
+    (tmp_path / "key").write_text(text)
+    with pytest.raises(KeyFileError, match=r"PROXY_ADMIN_KEY_FILE=.*more than one line") as refused:
+        async with Sidecar(settings_for(localpayment.url, admin_key_file=tmp_path / "key")):
+            pass
+    assert KEY not in str(refused.value)
+
+
 async def test_files_that_everybody_may_read_are_told_at_the_start(localpayment: Simulator, tmp_path: Path) -> None:
     username, password = tmp_path / "username", tmp_path / "password"
     username.write_text("merchant")

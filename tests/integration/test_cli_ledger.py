@@ -211,7 +211,7 @@ def test_an_id_of_very_many_calls_names_the_newest(store: Store, person: Person)
     assert person("show", "order-1").err.rstrip().endswith("3 (create_payout) and more")
 
 
-@pytest.mark.parametrize("name", ["99", "no-such", "", "9" * 40])
+@pytest.mark.parametrize("name", ["99", "no-such", "", "9" * 40, "order-\udcff", "order-1\0"])
 @pytest.mark.usefixtures("calls")
 def test_an_unknown_id_is_told_and_not_repeated(person: Person, name: str) -> None:
     said = person("show", name)

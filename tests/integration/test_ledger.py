@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 from proxy.api.operations import match
-from proxy.ledger.entry import End, LedgerError, Settled, State, Wanted
-from proxy.ledger.ledger import HEARTBEAT, ROUND, Ledger, RepeatedCallError, Rules
+from proxy.ledger.entry import End, LedgerError, RepeatedCallError, Settled, State, Wanted
+from proxy.ledger.ledger import HEARTBEAT, ROUND, Ledger, Rules
 from proxy.ledger.reports import CallSettled, Interrupted, Pruned, Repeated, WentOn, Written
 from proxy.ledger.schedule import ASKS
 from proxy.ledger.settler import PAUSE, Reading

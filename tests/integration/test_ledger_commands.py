@@ -135,6 +135,16 @@ async def test_the_command_shows_what_was_found_and_its_exit_code_what_was_not(
     assert unknown.err.startswith("no call in the ledger has this number")
 
 
+async def test_an_id_that_is_no_text_is_that_of_no_call(relay: Running, origin: Simulator) -> None:
+    await lost(relay, origin)
+    for path in (f"{SETTLE}?id=%FF", "/-/ledger/%FF/resolve"):
+        status, answer = await told(relay, path, data=EXECUTED)
+        assert (status, answer["error"].startswith("no call in the ledger")) == (404, True)
+    typed_so = await typed(relay, "settle", "order-\udcff")  # as Python holds the byte 0xFF of an argument
+    assert (typed_so.code, typed_so.out) == (1, "")
+    assert typed_so.err.startswith("no call in the ledger")
+
+
 async def test_without_a_sidecar_the_command_says_so() -> None:
     finished = await ran("ledger", "settle", settings={"PROXY_ADMIN_LISTEN": "127.0.0.1:1"})
     assert (finished.code, finished.out) == (1, "")

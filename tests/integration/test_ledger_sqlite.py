@@ -108,7 +108,7 @@ def test_nothing_that_a_call_may_wait_for_reads_the_whole_ledger(path: Path) -> 
     store.postpone(1, NOW, asked=True)
     store.settle(1, Settled.EXECUTED, "", NOW)
     store.resolve(1, Settled.EXECUTED, "", NOW)
-    for wanted in (Wanted(unsettled=True, most=10), Wanted(name="p-1"), Wanted(name="1"), Wanted(number=1)):
+    for wanted in (Wanted(unsettled=True, most=10), Wanted(name="p-1"), Wanted(name="1"), Wanted(numbers=(1,))):
         assert list(store.entries(wanted)) is not None
     store.close()
     assert len(store.plans) > 10

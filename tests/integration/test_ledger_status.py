@@ -95,6 +95,51 @@ async def test_a_call_whose_fate_cannot_be_found_out_is_no_good_news(relay: Runn
     await relay.admin("/-/ledger/settle", "POST")
     page = (await relay.admin("/status", headers=HTML))[1]
     assert "It could not be found out what became of a call" in page
+    shown = await ran("status", settings={"PROXY_ADMIN_LISTEN": relay.sidecar.admin_url.removeprefix("http://")})
+    assert "ledger    what became of a call is unknown: ask Localpayment" in shown.out
+
+
+@pytest.mark.parametrize("by", ["command", "webhook"])
+async def test_what_a_person_says_of_a_call_takes_the_place_of_what_was_found_out(
+    relay: Running, tmp_path: Path, by: str
+) -> None:
+    ledger = relay.sidecar.ledger
+    assert ledger is not None
+    one = ticket(intent("order-1", check=""))
+    await ledger.journal.ask(lambda store: store.write([one], []))
+    await ledger.journal.ask(lambda store: store.write([], [ended(one, State.UNKNOWN, 0)]))
+    await relay.admin("/-/ledger/settle", "POST")
+    assert "undetermined" in (await relay.admin("/status", headers=HTML))[1]
+    if by == "command":
+        place = {"PROXY_LEDGER": f"sqlite:{tmp_path / 'ledger.db'}"}
+        said = await ran("ledger", "resolve", "1", "--as", "executed", "--note", "ticket 4711", settings=place)
+        assert said.code == 0
+        await looked_after(relay)
+    else:
+        note = json.dumps({"as": "executed", "note": "ticket 4711"})
+        assert (await relay.admin("/-/ledger/1/resolve", "POST", data=note))[0] == 200
+    page = (await relay.admin("/status", headers=HTML))[1]
+    assert "executed (ticket 4711)" in page
+    assert "undetermined" not in page
+    assert "It could not be found out" not in page
+    address = relay.sidecar.admin_url.removeprefix("http://")
+    shown = await ran("status", settings={"PROXY_ADMIN_LISTEN": address})
+    assert "create_payout executed (ticket 4711) after unknown" in shown.out
+    assert "undetermined" not in shown.out
+
+
+async def test_a_call_that_a_person_settles_is_shown_among_those_settled_lately(
+    relay: Running, origin: Simulator
+) -> None:
+    origin.add_fault(Fault(Kind.DROP_AFTER_READ, "create_payin"))
+    await pay(relay)
+    await until_ended(relay)
+    await looked_after(relay)
+    note = json.dumps({"as": "not_executed", "note": "order-1 is not on the statement"})
+    assert (await relay.admin("/-/ledger/1/resolve", "POST", data=note))[0] == 200
+    view = json.loads((await relay.admin("/status"))[1])["ledger"]
+    (call,) = view["settled"]
+    assert (call["settled"], call["detail"], view["unsettled"]) == ("not_executed", "", [])
 
 
 async def test_without_a_ledger_the_page_shows_what_this_process_saw(origin: Simulator) -> None:

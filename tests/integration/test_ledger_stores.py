@@ -171,7 +171,7 @@ def test_an_unknown_call_is_asked_about_until_it_is_settled(store: Store) -> Non
     assert entry.asks == 1
     assert store.settle(entry.number, Settled.EXECUTED, "COMPLETED", NOW + 130)
     assert not store.settle(entry.number, Settled.NOT_FOUND, "", NOW + 140)
-    (entry,) = store.entries(Wanted(number=entry.number))
+    (entry,) = store.entries(Wanted(numbers=(entry.number,)))
     assert (entry.settled, entry.detail, entry.settled_at, entry.next_ask) == (
         Settled.EXECUTED, "COMPLETED", NOW + 130, None,
     )  # fmt: skip

@@ -94,6 +94,7 @@ async def test_a_start_reads_the_certificates_of_the_system_only_to_verify_the_o
     verified = {**settings, "LOCALPAYMENT_BASE_URL": "https://127.0.0.1:9"}
     async with starting("serve", settings=verified, first=False) as process:
         await until(lambda: "wait_for_partner" in process.waits)
+        assert (await process.stopped()).code == 0, "a stop need not wait for them"
 
 
 @either_way

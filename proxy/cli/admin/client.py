@@ -84,15 +84,13 @@ def admin_key(environ: Mapping[str, str]) -> Mapping[str, bytes]:
     path = written(KEY_FILE, environ)
     if not path:
         return {}
-    from proxy.ops.admin.key_file import KeyFileError, read_key  # noqa: PLC0415 - only commands need it
+    from proxy.ops.admin import key_file  # noqa: PLC0415 - only commands need it
 
     try:
-        key = read_key(Path(path), KEY_FILE).reveal()
-    except KeyFileError as error:
+        key = key_file.admin_key(Path(path))
+    except key_file.KeyFileError as error:
         end(str(error), AddressError)
-    if not key.isprintable():
-        end(f"{KEY_FILE}={path}: the key has more than one line, or a control character", AddressError)
-    return {"Authorization": f"Bearer {key}".encode()}
+    return {"Authorization": f"Bearer {key.reveal()}".encode()}
 
 
 def ask(  # noqa: PLR0913 - a request and its bounds, each named at the call

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 CALLS_SHOWN: Final = 8
 _SETTLED: Final = 3  # calls that the ledger settled last
+_UNDETERMINED: Final = "what became of a call is unknown: ask Localpayment, then `localpayment-proxy ledger resolve`"
 _BARS: Final = ("▁▂▃▄▅▆▇█", "_.-=+*#@")  # the second for terminals that have no such characters
 _WIDTH: Final = 10  # of the words at the left
 _MEANS: Final = {"sandbox": ("Sandbox: play money", "green"), "production": ("Production: real money", "red")}
@@ -37,8 +38,8 @@ def status_lines(view: View, encoding: str, width: int = 80, height: int | None 
     warnings = [line for text in view["warnings"] for line in _rows("warning", text, width, fg="yellow")]
     calls = [
         line
-        for call in view["last_calls"][:CALLS_SHOWN]
-        for line in _call(call, width, f"{call['milliseconds']:.1f} ms")
+        for index, call in enumerate(view["last_calls"][:CALLS_SHOWN])
+        for line in _call(call, width, f"{call['milliseconds']:.1f} ms", "" if index else "last")
     ]
     below = [_row("version", f"{view['version']}, running for {_span(view['now'] - view['started'])}")]
     if height is None:
@@ -117,6 +118,8 @@ def _ledger(view: View, width: int) -> list[str]:
     for call in ledger["unsettled"]:
         text = f"{call['operation']} {call['state']}, {_span(now - call['at'])} old"
         lines += _rows("", f"{text}  request_id {call['request_id']}", width)
+    if any(call["settled"] == "undetermined" for call in ledger["settled"]):
+        lines += _rows("ledger", _UNDETERMINED, width, fg="red", bold=True)
     lines = lines or _rows("ledger", "no call waits to be settled", width)
     for call in ledger["settled"][:_SETTLED]:
         found = f"{call['settled']} ({call['detail']})" if call["detail"] else call["settled"]
@@ -130,10 +133,10 @@ def _clock(at: float) -> str:
     return f"{datetime.fromtimestamp(at, UTC):%H:%M:%S}"
 
 
-def _call(call: View, width: int, end: str) -> list[str]:
+def _call(call: View, width: int, end: str, name: str = "") -> list[str]:
     at, status = _clock(call["at"]), str(call["status"] or "---")
     text = f"{at} {call['operation']:<20} {status} {call['outcome']} {call['code']}".rstrip()
-    return _rows("", f"{text}  {end}", width, fg="red" if call["wrong"] else None)
+    return _rows(name, f"{text}  {end}", width, fg="red" if call["wrong"] else None)
 
 
 def _left(word: str, moment: float | None, now: float) -> str:

@@ -10,8 +10,6 @@ from proxy.secret import Secret
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from proxy.config import Settings
-
 KEY_LENGTH: Final = 16  # characters; fewer can be tried out
 
 
@@ -42,7 +40,14 @@ def read_key(path: Path, setting: str) -> Secret:
     return Secret(text)
 
 
-def admin_key(settings: Settings) -> Secret | None:
-    """Read the key that commands must carry; None when none is asked for. Blocks, and raises as `read_key` does."""
-    path = settings.admin_key_file
-    return None if path is None else read_key(path, "PROXY_ADMIN_KEY_FILE")
+def admin_key(path: Path) -> Secret:
+    """Read the key that commands must carry. Blocks.
+
+    Raises:
+        KeyFileError: as `read_key` does, and when no field of a request can carry it.
+    """
+    key = read_key(path, "PROXY_ADMIN_KEY_FILE")
+    if not key.reveal().isprintable():
+        message = f"PROXY_ADMIN_KEY_FILE={path}: the key has more than one line, or a control character: leave one line"
+        raise KeyFileError(message)
+    return key

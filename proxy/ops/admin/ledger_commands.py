@@ -66,6 +66,7 @@ class LedgerCommands:
             if entry.settled is None and entry.state in UNSETTLED and ledger.settler.can_ask:
                 await ledger.settler.settle(entry)
         now = await ledger.journal.ask(partial(_again, [entry.number for entry in entries]))
+        await ledger.take_stock()
         return web.json_response({"calls": [facts(entry) for entry in now]})
 
     async def _resolve(self, ledger: Ledger, request: web.Request) -> web.Response:
@@ -87,6 +88,7 @@ class LedgerCommands:
             return _refused(400, f"by: {_BY}, or leave it out")
         find = partial(one_call, name=request.match_info["id"], external=by == _BY)
         entry = await ledger.journal.ask(partial(_resolved, find, settled, note, self._wall()))
+        await ledger.take_stock()
         return web.json_response(facts(entry))
 
 
@@ -99,7 +101,7 @@ def _named(name: str, store: Store) -> list[Entry]:
 
 
 def _again(numbers: list[int], store: Store) -> list[Entry]:
-    return [entry for number in numbers for entry in store.entries(Wanted(number=number))]
+    return list(store.entries(Wanted(numbers=numbers)))
 
 
 def _resolved(find: Callable[[Store], Entry], settled: Settled, note: str, now: float, store: Store) -> Entry:

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     View = Mapping[str, Any]
 
-_UNDETERMINED: Final = (
-    "It could not be found out what became of a call: ask Localpayment, and note it with "
-    "localpayment-proxy ledger resolve."
+_UNDETERMINED: Final = joined(
+    "It could not be found out what became of a call: ask Localpayment, and note it with ",
+    element("code", "localpayment-proxy ledger resolve"),
 )
 
 
@@ -50,17 +50,17 @@ def ledger_view(ledger: Ledger | None, redacted: Callable[[str], str]) -> dict[s
         oldest.append(ledger.summary.oldest)
 
     def shown(entry: Entry) -> dict[str, Any]:
-        return facts(entry) | {"request_id": redacted(entry.intent.request_id)}
+        intent, detail = entry.intent, redacted(entry.detail)
+        if intent.external_id and intent.external_id in detail:
+            detail = ""  # a person's note may hold what only the ledger may
+        return facts(entry) | {"request_id": redacted(intent.request_id), "detail": detail}
 
     return {
         "fault": ledger.fault,
         "open": ledger.summary.open.total(),
         "oldest": min(oldest, default=None),
         "unsettled": [shown(entry) for entry in ledger.unsettled],
-        "settled": [
-            shown(report.entry) | {"settled": report.settled.value, "detail": report.word, "settled_at": at}
-            for at, report in reversed(ledger.settled)
-        ],
+        "settled": [shown(entry) for entry in ledger.settled],
     }
 
 
@@ -69,21 +69,21 @@ def ledger_section(view: View) -> Markup:
     parts: list[Markup] = []
     if view["fault"]:
         parts.append(element("p", f"It cannot be written: {view['fault']}", class_="bad"))
+    if any(call["settled"] == Settled.UNDETERMINED for call in view["settled"]):
+        parts.append(element("p", _UNDETERMINED, class_="bad"))
     if view["unsettled"]:
         text = joined("Calls are not settled. Age of the oldest: ", since(view["oldest"]))
         parts.append(element("p", text, class_="bad"))
         parts.append(notes("Not settled", [_unsettled(call) for call in view["unsettled"]]))
     elif not view["fault"]:
         parts.append(element("p", "No call waits to be settled.", class_="good"))
-    if any(call["settled"] == Settled.UNDETERMINED for call in view["settled"]):
-        parts.append(element("p", _UNDETERMINED, class_="bad"))
     if view["settled"]:
         parts.append(notes("Settled lately", [_settled(call) for call in view["settled"]]))
     return titled("Outcome ledger", *parts)
 
 
 def _unsettled(call: View) -> tuple[object, object]:
-    asked = f"asked {call['asks']} times" if call["asks"] else "not asked yet"
+    asked = f"asks: {call['asks']}" if call["asks"] else "not asked yet"
     following = "" if call["next_ask"] is None else joined(", next at ", clock(call["next_ask"]))
     told = joined(clock(call["at"]), call["operation"], call["state"], between=" ")
     age = joined("; age ", since(call["at"]))
@@ -92,5 +92,6 @@ def _unsettled(call: View) -> tuple[object, object]:
 
 def _settled(call: View) -> tuple[object, object]:
     word = f"{call['settled']} ({call['detail']})" if call["detail"] else call["settled"]
-    told = joined(clock(call["settled_at"]), call["operation"], word, f"after {call['state']}", between=" ")
+    shown = element("strong", word, class_="bad") if call["settled"] == Settled.UNDETERMINED else word
+    told = joined(clock(call["settled_at"]), call["operation"], shown, f"after {call['state']}", between=" ")
     return told, joined("Request id ", element("code", call["request_id"]))

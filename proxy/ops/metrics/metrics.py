@@ -86,9 +86,7 @@ class Metrics:
             *("operation", "outcome"),
         )
         self.denials = make.counter(
-            "upstream_denials",
-            "Localpayment's 401, 403 and 429 that reached the caller.",
-            "status",
+            "upstream_denials", "Localpayment's 401, 403 and 429 that reached the caller.", "status"
         )
         self.callers = make.counter("caller_requests", "Requests that ended, by caller.", "caller", "kind")
         self.caller_refusals = make.counter(
@@ -114,9 +112,7 @@ class Metrics:
             "token_fetch_duration_seconds", "Time of a call of a token endpoint.", CALL_BUCKETS, "grant"
         )
         self.token_headroom = make.histogram(
-            "token_headroom_seconds",
-            "Life left in a token when it was replaced.",
-            HEADROOM_BUCKETS,
+            "token_headroom_seconds", "Life left in a token when it was replaced.", HEADROOM_BUCKETS
         ).labels()
         self.disputes = make.count(
             "token_disputes",
