@@ -1,10 +1,11 @@
 """Shows on the status page which calls the outcome ledger has not settled, and which it settled lately.
 
-It must never hold an external id.
+It must never hold an external id, nor what a person noted: everybody who reaches the admin listener may read it.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from proxy.ledger.entry import Settled
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     View = Mapping[str, Any]
 
+_BUSINESS_STATUS: Final = re.compile("[A-Z_]{1,40}").fullmatch
 _UNDETERMINED: Final = joined(
     "It could not be found out what became of a call: ask Localpayment, and note it with ",
     element("code", "localpayment-proxy ledger resolve"),
@@ -50,10 +52,8 @@ def ledger_view(ledger: Ledger | None, redacted: Callable[[str], str]) -> dict[s
         oldest.append(ledger.summary.oldest)
 
     def shown(entry: Entry) -> dict[str, Any]:
-        intent, detail = entry.intent, redacted(entry.detail)
-        if intent.external_id and intent.external_id in detail:
-            detail = ""  # a person's note may hold what only the ledger may
-        return facts(entry) | {"request_id": redacted(intent.request_id), "detail": detail}
+        detail = entry.detail if _BUSINESS_STATUS(entry.detail) else ""
+        return facts(entry) | {"request_id": redacted(entry.intent.request_id), "detail": detail}
 
     return {
         "fault": ledger.fault,
