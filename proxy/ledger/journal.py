@@ -1,6 +1,7 @@
 """Writes the ledger from one thread: calls wait for their intent only, and calls that come together share a commit.
 
-Ends have commits of their own, a moment later, unless a call begins that may repeat one of theirs.
+Ends have commits of their own, a moment later, unless a call begins that may repeat one of theirs. Other sidecars learn
+at once that a call was not carried out.
 
 A call that was refused because its intent could not be written was never sent. The end of a call that was sent is
 kept, and tried again, until it is written.
@@ -17,7 +18,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from proxy.ledger.entry import LedgerError, Ticket
+from proxy.ledger.entry import LedgerError, Ticket, may_have_been_done
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,7 +118,10 @@ class Journal:
             return
         self._ended.append(ticket)
         self._calls_ended.add(ticket.call)  # after the ticket: the thread looks here first
-        if not self._gathers:
+        if self._store.shared and not may_have_been_done(end.state, end.status, None):
+            self._gathered = True  # its caller may send it again at once, through another sidecar
+            self._wake()
+        elif not self._gathers:
             self._gathers = True
             self._loop.call_later(GATHERING, self._write_ends)
 

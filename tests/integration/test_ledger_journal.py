@@ -148,6 +148,17 @@ async def test_a_call_that_may_repeat_another_waits_for_the_end_of_that_one(jour
     assert [entry.state for entry in await journal.ask(entries)] == [State.OPEN, State.NOT_SENT]
 
 
+@pytest.mark.parametrize("end", [End(NOW, State.NOT_SENT), End(NOW, State.ANSWERED, 422)])
+async def test_where_others_share_the_ledger_they_learn_at_once_what_was_not_carried_out(
+    journal: Journal, store: Gated, end: End
+) -> None:
+    store.shared = True
+    ticket = await begin(journal)
+    store.reached.clear()
+    journal.end(ticket, end)
+    assert store.reached.wait(BOUND)  # the loop stands still meanwhile, and with it the time in which ends gather
+
+
 async def test_a_store_that_fails_refuses_calls_and_keeps_ends(journal: Journal, store: Gated) -> None:
     ticket = await begin(journal)
     store.fails = True
