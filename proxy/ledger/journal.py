@@ -18,7 +18,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from proxy.ledger.entry import LedgerError, Ticket, may_have_been_done
+from proxy.ledger.entry import LedgerError, State, Ticket, may_have_been_done
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +40,7 @@ class _Begun(NamedTuple):
     ticket: Ticket
     waits: asyncio.Future[None]
     bound: asyncio.TimerHandle
+    again: bool = False  # whether what it repeats is looked at for the second time
 
 
 class Journal:
@@ -218,10 +219,22 @@ class Journal:
 
     def _tell(self, begun: list[_Begun], fault: LedgerError | None, seconds: float) -> None:
         self._wrote(seconds, "" if fault is None else str(fault))
-        for ticket, waits, bound in begun:
-            bound.cancel()
-            if ticket.end is None:
-                _settle(waits, None, fault)
+        for one in begun:
+            if fault is None and not (one.again or one.waits.done()) and self._may_change(one.ticket):
+                self._loop.call_later(GATHERING, self._look_again, one._replace(again=True))
+                continue
+            one.bound.cancel()
+            if one.ticket.end is None:
+                _settle(one.waits, None, fault)
+
+    def _may_change(self, ticket: Ticket) -> bool:
+        """Whether a call is to be refused for one whose end another sidecar may be about to write."""
+        earlier, refused = ticket.earlier, ticket.refused and ticket.end is None
+        return self._store.shared and refused and earlier is not None and earlier.state is State.OPEN
+
+    def _look_again(self, one: _Begun) -> None:
+        self._begun.append(one)
+        self._wake()
 
     def _later(self, told: Callable[[], None]) -> None:
         with suppress(RuntimeError):  # the loop has ended, and with it all that waits

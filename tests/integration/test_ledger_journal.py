@@ -159,6 +159,30 @@ async def test_where_others_share_the_ledger_they_learn_at_once_what_was_not_car
     assert store.reached.wait(BOUND)  # the loop stands still meanwhile, and with it the time in which ends gather
 
 
+async def test_where_others_share_the_ledger_a_repeat_of_an_open_call_is_looked_at_twice_before_it_is_refused(
+    journal: Journal, store: Gated
+) -> None:
+    store.shared = True
+    loop, write, ticket = asyncio.get_running_loop(), store.write, await begin(journal)
+
+    def written(begun: Sequence[Ticket], ended: Sequence[Ticket]) -> None:
+        write(begun, ended)
+        loop.call_soon_threadsafe(give_up, journal, ticket)  # as another sidecar may do just then
+
+    store.write = written  # type: ignore[method-assign]  # which the first look goes through
+    assert (await begin(journal, refused=True)).earlier is None
+
+
+async def test_where_others_share_the_ledger_a_repeat_of_a_call_that_stays_open_is_refused(
+    journal: Journal, store: Gated
+) -> None:
+    store.shared = True
+    await begin(journal)
+    earlier = (await begin(journal, refused=True)).earlier
+    assert earlier is not None
+    assert (earlier.state, len(await journal.ask(entries))) == (State.OPEN, 1)
+
+
 async def test_a_store_that_fails_refuses_calls_and_keeps_ends(journal: Journal, store: Gated) -> None:
     ticket = await begin(journal)
     store.fails = True
