@@ -100,7 +100,7 @@ class Journal:
         """
         waits: asyncio.Future[None] = self._loop.create_future()
         if len(self._begun) >= MOST_WAITING:
-            waits.set_exception(LedgerError("the ledger has stood still for too many calls"))
+            _settle(waits, None, LedgerError("the ledger has stood still for too many calls"))
             return waits
         bound = self._loop.call_later(seconds, self._expire, ticket, waits, seconds)
         self._begun.append(_Begun(ticket, waits, bound))
@@ -144,7 +144,7 @@ class Journal:
         if ticket.end is None and not waits.done():
             fault = f"the ledger did not answer within {seconds:g} s"
             self._wrote(seconds, fault)
-            waits.set_exception(LedgerError(fault))
+            _settle(waits, None, LedgerError(fault))
         since = self._since
         if since is not None and self._clock() - since > STILL:
             self._store.give_up()
@@ -242,9 +242,8 @@ class Journal:
 
 
 def _settle(future: asyncio.Future[Any], result: object, fault: Exception | None) -> None:
-    if future.done():
-        return
-    if fault is None:
+    if fault is None and not future.done():
         future.set_result(result)
-    else:
+    elif fault is not None and not future.done():
         future.set_exception(fault)
+        future.exception()  # the call that waited may be over by then, which is no defect

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -195,6 +196,19 @@ async def test_a_store_that_fails_refuses_calls_and_keeps_ends(journal: Journal,
     await all_written(journal)
     states = {entry.intent.external_id: entry.state for entry in await journal.ask(entries)}
     assert states == {"p-1": State.ANSWERED, "p-3": State.OPEN}
+
+
+async def test_that_nobody_waits_any_more_for_an_intent_that_failed_is_no_defect(
+    journal: Journal, store: Gated
+) -> None:
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    store.fails = True
+    ticket = journal.ticket(intent("p-1"), window=DAY, refused=False)
+    await asyncio.wait((journal.begin(ticket, BOUND),))
+    give_up(journal, ticket)
+    gc.collect()
+    assert told == []
 
 
 async def test_a_call_that_goes_on_without_the_ledger_is_written_once_it_can_be(journal: Journal, store: Gated) -> None:
