@@ -1,6 +1,7 @@
 """Writes the ledger from one thread: calls wait for their intent only, and calls that come together share a commit.
 
-Ends have commits of their own, a moment later, unless a call begins that may repeat one of theirs.
+Ends have commits of their own, a moment later, unless a call begins that may repeat one of theirs. Other sidecars learn
+at once that a call was not carried out.
 
 A call that was refused because its intent could not be written was never sent. The end of a call that was sent is
 kept, and tried again, until it is written.
@@ -17,7 +18,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from proxy.ledger.entry import LedgerError, Ticket
+from proxy.ledger.entry import LedgerError, State, Ticket, may_have_been_done
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +40,7 @@ class _Begun(NamedTuple):
     ticket: Ticket
     waits: asyncio.Future[None]
     bound: asyncio.TimerHandle
+    again: bool = False  # whether what it repeats is looked at for the second time
 
 
 class Journal:
@@ -98,7 +100,7 @@ class Journal:
         """
         waits: asyncio.Future[None] = self._loop.create_future()
         if len(self._begun) >= MOST_WAITING:
-            waits.set_exception(LedgerError("the ledger has stood still for too many calls"))
+            _settle(waits, None, LedgerError("the ledger has stood still for too many calls"))
             return waits
         bound = self._loop.call_later(seconds, self._expire, ticket, waits, seconds)
         self._begun.append(_Begun(ticket, waits, bound))
@@ -117,7 +119,10 @@ class Journal:
             return
         self._ended.append(ticket)
         self._calls_ended.add(ticket.call)  # after the ticket: the thread looks here first
-        if not self._gathers:
+        if self._store.shared and not may_have_been_done(end.state, end.status, None):
+            self._gathered = True  # its caller may send it again at once, through another sidecar
+            self._wake()
+        elif not self._gathers:
             self._gathers = True
             self._loop.call_later(GATHERING, self._write_ends)
 
@@ -139,7 +144,7 @@ class Journal:
         if ticket.end is None and not waits.done():
             fault = f"the ledger did not answer within {seconds:g} s"
             self._wrote(seconds, fault)
-            waits.set_exception(LedgerError(fault))
+            _settle(waits, None, LedgerError(fault))
         since = self._since
         if since is not None and self._clock() - since > STILL:
             self._store.give_up()
@@ -214,10 +219,22 @@ class Journal:
 
     def _tell(self, begun: list[_Begun], fault: LedgerError | None, seconds: float) -> None:
         self._wrote(seconds, "" if fault is None else str(fault))
-        for ticket, waits, bound in begun:
-            bound.cancel()
-            if ticket.end is None:
-                _settle(waits, None, fault)
+        for one in begun:
+            if fault is None and not (one.again or one.waits.done()) and self._may_change(one.ticket):
+                self._loop.call_later(GATHERING, self._look_again, one._replace(again=True))
+                continue
+            one.bound.cancel()
+            if one.ticket.end is None:
+                _settle(one.waits, None, fault)
+
+    def _may_change(self, ticket: Ticket) -> bool:
+        """Whether a call is to be refused for one whose end another sidecar may be about to write."""
+        earlier, refused = ticket.earlier, ticket.refused and ticket.end is None
+        return self._store.shared and refused and earlier is not None and earlier.state is State.OPEN
+
+    def _look_again(self, one: _Begun) -> None:
+        self._begun.append(one)
+        self._wake()
 
     def _later(self, told: Callable[[], None]) -> None:
         with suppress(RuntimeError):  # the loop has ended, and with it all that waits
@@ -225,9 +242,8 @@ class Journal:
 
 
 def _settle(future: asyncio.Future[Any], result: object, fault: Exception | None) -> None:
-    if future.done():
-        return
-    if fault is None:
+    if fault is None and not future.done():
         future.set_result(result)
-    else:
+    elif fault is not None and not future.done():
         future.set_exception(fault)
+        future.exception()  # the call that waited may be over by then, which is no defect

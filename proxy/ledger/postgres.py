@@ -52,6 +52,7 @@ class PostgresStore(Store):
         writes: whether this process carries calls, and so makes the schema. A person's command takes False.
     """
 
+    shared = True
     claim = " FOR UPDATE SKIP LOCKED"
 
     def __init__(self, address: Secret, *, timeout: float, writes: bool = True) -> None:

@@ -42,7 +42,13 @@ def missing_steps(what: str, version: int, migrations: Sequence[Sequence[str]], 
 
 
 class Store(ABC):
-    """A ledger in a database. Everything but the dialect's own is here; `?` stands for a value."""
+    """A ledger in a database. Everything but the dialect's own is here; `?` stands for a value.
+
+    Attributes:
+        shared: whether several sidecars may carry calls with it.
+    """
+
+    shared = False
 
     # What the dialects do differently
 

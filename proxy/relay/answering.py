@@ -1,4 +1,4 @@
-"""Gives a call its answer and its end: one answer unless the caller has left, and one record.
+"""Passes Localpayment's answers on, each to the caller of its call.
 
 A call that waits for nothing but its answer is carried by no task: `answer_came` passes the answer on in the turn in
 which it is here whole. An answer that has begun is never followed by another.
@@ -6,27 +6,19 @@ which it is here whole. An answer that has begun is never followed by another.
 
 from __future__ import annotations
 
-import asyncio
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from proxy.api.external_id import check_path_of
-from proxy.errors import InternalError, Outcome, RelayError
+from proxy.errors import Outcome
 from proxy.http1.framing import Ending
-from proxy.relay.record import OTHER_METHOD, Record
-from proxy.relay.request.request_line import WrongProtocolError
-from proxy.relay.request.trace_context import RANDOM_BITS, uuid7
+from proxy.relay.ending import finish
 from proxy.relay.response.head import CLOSES, KEEPS
-from proxy.relay.response.problem import options_head, own_answer
+from proxy.relay.response.problem import options_head
 from proxy.relay.response.token_echo import LOOKED_AT, Echo
-from proxy.relay.server.body import CallerGoneError
-from proxy.upstream.model import held
 
 if TYPE_CHECKING:
     from proxy.relay.call import Call
-    from proxy.relay.parts import RelayParts
-    from proxy.relay.server.connection import CallerConnection
     from proxy.upstream.answer import Answer
     from proxy.upstream.exchange import Exchange
     from proxy.upstream.model import Timings
@@ -82,12 +74,14 @@ def _passed_on(call: Call, exchange: Exchange, last: bool) -> None:  # noqa: FBT
     exchange.watcher = None  # which holds the call, so that only the collector would free the two
     record, head = call.record, exchange.parser.head
     record.status, record.outcome = 0 if head is None else head.status, _ANSWERED
-    call.spent(exchange.timings)
-    if exchange.pieces:
-        record.response_bytes = len(exchange.pieces[0])
-    if call.parts.refusals.doubts:
-        call.carrier.succeeded(call)
-    _finish(call, last)
+    try:
+        call.spent(exchange.timings)
+        if exchange.pieces:
+            record.response_bytes = len(exchange.pieces[0])
+        if call.parts.refusals.doubts:
+            call.carrier.succeeded(call)
+    finally:
+        finish(call, last)
 
 
 async def pass_on(call: Call, answer: Answer, pieces: list[bytes]) -> None:
@@ -130,120 +124,3 @@ def answer_options(call: Call) -> None:
     call.record.status = HTTPStatus.NO_CONTENT.value
     date, close = formatdate(usegmt=True), call.writer.settle()
     call.writer.whole(options_head(request_id=call.record.request_id, date=date, close=close), b"")
-
-
-def end(call: Call, failure: BaseException | None = None) -> None:
-    """End a call: with its answer, or with what stopped it."""
-    match failure:
-        case None:
-            pass
-        case RelayError():
-            _refuse(call, failure)
-        case CallerGoneError():
-            _lost(call)
-        case asyncio.CancelledError():
-            if call.gone:
-                _lost(call)
-            else:
-                _interrupted(call)
-        case _:
-            call.parts.failed(failure)
-            _refuse(call, InternalError("The sidecar failed on this call; its log has the reason."))
-    _finish(call, call.writer.last, call.writer.lingers)
-    while failure is not None:  # its frames hold it, and the call: the circle would stay in memory
-        failure.__traceback__ = None
-        failure = failure.__cause__ or failure.__context__
-
-
-def _refuse(call: Call, error: RelayError) -> None:
-    """Give an answer of our own; when another has begun already, end that visibly."""
-    record, writer = call.record, call.writer
-    if call.sent and error.outcome is Outcome.REJECTED:
-        error.outcome = Outcome.UNKNOWN
-    record.code = error.code
-    if writer.begun:
-        record.outcome = Outcome.ABORTED
-        writer.abort()
-        return
-    record.outcome = error.outcome
-    record.status = 0 if call.gone else error.status
-    writer.last = writer.last or not call.request.http_1_1
-    head, body = own_answer(error, record, check=_check(call, error), close=writer.settle())
-    if call.intent is not None:
-        head = head.removesuffix(b"\r\n") + call.intent.duplicate_of + b"\r\n"
-    writer.whole(head, body)
-
-
-def _check(call: Call, error: RelayError) -> str | None:
-    """Return the path of the read that settles an unknown outcome; None when the id is not known."""
-    if call.match is None or not call.effects or error.outcome is not Outcome.UNKNOWN:
-        return None
-    return check_path_of(call.match, held(call.content) if call.parts.settings.check_from_body else None)
-
-
-def _lost(call: Call) -> None:
-    """Note what became of a call whose caller went away, or took no more of the answer."""
-    record = call.record
-    if not call.sent:
-        record.outcome, record.status = Outcome.NOT_SENT, 0
-    elif not call.effects:
-        record.outcome = Outcome.ABORTED
-    elif record.outcome is Outcome.ANSWERED:
-        record.outcome = Outcome.ORPHANED
-    else:
-        record.outcome = Outcome.UNKNOWN
-    call.writer.abort()
-
-
-def _interrupted(call: Call) -> None:
-    """Note what became of a call that the end of the sidecar itself cut short."""
-    if call.writer.begun:
-        call.record.outcome = Outcome.ABORTED
-    else:
-        call.record.outcome = Outcome.UNKNOWN if call.sent else Outcome.NOT_SENT
-        call.record.status = 0
-    call.writer.abort()
-
-
-def _finish(call: Call, last: bool, linger: bool = False) -> None:  # noqa: FBT001, FBT002 - called for each call
-    """Give the place back, complete the record and tell of it, and let the connection go on.
-
-    Args:
-        call: that is over.
-        last: whether the connection ends with it.
-        linger: whether the caller may still be sending, and needs time to read its answer.
-    """
-    parts, record, body, writer = call.parts, call.record, call.body, call.made_writer
-    record.total_seconds = parts.now() - record.started
-    if body is not None:
-        record.request_bytes = body.received
-        record.caller_seconds = body.waited
-    if body is not None or call.charged:
-        call.let_go()
-    if writer is not None:
-        record.response_bytes = writer.sent
-        record.caller_seconds += writer.waited
-    if call.intent is not None:
-        call.intent.end(record, parts.wall())
-    if call.placed:
-        call.placed = False
-        parts.concurrency.leave(call.party, effects=call.effects)
-    try:
-        parts.observe(record)
-    except Exception as error:  # noqa: BLE001 - who looks on must not fail what it looks on
-        parts.failed(error)
-    finally:
-        call.connection.finish(last, linger)
-
-
-def refuse_unreadable(parts: RelayParts, connection: CallerConnection, error: RelayError) -> None:
-    """Refuse what could not be read as a request; the connection ends with it."""
-    if isinstance(error, WrongProtocolError):
-        parts.wrong_protocol(error.came)
-    identity = uuid7(int(parts.wall() * 1000), parts.bits(RANDOM_BITS))
-    record = Record(identity, OTHER_METHOD, parts.now(), status=error.status, code=error.code)
-    record.outcome = error.outcome
-    head, body = own_answer(error, record, check=None, close=True)
-    if connection.transport is not None and not connection.transport.is_closing():
-        connection.transport.write(head + body)
-    parts.observe(record)

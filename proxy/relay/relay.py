@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from proxy.api.operations import OTHER, Match
 from proxy.policy.rules import Mode
-from proxy.relay import answering
+from proxy.relay import answering, ending
 from proxy.relay.call import Call
 from proxy.relay.judge import Judge
 from proxy.relay.record import METHODS, OTHER_METHOD, Record
@@ -95,13 +95,13 @@ class Relay:
         connection.begin(call)
         try:
             if not self.judge.admit(call):
-                answering.end(call)
+                ending.end(call)
             elif source is not None:
                 call.fed()
             else:
                 self._go_on_at_once(call)
         except Exception as error:  # noqa: BLE001 - `end` tells them apart
-            answering.end(call, error)
+            ending.end(call, error)
         return True
 
     def body_came(self, call: Call) -> None:
@@ -112,7 +112,7 @@ class Relay:
             call.take_place()
             self._go_on_at_once(call)
         except Exception as error:  # noqa: BLE001 - `end` tells them apart
-            answering.end(call, error)
+            ending.end(call, error)
 
     def _go_on_at_once(self, call: Call) -> None:
         """Send a call whose body is here, or let a task wait for what is missing."""
@@ -132,7 +132,7 @@ class Relay:
             intent.allow()
             self._send_at_once(call)
         except Exception as error:  # noqa: BLE001 - `end` tells them apart
-            answering.end(call, error)
+            ending.end(call, error)
 
     def _send_at_once(self, call: Call) -> None:
         """Send a call if token and connection are at hand, and its body needs no wait for the socket."""
@@ -155,14 +155,14 @@ class Relay:
                 await self._go_on(call)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - `end` tells them apart
             failure = error
-        answering.end(call, failure)
+        ending.end(call, failure)
         if isinstance(failure, asyncio.CancelledError) and not call.gone:
             raise failure
         return call.writer.finished
 
     def unreadable(self, connection: CallerConnection, error: RelayError) -> None:
         """Refuse what could not be read as a request; the connection ends with it."""
-        answering.refuse_unreadable(self.parts, connection, error)
+        ending.refuse_unreadable(self.parts, connection, error)
 
     def _call(self, connection: CallerConnection, request: PlainRequest, source: StreamReader | None) -> Call:
         parts, method = self.parts, request.method
@@ -192,11 +192,11 @@ class Relay:
             await self._go_on(call)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - `end` tells them apart
             failure = error
-        answering.end(call, failure)
+        ending.end(call, failure)
 
     def end(self, call: Call, failure: BaseException) -> None:
         """End a call with what stopped it."""
-        answering.end(call, failure)
+        ending.end(call, failure)
 
     def succeeded(self, call: Call) -> None:
         """Note a call whose answer was passed on at once, while there are doubts about tokens."""

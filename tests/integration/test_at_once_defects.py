@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from proxy.relay import attempts as sending
+from proxy.relay import ending
 from proxy.relay.response.head import ResponseHeads
 from proxy.upstream.connection import Connection
 from tests.support.fakes import settle
-from tests.support.origins import greeting, until
-from tests.support.sent_at_once import ORDER, PAY, READ, Holding, ask, at_rest, in_front_of, relay_of
+from tests.support.origins import Answered, greeting, until
+from tests.support.sent_at_once import ORDER, PAY, READ, Holding, ask, at_rest, in_front_of, relay_of, wait_always
 
 if TYPE_CHECKING:
+    from tests.support.scripted_origin import Wire
     from tests.support.sidecars import Running
 
 CANARY = "canary-8d1e"
@@ -110,3 +112,44 @@ async def test_in_writing_nothing_is_said_to_be_unsent(monkeypatch: pytest.Monke
         assert CANARY not in relay.text_of_log
         assert there.calls.count(b"POST ") == 1
         assert len(at_once.taken) == 1
+
+
+async def cutting(wire: Wire) -> None:
+    await wire.request()
+    wire.cut()
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_in_naming_the_read_that_settles_it_the_outcome_is_told_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, *, waits: bool
+) -> None:
+    async with in_front_of(cutting) as (there, relay, _at_once, caller):
+        monkeypatch.setattr(ending, "check_path_of", fails)
+        if waits:
+            wait_always(relay)
+        await caller.send(ask("POST", PAY, body=ORDER))
+        answer = await caller.one()
+        assert (answer.status, answer.problem["outcome"]) == (500, "unknown")
+        await until(lambda: at_rest(relay))
+        (line,) = relay.calls
+        assert (line["outcome"], line["code"]) == ("unknown", "internal_error")
+        assert failed_once(relay)
+        assert CANARY not in relay.text_of_log
+        assert there.calls.count(b"POST ") == 1
+
+
+@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize(("target", "outcome"), [(PAY, "unknown"), ("/api/token/", "not_sent")])
+async def test_in_every_answer_of_our_own_the_caller_is_reset_and_the_call_is_over(
+    monkeypatch: pytest.MonkeyPatch, target: str, outcome: str, *, waits: bool
+) -> None:
+    async with in_front_of(cutting) as (_there, relay, _at_once, caller):
+        monkeypatch.setattr(ending, "own_answer", fails)
+        if waits:
+            wait_always(relay)
+        await caller.send(ask("POST", target, body=ORDER))
+        assert await caller.rest() == Answered(b"", reset=True)
+        await until(lambda: at_rest(relay) and not relay.begun)
+        (line,) = relay.calls
+        assert (line["outcome"], line["status"]) == (outcome, 0)
+        assert CANARY not in relay.text_of_log

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -148,6 +149,41 @@ async def test_a_call_that_may_repeat_another_waits_for_the_end_of_that_one(jour
     assert [entry.state for entry in await journal.ask(entries)] == [State.OPEN, State.NOT_SENT]
 
 
+@pytest.mark.parametrize("end", [End(NOW, State.NOT_SENT), End(NOW, State.ANSWERED, 422)])
+async def test_where_others_share_the_ledger_they_learn_at_once_what_was_not_carried_out(
+    journal: Journal, store: Gated, end: End
+) -> None:
+    store.shared = True
+    ticket = await begin(journal)
+    store.reached.clear()
+    journal.end(ticket, end)
+    assert store.reached.wait(BOUND)  # the loop stands still meanwhile, and with it the time in which ends gather
+
+
+async def test_where_others_share_the_ledger_a_repeat_of_an_open_call_is_looked_at_twice_before_it_is_refused(
+    journal: Journal, store: Gated
+) -> None:
+    store.shared = True
+    loop, write, ticket = asyncio.get_running_loop(), store.write, await begin(journal)
+
+    def written(begun: Sequence[Ticket], ended: Sequence[Ticket]) -> None:
+        write(begun, ended)
+        loop.call_soon_threadsafe(give_up, journal, ticket)  # as another sidecar may do just then
+
+    store.write = written  # type: ignore[method-assign]  # which the first look goes through
+    assert (await begin(journal, refused=True)).earlier is None
+
+
+async def test_where_others_share_the_ledger_a_repeat_of_a_call_that_stays_open_is_refused(
+    journal: Journal, store: Gated
+) -> None:
+    store.shared = True
+    await begin(journal)
+    earlier = (await begin(journal, refused=True)).earlier
+    assert earlier is not None
+    assert (earlier.state, len(await journal.ask(entries))) == (State.OPEN, 1)
+
+
 async def test_a_store_that_fails_refuses_calls_and_keeps_ends(journal: Journal, store: Gated) -> None:
     ticket = await begin(journal)
     store.fails = True
@@ -160,6 +196,19 @@ async def test_a_store_that_fails_refuses_calls_and_keeps_ends(journal: Journal,
     await all_written(journal)
     states = {entry.intent.external_id: entry.state for entry in await journal.ask(entries)}
     assert states == {"p-1": State.ANSWERED, "p-3": State.OPEN}
+
+
+async def test_that_nobody_waits_any_more_for_an_intent_that_failed_is_no_defect(
+    journal: Journal, store: Gated
+) -> None:
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    store.fails = True
+    ticket = journal.ticket(intent("p-1"), window=DAY, refused=False)
+    await asyncio.wait((journal.begin(ticket, BOUND),))
+    give_up(journal, ticket)
+    gc.collect()
+    assert told == []
 
 
 async def test_a_call_that_goes_on_without_the_ledger_is_written_once_it_can_be(journal: Journal, store: Gated) -> None:
