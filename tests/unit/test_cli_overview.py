@@ -59,7 +59,7 @@ def test_all_that_matters_fits_a_few_lines() -> None:
         "          95 %  " + " " * 58 + "█▂",
         "          95 % of the calls within 400 ms",
         "unknown   no outcome since the start",
-        "          16:59:57 create_payout        201 answered  45.2 ms",
+        "last      16:59:57 create_payout        201 answered  45.2 ms",
         "version   1.2.3, running for 2 h 2 min",
     ]
 
@@ -147,6 +147,8 @@ SETTLED = UNSETTLED | {"settled": "undetermined", "detail": "", "settled_at": NO
         (
             {"fault": "", "unsettled": [], "oldest": None, "settled": [SETTLED]},
             """\
+ledger    what became of a call is unknown: ask Localpayment, then
+          `localpayment-proxy ledger resolve`
           17:00:00 create_payout undetermined after interrupted  request_id 01a2
 """,
         ),
@@ -171,4 +173,4 @@ ledger    calls are not settled, the oldest for 0 s: `localpayment-proxy ledger
 def test_a_ledger_takes_the_place_of_what_only_this_process_saw(ledger: dict[str, Any], expected: str) -> None:
     said = text(ledger=ledger, unsettled={"total": 7, "last": []})
     assert expected in said
-    assert "unknown" not in said
+    assert "since the start" not in said
