@@ -68,7 +68,7 @@ class Pool:
             raise ValueError(message)
         self._loop = asyncio.get_running_loop()
         self.authority = origin.authority.encode("ascii")
-        route = Route(origin, ssl_context, egress, limits, now, Resumption(now), Pace())
+        route = Route(origin, ssl_context, egress, limits, now, Resumption(now), Pace(now))
         self._maker = Maker(route, chance, connected, (self._ended, self._lost))
         self._limits = limits
         self._now = now

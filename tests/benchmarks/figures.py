@@ -115,7 +115,7 @@ TARGETS: Final = (
     Target(COLD_128, 1.2, "envoy"),
     Target(IDLE, 0.75, "envoy"),
     Target(LOADED, 0.85, "envoy"),
-    Target(READY, 0.6),
+    Target(READY, 0.3),
     Target(RATE_32, 3.0, "aiohttp"),
     Target(DOWNLOAD, 0.5, "nginx"),
     Target(UPLOAD, 0.5, "nginx"),

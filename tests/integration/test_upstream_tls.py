@@ -146,7 +146,7 @@ async def test_a_connection_is_closed_whose_caller_gives_up_in_the_moment_in_whi
         connection = Agreed(
             limits, AnswerHeads(limits.max_headers), now, lambda _connection: None, lambda _connection: None
         )
-        route = Route(served.at, client_tls(), None, limits, now, Resumption(now), Pace())
+        route = Route(served.at, client_tls(), None, limits, now, Resumption(now), Pace(now))
         connecting = asyncio.create_task(connect(route, connection, now() + BOUND))
         with pytest.raises(asyncio.CancelledError):
             await connecting
