@@ -83,7 +83,7 @@ docs: $(VENV)/.dev ## build the docs site into dist/site/html; fails on a link t
 
 bench: $(VENV)/.test ## compare with Envoy, nginx, HAProxy and plain aiohttp, then with the ledger off; QUICK=1 takes a first look
 	$(BIN)/python -m tests.benchmarks.comparison $(if $(filter-out 0,$(QUICK)),--quick) $(ARGS)
-	$(BIN)/python -m tests.benchmarks.ledger
+	$(BIN)/python -m tests.benchmarks.ledger $(if $(filter-out 0,$(QUICK)),--turns 1 --seconds 1)
 
 bench-micro: $(VENV)/.test ## time each pure piece of a call's path
 	$(BIN)/python -m pytest tests/benchmarks/micro_*.py --benchmark-warmup=on --benchmark-columns=min,median,iqr,ops $(ARGS)

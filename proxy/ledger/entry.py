@@ -162,7 +162,7 @@ class Ticket:
     """One call on its way into the ledger.
 
     Attributes:
-        serial: with the intent's instance, the key of its entry: what is written twice by mistake is written once.
+        serial: with the intent's instance, tells its entry from every other.
         intent: to be written before the call is sent.
         window: seconds in which a call with the same operation and external id makes this one a repeat.
         refused: whether a repeat is to be left out, since its call will not be sent.

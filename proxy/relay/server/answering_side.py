@@ -121,10 +121,9 @@ class AnsweringSide(web.RequestHandler):
         self.memory.charge(Holding.ANSWERS, self._untaken)
 
     def resume_writing(self) -> None:
-        """Go on with the next request."""
+        """Count it no more: the caller has taken it."""
         super().resume_writing()
         self._taken()
-        self._loop.call_soon(self._read_on)
 
     def _taken(self) -> None:
         untaken, self._untaken = self._untaken, 0
@@ -152,12 +151,6 @@ class AnsweringSide(web.RequestHandler):
         self._listener.relay.unreadable(cast("CallerConnection", self), error)
         return Written(last=True, then=self.lingered)
 
-    # What the other side does
-
-    def _read_on(self) -> None:
-        """Go on with what came meanwhile."""
-        raise NotImplementedError
-
     def _ran_out(self) -> None:
-        """Note that what is waited for has not come in time."""
-        raise NotImplementedError
+        """End it, whose caller had time to read the last answer."""
+        self.cut()

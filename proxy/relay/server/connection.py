@@ -186,7 +186,7 @@ class CallerConnection(ReceivingSide):
 
     def _ran_out(self) -> None:
         if self.lingers:
-            self.cut()
+            super()._ran_out()
             return
         if self._call is not None:
             self._call.stalled()

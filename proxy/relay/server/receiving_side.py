@@ -126,6 +126,11 @@ class ReceivingSide(AnsweringSide):
             transport.resume_reading()
             self.data_received(behind)
 
+    def resume_writing(self) -> None:
+        """Go on with the next request."""
+        super().resume_writing()
+        self._loop.call_soon(self._read_on)
+
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget what has come."""
         self._requests.lost()
