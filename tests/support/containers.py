@@ -30,7 +30,8 @@ CONFINED = (
     *("--read-only", "--read-only-tmpfs=false", "--cap-drop=all", "--security-opt=no-new-privileges"),
     *("--pull=never", "--network=host", "--no-healthcheck", "--ulimit=nofile=4096:4096", "--ulimit=nproc=1024:1024"),
 )
-PODMAN = ("podman", "--cgroup-manager=cgroupfs")  # needs no systemd
+# It needs no systemd, and runc where that is: crun runs nothing where both versions of cgroups are mounted.
+PODMAN = ("podman", "--cgroup-manager=cgroupfs", *(("--runtime=runc",) if shutil.which("runc") else ()))
 SHARED = ("/", "/etc", "/usr", "/opt", "/var")  # too much to lend for one file of it
 
 
