@@ -122,7 +122,7 @@ def demo(*, listen: TcpAddress | None, admin_listen: TcpAddress | None, once: bo
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def check(*, live: bool, country: str, as_json: bool) -> Exit:
-    """Say whether the settings are right, and with --live whether Localpayment can be reached with them.
+    """Say whether the settings are right, and with --live whether Localpayment can be reached.
 
     Prints every setting in effect, secrets masked, then a line for each step, with what to do if it failed. --live
     logs in once and moves no money.

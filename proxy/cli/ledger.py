@@ -31,14 +31,14 @@ def ledger() -> None:
 
 
 @ledger.command("list", short_help="List calls, the newest first.")
-@click.option("--open", "unsettled", is_flag=True, help="Only calls of which it is not known yet what became.")
-@click.option("--unknown", is_flag=True, help="Only calls whose end was not seen, whether settled since or not.")
+@click.option("--open", "unsettled", is_flag=True, help="Only calls whose fate is not known yet.")
+@click.option("--unknown", is_flag=True, help="Only calls whose end was not seen, settled or not.")
 @_SINCE
 @_OPERATION
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="How many at most.")
 @_JSON
 def list_(*, as_json: bool, since: float | None, operation: str | None, limit: int, **only: bool) -> Exit:
-    """List calls with effects, the newest first: how each ended, and what was found out later."""
+    """List calls with effects, the newest first."""
     from proxy.cli.ledger_answers import list_calls, wanted_calls  # noqa: PLC0415 - json, csv, http.client
 
     return list_calls(wanted_calls(since, operation, limit, **only), in_json=as_json)
@@ -58,11 +58,11 @@ def show(name: str, *, as_json: bool) -> Exit:
 @click.argument("name", metavar="[ID]", required=False)
 @_JSON
 def settle(name: str | None, *, as_json: bool) -> Exit:
-    """Have the running sidecar ask Localpayment now what became of the call ID, or of all that are not settled.
+    """Have the running sidecar ask Localpayment now about the call ID, or all that are not settled.
 
     It asks by itself 30 seconds, 2 minutes, 10 minutes, 1 hour and later after a call's end. Nothing but reads is sent.
 
-    Exit code 0 when all of it is known, 1 when some is not, or the sidecar does not answer.
+    Exit code 0 when all of it is known, else 1.
     """
     from proxy.cli.ledger_answers import settle_calls  # noqa: PLC0415 - as above
 
@@ -75,9 +75,9 @@ def settle(name: str | None, *, as_json: bool) -> Exit:
     "--as", "settled", type=click.Choice(["executed", "not_executed"]), required=True, help="What became of it."
 )
 @click.option("--note", default="", help="How you know, such as a ticket's number; never a name, card or account.")
-@click.option("--external-id", "external", is_flag=True, help="ID is an external id, not the number of an entry.")
+@click.option("--external-id", "external", is_flag=True, help="ID is an external id.")
 def resolve(name: str, settled: str, note: str, *, external: bool) -> Exit:
-    """Note what a person knows of the call ID, from a statement or from Localpayment's support.
+    """Note what a person knows of the call ID.
 
     It stands, whatever was known before: the sidecar asks no more. After `not_executed` the same call is no repeat. No
     sidecar needs to run; programs use `POST /-/ledger/ID/resolve` of its admin listener.
@@ -92,7 +92,7 @@ def resolve(name: str, settled: str, note: str, *, external: bool) -> Exit:
 @_SINCE
 @_OPERATION
 def export(form: str, since: float | None, operation: str | None) -> Exit:
-    """Write calls to stdout, the newest first, as JSON lines or CSV, with external ids in plain text.
+    """Write calls to stdout, the newest first, with external ids in plain text.
 
     The sidecar goes on writing meanwhile.
     """
@@ -103,7 +103,7 @@ def export(form: str, since: float | None, operation: str | None) -> Exit:
 
 @ledger.command(short_help="Check that the ledger is sound.")
 def verify() -> Exit:
-    """Read the whole ledger and say whether it is sound; exit code 1 when it is not, or cannot be read."""
+    """Read the whole ledger; exit code 1 when it is not sound, or cannot be read."""
     from proxy.cli.ledger_answers import verify_ledger  # noqa: PLC0415 - as above
 
     return verify_ledger()
@@ -114,7 +114,7 @@ def verify() -> Exit:
     "--older-than", type=option_types.age, default="30d", show_default=True, help="How long ago a call began at least."
 )
 def prune(older_than: float) -> Exit:
-    """Forget calls that began so long ago and whose fate is known; one that is not settled is never forgotten.
+    """Forget calls that began so long ago and whose fate is known.
 
     The sidecar does so every hour for calls older than PROXY_LEDGER_KEEP.
     """

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--match", "request", nargs=2, metavar="METHOD PATH", help="Explain one request instead of listing all.")
 def operations(*, as_json: bool, request: tuple[str, str] | None) -> Exit:
-    """List Localpayment's operations: name, kind, method and path, and where the merchant's own id sits.
+    """List Localpayment's operations, as policies and metrics name them.
 
     What fits no row is `other`, and counts as a call with effects.
 

@@ -29,7 +29,10 @@ _MOST_KEY: Final = 4096  # bytes of a key that is read
 
 @click.group(short_help="Explain the policy, or make a key for it.")
 def policy() -> None:
-    """Explain what a policy file decides, or make the hash of a key for it. docs/policy.md says how to write one."""
+    """Explain what a policy file decides, or make the hash of a key for it.
+
+    docs/policy.md says how to write one.
+    """
 
 
 @policy.command(short_help="Say what a caller may do, and which line decides.")
@@ -38,7 +41,7 @@ def policy() -> None:
 @click.option("--caller", help="A name in the policy.  [default: one that matches none of them]")
 @click.option("--policy", "file", type=click.Path(path_type=Path), help=f"The policy file.  [default: {VARIABLE}]")
 def explain(method: str, path: str, caller: str | None, file: Path | None) -> Exit:
-    """Say what becomes of a caller's request, and which line of the policy decides. Nothing is sent.
+    """Say what becomes of a caller's request, and which line of the policy decides.
 
     As in `policy explain --caller shop POST /api/payout`.
 

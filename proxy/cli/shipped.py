@@ -18,7 +18,7 @@ from proxy.cli.exits import Exit, end, failed
 @click.command(short_help="Print a page of the documentation, or where the pages are.")
 @click.argument("page", required=False)
 def docs(page: str | None) -> Exit:
-    """Print a page of the documentation, such as `errors` or `docs/how-to/systemd.md`; without PAGE list them.
+    """Print a page of the documentation, such as `errors`; without PAGE list them.
 
     Messages name these pages as `docs/…`.
     """
@@ -38,7 +38,7 @@ def docs(page: str | None) -> Exit:
 
 @click.group(short_help="Example policy and settings, units, alerts, dashboards, recipes.")
 def files() -> None:
-    """Give out the files of config/: example settings and policy, systemd unit, alerts, dashboards, recipes."""
+    """Give out the files of config/: examples, units, alerts, dashboards, recipes."""
 
 
 @files.command(name="list")
@@ -51,7 +51,7 @@ def list_() -> Exit:
 @files.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 def export(folder: Path) -> Exit:
-    """Write the files into FOLDER, as FOLDER/config/…; writes nothing if one of them is there already."""
+    """Write the files into FOLDER; nothing if one of them is there already."""
     place = _place()
     names = _names(place)
     try:

@@ -90,7 +90,7 @@ PAIR_FILE: Final = Kind("path", files.checked(files.read_pair))
 def _secret_or_file(variable: str, meaning: str, of_file: str, section: str = "") -> tuple[Setting, Setting]:
     """Return the two settings of a secret: itself, or a file that holds it."""
     return (
-        Setting(variable, Kind("text", secret), "", f"{meaning} Never shown.", section=section, secret=True),
+        Setting(variable, Kind("text", secret), "", meaning, section=section, secret=True),
         Setting(f"{variable}_FILE", SECRET_FILE, "", of_file),
     )
 
@@ -133,7 +133,7 @@ class CommandSource:
     """A command, run without a shell, that writes JSON with `username` and `password` to stdout."""
 
     argv: tuple[str, ...] = setting("LOCALPAYMENT_CREDENTIALS_COMMAND", COMMAND_LINE, "",
-        "A command that writes the same document to stdout within 10 s. Arguments are never shown.", secret=True)
+        "A command that writes the same document to stdout within 10 s.", secret=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,13 +178,13 @@ class VaultSource:
     """A secret of Vault's or OpenBao's KV engine, version 2; `path` is below `mount`."""
 
     origin: Origin = setting("LOCALPAYMENT_VAULT_ADDR", ORIGIN, "",
-        "The server, such as `https://vault.internal:8200`. Its certificate is always verified.",
+        "The server, such as `https://vault.internal:8200`.",
         section="Credentials: HashiCorp Vault or OpenBao",
         needed="write the server's URL, such as https://vault.internal:8200")
     mount: str = setting("LOCALPAYMENT_VAULT_MOUNT", VAULT_PATH, "secret",
         "Where the KV engine, version 2, is mounted.")
     path: str = setting("LOCALPAYMENT_VAULT_PATH", Kind("path in the engine", vault_path), "",
-        "The secret with `username` and `password`, without the engine's path and `data/`.",
+        "The secret with `username` and `password`, without engine and `data/`.",
         needed="write the secret's path, such as localpayment/production")
     namespace: str | None = optional("LOCALPAYMENT_VAULT_NAMESPACE", VAULT_PATH,
         "The namespace.", note="the root namespace")

@@ -85,15 +85,16 @@ class Settings:
     admin_listen: Listen = setting("PROXY_ADMIN_LISTEN", _ADDRESS, "127.0.0.1:8081",
         "Where health, metrics and status are served.")
     admin_key_file: Path | None = optional("PROXY_ADMIN_KEY_FILE", SECRET_FILE,
-        "A file with one line, a key of at least 16 characters, which admin commands (`POST /-/…`) then carry as "
-        "`Authorization: Bearer KEY`.", note="every client may give commands")
+        "A file with a key of at least 16 characters, which admin commands (`POST /-/…`) carry as "
+        "`Authorization: Bearer "
+        "KEY`.", note="every client may give commands")
     allow_remote: bool = setting("PROXY_ALLOW_REMOTE", FLAG, "false",
         "Allows listeners beyond loopback.")
     allowed_hosts: frozenset[str] | None = optional("PROXY_ALLOWED_HOSTS", _HOSTS,
         "Hosts that callers may name in `Host`, on any port; IPv6 addresses in brackets. Stops DNS rebinding.",
         note="the loopback names and the listen address; on a Unix socket every host")
     policy_file: Path | None = optional("PROXY_POLICY_FILE", TEXT_FILE,
-        "Which caller may do which operation: [policy](policy.md).",
+        "Who may call what: [policy](policy.md).",
         note="all but the token endpoints and the release of payouts by date", reloads=True)
     max_in_flight: int = setting("PROXY_MAX_IN_FLIGHT", _COUNT, "512", "Calls relayed at once. One more gets 503.")
     tls_cert_file: Path | None = optional("PROXY_TLS_CERT_FILE", CERTIFICATES_FILE,
@@ -102,11 +103,11 @@ class Settings:
     tls_key_file: Path | None = optional("PROXY_TLS_KEY_FILE", SECRET_FILE,
         "PEM file of the certificate's private key, without a passphrase.")
     tls_client_ca_file: Path | None = optional("PROXY_TLS_CLIENT_CA_FILE", CERTIFICATES_FILE,
-        "PEM file of CA certificates. Each caller then needs one of theirs; the policy's `san` names it.",
+        "PEM file of CA certificates. Each caller then needs one of theirs.",
         note="callers need no certificate")
     required_header: RequiredHeader | None = optional("PROXY_REQUIRED_HEADER", _HEADER,
         "A field that every call must carry, such as `X-Internal: yes`; else 412. It stops requests that a forged URL "
-        "makes another server send (SSRF), and does not go on to Localpayment.",
+        "makes another server send (SSRF), and stays behind.",
         section="Safety")
     allow_browsers: bool = setting("PROXY_ALLOW_BROWSERS", FLAG, "false",
         "Accepts calls of browser pages: any page that this machine's user opens.")
@@ -138,23 +139,21 @@ class Settings:
     header_timeout: float = setting("PROXY_HEADER_TIMEOUT", DURATION, "10s",
         "For a caller to send a request's head.")
     upload_timeout: float = setting("PROXY_UPLOAD_TIMEOUT", DURATION, "5m",
-        "How long the sidecar waits for a request's body in all.")
+        "For a whole request body.")
     upload_min_rate: int = setting("PROXY_UPLOAD_MIN_RATE", SIZE_OR_ZERO, "1KiB",
-        "Bytes a second of a body that a caller must send on average, once PROXY_HEADER_TIMEOUT has passed; `0B`: any.")
+        "Bytes of a body that a caller must send a second on average, once PROXY_HEADER_TIMEOUT has passed; `0B`: any.")
     effects_idle: float = setting("PROXY_EFFECTS_IDLE", DURATION_OR_ZERO, "2s",
         "A call with effects uses no connection that was idle for longer.")
     max_connection_age: float = setting("PROXY_MAX_CONNECTION_AGE", DURATION, "5m",
-        "An older connection to Localpayment begins no call, so that a new address is found; by chance up to a fifth "
-        "less.")
+        "An older connection to Localpayment begins no call, so that a new address is found.")
     check_from_body: bool = setting("PROXY_CHECK_FROM_BODY", FLAG, "true",
         "Takes the `externalId` from the body of a call of unknown outcome (the top level of JSON of at most 64 KiB), "
-        "so that the answer can name the read that settles it.",
+        "for `check`.",
         section="Answers")
     server_timing: bool = setting("PROXY_SERVER_TIMING", FLAG, "false",
-        "Adds `Server-Timing` to Localpayment's answers: the sidecar's and Localpayment's milliseconds until the "
-        "answer began.")
+        "Adds `Server-Timing` to answers: the sidecar's and Localpayment's milliseconds until the answer began.")
     drain_delay: float = setting("PROXY_DRAIN_DELAY", DURATION_OR_ZERO, "0s",
-        "From unready to refusing new calls: load balancers notice meanwhile.",
+        "From unready to refusing new calls.",
         section="Stopping")
     drain_timeout: float = setting("PROXY_DRAIN_TIMEOUT", DURATION_OR_ZERO, "25s",
         "For calls in flight to finish.")
@@ -162,10 +161,10 @@ class Settings:
         "PEM file of the CA certificates to trust.",
         section="The way to Localpayment", note="the system's CA certificates", reloads=True)
     egress_proxy: EgressProxy | None = optional("PROXY_EGRESS_PROXY", _EGRESS,
-        "HTTP proxy on the way to Localpayment (CONNECT); `http://user:password@host:port`, percent-encoded, for basic "
-        "authentication. Never shown.", secret=True)
+        "HTTP proxy on the way (CONNECT); `http://user:password@host:port`, percent-encoded, for basic "
+        "authentication.", secret=True)
     event_loop: Literal["uvloop", "asyncio"] = setting("PROXY_EVENT_LOOP", choice("uvloop", "asyncio"), "uvloop",
-        "`asyncio`, Python's own, spares a native library and costs a tenth more CPU a call.",
+        "`asyncio` spares a native library and costs a tenth more CPU a call.",
         section="The process")
     log_level: LogLevel = setting("PROXY_LOG_LEVEL", _LOG_LEVEL, "info",
         "The lowest level written.", section="Logs", reloads=True)
@@ -174,28 +173,28 @@ class Settings:
     audit_log: Path | Literal["stdout"] | None = optional("PROXY_AUDIT_LOG", _AUDIT_LOG,
         "Where every call with effects is recorded: [audit](how-to/audit.md).", note="nowhere")
     audit_key_file: Path | None = optional("PROXY_AUDIT_KEY_FILE", SECRET_FILE,
-        "A file with a key of at least 16 characters, for the HMAC-SHA-256 of the external id.",
+        "A file with a key of at least 16 characters, for the hash of the external id.",
         note="no external ids, not even hashed")
     ledger: LedgerPlace = setting("PROXY_LEDGER", _LEDGER, "off",
         "Where each call with effects is written down: [ledger](how-to/ledger.md). Not set, it is `ledger.db` in the "
-        "folder that `STATE_DIRECTORY` names, as systemd's `StateDirectory=` does.", section="The outcome ledger",
+        "folder that `STATE_DIRECTORY` names (systemd's `StateDirectory=`).", section="The outcome ledger",
         secret=True)
     ledger_on_failure: Literal["refuse", "continue"] = setting("PROXY_LEDGER_ON_FAILURE",
         choice("refuse", "continue"), "refuse",
-        "What becomes of a call with effects while the ledger cannot be written: it gets 503, not sent, or goes on.")
+        "While the ledger cannot be written, a call with effects gets 503, not sent, or goes on.")
     ledger_timeout: float = setting("PROXY_LEDGER_TIMEOUT", DURATION, "500ms",
-        "How long a call waits for the ledger before that counts as a failure.")
+        "How long a call waits for the ledger.")
     ledger_keep: float = setting("PROXY_LEDGER_KEEP", AGE, "30d",
         "How long an entry is kept. One whose call is not settled is never removed.")
     duplicates: Literal["report", "refuse"] = setting("PROXY_DUPLICATES", choice("report", "refuse"), "report",
-        "What becomes of a [repeat](how-to/ledger.md#repeats): it is sent, and its answer says so, or it gets 409.")
+        "A [repeat](how-to/ledger.md#repeats) is sent, and its answer says so, or it gets 409.")
     duplicate_window: float = setting("PROXY_DUPLICATE_WINDOW", DURATION, "24h",
         "How long after a call the same one is a repeat.")
     otel_endpoint: Collector | None = optional("PROXY_OTEL_ENDPOINT", _COLLECTOR,
         "Where spans go, by OTLP over HTTP: [tracing](how-to/tracing.md).",
         section="Traces", note="nowhere; a caller's `traceparent` crosses unchanged")
     otel_headers_file: Path | None = optional("PROXY_OTEL_HEADERS_FILE", HEADERS_FILE,
-        "A file of header fields for the collector, one a line, such as `Authorization: Bearer …`.")
+        "Header fields for the collector, one a line, such as `Authorization: Bearer …`.")
     # fmt: on
     warnings: tuple[str, ...] = field(default=(), compare=False)
 

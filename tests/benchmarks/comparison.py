@@ -108,8 +108,8 @@ def _remarks(measuring: Measuring, done: int, took: float) -> list[str]:
 def _of_noise(waited: float) -> str:
     advice = " Go by the processor time." if waited > TOO_BUSY else ""
     return (
-        f"While at work, the proxies waited for their core {waited:.0%} of the time (median of all turns): so much "
-        "of it others had. Processor time and memory hardly depend on that; rates and times do." + advice
+        f"The proxies waited for their core {waited:.0%} of the time that they worked (median of all turns). Rates and "
+        "times depend on that, processor time and memory hardly." + advice
     )
 
 

@@ -35,9 +35,18 @@ class Figure:
     digits: int = 0
     more_is_better: bool = False
 
+    @property
+    def heading(self) -> str:
+        """The title with the unit, unless the title says it."""
+        return self.title if self.unit == "/s" else f"{self.title}, {self.unit}"
+
+    def number(self, value: float) -> str:
+        """Return a value without its unit."""
+        return f"{value:,.{self.digits}f}"
+
     def shown(self, value: float) -> str:
         """Return a value with its unit."""
-        return f"{value:,.{self.digits}f} {self.unit}"
+        return f"{self.number(value)} {self.unit}"
 
 
 RATE_1: Final = Figure("rate_1", "calls a second, 1 connection", "/s", more_is_better=True)

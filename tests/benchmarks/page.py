@@ -1,4 +1,4 @@
-"""Writes the figures as tables in Markdown, between two marks of a page that people write."""
+"""Writes the figures as a table in Markdown, between two marks of a page that people write."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 BEGIN: Final = "<!-- figures: written by `make bench`, do not edit -->"
 END: Final = "<!-- end of figures -->"
 PEER: Final = "envoy"
+COMPARED: Final = (OURS, PEER)  # whose spread is told
 
 
 def told(samples: Samples, order: Sequence[str], machine: Mapping[str, str], remarks: Sequence[str]) -> str:
@@ -27,12 +28,8 @@ def told(samples: Samples, order: Sequence[str], machine: Mapping[str, str], rem
         remarks: sentences on how it went.
     """
     parts = [
-        "### Targets",
-        _targets(samples),
-        "### Medians",
-        _medians(samples, order),
-        "### The machine, and how it went",
-        "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in machine.items())]),
+        _table(samples, order),
+        f"Measured on: {'; '.join(f'{name} {value}' for name, value in machine.items())}.",
         "\n".join(f"- {remark}" for remark in remarks),
     ]
     return "\n\n".join(parts)
@@ -52,9 +49,29 @@ def placed(page: str, told: str) -> str:
     return f"{before}{BEGIN}\n\n{told}\n\n{END}{after}"
 
 
-def _targets(samples: Samples) -> str:
-    rows = ["| figure | target | measured | |", "|---|---|---|---|", *(_verdict(target, samples) for target in TARGETS)]
+def _table(samples: Samples, order: Sequence[str]) -> str:
+    rows = [f"| figure | {' | '.join(order)} | target, and what was found |", "|---|" + "--:|" * len(order) + "---|"]
+    for figure in FIGURES:
+        cells = [_cell(figure, samples[figure.key], name) for name in order]
+        rows.append(f"| {figure.heading} | {' | '.join(cells)} | {_verdicts(figure, samples)} |")
     return "\n".join(rows)
+
+
+def _cell(figure: Figure, found: Mapping[str, Sequence[float]], name: str) -> str:
+    values = found.get(name, ())
+    if not values:
+        return ""
+    return figure.number(median(values)) + (f" ±{spread(values) / 2:.0%}" if name in COMPARED else "")
+
+
+def _verdicts(figure: Figure, samples: Samples) -> str:
+    """Say what a figure should be and is; without a target, what it is in comparison."""
+    targets = [target for target in TARGETS if target.figure is figure]
+    if targets:
+        return "; ".join(_verdict(target, samples) for target in targets)
+    found = samples[figure.key]
+    against = ratio(found.get(OURS, ()), found.get(PEER, ()))
+    return "" if against is None else f"{times(against)} {PEER}"
 
 
 def _verdict(target: Target, samples: Samples) -> str:
@@ -65,22 +82,8 @@ def _verdict(target: Target, samples: Samples) -> str:
         wanted += f" (better {target.shown(target.stretch)})"
     value = target.measured(samples)
     if value is None:
-        return f"| {target.figure.title} | {wanted} | | not measured |"
+        return f"{wanted}: not measured"
     said = "met" if target.met(value) else "**not met**"
     if target.stretched(value):
         said = "met, and the better one too"
-    return f"| {target.figure.title} | {wanted} | {target.shown(value)} | {said} |"
-
-
-def _medians(samples: Samples, order: Sequence[str]) -> str:
-    rows = [f"| figure | {' | '.join(order)} | {OURS} / {PEER} |", "|---|" + "--:|" * (len(order) + 1)]
-    for figure in FIGURES:
-        found = samples[figure.key]
-        against = ratio(found.get(OURS, ()), found.get(PEER, ()))
-        cells = [_cell(figure, found.get(name, ())) for name in order]
-        rows.append(f"| {figure.title} | {' | '.join(cells)} | {'' if against is None else times(against)} |")
-    return "\n".join(rows)
-
-
-def _cell(figure: Figure, values: Sequence[float]) -> str:
-    return f"{figure.shown(median(values))} ±{spread(values) / 2:.0%}" if values else ""
+    return f"{wanted}: {target.shown(value)}, {said}"

@@ -27,8 +27,8 @@ LABELS: Final = {
     "code": "a code of [errors.md](errors.md)",
     "body": "`same`, `other`, or `unknown` when one was not held whole",
     "reason": "`token`, `same_token`, `disconnected`, `connect`",
-    "caller": "name in the policy, `anyone` without a policy, `unknown` for a caller not in it, empty when refused "
-    "before that, `other` from the 65th on",
+    "caller": "name in the policy, `anyone` without one, `unknown` if not in it, empty when refused before that, "
+    "`other` from the 65th on",
     "cause": "`no_certificate`, `untrusted`, `plain_http`, `other`",
     "listener": "`data`, `admin`",
     "verdict": "`unknown_caller`, `not_allowed`, `denied`, `over_rate`",
@@ -39,7 +39,7 @@ LABELS: Final = {
     "state": "of the token, [its state](explanation/token-lifecycle.md#the-states); of connections, `active`, `idle`",
     "option": "an [unsafe option](runbooks/unsafe-option.md)",
     "files": "`confined` by Landlock, `off`, `unavailable`, `helpers` with a credentials command or AWS",
-    "dumps": "`true`: no core dumps, and no process of the same user may look in",
+    "dumps": "`true`: no core dumps, no inspection",
     "privileges": "`true`: no program can bring new ones",
     "observer": "`metrics`, `log`, `history`, `audit`, `traces`, `witness`",
     "version": "of the sidecar",
@@ -56,9 +56,9 @@ _HEAD: Final = """\
 `localpayment_proxy_request_duration_seconds`. [config/prometheus](../config/prometheus) has recording rules and alerts,
 [runbooks](runbooks) what to do about each.
 
-Labels take their values from closed sets. What an alert counts exists from the start, as 0. Times are seconds,
-`_timestamp_` is seconds since the Unix epoch, 0 for none. The process's own are there too
-(`process_resident_memory_bytes` and others).
+Labels, in brackets, take their values from closed sets. What ends in `_total` is a counter, the rest are gauges unless
+it says histogram. What an alert counts exists from the start, as 0. Times are seconds, `_timestamp_` is seconds since
+the Unix epoch, 0 for none. The process's own metrics (`process_resident_memory_bytes` and others) are there too.
 """
 
 
@@ -80,8 +80,9 @@ def reference() -> str:
 
 
 def _entry(metric: Declared) -> str:
-    labels = ", ".join(f"`{label}`" for label in metric.labels)
-    return f"- **`{metric.name}`** ({'; '.join(filter(None, (metric.kind, labels)))}): {metric.text}"
+    kind = "" if metric.kind == ("counter" if metric.name.endswith("_total") else "gauge") else metric.kind
+    facts = "; ".join(filter(None, (kind, ", ".join(f"`{label}`" for label in metric.labels))))
+    return f"- **`{metric.name}`**{facts and f' ({facts})'}: {metric.text}"
 
 
 class _Unread:

@@ -19,7 +19,8 @@ _HEAD = """\
 <!-- Written by `python -m tests.generators.settings_page > docs/settings.md`; a test fails when it is stale. -->
 
 Set them in the environment, or in a TOML file that `PROXY_CONFIG_FILE` names, with names in lower case and texts in
-quotes. The environment wins. An empty value counts as not set. Every file is UTF-8, and is read at the start.
+quotes. The environment wins. An empty value counts as not set. Every file is UTF-8, and is read at the start. Secrets
+are never shown.
 
 A start reports every mistake at once and ends with exit code 78. An unknown name that begins with `PROXY_` or
 `LOCALPAYMENT_` is a mistake, unless Kubernetes adds it for a Service (`PROXY_SERVICE_HOST`, …).

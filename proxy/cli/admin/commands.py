@@ -30,12 +30,12 @@ AGAIN_SECONDS: Final = 2.0  # between two looks of --watch
 @click.option("--watch", is_flag=True, help="Show it again every two seconds, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def status(*, watch: bool, as_json: bool) -> Exit:
-    """Show the state of the running sidecar: environment, token, calls, and unknown outcomes.
+    """Show the state of the running sidecar.
 
     Where it is not ready, that says why and what to do. --watch leaves out what does not fit the terminal. The admin
     listener has the same as a page at /status.
 
-    Exit code 0 when it is ready, 1 when it is not or does not answer.
+    Exit code 0 when it is ready, else 1.
     """
     where = admin_address(os.environ)
     if not watch:
@@ -58,7 +58,7 @@ def status(*, watch: bool, as_json: bool) -> Exit:
 
 @click.command(short_help="Ask the running sidecar whether it is ready.")
 def healthcheck() -> Exit:
-    """Ask the running sidecar once, at PROXY_ADMIN_LISTEN, whether it is ready; exit code 0 if so."""
+    """Ask the running sidecar whether it is ready; exit code 0 if so."""
     return _reported(readiness(admin_address(os.environ)))
 
 
@@ -121,7 +121,7 @@ COMMANDS: Final = (
     _command(
         "reload",
         "Have the running sidecar reload its settings.",
-        """Have the running sidecar reload credentials, policy, CA file and log level, as SIGHUP does.
+        """Have the running sidecar reload credentials, policy, certificates and log level, as SIGHUP does.
 
         A broken one is reported, and the old one stays.
         """,
@@ -129,7 +129,7 @@ COMMANDS: Final = (
     _command(
         "lock",
         "Drop the tokens and refuse every call.",
-        """Drop the tokens of the running sidecar and refuse every call with 503 `locked`, until `unlock` or a restart.
+        """Drop the tokens and refuse every call with 503 `locked`, until `unlock` or a restart.
 
         For a credential that may be stolen.
         """,
@@ -138,7 +138,7 @@ COMMANDS: Final = (
     _command(
         "drain",
         "Make the running sidecar unready.",
-        """Make the running sidecar unready, so that load balancers send its calls elsewhere; it does not end.
+        """Make the running sidecar unready; it does not end.
 
         Only a restart makes it ready again. `quit` ends the process as well.
         """,
@@ -146,7 +146,7 @@ COMMANDS: Final = (
     _command(
         "quit",
         "End the running sidecar in an orderly way.",
-        """Have the running sidecar finish the calls in flight and end, as SIGTERM does.
+        """Have the running sidecar finish the calls in flight and end.
 
         A supervisor may restart it.
         """,

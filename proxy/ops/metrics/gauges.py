@@ -77,7 +77,7 @@ def _declare_bounds(make: Instruments, readings: SidecarState) -> None:
         limits.labels(listener).set_function(partial(readings.counted, f"{listener}_limit"))
         make.counted(
             f"{listener}_connections_ended",
-            f"Connections to the {listener} listener that ended to make room for others.",
+            f"Connections to the {listener} listener that ended to make room.",
             partial(readings.counted, f"{listener}_ended"),
         )
 
@@ -103,16 +103,16 @@ def declare_gauges(make: Instruments, readings: SidecarState) -> None:
     make.gauge("token_refused", "1 while Localpayment refuses the token held and gives no other.").set_function(
         lambda: keeper.unreplaced
     )
-    make.gauge("token_expiry_timestamp_seconds", "When the access token expires; 0 while none is held.").set_function(
+    make.gauge("token_expiry_timestamp_seconds", "When the access token expires.").set_function(
         lambda: readings.moment(keeper.expiries[0])
     )
-    make.gauge(
-        "refresh_token_expiry_timestamp_seconds", "When the refresh token expires; 0 while none is held."
-    ).set_function(lambda: readings.moment(keeper.expiries[1]))
+    make.gauge("refresh_token_expiry_timestamp_seconds", "When the refresh token expires.").set_function(
+        lambda: readings.moment(keeper.expiries[1])
+    )
     make.gauge("ready", "1 while calls are forwarded: a good token, no drain.").set_function(
         lambda: health.ready().good
     )
-    make.gauge("draining_since_timestamp_seconds", "When draining began; 0 before.").set_function(
+    make.gauge("draining_since_timestamp_seconds", "When draining began.").set_function(
         lambda: health.draining_since or 0.0
     )
     make.counted("log_lines_dropped", "Log lines not read in time, and lost.", lambda: observers.log.lost)

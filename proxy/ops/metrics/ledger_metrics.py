@@ -28,26 +28,20 @@ class LedgerMetrics:
     def __init__(self, make: Instruments) -> None:
         self.write_seconds = make.histogram(
             "ledger_write_seconds",
-            "Time that a commit of the ledger took; calls at once share one.",
+            "Time of a commit; calls at once share one.",
             _BUCKETS,
         ).labels()
-        self.failures = make.count(
-            "ledger_failures", "Commits of the ledger that failed, and calls that waited too long for one."
-        )
-        self.unwritten = make.count(
-            "ledger_bypassed", "Calls with effects that were sent although the ledger could not be written."
-        )
-        self.interrupted = make.count(
-            "ledger_interrupted", "Calls that were on their way when the process that carried them died."
-        )
-        self.settled = make.counter("ledger_settled", "Calls of which it was found out what became.", "result")
+        self.failures = make.count("ledger_failures", "Commits that failed, and calls that waited too long for one.")
+        self.unwritten = make.count("ledger_bypassed", "Calls with effects that were sent without an entry.")
+        self.interrupted = make.count("ledger_interrupted", "Calls that were on their way when their process died.")
+        self.settled = make.counter("ledger_settled", "Calls that were settled.", "result")
         self.duplicates = make.counter(
             "ledger_duplicates",
-            "Calls that repeat an earlier one with the same operation and external id.",
+            "Calls that repeat an earlier one.",
             *("operation", "body"),
         )
         self.status_reads = make.counter(
-            "ledger_status_reads", "Reads of the sidecar's own, by which it finds out what became of calls.", "result"
+            "ledger_status_reads", "The sidecar's own reads, which settle calls.", "result"
         )
         for ended in ReadResult:
             self.status_reads.labels(ended.value)
@@ -67,7 +61,7 @@ def declare_ledger_readings(make: Instruments, ledger: Ledger | None, wall: Call
         oldest = None if ledger is None else ledger.summary.oldest
         return 0.0 if oldest is None else max(wall() - oldest, 0.0)
 
-    gauge = make.gauge("ledger_open", "Calls whose fate is not known: on their way, or not settled yet.", "operation")
+    gauge = make.gauge("ledger_open", "Calls on their way, or not settled yet.", "operation")
     for operation in _WITH_EFFECTS:
         gauge.labels(operation).set_function(partial(unsettled, operation))
     make.gauge("ledger_oldest_open_seconds", "Age of the oldest of them; 0 without any.").set_function(age)
@@ -79,6 +73,6 @@ def declare_ledger_readings(make: Instruments, ledger: Ledger | None, wall: Call
     )
     make.counted(
         "ledger_ends_lost",
-        "Outcomes that could not be kept until the ledger can be written again; their calls are settled later.",
+        "Outcomes that could not be kept; their calls are settled later.",
         lambda: 0 if ledger is None else ledger.journal.lost,
     )

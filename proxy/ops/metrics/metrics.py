@@ -82,7 +82,7 @@ class Metrics:
         self.resends = make.counter("resends", "Calls sent again.", "reason")
         self.unsettled = make.counter(
             "unsettled_calls",
-            "Calls with effects of which the caller did not learn the outcome. Of `orphaned` ones the log has it.",
+            "Calls with effects of which the caller did not learn the outcome.",
             *("operation", "outcome"),
         )
         self.denials = make.counter(
@@ -116,7 +116,7 @@ class Metrics:
         ).labels()
         self.disputes = make.count(
             "token_disputes",
-            "Answers that may refuse the token: 401, or 403 with a code of Simple JWT's.",
+            "Answers that may refuse the token.",
         )
         self.clock_skew = make.gauge("clock_skew_seconds", "Localpayment's clock minus this machine's.")
         self.credentials_loaded = make.gauge(
