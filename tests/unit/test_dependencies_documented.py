@@ -21,31 +21,32 @@ def named(texts: list[str]) -> set[str]:
     return {canonicalize_name(Requirement(text).name) for text in texts}
 
 
-def rows(title: str) -> list[list[str]]:
-    """The cells of a section's table, without its head."""
+def entries(title: str) -> list[list[str]]:
+    """What stands between the colons of a section's entries: names first, then a text."""
     section = PAGE.partition(f"## {title}\n")[2].partition("\n## ")[0]
-    return [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| `")]
+    return [line.removeprefix("- ").split(": ") for line in section.splitlines() if line.startswith("- `")]
 
 
-def first(cells: list[str]) -> str:
-    return canonicalize_name(cells[0].strip("`"))
+def first(entry: list[str]) -> str:
+    return canonicalize_name(entry[0].strip("`"))
 
 
 def test_every_package_that_was_chosen_has_its_reason() -> None:
-    chosen = rows("Chosen")
-    assert {first(cells) for cells in chosen} == named(PROJECT["dependencies"])
-    assert all(len(cells) == 3 and all(cells) for cells in chosen)
+    chosen = entries("Chosen")
+    assert {first(entry) for entry in chosen} == named(PROJECT["dependencies"])
+    assert all(len(entry) == 2 and all(entry) for entry in chosen)
 
 
 def test_every_extra_of_the_product_has_its_reason() -> None:
     extras = PROJECT["optional-dependencies"].items()
     found = {(extra, name) for extra, texts in extras if extra not in FOR_PEOPLE for name in named(texts)}
-    assert {(cells[0].strip("`"), canonicalize_name(cells[1].strip("`"))) for cells in rows("With an extra")} == found
+    told = {(entry[0].strip("`"), canonicalize_name(entry[1].strip("`"))) for entry in entries("With an extra")}
+    assert told == found
 
 
 def test_every_other_package_is_named_with_who_brings_it() -> None:
     pinned = re.findall(r"^([\w.-]+)==", (ROOT / "requirements" / "run.txt").read_text(), re.MULTILINE)
-    brought = {first(cells): cells[1] for cells in rows("Brought along")}
+    brought = {first(entry): entry[1] for entry in entries("Brought along")}
     assert brought.keys() == {canonicalize_name(name) for name in pinned} - named(PROJECT["dependencies"])
     for name, bringers in brought.items():
         for bringer in re.findall(r"`([\w-]+)`", bringers):
