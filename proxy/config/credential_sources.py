@@ -97,10 +97,10 @@ def _secret_or_file(variable: str, meaning: str, of_file: str, section: str = ""
 
 # fmt: off
 _USERNAME: Final = _secret_or_file("LOCALPAYMENT_USERNAME", "The account's username.",
-    "A file with the username alone, read again when it changes.",
+    "A file with the username alone.",
     section="Credentials: username and password")
 _PASSWORD: Final = _secret_or_file("LOCALPAYMENT_PASSWORD", "The account's password.",
-    "A file with the password alone, read again when it changes.")
+    "A file with the password alone.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class CredentialsFileSource:
     """One JSON or TOML file with `username` and `password`."""
 
     path: Path = setting("LOCALPAYMENT_CREDENTIALS_FILE", PAIR_FILE, "",
-        "A JSON or TOML file with `username` and `password`, read again when it changes.",
+        "A JSON or TOML file with `username` and `password`.",
         section="Credentials: one file, or a command")
 
 
