@@ -139,7 +139,7 @@ class Settings:
     header_timeout: float = setting("PROXY_HEADER_TIMEOUT", DURATION, "10s",
         "For a caller to send a request's head.")
     upload_timeout: float = setting("PROXY_UPLOAD_TIMEOUT", DURATION, "5m",
-        "For a whole request body.")
+        "How long the sidecar waits for a request's body in all.")
     upload_min_rate: int = setting("PROXY_UPLOAD_MIN_RATE", SIZE_OR_ZERO, "1KiB",
         "Bytes of a body that a caller must send a second on average, once PROXY_HEADER_TIMEOUT has passed; `0B`: any.")
     effects_idle: float = setting("PROXY_EFFECTS_IDLE", DURATION_OR_ZERO, "2s",
