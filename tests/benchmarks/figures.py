@@ -65,14 +65,13 @@ CPU_32: Final = Figure("cpu_32", "processor time of a call, 32 connections", "µ
 IDLE: Final = Figure("idle", "memory, idle", "MiB", 1)
 LOADED: Final = Figure("loaded", "memory after 128 connections", "MiB", 1)
 READY: Final = Figure("ready", "from start to the first 200", "s", 2)
-READY_CPU: Final = Figure("ready_cpu", "processor time of it", "s", 2)
 DOWNLOAD: Final = Figure("download", "answers of 1 MiB, 4 connections", "MiB/s", more_is_better=True)
 UPLOAD: Final = Figure("upload", "requests of 1 MiB, 4 connections", "MiB/s", more_is_better=True)
 IDLER: Final = Figure("idler", "memory of an idle caller", "KiB", 1)
 
 FIGURES: Final = (
     RATE_1, RATE_32, RATE_128, P50_1, P99_32, P99_128, P999_32, P999_128, COLD_32, COLD_128, COLD_999_32, COLD_999_128,
-    CPU_32, IDLE, LOADED, READY, READY_CPU, DOWNLOAD, UPLOAD, IDLER,
+    CPU_32, IDLE, LOADED, READY, DOWNLOAD, UPLOAD, IDLER,
 )  # fmt: skip
 
 

@@ -126,7 +126,6 @@ class Measuring:
         with self._pinned(contender) as program:
             until_answering(contender.port, program)
             self._note(figures.READY, contender, time.monotonic() - began)
-            self._note(figures.READY_CPU, contender, program.spent().ran)
             self._note(figures.IDLE, contender, program.resident_kib() / 1024)
             load.warm(contender, _BEFORE_IDLERS)
             empty = program.resident_kib()
