@@ -22,6 +22,7 @@ from tests.benchmarks.figures import (
     Target,
     ratio,
     spread,
+    times,
 )
 from tests.benchmarks.instructions import CannotCountError, judge, skip, tell
 from tests.benchmarks.machine import processor
@@ -79,11 +80,15 @@ def test_a_target_without_another_is_in_the_figures_own_unit() -> None:
 
 def test_every_target_is_told_whether_measured_or_not() -> None:
     text = page.told(SAMPLES, ["sidecar", "envoy"], {"cores": "2"}, ["three rounds"])
-    verdicts = [line for line in text.partition("### Medians")[0].splitlines() if line.startswith("| ")][1:]
-    assert len(verdicts) == len(TARGETS)
-    assert any(line.endswith("| met |") for line in verdicts)
-    assert any(line.endswith("| not measured |") for line in verdicts)
-    assert "| cores | 2 |" in text
+    rows = [line for line in text.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) == len(FIGURES)
+    verdicts = [verdict for row in rows for verdict in row.rpartition("| ")[2].removesuffix(" |").split("; ")]
+    told = [verdict for verdict in verdicts if verdict.endswith(("met", "met**", "the better one too", "not measured"))]
+    assert len(told) == len(TARGETS)
+    assert f"≥ {times(1)} envoy (better {times(1.25)}): {times(1)}, met" in told
+    assert f"≥ {times(3)} aiohttp: not measured" in told
+    assert "≤ 0.30 s: 0.50 s, **not met**" in told
+    assert "cores 2" in text
     assert "- three rounds" in text
 
 
@@ -186,6 +191,13 @@ def test_on_github_what_was_not_checked_stands_beside_the_job(
     assert said.out == ("::warning title=NOT CHECKED::the cost of a call: why%0Aand how\n" if on_github else "")
 
 
+def test_without_a_target_a_figure_is_told_in_comparison_and_with_its_spread() -> None:
+    text = page.told(SAMPLES, ["sidecar", "envoy"], {}, [])
+    assert f"| calls a second, 1 connection | 10 ±0% | 20 ±0% | {times(0.5)} envoy |" in text
+
+
 def test_figures_are_told_with_units() -> None:
+    assert P50_1.heading == "median time of a call, 1 connection, \N{MICRO SIGN}s"
+    assert RATE_1.heading == "calls a second, 1 connection"
     assert CPU_32.shown(12.345) == "12.3 \N{MICRO SIGN}s"
     assert IDLER.shown(1234.0) == "1,234.0 KiB"
