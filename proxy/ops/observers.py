@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from proxy.config.declared_settings import changed
+from proxy.listening.tls import Refusal
 from proxy.ops.admin.history import History
 from proxy.ops.ledger_observer import LedgerObserver
 from proxy.ops.logs.audit import open_audit
@@ -19,7 +20,6 @@ from proxy.ops.risks import risks
 from proxy.ops.tracing.exporter import open_traces
 from proxy.process.error_location import where
 from proxy.relay.request.request_line import WrongProtocol
-from proxy.relay.server.tls import Refusal
 from proxy.tokens.keeper import TokenFetched
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from proxy.errors import InternalError
 from proxy.http1.timeouts import Deadline
 from proxy.process.memory import Holding
 from proxy.relay.server.caller_socket import CallerSocket
+from proxy.relay.server.incoming_request import unreadable
 from proxy.relay.server.lingering import LINGER
-from proxy.relay.server.parse_errors import unreadable
 from proxy.relay.server.response import Written
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from proxy.errors import OverloadedError, SlowRequestError
 from proxy.policy.identity import Peer
 from proxy.relay.concurrency import draining
+from proxy.relay.server.caller_socket import address_of, peer_of
 from proxy.relay.server.lingering import GRACE
-from proxy.relay.server.peer import address_of, peer_of
 from proxy.relay.server.receiving_side import ReceivingSide
 from proxy.relay.server.request_stream import MOST_HEAD, STRANGERS_HEAD
 
