@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from proxy.config.addresses import Collector, Listen, Origin, TcpAddress, UnixAddress, is_loopback
 from proxy.config.credential_sources import AUTH_MOUNT, LOGINS, SOURCES, VaultSource, VaultToken
 from proxy.config.setting import settings_in, settings_of
-from proxy.config.settings import SANDBOX_URL, Environment, Problem
+from proxy.config.settings import SANDBOX_URL, Environment, Problem, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
@@ -32,11 +32,6 @@ _NO_LOGIN: Final = (
     "with LOCALPAYMENT_VAULT_SECRET_ID or its _FILE form, or LOCALPAYMENT_VAULT_ROLE"
 )
 _TLS_FILES: Final = ("PROXY_TLS_CERT_FILE", "PROXY_TLS_KEY_FILE", "PROXY_TLS_CLIENT_CA_FILE")
-
-
-def _environment_problems(environment: Environment | None) -> Iterator[Problem]:
-    if environment is None:
-        yield Problem("LOCALPAYMENT_ENVIRONMENT", None, "required: write sandbox or production")
 
 
 def _origin_problems(environment: Environment | None, origin: Origin | None) -> Iterator[Problem]:
@@ -107,7 +102,6 @@ def _tracing_problems(collector: Collector | None, headers: Path | None) -> Iter
 
 # Each rule with the settings that it is asked about, in the order of its arguments.
 RULES: Final[tuple[tuple[Callable[..., Iterator[Problem]], tuple[str, ...]], ...]] = (
-    (_environment_problems, ("LOCALPAYMENT_ENVIRONMENT",)),
     (_origin_problems, ("LOCALPAYMENT_ENVIRONMENT", "LOCALPAYMENT_BASE_URL")),
     (partial(_remote_problems, "PROXY_LISTEN"), ("PROXY_LISTEN", "PROXY_ALLOW_REMOTE")),
     (partial(_remote_problems, "PROXY_ADMIN_LISTEN"), ("PROXY_ADMIN_LISTEN", "PROXY_ALLOW_REMOTE")),
@@ -118,12 +112,13 @@ RULES: Final[tuple[tuple[Callable[..., Iterator[Problem]], tuple[str, ...]], ...
 )
 
 
-def source_problems(written: frozenset[str]) -> Iterator[Problem]:
-    """Say what is missing of a source of credentials, and what is too much.
+def presence_problems(written: frozenset[str]) -> Iterator[Problem]:
+    """Say what has to be set, and what is too much beside another.
 
     Args:
         written: the variables that are set, be it right or wrong.
     """
+    yield from _missing(Settings, written)
     named = _first_set({source: (source, *parts) for source, parts in SOURCES.items()}, written)
     source = yield from _the_only(
         "LOCALPAYMENT_USERNAME", named, written, _NO_SOURCE, "credentials come from one source"

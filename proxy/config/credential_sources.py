@@ -6,6 +6,7 @@ password.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
 from dataclasses import dataclass
@@ -37,25 +38,17 @@ def argv(value: object) -> tuple[str, ...]:
     """Read a command line as a POSIX shell splits it, or a list of arguments; nothing is expanded."""
     import shutil  # noqa: PLC0415 - it brings three compressors, which nothing here uses
 
-    match value:
-        case Secret():
-            arguments = _split(value.reveal())
-        case list() if all(isinstance(argument, str) for argument in value):
+    arguments: tuple[str, ...] = ()
+    with contextlib.suppress(ValueError):
+        if isinstance(value, Secret):
+            arguments = tuple(shlex.split(value.reveal()))
+        elif isinstance(value, list) and all(isinstance(argument, str) for argument in value):
             arguments = tuple(value)
-        case _:
-            arguments = ()
     if not arguments or "\0" in "".join(arguments):
         refuse("is no command line: write the command and its arguments, quoted as for a shell")
     if shutil.which(arguments[0]) is None:
         refuse("the command is not there or may not be run: write its whole path (no shell is run, so no $ or | or ~)")
     return arguments
-
-
-def _split(line: str) -> tuple[str, ...]:
-    try:
-        return tuple(shlex.split(line))
-    except ValueError:
-        return ()
 
 
 def vault_path(value: object) -> str:
@@ -84,7 +77,7 @@ def aws_secret(value: object) -> str:
 NAME: Final = Kind("name", name)
 VAULT_PATH: Final = Kind("path", vault_path)
 COMMAND_LINE: Final = Kind("command line", argv, lambda argv: f"{argv[0]} [redacted]" if argv[1:] else argv[0])
-PAIR_FILE: Final = Kind("path", files.checked(files.read_pair))
+PAIR_FILE: Final = Kind("path", files.checked(lambda path: files.pair_in_text(files.read_file(path).text)))
 
 
 def _secret_or_file(variable: str, meaning: str, of_file: str, section: str = "") -> tuple[Setting, Setting]:

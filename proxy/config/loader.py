@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from proxy.config import credential_sources as sources
-from proxy.config.consistency import RULES, source_problems
+from proxy.config.consistency import RULES, presence_problems
 from proxy.config.declared_settings import (
     CONFIG_FILE,
     FORMERLY,
@@ -25,7 +25,7 @@ from proxy.config.declared_settings import (
     may_be_content,
     near_miss,
 )
-from proxy.config.files import UnusableFileError, read_file
+from proxy.config.files import UnusableContentError, read_file
 from proxy.config.parsing import origin
 from proxy.config.setting import Setting, settings_of
 from proxy.config.settings import SANDBOX_URL, Problem, Settings, SettingsError
@@ -119,7 +119,7 @@ def _read_config_file(reading: _Reading) -> None:
         return
     try:
         table = tomllib.loads(read_file(Path(path)).text.reveal())
-    except UnusableFileError as error:
+    except UnusableContentError as error:
         text = str(error)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         place = _TOML_PLACE.search(str(error))
@@ -186,7 +186,7 @@ def _value(setting: Setting, reading: _Reading) -> Any:  # noqa: ANN401 - of the
 
 def _judge_together(values: Values, reading: _Reading) -> None:
     silent = reading.reported | (reading.meant - reading.written.keys())
-    found: list[Problem] = list(source_problems(reading.variables))
+    found: list[Problem] = list(presence_problems(reading.variables))
     for rule, variables in RULES:
         if not silent & set(variables):
             found += rule(*(values[variable] for variable in variables))
@@ -202,7 +202,7 @@ def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
 
 
 def _source(values: Values) -> sources.CredentialSource:
-    """Return the one source that `source_problems` has let through."""
+    """Return the one source that `presence_problems` has let through."""
     if values["LOCALPAYMENT_CREDENTIALS_FILE"] is not None:
         return _made(sources.CredentialsFileSource, values)
     if values["LOCALPAYMENT_CREDENTIALS_COMMAND"] is not None:

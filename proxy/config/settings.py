@@ -14,6 +14,7 @@ from proxy.config.ledger_place import ledger_place
 from proxy.config.setting import (
     AGE,
     CERTIFICATES_FILE,
+    COUNT,
     DURATION,
     DURATION_OR_ZERO,
     FLAG,
@@ -26,7 +27,6 @@ from proxy.config.setting import (
     Kind,
     choice,
     declared,
-    number,
     optional,
     setting,
 )
@@ -43,7 +43,6 @@ SANDBOX_URL: Final = "https://api.stage.localpayment.com"  # Localpayment's docu
 _ADDRESS: Final = Kind("`host:port` or `unix:/path`", parsing.listen)
 _AUDIT_LOG: Final = Kind("path, or `stdout`", parsing.audit_log)
 _COLLECTOR: Final = Kind("URL", parsing.collector)
-_COUNT: Final = number(1, 100_000)
 _EGRESS: Final = Kind("`http://host:port`", parsing.egress_proxy, lambda proxy: proxy.redacted)
 _HEADER: Final = Kind("`Name: value`", parsing.required_header)
 _HOSTS: Final = Kind("host names, separated by commas", parsing.hosts, lambda hosts: ",".join(sorted(hosts)))
@@ -72,7 +71,8 @@ class Settings:
 
     # fmt: off
     environment: Environment = setting("LOCALPAYMENT_ENVIRONMENT", choice(*Environment), "",
-        "Which Localpayment the credentials belong to.", section="Localpayment", note="required")
+        "Which Localpayment the credentials belong to.", section="Localpayment", note="required",
+        needed="write sandbox or production")
     origin: Origin = setting("LOCALPAYMENT_BASE_URL", ORIGIN, "",
         "Where calls go: `https`, or `http` to loopback. The stage host in production, or the reverse, is refused.",
         note=f"`{SANDBOX_URL}` for the sandbox, required for production")
@@ -95,7 +95,7 @@ class Settings:
     policy_file: Path | None = optional("PROXY_POLICY_FILE", TEXT_FILE,
         "Which caller may do which operation: [policy](policy.md).",
         note="all but the token endpoints and the release of payouts by date", reloads=True)
-    max_in_flight: int = setting("PROXY_MAX_IN_FLIGHT", _COUNT, "512", "Calls relayed at once. One more gets 503.")
+    max_in_flight: int = setting("PROXY_MAX_IN_FLIGHT", COUNT, "512", "Calls relayed at once. One more gets 503.")
     tls_cert_file: Path | None = optional("PROXY_TLS_CERT_FILE", CERTIFICATES_FILE,
         "PEM file of the certificate that callers see, with its chain; a reload reads it again.",
         section="TLS towards callers", note="plain HTTP")
@@ -110,7 +110,7 @@ class Settings:
         section="Safety")
     allow_browsers: bool = setting("PROXY_ALLOW_BROWSERS", FLAG, "false",
         "Accepts calls of browser pages: any page that this machine's user opens.")
-    max_connections: int = setting("PROXY_MAX_CONNECTIONS", _COUNT, "4096",
+    max_connections: int = setting("PROXY_MAX_CONNECTIONS", COUNT, "4096",
         "Callers' connections at once. One more gets 503 and is closed.")
     caller_idle_timeout: float = setting("PROXY_CALLER_IDLE_TIMEOUT", DURATION, "1h",
         "How long a caller's connection is kept without a call; [less as connections "

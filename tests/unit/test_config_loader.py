@@ -70,7 +70,7 @@ def test_the_sandbox_needs_credentials_and_nothing_else() -> None:
 
 def test_nothing_at_all_is_told_in_two_lines() -> None:
     first, second = (str(problem) for problem in problems({}))
-    assert first == "LOCALPAYMENT_ENVIRONMENT: required: write sandbox or production"
+    assert first == "LOCALPAYMENT_ENVIRONMENT: missing: write sandbox or production"
     assert second.startswith("LOCALPAYMENT_USERNAME: no credentials: set LOCALPAYMENT_USERNAME and LOCALPAYMENT_PASS")
 
 
