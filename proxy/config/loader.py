@@ -16,7 +16,6 @@ from proxy.config import credential_sources as sources
 from proxy.config.consistency import RULES, presence_problems
 from proxy.config.declared_settings import (
     CONFIG_FILE,
-    FORMERLY,
     PREFIXES,
     SECRETS,
     SETTINGS,
@@ -51,27 +50,23 @@ class _Reading:
     Attributes:
         written: variable → value, as written; secrets are Secrets already.
         from_file: variables whose value stands in the TOML file.
-        former: variables that are written by an old name, which is the value.
         problems: the mistakes found.
         reported: variables that need no second line.
         meant: variables that a misspelt name stands for.
-        warnings: what is accepted in this release alone.
         complete: whether everything that may hold settings could be read.
     """
 
     written: dict[str, object] = field(default_factory=dict)
     from_file: set[str] = field(default_factory=set)
-    former: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     reported: set[str] = field(default_factory=set)
     meant: set[str] = field(default_factory=set)
-    warnings: list[str] = field(default_factory=list)
     complete: bool = True
 
     @property
     def variables(self) -> frozenset[str]:
         """What is set, or was meant to be."""
-        return frozenset(self.written) | self.reported | self.meant
+        return frozenset(self.written) | self.meant
 
     def refuse(self, variable: str, value: str | None, text: str) -> None:
         """Note a mistake."""
@@ -82,7 +77,7 @@ class _Reading:
         value = self.written[variable]
         shown = None if variable in SECRETS or may_be_content(variable, value) else fit(str(value))
         text += " (set in the settings file)" if variable in self.from_file else ""
-        self.refuse(self.former.get(variable, variable), shown, text)
+        self.refuse(variable, shown, text)
         self.reported.add(variable)
 
 
@@ -91,7 +86,6 @@ def load(environ: Mapping[str, str]) -> Settings:
     reading = _Reading()
     _read_environment(environ, reading)
     _read_config_file(reading)
-    _take_former_names(reading)
     _take_state_directory(environ, reading)
     values = {variable: _value(setting, reading) for variable, setting in SETTINGS.items()}
     _judge_together(values, reading)
@@ -99,14 +93,14 @@ def load(environ: Mapping[str, str]) -> Settings:
         raise SettingsError(_in_order(reading.problems))
     given = {each.name: values[setting.variable] for each in fields(Settings) for setting in settings_of(each)}
     given["origin"] = given["origin"] or origin(SANDBOX_URL)
-    return Settings(**given, credentials=_source(values), warnings=tuple(reading.warnings))
+    return Settings(**given, credentials=_source(values))
 
 
 def _read_environment(environ: Mapping[str, str], reading: _Reading) -> None:
     for variable, value in sorted(environ.items()):
         if not variable.startswith(PREFIXES) or not value or is_service_link(variable, value):
             continue
-        if variable in SETTINGS or variable in FORMERLY:
+        if variable in SETTINGS:
             reading.written[variable] = _sealed(variable, value)
         else:
             _refuse_unknown(variable, fit(variable), reading)
@@ -137,7 +131,7 @@ def _take_table(table: dict[str, object], path: str, reading: _Reading) -> None:
         variable = key.upper()
         if variable == CONFIG_FILE:
             reading.refuse(CONFIG_FILE, None, f"cannot be set in the file itself: remove it from {path}")
-        elif key != key.lower() or (variable not in SETTINGS and variable not in FORMERLY):
+        elif key != key.lower() or variable not in SETTINGS:
             _refuse_unknown(key, f"{fit(key)} (in {path})", reading)
         elif value != "" and variable not in reading.written:  # the environment wins
             reading.written[variable] = _sealed(variable, value)
@@ -152,19 +146,6 @@ def _refuse_unknown(name: str, shown: str, reading: _Reading) -> None:
         text = f"unknown setting: did you mean {meant if name == name.upper() else meant.lower()}?"
         reading.meant.add(meant)
     reading.refuse(shown, None, text)
-
-
-def _take_former_names(reading: _Reading) -> None:
-    for former, variable in FORMERLY.items():
-        if former not in reading.written:
-            continue
-        value = reading.written.pop(former)
-        if variable in reading.written:
-            reading.refuse(former, None, f"is the old name of {variable}, which is set too: remove {former}")
-            continue
-        reading.written[variable], reading.former[variable] = value, former
-        reading.from_file |= {variable} if former in reading.from_file else set()
-        reading.warnings.append(f"{former} is now called {variable}: rename it, the next release refuses the old name")
 
 
 def _take_state_directory(environ: Mapping[str, str], reading: _Reading) -> None:
@@ -197,7 +178,6 @@ def _judge_together(values: Values, reading: _Reading) -> None:
 def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """Sort as the documentation does, unknown names last."""
     order = {variable: place for place, variable in enumerate(SETTINGS)}
-    order |= {former: order[variable] for former, variable in FORMERLY.items()}
     return tuple(sorted(problems, key=lambda problem: order.get(problem.variable, len(order))))
 
 

@@ -53,7 +53,6 @@ class Setting(NamedTuple):
         note: said of the default where none can be written, such as `required`.
         secret: whether its value is sealed before it is read, and never shown.
         reloads: whether a reload takes a new value.
-        formerly: an old name, which is accepted with a warning.
         needed: what to write when it is missing: always, or once its source of credentials is chosen.
     """
 
@@ -65,7 +64,6 @@ class Setting(NamedTuple):
     note: str = ""
     secret: bool = False
     reloads: bool = False
-    formerly: str = ""
     needed: str = ""
 
 
