@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import re
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from proxy.config import files
@@ -19,11 +21,9 @@ from proxy.config.setting import CERTIFICATES_FILE, ORIGIN, SECRET_FILE, Kind, S
 from proxy.secret import Secret, secret_text
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from proxy.config.addresses import Origin
 
-SERVICE_ACCOUNT_TOKEN: Final = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - a path, of Kubernetes' documentation
+_SERVICE_ACCOUNT_TOKEN: Final = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - a path, of Kubernetes' documentation
 
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9 _.@=+,-]+", re.ASCII)
 _NAME: Final = re.compile(r"[!#-z|~]+", re.ASCII)  # no quote or brace: a secret's content has those, no name does
@@ -145,7 +145,7 @@ AUTH_MOUNT: Final = Setting("LOCALPAYMENT_VAULT_AUTH_MOUNT", VAULT_PATH, "",
 class VaultAppRole:
     """Login with a role id and a secret id; `mount` is the auth method's path."""
 
-    mount: str = declared(AUTH_MOUNT)
+    mount: str = declared(AUTH_MOUNT._replace(otherwise="approle"))
     role_id: str = setting("LOCALPAYMENT_VAULT_ROLE_ID", NAME, "",
         "AppRole login: the role id.", needed="write the role id")
     secret_id: Secret | Path = declared(*_secret_or_file("LOCALPAYMENT_VAULT_SECRET_ID",
@@ -156,11 +156,12 @@ class VaultAppRole:
 class VaultKubernetes:
     """Login with a service account's token; `mount` is the auth method's path."""
 
-    mount: str = declared(AUTH_MOUNT)
+    mount: str = declared(AUTH_MOUNT._replace(otherwise="kubernetes"))
     role: str = setting("LOCALPAYMENT_VAULT_ROLE", NAME, "",
         "Kubernetes login: the role.", needed="write the name of the role")
     jwt_file: Path = setting("LOCALPAYMENT_VAULT_JWT_FILE", SECRET_FILE, "",
-        "Kubernetes login: the service account's token.", note=f"`{SERVICE_ACCOUNT_TOKEN}`")
+        "Kubernetes login: the service account's token.", note=f"`{_SERVICE_ACCOUNT_TOKEN}`",
+        otherwise=Path(_SERVICE_ACCOUNT_TOKEN))
 
 
 VaultAuth = VaultToken | VaultAppRole | VaultKubernetes
@@ -201,9 +202,10 @@ class AwsSource:
 # fmt: on
 
 
+Choices = Mapping[type[Any], tuple[type[Any], ...]]
 CredentialSource = EnvironmentSource | FilesSource | CredentialsFileSource | CommandSource | VaultSource | AwsSource
 # In the order of the documentation, each with what else it can be made of.
-LOGINS: Final[tuple[type[Any], ...]] = (VaultToken, VaultAppRole, VaultKubernetes)
-SOURCES: Final[dict[type[Any], tuple[type[Any], ...]]] = {
-    **dict.fromkeys((FilesSource, CredentialsFileSource, CommandSource), ()), VaultSource: LOGINS, AwsSource: (),
+LOGINS: Final[Choices] = dict.fromkeys((VaultToken, VaultAppRole, VaultKubernetes), ())
+SOURCES: Final[Choices] = {
+    **dict.fromkeys((FilesSource, CredentialsFileSource, CommandSource), ()), VaultSource: (*LOGINS,), AwsSource: (),
 }  # fmt: skip

@@ -39,8 +39,7 @@ def _declared() -> Iterator[Setting]:
         yield from settings_of(field)
         if field.name == "credentials":
             for source, parts in SOURCES.items():
-                for part in (source, *parts):
-                    yield from settings_in(part)
+                yield from settings_in(source, *parts)
     meaning = "A TOML file with these settings. Set in the environment only."
     yield Setting(CONFIG_FILE, Kind("path", str), "", meaning, section="The settings file")
 

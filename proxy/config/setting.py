@@ -51,6 +51,7 @@ class Setting(NamedTuple):
         meaning: what it decides.
         section: the heading that it is the first one below; empty below the heading of the one before.
         note: said of the default where none can be written, such as `required`.
+        otherwise: the value when it is not set and nothing else says what holds; None without one.
         secret: whether its value is sealed before it is read, and never shown.
         reloads: whether a reload takes a new value.
         needed: what to write when it is missing: always, or once its source of credentials is chosen.
@@ -62,6 +63,7 @@ class Setting(NamedTuple):
     meaning: str
     section: str = ""
     note: str = ""
+    otherwise: Any = None
     secret: bool = False
     reloads: bool = False
     needed: str = ""
@@ -90,9 +92,9 @@ def settings_of(field: dataclasses.Field[Any]) -> tuple[Setting, ...]:
     return found
 
 
-def settings_in(declaring: type[Any]) -> tuple[Setting, ...]:
-    """Return the settings that a class declares."""
-    return tuple(each for field in dataclasses.fields(declaring) for each in settings_of(field))
+def settings_in(*declaring: type[Any]) -> tuple[Setting, ...]:
+    """Return the settings that classes declare."""
+    return tuple(each for one in declaring for field in dataclasses.fields(one) for each in settings_of(field))
 
 
 def choice(*words: T) -> Kind[T]:

@@ -74,7 +74,7 @@ class Settings:
         needed="write sandbox or production")
     origin: Origin = setting("LOCALPAYMENT_BASE_URL", ORIGIN, "",
         "Where calls go: `https`, or `http` to loopback. The stage host in production, or the reverse, is refused.",
-        note=f"`{SANDBOX_URL}` for the sandbox, required for production")
+        note=f"`{SANDBOX_URL}` for the sandbox, required for production", otherwise=parsing.origin(SANDBOX_URL))
     credentials: CredentialSource = declared()
     credentials_interval: float | None = optional("LOCALPAYMENT_CREDENTIALS_INTERVAL", DURATION,
         "The time between two looks at the source. `POST /-/reload` looks now.",
