@@ -20,6 +20,7 @@ from proxy.control_plane import ControlPlane
 from proxy.credentials.sources import open_source
 from proxy.hardening import Hardening
 from proxy.http1.timeouts import timeout_at
+from proxy.listening.tls import caller_tls
 from proxy.ops.admin.health import Health
 from proxy.ops.admin.key_file import admin_key
 from proxy.ops.admin.ledger_commands import LedgerCommands
@@ -36,7 +37,6 @@ from proxy.process.memory import MemoryBudget, default_budget
 from proxy.relay.attempts import Attempts
 from proxy.relay.concurrency import ConcurrencyLimit
 from proxy.relay.server.listener import PARTING
-from proxy.relay.server.tls import caller_tls
 from proxy.relay.status_reads import UpstreamStatusReads
 from proxy.reload import Reload
 from proxy.upstream.connecting.tls import tls_context

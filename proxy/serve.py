@@ -25,6 +25,7 @@ from proxy.credentials.model import CredentialSourceError
 from proxy.hardening import forget, harden
 from proxy.ledger.entry import LedgerError
 from proxy.listening.binding import BindError
+from proxy.listening.tls import CertificateError
 from proxy.ops.admin.key_file import KeyFileError
 from proxy.ops.logs.audit import AuditError
 from proxy.ops.logs.log import open_log
@@ -34,7 +35,6 @@ from proxy.process.error_location import trail, where
 from proxy.process.memory import connections_in, memory_limit
 from proxy.process.startup import STOP_SIGNALS, reload_asked
 from proxy.relay.server.lingering import MOST_LINGERING
-from proxy.relay.server.tls import CertificateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping

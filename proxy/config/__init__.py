@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from proxy.config.addresses import Collector, EgressProxy, Listen, Origin, RequiredHeader, TcpAddress, UnixAddress
+from proxy.config.addresses import EgressProxy, Listen, Origin, TcpAddress, UnixAddress
 from proxy.config.credential_sources import (
     AwsSource,
     CommandSource,
@@ -17,7 +17,7 @@ from proxy.config.credential_sources import (
     VaultSource,
     VaultToken,
 )
-from proxy.config.ledger_place import LedgerDatabase, LedgerFile, LedgerPlace
+from proxy.config.ledger_place import LedgerDatabase, LedgerFile
 from proxy.config.settings import Environment, Problem, Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AwsSource",
-    "Collector",
     "CommandSource",
     "CredentialSource",
     "CredentialsFileSource",
@@ -35,11 +34,9 @@ __all__ = [
     "FilesSource",
     "LedgerDatabase",
     "LedgerFile",
-    "LedgerPlace",
     "Listen",
     "Origin",
     "Problem",
-    "RequiredHeader",
     "Settings",
     "SettingsError",
     "TcpAddress",

@@ -5,18 +5,17 @@ A rule is silent when one of its settings is reported already: one mistake, one 
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import fields
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from proxy.config.addresses import Collector, Listen, Origin, TcpAddress, UnixAddress, is_loopback
-from proxy.config.credential_sources import AUTH_MOUNT, LOGINS, SOURCES, VaultSource, VaultToken
+from proxy.config.addresses import Collector, Listen, Origin, TcpAddress, is_loopback
+from proxy.config.credential_sources import AUTH_MOUNT, LOGINS, SOURCES, Choices, VaultSource, VaultToken
 from proxy.config.setting import settings_in, settings_of
-from proxy.config.settings import SANDBOX_URL, Environment, Problem
+from proxy.config.settings import SANDBOX_URL, Environment, Problem, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
 Class = type[Any]  # one that declares settings
@@ -31,12 +30,8 @@ _NO_LOGIN: Final = (
     "no login: set LOCALPAYMENT_VAULT_TOKEN or LOCALPAYMENT_VAULT_TOKEN_FILE, or LOCALPAYMENT_VAULT_ROLE_ID "
     "with LOCALPAYMENT_VAULT_SECRET_ID or its _FILE form, or LOCALPAYMENT_VAULT_ROLE"
 )
+_WILDCARDS: Final = frozenset(("0.0.0.0", "::"))  # noqa: S104 - to be told from others
 _TLS_FILES: Final = ("PROXY_TLS_CERT_FILE", "PROXY_TLS_KEY_FILE", "PROXY_TLS_CLIENT_CA_FILE")
-
-
-def _environment_problems(environment: Environment | None) -> Iterator[Problem]:
-    if environment is None:
-        yield Problem("LOCALPAYMENT_ENVIRONMENT", None, "required: write sandbox or production")
 
 
 def _origin_problems(environment: Environment | None, origin: Origin | None) -> Iterator[Problem]:
@@ -107,7 +102,6 @@ def _tracing_problems(collector: Collector | None, headers: Path | None) -> Iter
 
 # Each rule with the settings that it is asked about, in the order of its arguments.
 RULES: Final[tuple[tuple[Callable[..., Iterator[Problem]], tuple[str, ...]], ...]] = (
-    (_environment_problems, ("LOCALPAYMENT_ENVIRONMENT",)),
     (_origin_problems, ("LOCALPAYMENT_ENVIRONMENT", "LOCALPAYMENT_BASE_URL")),
     (partial(_remote_problems, "PROXY_LISTEN"), ("PROXY_LISTEN", "PROXY_ALLOW_REMOTE")),
     (partial(_remote_problems, "PROXY_ADMIN_LISTEN"), ("PROXY_ADMIN_LISTEN", "PROXY_ALLOW_REMOTE")),
@@ -118,18 +112,18 @@ RULES: Final[tuple[tuple[Callable[..., Iterator[Problem]], tuple[str, ...]], ...
 )
 
 
-def source_problems(written: frozenset[str]) -> Iterator[Problem]:
-    """Say what is missing of a source of credentials, and what is too much.
+def presence_problems(written: frozenset[str]) -> Iterator[Problem]:
+    """Say what has to be set, and what is too much beside another.
 
     Args:
         written: the variables that are set, be it right or wrong.
     """
-    named = _first_set({source: (source, *parts) for source, parts in SOURCES.items()}, written)
+    yield from _missing(Settings, written)
     source = yield from _the_only(
-        "LOCALPAYMENT_USERNAME", named, written, _NO_SOURCE, "credentials come from one source"
+        "LOCALPAYMENT_USERNAME", sources_in(written), written, _NO_SOURCE, "credentials come from one source"
     )
     if source is VaultSource:
-        logins = _first_set({login: (login,) for login in LOGINS}, written - {AUTH_MOUNT.variable})
+        logins = logins_in(written)
         login = yield from _the_only("LOCALPAYMENT_VAULT_TOKEN", logins, written, _NO_LOGIN, "there is one login")
         if login is VaultToken and AUTH_MOUNT.variable in written:
             yield Problem(AUTH_MOUNT.variable, None, "a token needs no login: remove it")
@@ -151,11 +145,19 @@ def _the_only(
     return chosen
 
 
-def _first_set(groups: Mapping[Class, tuple[Class, ...]], written: frozenset[str]) -> dict[Class, str]:
-    """Return of each group of declaring classes that is set at all, the first variable that is."""
-    names = {group: [each.variable for part in parts for each in settings_in(part)] for group, parts in groups.items()}
-    found = {group: next((name for name in names[group] if name in written), None) for group in groups}
-    return {group: first for group, first in found.items() if first is not None}
+def sources_in(written: frozenset[str]) -> dict[Class, str]:
+    """Return the sources of credentials of which something is set, each with the first variable that is."""
+    return _first_set(SOURCES, written)
+
+
+def logins_in(written: frozenset[str]) -> dict[Class, str]:
+    """Return the logins to Vault of which something is set, likewise; the mount tells of none."""
+    return _first_set(LOGINS, written - {AUTH_MOUNT.variable})
+
+
+def _first_set(choices: Choices, written: frozenset[str]) -> dict[Class, str]:
+    found = {one: [each.variable for each in settings_in(one, *parts)] for one, parts in choices.items()}
+    return {one: next(filter(written.__contains__, names)) for one, names in found.items() if written & {*names}}
 
 
 def _missing(declaring: Class, written: frozenset[str]) -> Iterator[Problem]:
@@ -171,28 +173,15 @@ def _missing(declaring: Class, written: frozenset[str]) -> Iterator[Problem]:
 
 
 def _overlap(one: Listen, other: Listen) -> bool:
-    match one, other:
-        case UnixAddress(), UnixAddress():
-            return one == other
-        case TcpAddress(), TcpAddress():
-            if one.port != other.port or one.port == 0:
-                return False
-            hosts = {one.host, other.host}
-            return len(hosts) == 1 or any(_is_wildcard(host) for host in hosts) or _are_localhost(hosts)
-        case _:
-            return False
+    if not (isinstance(one, TcpAddress) and isinstance(other, TcpAddress)):
+        return one == other
+    hosts = {one.host, other.host}
+    return one.port == other.port != 0 and (len(hosts) == 1 or bool(hosts & _WILDCARDS) or _are_localhost(hosts))
 
 
 def _are_localhost(hosts: set[str]) -> bool:
     """Whether both are loopback and one is a name, which stands for both addresses."""
     return all(is_loopback(host) for host in hosts) and any(host.endswith("localhost") for host in hosts)
-
-
-def _is_wildcard(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_unspecified
-    except ValueError:
-        return False
 
 
 def _is_localpayment(host: str) -> bool:

@@ -6,10 +6,13 @@ password.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from proxy.config import files
@@ -18,11 +21,9 @@ from proxy.config.setting import CERTIFICATES_FILE, ORIGIN, SECRET_FILE, Kind, S
 from proxy.secret import Secret, secret_text
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from proxy.config.addresses import Origin
 
-SERVICE_ACCOUNT_TOKEN: Final = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - a path, of Kubernetes' documentation
+_SERVICE_ACCOUNT_TOKEN: Final = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - a path, of Kubernetes' documentation
 
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9 _.@=+,-]+", re.ASCII)
 _NAME: Final = re.compile(r"[!#-z|~]+", re.ASCII)  # no quote or brace: a secret's content has those, no name does
@@ -37,25 +38,17 @@ def argv(value: object) -> tuple[str, ...]:
     """Read a command line as a POSIX shell splits it, or a list of arguments; nothing is expanded."""
     import shutil  # noqa: PLC0415 - it brings three compressors, which nothing here uses
 
-    match value:
-        case Secret():
-            arguments = _split(value.reveal())
-        case list() if all(isinstance(argument, str) for argument in value):
+    arguments: tuple[str, ...] = ()
+    with contextlib.suppress(ValueError):
+        if isinstance(value, Secret):
+            arguments = tuple(shlex.split(value.reveal()))
+        elif isinstance(value, list) and all(isinstance(argument, str) for argument in value):
             arguments = tuple(value)
-        case _:
-            arguments = ()
     if not arguments or "\0" in "".join(arguments):
         refuse("is no command line: write the command and its arguments, quoted as for a shell")
     if shutil.which(arguments[0]) is None:
         refuse("the command is not there or may not be run: write its whole path (no shell is run, so no $ or | or ~)")
     return arguments
-
-
-def _split(line: str) -> tuple[str, ...]:
-    try:
-        return tuple(shlex.split(line))
-    except ValueError:
-        return ()
 
 
 def vault_path(value: object) -> str:
@@ -84,7 +77,7 @@ def aws_secret(value: object) -> str:
 NAME: Final = Kind("name", name)
 VAULT_PATH: Final = Kind("path", vault_path)
 COMMAND_LINE: Final = Kind("command line", argv, lambda argv: f"{argv[0]} [redacted]" if argv[1:] else argv[0])
-PAIR_FILE: Final = Kind("path", files.checked(files.read_pair))
+PAIR_FILE: Final = Kind("path", files.checked(lambda path: files.pair_in_text(files.read_file(path).text)))
 
 
 def _secret_or_file(variable: str, meaning: str, of_file: str, section: str = "") -> tuple[Setting, Setting]:
@@ -152,7 +145,7 @@ AUTH_MOUNT: Final = Setting("LOCALPAYMENT_VAULT_AUTH_MOUNT", VAULT_PATH, "",
 class VaultAppRole:
     """Login with a role id and a secret id; `mount` is the auth method's path."""
 
-    mount: str = declared(AUTH_MOUNT)
+    mount: str = declared(AUTH_MOUNT._replace(otherwise="approle"))
     role_id: str = setting("LOCALPAYMENT_VAULT_ROLE_ID", NAME, "",
         "AppRole login: the role id.", needed="write the role id")
     secret_id: Secret | Path = declared(*_secret_or_file("LOCALPAYMENT_VAULT_SECRET_ID",
@@ -163,11 +156,12 @@ class VaultAppRole:
 class VaultKubernetes:
     """Login with a service account's token; `mount` is the auth method's path."""
 
-    mount: str = declared(AUTH_MOUNT)
+    mount: str = declared(AUTH_MOUNT._replace(otherwise="kubernetes"))
     role: str = setting("LOCALPAYMENT_VAULT_ROLE", NAME, "",
         "Kubernetes login: the role.", needed="write the name of the role")
     jwt_file: Path = setting("LOCALPAYMENT_VAULT_JWT_FILE", SECRET_FILE, "",
-        "Kubernetes login: the service account's token.", note=f"`{SERVICE_ACCOUNT_TOKEN}`")
+        "Kubernetes login: the service account's token.", note=f"`{_SERVICE_ACCOUNT_TOKEN}`",
+        otherwise=Path(_SERVICE_ACCOUNT_TOKEN))
 
 
 VaultAuth = VaultToken | VaultAppRole | VaultKubernetes
@@ -208,9 +202,10 @@ class AwsSource:
 # fmt: on
 
 
+Choices = Mapping[type[Any], tuple[type[Any], ...]]
 CredentialSource = EnvironmentSource | FilesSource | CredentialsFileSource | CommandSource | VaultSource | AwsSource
 # In the order of the documentation, each with what else it can be made of.
-LOGINS: Final[tuple[type[Any], ...]] = (VaultToken, VaultAppRole, VaultKubernetes)
-SOURCES: Final[dict[type[Any], tuple[type[Any], ...]]] = {
-    **dict.fromkeys((FilesSource, CredentialsFileSource, CommandSource), ()), VaultSource: LOGINS, AwsSource: (),
+LOGINS: Final[Choices] = dict.fromkeys((VaultToken, VaultAppRole, VaultKubernetes), ())
+SOURCES: Final[Choices] = {
+    **dict.fromkeys((FilesSource, CredentialsFileSource, CommandSource), ()), VaultSource: (*LOGINS,), AwsSource: (),
 }  # fmt: skip

@@ -39,18 +39,14 @@ def _declared() -> Iterator[Setting]:
         yield from settings_of(field)
         if field.name == "credentials":
             for source, parts in SOURCES.items():
-                for part in (source, *parts):
-                    yield from settings_in(part)
+                yield from settings_in(source, *parts)
     meaning = "A TOML file with these settings. Set in the environment only."
     yield Setting(CONFIG_FILE, Kind("path", str), "", meaning, section="The settings file")
 
 
 SETTINGS: Final = {setting.variable: setting for setting in _declared()}
-FORMERLY: Final = {setting.formerly: setting.variable for setting in SETTINGS.values() if setting.formerly}
 # What is sealed when it is read, and removed from the environment.
-SECRETS: Final = frozenset(
-    name for each in SETTINGS.values() if each.secret for name in (each.variable, each.formerly) if name
-)
+SECRETS: Final = frozenset(variable for variable, setting in SETTINGS.items() if setting.secret)
 
 
 def is_service_link(variable: str, value: str) -> bool:
@@ -79,8 +75,7 @@ def effective(settings: Settings) -> dict[str, str]:
 
     What is not set and has no default is left out. Nor is PROXY_CONFIG_FILE in it: what it says is.
     """
-    shown = dict(_shown(settings))
-    return {variable: shown[variable] for variable in SETTINGS if variable in shown}
+    return dict(_shown(settings))
 
 
 def changed(settings: Settings) -> dict[str, str]:
@@ -113,10 +108,10 @@ def may_be_content(variable: str, value: object) -> bool:
 def fit(value: str) -> str:
     """Return a value for one line of a message: without a URL's userinfo and query, printable, and short."""
     head, at, rest = value.rpartition("@")
-    if not at and (cut := _CUT_USERINFO.match(value)):
-        value = f"{cut[1]}:[redacted]"
     if at:
         value = f"{head.partition('://')[0]}://[redacted]@{rest}" if "://" in head else f"[redacted]@{rest}"
+    elif cut := _CUT_USERINFO.match(value):
+        value = f"{cut[1]}:[redacted]"
     value = re.sub(r"[?#].*", "?[redacted]", value, flags=re.DOTALL) if "://" in value else value
     value = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in value)
     return value if len(value) <= _SHOWN else value[:_SHOWN] + "…"

@@ -10,13 +10,12 @@ import re
 import tomllib
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
-from proxy.config import credential_sources as sources
-from proxy.config.consistency import RULES, source_problems
+from proxy.config.consistency import RULES, logins_in, presence_problems, sources_in
+from proxy.config.credential_sources import CredentialSource, EnvironmentSource, FilesSource
 from proxy.config.declared_settings import (
     CONFIG_FILE,
-    FORMERLY,
     PREFIXES,
     SECRETS,
     SETTINGS,
@@ -25,20 +24,15 @@ from proxy.config.declared_settings import (
     may_be_content,
     near_miss,
 )
-from proxy.config.files import UnusableFileError, read_file
-from proxy.config.parsing import origin
+from proxy.config.files import UnusableContentError, read_file
 from proxy.config.setting import Setting, settings_of
-from proxy.config.settings import SANDBOX_URL, Problem, Settings, SettingsError
+from proxy.config.settings import Problem, Settings, SettingsError
 from proxy.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from _typeshed import DataclassInstance
-
     Values = Mapping[str, Any]  # variable → value, None where nothing holds
-
-Source = TypeVar("Source", bound="DataclassInstance")
 
 _TOML_PLACE: Final = re.compile(r"at line (\d+), column (\d+)")
 _LEDGER: Final = "PROXY_LEDGER"
@@ -51,38 +45,30 @@ class _Reading:
     Attributes:
         written: variable → value, as written; secrets are Secrets already.
         from_file: variables whose value stands in the TOML file.
-        former: variables that are written by an old name, which is the value.
         problems: the mistakes found.
         reported: variables that need no second line.
         meant: variables that a misspelt name stands for.
-        warnings: what is accepted in this release alone.
         complete: whether everything that may hold settings could be read.
     """
 
     written: dict[str, object] = field(default_factory=dict)
     from_file: set[str] = field(default_factory=set)
-    former: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     reported: set[str] = field(default_factory=set)
     meant: set[str] = field(default_factory=set)
-    warnings: list[str] = field(default_factory=list)
     complete: bool = True
 
     @property
     def variables(self) -> frozenset[str]:
         """What is set, or was meant to be."""
-        return frozenset(self.written) | self.reported | self.meant
-
-    def refuse(self, variable: str, value: str | None, text: str) -> None:
-        """Note a mistake."""
-        self.problems.append(Problem(variable, value, text))
+        return frozenset(self.written) | self.meant
 
     def refuse_value(self, variable: str, text: str) -> None:
         """Note that a value is wrong; a second line about its variable would only be noise."""
         value = self.written[variable]
         shown = None if variable in SECRETS or may_be_content(variable, value) else fit(str(value))
         text += " (set in the settings file)" if variable in self.from_file else ""
-        self.refuse(self.former.get(variable, variable), shown, text)
+        self.problems.append(Problem(variable, shown, text))
         self.reported.add(variable)
 
 
@@ -91,22 +77,20 @@ def load(environ: Mapping[str, str]) -> Settings:
     reading = _Reading()
     _read_environment(environ, reading)
     _read_config_file(reading)
-    _take_former_names(reading)
     _take_state_directory(environ, reading)
     values = {variable: _value(setting, reading) for variable, setting in SETTINGS.items()}
     _judge_together(values, reading)
     if reading.problems:
         raise SettingsError(_in_order(reading.problems))
-    given = {each.name: values[setting.variable] for each in fields(Settings) for setting in settings_of(each)}
-    given["origin"] = given["origin"] or origin(SANDBOX_URL)
-    return Settings(**given, credentials=_source(values), warnings=tuple(reading.warnings))
+    settings: Settings = _made(Settings, values, credentials=_source(values, reading.variables))
+    return settings
 
 
 def _read_environment(environ: Mapping[str, str], reading: _Reading) -> None:
     for variable, value in sorted(environ.items()):
         if not variable.startswith(PREFIXES) or not value or is_service_link(variable, value):
             continue
-        if variable in SETTINGS or variable in FORMERLY:
+        if variable in SETTINGS:
             reading.written[variable] = _sealed(variable, value)
         else:
             _refuse_unknown(variable, fit(variable), reading)
@@ -119,7 +103,7 @@ def _read_config_file(reading: _Reading) -> None:
         return
     try:
         table = tomllib.loads(read_file(Path(path)).text.reveal())
-    except UnusableFileError as error:
+    except UnusableContentError as error:
         text = str(error)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         place = _TOML_PLACE.search(str(error))
@@ -128,7 +112,7 @@ def _read_config_file(reading: _Reading) -> None:
     else:
         _take_table(table, path, reading)
         return
-    reading.refuse(CONFIG_FILE, fit(path), text)
+    reading.problems.append(Problem(CONFIG_FILE, fit(path), text))
     reading.complete = False
 
 
@@ -136,8 +120,9 @@ def _take_table(table: dict[str, object], path: str, reading: _Reading) -> None:
     for key, value in table.items():
         variable = key.upper()
         if variable == CONFIG_FILE:
-            reading.refuse(CONFIG_FILE, None, f"cannot be set in the file itself: remove it from {path}")
-        elif key != key.lower() or (variable not in SETTINGS and variable not in FORMERLY):
+            text = f"cannot be set in the file itself: remove it from {path}"
+            reading.problems.append(Problem(CONFIG_FILE, None, text))
+        elif key != key.lower() or variable not in SETTINGS:
             _refuse_unknown(key, f"{fit(key)} (in {path})", reading)
         elif value != "" and variable not in reading.written:  # the environment wins
             reading.written[variable] = _sealed(variable, value)
@@ -151,20 +136,7 @@ def _refuse_unknown(name: str, shown: str, reading: _Reading) -> None:
     else:
         text = f"unknown setting: did you mean {meant if name == name.upper() else meant.lower()}?"
         reading.meant.add(meant)
-    reading.refuse(shown, None, text)
-
-
-def _take_former_names(reading: _Reading) -> None:
-    for former, variable in FORMERLY.items():
-        if former not in reading.written:
-            continue
-        value = reading.written.pop(former)
-        if variable in reading.written:
-            reading.refuse(former, None, f"is the old name of {variable}, which is set too: remove {former}")
-            continue
-        reading.written[variable], reading.former[variable] = value, former
-        reading.from_file |= {variable} if former in reading.from_file else set()
-        reading.warnings.append(f"{former} is now called {variable}: rename it, the next release refuses the old name")
+    reading.problems.append(Problem(shown, None, text))
 
 
 def _take_state_directory(environ: Mapping[str, str], reading: _Reading) -> None:
@@ -186,7 +158,7 @@ def _value(setting: Setting, reading: _Reading) -> Any:  # noqa: ANN401 - of the
 
 def _judge_together(values: Values, reading: _Reading) -> None:
     silent = reading.reported | (reading.meant - reading.written.keys())
-    found: list[Problem] = list(source_problems(reading.variables))
+    found: list[Problem] = list(presence_problems(reading.variables))
     for rule, variables in RULES:
         if not silent & set(variables):
             found += rule(*(values[variable] for variable in variables))
@@ -197,42 +169,26 @@ def _judge_together(values: Values, reading: _Reading) -> None:
 def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """Sort as the documentation does, unknown names last."""
     order = {variable: place for place, variable in enumerate(SETTINGS)}
-    order |= {former: order[variable] for former, variable in FORMERLY.items()}
     return tuple(sorted(problems, key=lambda problem: order.get(problem.variable, len(order))))
 
 
-def _source(values: Values) -> sources.CredentialSource:
-    """Return the one source that `source_problems` has let through."""
-    if values["LOCALPAYMENT_CREDENTIALS_FILE"] is not None:
-        return _made(sources.CredentialsFileSource, values)
-    if values["LOCALPAYMENT_CREDENTIALS_COMMAND"] is not None:
-        return _made(sources.CommandSource, values)
-    if values["LOCALPAYMENT_VAULT_ADDR"] is not None:
-        return _made(sources.VaultSource, values, auth=_vault_auth(values))
-    if values["LOCALPAYMENT_AWS_SECRET"] is not None:
-        return _made(sources.AwsSource, values)
-    pair = _made(sources.FilesSource, values)
-    if isinstance(pair.username, Secret) and isinstance(pair.password, Secret):
-        return sources.EnvironmentSource(pair.username, pair.password)
-    return pair
+def _source(values: Values, written: frozenset[str]) -> CredentialSource:
+    """Make the one source that `presence_problems` has let through."""
+    (source,) = sources_in(written)
+    login = next(iter(logins_in(written)), None)
+    made: CredentialSource = _made(source, values, **({} if login is None else {"auth": _made(login, values)}))
+    if isinstance(made, FilesSource) and isinstance(made.username, Secret) and isinstance(made.password, Secret):
+        return EnvironmentSource(made.username, made.password)
+    return made
 
 
-def _vault_auth(values: Values) -> sources.VaultAuth:
-    mount = values[sources.AUTH_MOUNT.variable]
-    if values["LOCALPAYMENT_VAULT_ROLE"] is not None:
-        jwt_file = values["LOCALPAYMENT_VAULT_JWT_FILE"] or Path(sources.SERVICE_ACCOUNT_TOKEN)
-        return _made(sources.VaultKubernetes, values, mount=mount or "kubernetes", jwt_file=jwt_file)
-    if values["LOCALPAYMENT_VAULT_ROLE_ID"] is not None:
-        return _made(sources.VaultAppRole, values, mount=mount or "approle")
-    return _made(sources.VaultToken, values)
-
-
-def _made(source: type[Source], values: Values, **given: object) -> Source:
-    """Make what declares settings; a field with two takes the one that is set."""
-    for each in fields(source):
-        found = [values[setting.variable] for setting in settings_of(each)]
-        given.setdefault(each.name, next((value for value in found if value is not None), None))
-    return source(**given)
+def _made(declaring: type[Any], values: Values, **parts: object) -> Any:  # noqa: ANN401 - an instance of the class
+    """Make what declares settings: a field with several takes the one that is set; one with none is given."""
+    for each in fields(declaring):
+        if settings := settings_of(each):
+            found = (values[setting.variable] for setting in settings)
+            parts[each.name] = next((value for value in found if value is not None), settings[0].otherwise)
+    return declaring(**parts)
 
 
 def _sealed(variable: str, value: object) -> object:

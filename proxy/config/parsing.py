@@ -40,8 +40,8 @@ _NAME_LENGTH = 253  # RFC 1035 section 2.3.4, without the root's dot
 _COLLECTOR_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)*", re.ASCII)
 _SIGNAL = "/v1/traces"
 
-FIELD_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}", re.ASCII)  # a token of RFC 9110 section 5.6.2
-_FIELD_VALUE = re.compile(r"[!-~](?:[ !-~]{0,254}[!-~])?", re.ASCII)
+# A field's name, a token of RFC 9110 section 5.6.2, and its value, in visible ASCII.
+FIELD: Final = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,64})\s*:\s*([!-~](?:[ !-~]*[!-~])?)", re.ASCII)
 # A required field is taken off before a request goes on, so it can be none that says something of the call.
 _MEANING = frozenset(
     (
@@ -53,9 +53,9 @@ _MEANING = frozenset(
 _MEANING_PREFIXES = ("content-", "if-", "sec-", "proxy-")
 
 
-def refuse(text: str, kind: type[ValueError] = ValueError) -> NoReturn:
-    """Refuse what cannot be read, with the fix; the one way in which every reader of settings does."""
-    raise kind(text)
+def refuse(text: str) -> NoReturn:
+    """Refuse what cannot be read, with the fix; the one way in which every reader of a text does."""
+    raise ValueError(text)
 
 
 class Url(NamedTuple):
@@ -186,10 +186,10 @@ def _accepted_host(text: str) -> str:
 
 def required_header(value: object) -> RequiredHeader:
     """Read `Name: value`."""
-    name, colon, content = (value if isinstance(value, str) else "").partition(":")
-    name, content = name.strip(), content.strip()
-    if not colon or FIELD_NAME.fullmatch(name) is None or _FIELD_VALUE.fullmatch(content) is None:
+    field = FIELD.fullmatch(value.strip()) if isinstance(value, str) else None
+    if field is None:
         refuse("write a name and a value in visible ASCII, such as X-Internal: yes")
+    name, content = field.groups()
     if name.lower().replace("_", "-") in _MEANING or name.lower().startswith(_MEANING_PREFIXES):
         refuse("this field says something of the call, and would be taken off it: choose a name of your own")
     return RequiredHeader(name, content)

@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 _DECLARED: Final = "settings"  # key of a field's metadata
 _INTEGER: Final = re.compile(r"[+-]?\d{1,9}(?:_\d{3}){0,3}", re.ASCII)
+_MOST: Final = 100_000  # of what is counted; more is a typing error
 _YES, _NO = frozenset(("true", "1", "yes", "y", "on", "t")), frozenset(("false", "0", "no", "n", "off", "f"))
 
 
@@ -50,10 +51,10 @@ class Setting(NamedTuple):
         meaning: what it decides.
         section: the heading that it is the first one below; empty below the heading of the one before.
         note: said of the default where none can be written, such as `required`.
+        otherwise: the value when it is not set and nothing else says what holds; None without one.
         secret: whether its value is sealed before it is read, and never shown.
         reloads: whether a reload takes a new value.
-        formerly: an old name, which is accepted with a warning.
-        needed: what to write when the source of credentials that it belongs to is chosen without it.
+        needed: what to write when it is missing: always, or once its source of credentials is chosen.
     """
 
     variable: str
@@ -62,9 +63,9 @@ class Setting(NamedTuple):
     meaning: str
     section: str = ""
     note: str = ""
+    otherwise: Any = None
     secret: bool = False
     reloads: bool = False
-    formerly: str = ""
     needed: str = ""
 
 
@@ -91,9 +92,9 @@ def settings_of(field: dataclasses.Field[Any]) -> tuple[Setting, ...]:
     return found
 
 
-def settings_in(declaring: type[Any]) -> tuple[Setting, ...]:
-    """Return the settings that a class declares."""
-    return tuple(each for field in dataclasses.fields(declaring) for each in settings_of(field))
+def settings_in(*declaring: type[Any]) -> tuple[Setting, ...]:
+    """Return the settings that classes declare."""
+    return tuple(each for one in declaring for field in dataclasses.fields(one) for each in settings_of(field))
 
 
 def choice(*words: T) -> Kind[T]:
@@ -113,18 +114,13 @@ def _either(words: list[str]) -> str:
     return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
-def number(least: int, most: int) -> Kind[int]:
-    """Return the kind of the whole numbers between two, both included."""
-
-    def read(value: object) -> int:
-        text = str(value).strip()
-        if _INTEGER.fullmatch(text) is None:
-            refuse("write a whole number, such as 512")
-        if not least <= int(text) <= most:
-            refuse(f"must be at least {least}" if int(text) < least else f"must be at most {most}")
-        return int(text)
-
-    return Kind("number", read)
+def _count(value: object) -> int:
+    text = str(value).strip()
+    if _INTEGER.fullmatch(text) is None:
+        refuse("write a whole number, such as 512")
+    if not 1 <= int(text) <= _MOST:
+        refuse("must be at least 1" if int(text) < 1 else f"must be at most {_MOST}")
+    return int(text)
 
 
 def _flag(value: object) -> bool:
@@ -135,6 +131,7 @@ def _flag(value: object) -> bool:
 
 
 FLAG: Final = Kind("`true` or `false`", _flag, lambda value: str(value).lower())
+COUNT: Final = Kind("number", _count)
 DURATION: Final = Kind("duration", units.positive_duration, units.duration_text)
 AGE: Final = Kind("duration, or days such as `30d`", units.age, units.age_text)
 DURATION_OR_ZERO: Final = Kind("duration, or `0s`", units.duration, units.duration_text)

@@ -5,7 +5,7 @@ A setting is declared here, or in `credential_sources`, and nowhere else; the or
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
@@ -14,6 +14,7 @@ from proxy.config.ledger_place import ledger_place
 from proxy.config.setting import (
     AGE,
     CERTIFICATES_FILE,
+    COUNT,
     DURATION,
     DURATION_OR_ZERO,
     FLAG,
@@ -26,7 +27,6 @@ from proxy.config.setting import (
     Kind,
     choice,
     declared,
-    number,
     optional,
     setting,
 )
@@ -43,7 +43,6 @@ SANDBOX_URL: Final = "https://api.stage.localpayment.com"  # Localpayment's docu
 _ADDRESS: Final = Kind("`host:port` or `unix:/path`", parsing.listen)
 _AUDIT_LOG: Final = Kind("path, or `stdout`", parsing.audit_log)
 _COLLECTOR: Final = Kind("URL", parsing.collector)
-_COUNT: Final = number(1, 100_000)
 _EGRESS: Final = Kind("`http://host:port`", parsing.egress_proxy, lambda proxy: proxy.redacted)
 _HEADER: Final = Kind("`Name: value`", parsing.required_header)
 _HOSTS: Final = Kind("host names, separated by commas", parsing.hosts, lambda hosts: ",".join(sorted(hosts)))
@@ -67,15 +66,15 @@ class Settings:
         origin: Localpayment's API, pinned for the process's life.
         credentials: where username and password come from.
         allowed_hosts: lower case, without port, an IPv6 address in brackets.
-        warnings: what the operator should change before the next release.
     """
 
     # fmt: off
     environment: Environment = setting("LOCALPAYMENT_ENVIRONMENT", choice(*Environment), "",
-        "Which Localpayment the credentials belong to.", section="Localpayment", note="required")
+        "Which Localpayment the credentials belong to.", section="Localpayment", note="required",
+        needed="write sandbox or production")
     origin: Origin = setting("LOCALPAYMENT_BASE_URL", ORIGIN, "",
         "Where calls go: `https`, or `http` to loopback. The stage host in production, or the reverse, is refused.",
-        note=f"`{SANDBOX_URL}` for the sandbox, required for production")
+        note=f"`{SANDBOX_URL}` for the sandbox, required for production", otherwise=parsing.origin(SANDBOX_URL))
     credentials: CredentialSource = declared()
     credentials_interval: float | None = optional("LOCALPAYMENT_CREDENTIALS_INTERVAL", DURATION,
         "The time between two looks at the source. `POST /-/reload` looks now.",
@@ -96,7 +95,7 @@ class Settings:
     policy_file: Path | None = optional("PROXY_POLICY_FILE", TEXT_FILE,
         "Who may call what: [policy](policy.md).",
         note="all but the token endpoints and the release of payouts by date", reloads=True)
-    max_in_flight: int = setting("PROXY_MAX_IN_FLIGHT", _COUNT, "512", "Calls relayed at once. One more gets 503.")
+    max_in_flight: int = setting("PROXY_MAX_IN_FLIGHT", COUNT, "512", "Calls relayed at once. One more gets 503.")
     tls_cert_file: Path | None = optional("PROXY_TLS_CERT_FILE", CERTIFICATES_FILE,
         "PEM file of the certificate that callers see, with its chain; a reload reads it again.",
         section="TLS towards callers", note="plain HTTP")
@@ -111,7 +110,7 @@ class Settings:
         section="Safety")
     allow_browsers: bool = setting("PROXY_ALLOW_BROWSERS", FLAG, "false",
         "Accepts calls of browser pages: any page that this machine's user opens.")
-    max_connections: int = setting("PROXY_MAX_CONNECTIONS", _COUNT, "4096",
+    max_connections: int = setting("PROXY_MAX_CONNECTIONS", COUNT, "4096",
         "Callers' connections at once. One more gets 503 and is closed.")
     caller_idle_timeout: float = setting("PROXY_CALLER_IDLE_TIMEOUT", DURATION, "1h",
         "How long a caller's connection is kept without a call; [less as connections "
@@ -119,8 +118,7 @@ class Settings:
     redact_echoes: bool = setting("PROXY_REDACT_ECHOES", FLAG, "false",
         "Masks the sidecar's token in an answer's header and in the first 64 KiB of its body.")
     hardening: Literal["auto", "off"] = setting("PROXY_HARDENING", choice("auto", "off"), "auto",
-        "`auto` takes files, new privileges and core dumps from the process: [hardening](explanation/hardening.md).",
-        formerly="PROXY_SANDBOX")
+        "`auto` takes files, new privileges and core dumps from the process: [hardening](explanation/hardening.md).")
     max_request_body: int = setting("PROXY_MAX_REQUEST_BODY", SIZE, "32MiB",
         "A larger request body is refused with 413.", section="Sizes")
     replay_buffer: int = setting("PROXY_REPLAY_BUFFER", SIZE_OR_ZERO, "1MiB",
@@ -196,7 +194,6 @@ class Settings:
     otel_headers_file: Path | None = optional("PROXY_OTEL_HEADERS_FILE", HEADERS_FILE,
         "Header fields for the collector, one a line, such as `Authorization: Bearer …`.")
     # fmt: on
-    warnings: tuple[str, ...] = field(default=(), compare=False)
 
 
 class Problem(NamedTuple):

@@ -6,14 +6,8 @@ A unit is never guessed: 5 could be seconds or minutes, and 10M could count in p
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, TypeVar
 
 from proxy.config.parsing import refuse
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-T = TypeVar("T")
 
 MAX_SECONDS = 86400.0  # a day; longer waits are typing errors
 
@@ -22,6 +16,7 @@ _DAYS = re.compile(r"(\d{1,4})d", re.ASCII)
 _MOST_DAYS = 3653
 _SIZE = re.compile(r"(\d{1,12})(B|KiB|MiB|GiB)", re.ASCII)
 _ALMOST_SIZE = re.compile(r"(\d{1,12})\s?([KMG])(?:i?B?)", re.ASCII | re.IGNORECASE)
+_BARE = re.compile(r"\d{1,5}", re.ASCII)
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _BYTES = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10, "B": 1}
 
@@ -35,7 +30,7 @@ def duration(value: object) -> float:
     text = str(value).strip()
     found = _DURATION.fullmatch(text)
     if found is None:
-        number = text if text.isascii() and text.isdigit() and len(text) < len("100000") else "5"
+        number = text if _BARE.fullmatch(text) else "5"
         refuse(f"a duration carries its unit: write {number}s, {number}ms, {number}m or {number}h")
     seconds = float(found[1]) * _SECONDS[found[2]]
     if seconds > MAX_SECONDS:
@@ -54,23 +49,19 @@ def size(value: object) -> int:
     if found is None:
         if almost := _ALMOST_SIZE.fullmatch(text):
             refuse(f"a size carries its unit, in powers of 1024: write {almost[1]}{almost[2].upper()}iB")
-        number = text if text.isascii() and text.isdigit() and len(text) < len("100000") else "32"
+        number = text if _BARE.fullmatch(text) else "32"
         refuse(f"a size carries its unit, in powers of 1024: write {number}MiB, {number}KiB or {number}B")
     return int(found[1]) * _BYTES[found[2]]
 
 
-def _positive(read: Callable[[object], T], fix: str) -> Callable[[object], T]:
-    """Return a reader that also refuses zero, with the fix."""
-
-    def parse(value: object) -> T:
-        found = read(value)
-        return found or refuse(fix)
-
-    return parse
+def positive_duration(value: object) -> float:
+    """Read a duration, and refuse zero."""
+    return duration(value) or refuse("must be longer than zero, such as 5s or 250ms")
 
 
-positive_duration: Final = _positive(duration, "must be longer than zero, such as 5s or 250ms")
-positive_size: Final = _positive(size, "must be larger than zero, such as 32MiB")
+def positive_size(value: object) -> int:
+    """Read a size, and refuse zero."""
+    return size(value) or refuse("must be larger than zero, such as 32MiB")
 
 
 def age(value: object) -> float:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from proxy.config.files import UnusablePairError, pair_in_text
+from proxy.config.files import UnusableContentError, pair_in_text
 from proxy.credentials.model import MANAGER_INTERVAL, Credentials, CredentialSourceError, Source
 from proxy.process.child_reaper import own_children
 from proxy.secret import Secret
@@ -88,7 +88,7 @@ class SecretsManager(Source):
             self._fail("it is binary: store a JSON text with username and password")
         try:
             pair = pair_in_text(Secret(text))
-        except UnusablePairError as error:
+        except UnusableContentError as error:
             self._fail(str(error))
         return Credentials(*pair)
 

@@ -14,7 +14,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from proxy.config.declared_settings import PREFIXES
-from proxy.config.files import KEYS, UnusableFileError, UnusablePairError, pair_in_text, plain_text
+from proxy.config.files import KEYS, UnusableContentError, pair_in_text, plain_text
 from proxy.credentials.model import MANAGER_INTERVAL, Credentials, CredentialSourceError, Source
 from proxy.http1.timeouts import timeout_at
 from proxy.process.child_reaper import own_children
@@ -74,10 +74,8 @@ class Command(Source):
             self._fail(f"it ended with {how}; stderr: {shown or 'empty'}")
         try:
             pair = pair_in_text(plain_text(ended.out))
-        except UnusablePairError as error:
+        except UnusableContentError as error:
             self._fail(f"what it wrote to stdout {error}")
-        except UnusableFileError:
-            self._fail("what it wrote to stdout is no TOML or JSON in UTF-8: write UTF-8 without a byte order mark")
         self._seen.append(pair[1].reveal())
         return Credentials(*pair)
 
@@ -172,7 +170,7 @@ def said(out: bytes) -> tuple[str, ...]:
     """Return the values and words of stdout, which must not be shown when stderr repeats them."""
     text = out.decode(errors="replace")
     values: tuple[str, ...] = ()
-    with contextlib.suppress(UnusablePairError):
+    with contextlib.suppress(UnusableContentError):
         values = tuple(value.reveal() for value in pair_in_text(Secret(text)))
     return (*values, text.strip(), *(word for word in _WORD.findall(text) if word not in KEYS))
 

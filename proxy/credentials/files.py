@@ -10,7 +10,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from proxy.config.files import UnusableFileError, UnusablePairError, pair_in_text, read_file, read_secret
+from proxy.config.files import UnusableContentError, pair_in_text, read_file, read_secret
 from proxy.credentials.model import Credentials, CredentialSourceError, Source
 from proxy.secret import Secret
 
@@ -95,7 +95,7 @@ class MountedDocument(Source):
         try:
             file = read_file(self._path)
             credentials = Credentials(*pair_in_text(file.text))
-        except (UnusableFileError, UnusablePairError) as error:
+        except UnusableContentError as error:
             message = f"{self._path}: {error}"
             raise CredentialSourceError(message) from None
         self._warnings = exposure(self._path, file)
@@ -107,7 +107,7 @@ def _value(place: Secret | Path, warnings: list[str]) -> Secret:
         return place
     try:
         file = read_secret(place)
-    except UnusableFileError as error:
+    except UnusableContentError as error:
         message = f"{place}: {error}"
         raise CredentialSourceError(message) from None
     warnings += exposure(place, file)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
 from urllib.parse import quote
 
 from proxy.config import VaultAppRole, VaultKubernetes, VaultSource, VaultToken
-from proxy.config.files import UnusableFileError, UnusablePairError, pair_in, read_secret
+from proxy.config.files import UnusableContentError, pair_in, read_secret
 from proxy.credentials.model import MANAGER_INTERVAL, Credentials, CredentialSourceError, Source
 from proxy.secret import Secret
 from proxy.upstream.connecting.tls import tls_context
@@ -76,7 +76,7 @@ class Vault(Source):
     def _credentials(self, document: object) -> Credentials:
         try:
             return Credentials(*pair_in(document))
-        except UnusablePairError as error:
+        except UnusableContentError as error:
             message = f"{self.describe()}: {error}"
             raise CredentialSourceError(message) from None
 
@@ -178,6 +178,6 @@ async def _value(place: Secret | Path) -> Secret:
         return place
     try:
         return (await asyncio.to_thread(read_secret, place)).text
-    except UnusableFileError as error:
+    except UnusableContentError as error:
         message = f"{place}: {error}"
         raise CredentialSourceError(message) from None

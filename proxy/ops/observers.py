@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from proxy.config.declared_settings import changed
+from proxy.listening.tls import Refusal
 from proxy.ops.admin.history import History
 from proxy.ops.ledger_observer import LedgerObserver
 from proxy.ops.logs.audit import open_audit
@@ -19,7 +20,6 @@ from proxy.ops.risks import risks
 from proxy.ops.tracing.exporter import open_traces
 from proxy.process.error_location import where
 from proxy.relay.request.request_line import WrongProtocol
-from proxy.relay.server.tls import Refusal
 from proxy.tokens.keeper import TokenFetched
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from proxy.ops.tracing.exporter import Traces
     from proxy.relay.record import Record
     from proxy.tokens.keeper import TokenDisputed
-    from proxy.tokens.lifecycle import State
+    from proxy.tokens.lifecycle_steps import State
     from proxy.upstream.model import ConnectResult
 
 
@@ -156,8 +156,6 @@ class Observers:
             credentials=source.describe(),
             settings=changed(settings),
         )
-        for text in settings.warnings:
-            logger.warning("setting.deprecated", text=text)
         for risk in risks(settings):
             self.metrics.unsafe_options.labels(risk.option).set(1)
             logger.warning("option.unsafe", option=risk.option, text=risk.text)

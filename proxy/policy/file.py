@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from proxy.api.operations import OPERATIONS, OTHER
-from proxy.config.files import UnusableFileError, read_file
+from proxy.config.files import UnusableContentError, read_file
 from proxy.policy import file_values as values
 from proxy.policy.grants import EVERYTHING, GRANT_NAMES, allowed_by, denied_by
 from proxy.policy.identity import Identity
@@ -97,7 +97,7 @@ def read_policy(path: Path) -> PolicyFile:
     """
     try:
         read = read_file(path)
-    except UnusableFileError as error:
+    except UnusableContentError as error:
         raise PolicyFileError([Finding(0, str(path), str(error))]) from None
     return replace(parse_policy(read.text.reveal()), permissions=read.mode)
 

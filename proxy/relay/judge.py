@@ -18,7 +18,7 @@ from proxy.process.memory import Holding
 from proxy.relay.answering import answer_options
 from proxy.relay.concurrency import draining, memory_full
 from proxy.relay.request.admission import Entrance
-from proxy.relay.request.framing import Framing, request_framing
+from proxy.relay.request.framing import Framing, request_framing, unclear
 from proxy.relay.request.headers import (
     MESH_ATTEMPT,
     attempt_number,
@@ -29,7 +29,6 @@ from proxy.relay.request.headers import (
 )
 from proxy.relay.request.request_fields import CONTENT, LENGTH, pairs_of
 from proxy.relay.server.body import SMALL, CallerBody
-from proxy.relay.server.body_bounds import BodyBounds
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -43,7 +42,6 @@ ANSWER: Final = 256 * 1024  # bytes that must be left for the answer to a read
 _METHOD_DETAIL: Final = (
     "The body has a member or field `_method`, which would override the method; send the request with the method meant."
 )
-_UNCLEAR: Final = "The request cannot be read as HTTP/1.1 in exactly one way; nothing was sent."
 
 
 class Judge:
@@ -56,7 +54,6 @@ class Judge:
     def __init__(self, parts: RelayParts) -> None:
         self.entrance = Entrance(parts.settings)
         self._parts = parts
-        self._bounds = BodyBounds.of(parts.settings)
         self._most_for_reads = parts.memory.limit - ANSWER
         self._divided_by: Policy | None = None
         self._peers: Collection[str] = ()
@@ -126,7 +123,7 @@ class Judge:
             raise memory_full()
         if call.source is not None:
             length = call.framing.length
-            call.body = CallerBody(call.source, length, self._bounds, parts.memory, parts.now)
+            call.body = CallerBody(call.source, length, parts.settings, parts.memory, parts.now)
             if length is None or length > SMALL:  # else all of it is here soon
                 parts.concurrency.check(call.party, effects=effects)
             return
@@ -157,7 +154,7 @@ def _framing(call: Call) -> Framing:
         return Framing(int(request.fields.told[LENGTH][0]), waits=False)
     try:
         if not request.fields.clear:
-            raise BadRequestError(_UNCLEAR)
+            raise unclear()
         return request_framing(request.version, request.fields.told)
     except RelayError:
         call.writer.last = True  # where such a request ends cannot be said

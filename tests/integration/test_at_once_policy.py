@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from proxy.config import Collector as Endpoint
-from proxy.config import Origin, RequiredHeader
+from proxy.config import Origin
+from proxy.config.addresses import Collector as Endpoint
+from proxy.config.addresses import RequiredHeader
 from proxy.ops.logs.audit import fingerprint
 from proxy.policy.file import parse_policy
 from tests.support.callers import key, policy

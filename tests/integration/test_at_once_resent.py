@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from proxy.config import RequiredHeader
+from proxy.config.addresses import RequiredHeader
 from proxy.relay.call import Call
 from proxy.upstream.exchange import Exchange
 from tests.support.origins import calling, greeting, localpayment, request

@@ -85,7 +85,7 @@ def test_a_failure_is_told_with_its_code_and_the_end_of_stderr_redacted(run: Run
         (f"echo {CANARY}", "what it wrote to stdout is no TOML: write"),
         ("true", "what it wrote to stdout has no username"),
         (f'echo \'{{"username": "{CANARY}"}}\'', "what it wrote to stdout has no password"),
-        ("printf '\\377'", "what it wrote to stdout is no TOML"),
+        ("printf '\\377'", "what it wrote to stdout is not plain UTF-8"),
     ],
 )
 async def test_an_output_without_both_is_told_and_not_quoted(script: str, told: str) -> None:

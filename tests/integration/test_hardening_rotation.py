@@ -26,7 +26,7 @@ CONFINED = """
 import dataclasses, json, sys
 from pathlib import Path
 from proxy.config import load_settings
-from proxy.config.files import UnusableFileError, read_file
+from proxy.config.files import UnusableContentError, read_file
 from proxy.hardening import harden
 from proxy.ops.logs.background_writer import AppendedFile
 account = {"LOCALPAYMENT_USERNAME": "u", "LOCALPAYMENT_PASSWORD": "p"}
@@ -40,7 +40,7 @@ sys.stdin.readline()
 def tried(act):
     try:
         return act()
-    except (OSError, UnusableFileError) as error:
+    except (OSError, UnusableContentError) as error:
         return str(error)
 
 print(json.dumps({

@@ -13,8 +13,8 @@ import aiohttp
 import jwt
 import pytest
 
-from proxy.config import Collector as Endpoint
 from proxy.config import EnvironmentSource, LedgerFile, Origin
+from proxy.config.addresses import Collector as Endpoint
 from proxy.secret import Secret
 from tests.support.collector import Collector, collecting
 from tests.support.sidecars import Running, settings_for, sidecar

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from proxy.config import RequiredHeader, UnixAddress
+from proxy.config import UnixAddress
+from proxy.config.addresses import RequiredHeader
 from proxy.relay.request.request_line import WrongProtocol
 from proxy.relay.server.lingering import MOST_LINGERING
 from tests.support.callers import Certificates, on_socket

@@ -15,7 +15,7 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 
 from proxy.config import UnixAddress
-from proxy.relay.server.tls import CertificateError, caller_tls
+from proxy.listening.tls import CertificateError, caller_tls
 from tests.support.callers import Certificates, get, policy
 from tests.support.origins import HELLO, greeting, localpayment
 from tests.support.processes import ran

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from proxy.config import Collector as Endpoint
 from proxy.config import Origin, Settings
+from proxy.config.addresses import Collector as Endpoint
 from proxy.simulator.faults import Fault, Kind
 from proxy.simulator.server import Simulator
 from tests.support.collector import BOUND, Collector, Received, collecting

@@ -8,7 +8,7 @@ from typing import Any
 import hypothesis.strategies as st
 from hypothesis import example, given, settings
 
-from proxy.config.files import UnusableFileError, UnusablePairError, pair_in, pair_in_text, plain_text
+from proxy.config.files import UnusableContentError, pair_in, pair_in_text, plain_text
 from proxy.credentials.command import said, shown_errors
 from proxy.secret import Secret
 
@@ -22,7 +22,7 @@ def told(document: object) -> str:
     """Read a document from its parsed form and its text; return what is said against it."""
     try:
         username, password = pair_in(document)
-    except UnusablePairError as error:
+    except UnusableContentError as error:
         return str(error)
     assert username.reveal().strip()
     assert "\0" not in username.reveal() + password.reveal()
@@ -48,7 +48,7 @@ def test_any_bytes_are_a_pair_or_one_line(content: bytes) -> None:
     said_against = ""
     try:
         pair_in_text(plain_text(content))
-    except (UnusableFileError, UnusablePairError) as error:
+    except UnusableContentError as error:
         said_against = str(error)
     assert said_against.isprintable()
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from proxy.config.files import UnusableFileError, read_headers
+from proxy.config.files import UnusableContentError, read_headers
 from proxy.config.parsing import collector
 from tests.support.settings_problems import told
 
@@ -74,7 +74,7 @@ def test_fields_are_read_line_by_line_and_their_values_are_secrets(tmp_path: Pat
 )
 def test_a_line_that_is_no_field_is_named_and_not_quoted(tmp_path: Path, text: str, line: str) -> None:
     (tmp_path / "fields").write_text(text)
-    with pytest.raises(UnusableFileError, match=line) as caught:
+    with pytest.raises(UnusableContentError, match=line) as caught:
         read_headers(tmp_path / "fields")
     assert CANARY not in str(caught.value)
 

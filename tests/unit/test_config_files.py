@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from proxy.config import files
-from proxy.config.files import UnusableFileError, read_certificates, read_file, read_secret
+from proxy.config.files import UnusableContentError, read_certificates, read_file, read_secret
 
 
 def refusal(path: Path) -> str:
-    with pytest.raises(UnusableFileError) as caught:
+    with pytest.raises(UnusableContentError) as caught:
         read_secret(path)
     assert caught.value.__cause__ is None
     return str(caught.value)
@@ -44,7 +44,7 @@ def test_an_empty_file_is_no_secret(tmp_path: Path, content: bytes) -> None:
 @pytest.mark.parametrize("content", [b"\xff\xfew\x00", "\ufeffword".encode(), b"w\xf6rd"])
 def test_other_encodings_are_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "secret").write_bytes(content)
-    assert "save it as UTF-8" in refusal(tmp_path / "secret")
+    assert "write it as UTF-8" in refusal(tmp_path / "secret")
 
 
 def test_a_missing_file_a_directory_and_a_pipe_are_refused(tmp_path: Path) -> None:
@@ -64,14 +64,15 @@ def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_permission_error_says_what_to_grant() -> None:
-    assert "read permission" in str(files._translated(PermissionError(13, "Permission denied")))  # noqa: SLF001 - root, as who many tests run, may read every file
+    # Root, as who many tests run, may read every file.
+    assert "read permission" in files.why_unreadable(PermissionError(13, "Permission denied"))
 
 
 def test_a_large_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"a" * (64 * 1024))
     assert len(read_file(tmp_path / "file").text.reveal()) == 64 * 1024
     (tmp_path / "file").write_bytes(b"a" * (64 * 1024 + 1))
-    with pytest.raises(UnusableFileError, match="larger than 64 KiB"):
+    with pytest.raises(UnusableContentError, match="larger than 64 KiB"):
         read_file(tmp_path / "file")
 
 
@@ -81,7 +82,7 @@ def test_certificates_may_be_a_whole_bundle(tmp_path: Path) -> None:
     path.chmod(0o640)
     assert read_certificates(path).mode == 0o640
     path.write_text("no certificate")
-    with pytest.raises(UnusableFileError, match="PEM file"):
+    with pytest.raises(UnusableContentError, match="PEM file"):
         read_certificates(path)
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from proxy.config import RequiredHeader, SettingsError, load_settings
+from proxy.config import SettingsError, load_settings
+from proxy.config.addresses import RequiredHeader
 from proxy.config.declared_settings import effective
 from proxy.config.parsing import required_header
 from tests.support.callers import Certificates

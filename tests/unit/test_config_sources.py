@@ -23,7 +23,7 @@ from proxy.config import (
     load_settings,
 )
 from proxy.config.declared_settings import effective
-from proxy.config.files import UnusablePairError, pair_in_text
+from proxy.config.files import UnusableContentError, pair_in_text
 from proxy.secret import Secret
 
 if TYPE_CHECKING:
@@ -246,7 +246,7 @@ def test_a_document_is_json_or_toml_and_may_hold_more(text: str) -> None:
     ],
 )
 def test_a_document_without_both_is_refused_without_being_quoted(text: str, fix: str) -> None:
-    with pytest.raises(UnusablePairError, match=fix) as caught:
+    with pytest.raises(UnusableContentError, match=fix) as caught:
         pair_in_text(Secret(text))
     assert CANARY not in str(caught.value)
     assert caught.value.__context__ is None

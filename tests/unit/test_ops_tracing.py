@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from proxy.config import Collector, Origin
+from proxy.config import Origin
+from proxy.config.addresses import Collector
 from proxy.ops.logs.log import open_log
 from proxy.ops.tracing.exporter import BATCH, Traces, TracingError, open_traces
 from proxy.ops.tracing.spans import Span, SpanEndpoints

@@ -45,7 +45,7 @@ def _problems(settings: Settings) -> Iterator[Problem]:
             text = "OpenSSL can read no certificate in it: name a PEM file of CA certificates"
             yield Problem("PROXY_UPSTREAM_CA_FILE", str(settings.upstream_ca_file), text)
     if settings.tls_cert_file is not None:
-        from proxy.relay.server.tls import CertificateError, caller_tls  # noqa: PLC0415 - as said above
+        from proxy.listening.tls import CertificateError, caller_tls  # noqa: PLC0415 - as said above
 
         try:
             caller_tls(settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from proxy.config.files import UnusableFileError, read_secret
+from proxy.config.files import UnusableContentError, read_secret
 from proxy.secret import Secret
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def read_key(path: Path, setting: str) -> Secret:
     """
     try:
         text = read_secret(path).text.reveal().strip()
-    except UnusableFileError as error:
+    except UnusableContentError as error:
         message = f"{setting}={path}: {error}"
         raise KeyFileError(message) from None
     if len(text) < KEY_LENGTH:

@@ -11,7 +11,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
-from proxy.config.files import UnusableFileError, read_headers
+from proxy.config.files import UnusableContentError, read_headers
 from proxy.ops.tracing.spans import span_endpoints, spans
 from proxy.process.error_location import where
 from proxy.secret import Secret
@@ -160,7 +160,7 @@ def open_traces(settings: Settings, log: Log, version: str) -> Traces | None:
         return None
     try:
         headers = () if settings.otel_headers_file is None else read_headers(settings.otel_headers_file)
-    except UnusableFileError as error:
+    except UnusableContentError as error:
         message = f"PROXY_OTEL_HEADERS_FILE={settings.otel_headers_file}: {error}"
         raise TracingError(message) from None
     for _, value in headers:

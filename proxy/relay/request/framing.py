@@ -1,4 +1,4 @@
-"""Where does a caller's request end, and is it one that we relay? What the server's parser leaves open is closed here.
+"""Judges where a caller's request ends, and whether it is one that we relay; closes what the parser leaves open.
 
 Pure. What two readers may understand in two ways is refused, never mended: what is forwarded is framed anew.
 """
@@ -68,6 +68,11 @@ def request_framing(version: tuple[int, int], told: Told) -> Framing:
         raise BadRequestError(detail)
     waits = _EXPECT in told and max(_waits(value, version) for value in told[_EXPECT])
     return Framing(lengths[0] if lengths else None, waits)
+
+
+def unclear() -> BadRequestError:
+    """Return the refusal of a request that two readers could take for two things."""
+    return BadRequestError("The request cannot be read as HTTP/1.1 in exactly one way; nothing was sent.")
 
 
 def _length(value: bytes) -> int:

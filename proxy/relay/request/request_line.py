@@ -63,13 +63,18 @@ def check_beginning(begun: bytes) -> None:
         raise _refusal(begun)
 
 
+def target_too_long() -> TargetTooLongError:
+    """Return the refusal of a target of more than MOST_TARGET bytes."""
+    detail = f"The request target is longer than {MOST_TARGET} bytes, which is more than the sidecar accepts."
+    return TargetTooLongError(detail)
+
+
 def _refusal(line: bytes) -> RelayError:
     if line.startswith(_TLS_HANDSHAKE):
         return WrongProtocolError(WrongProtocol.TLS)
     if line == _PREFACE:
         return WrongProtocolError(WrongProtocol.HTTP_2)
     if len(line) > _MOST_LINE and (_LINE(line) or _TARGET_BEGUN(line)):
-        detail = f"The request target is longer than {MOST_TARGET} bytes, which is more than the sidecar accepts."
-        return TargetTooLongError(detail)
+        return target_too_long()
     detail = "The request line must be a method, one space, a target, one space, and HTTP/1.1 or HTTP/1.0."
     return BadRequestError(detail)

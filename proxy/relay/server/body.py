@@ -1,6 +1,7 @@
 """Takes the caller's body: held, so that it can be sent again, or streamed.
 
-Memory per call is bounded by the replay buffer; a caller that stalls is cut.
+Memory per call is bounded by the replay buffer; a caller that stalls is cut. What counts is the time spent on waiting
+for the caller alone, so that a slow Localpayment cuts no upload.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web import RequestPayloadError
 
-from proxy.errors import BadRequestError
+from proxy.errors import BadRequestError, BodyTooLargeError, SlowRequestError
 from proxy.http1.timeouts import timeout_at
 from proxy.process.memory import Holding
 from proxy.relay.concurrency import memory_full
@@ -23,9 +24,8 @@ if TYPE_CHECKING:
 
     from aiohttp.base_protocol import BaseProtocol
 
-    from proxy.errors import SlowRequestError
+    from proxy.config import Settings
     from proxy.process.memory import MemoryBudget
-    from proxy.relay.server.body_bounds import BodyBounds
     from proxy.upstream.model import Body
 
 
@@ -53,7 +53,7 @@ class CallerBody:
     Args:
         source: where it comes from.
         length: its declared length, None without one.
-        bounds: what holds for every body.
+        settings: bound its bytes, and the time in which they must come.
         memory: counts what of it is held.
         now: a clock, in seconds.
 
@@ -66,7 +66,7 @@ class CallerBody:
     """
 
     __slots__ = (
-        "_bound_by", "_bounds", "_charged", "_length", "_memory", "_now", "_since", "_source", "_taken", "received",
+        "_bound_by", "_charged", "_length", "_memory", "_now", "_settings", "_since", "_source", "_taken", "received",
         "waited",
     )  # fmt: skip
 
@@ -74,13 +74,13 @@ class CallerBody:
         self,
         source: StreamReader,
         length: int | None,
-        bounds: BodyBounds,
+        settings: Settings,
         memory: MemoryBudget,
         now: Callable[[], float],
     ) -> None:
         self._source = source
         self._length = length
-        self._bounds = bounds
+        self._settings = settings
         self._memory = memory
         self._charged = 0
         self._bound_by = "PROXY_IDLE_TIMEOUT"
@@ -89,8 +89,8 @@ class CallerBody:
         self.waited = 0.0
         self._since = now()
         self._taken: bytes | None = None
-        if length is not None and length > bounds.most:
-            raise self._bounds.too_large
+        if length is not None and length > settings.max_request_body:
+            raise self._too_large()
 
     @property
     def arrived(self) -> bool:
@@ -123,7 +123,7 @@ class CallerBody:
     def stalled(self) -> SlowRequestError:
         """Return what the caller gets when the body was not asked for, and no more of it comes."""
         self.waited, self.received = self._now() - self._since, self._source.total_bytes
-        return self._bounds.too_slow(self._bound_by)
+        return self._too_slow()
 
     def release(self) -> None:
         """Hold it no more."""
@@ -150,10 +150,10 @@ class CallerBody:
             self._charge(-self._charged)
             self.received = 0
         held = self._length or 0
-        if held > self._bounds.held or (held > SMALL and not self._memory.fits_body(held)):
+        if held > self._settings.replay_buffer or (held > SMALL and not self._memory.fits_body(held)):
             return self._stream([])
         pieces: list[bytes] = []
-        while self.received <= self._bounds.held and (self.received <= SMALL or self._memory.fits_body(0)):
+        while self.received <= self._settings.replay_buffer and (self.received <= SMALL or self._memory.fits_body(0)):
             piece = await self._piece()
             if not piece:
                 return b"".join(pieces)
@@ -184,21 +184,44 @@ class CallerBody:
             else:
                 piece = await content.readany()
         except TimeoutError as error:
-            raise self._bounds.too_slow(self._bound_by) from error
+            raise self._too_slow() from error
         except (RequestPayloadError, HttpProcessingError) as error:
             detail = "The request body is not framed as its head declares; send it again from the start."
             raise BadRequestError(detail) from error
         except ConnectionError as error:
             raise CallerGoneError from error
         self.received += len(piece)
-        if self.received > self._bounds.most:
-            raise self._bounds.too_large
+        if self.received > self._settings.max_request_body:
+            raise self._too_large()
         return piece
 
     def _patience(self) -> float:
-        """Return the seconds within which more must come."""
-        seconds, self._bound_by = self._bounds.patience(self.received, self.waited)
-        return seconds
+        """Return the seconds within which more must come, and note the setting that says so."""
+        settings, waited = self._settings, self.waited
+        seconds, self._bound_by = settings.idle_timeout, "PROXY_IDLE_TIMEOUT"
+        if settings.upload_timeout - waited < seconds:
+            seconds, self._bound_by = settings.upload_timeout - waited, "PROXY_UPLOAD_TIMEOUT"
+        rate = settings.upload_min_rate
+        if rate and (left := settings.header_timeout + self.received / rate - waited) < seconds:
+            seconds, self._bound_by = left, "PROXY_UPLOAD_MIN_RATE"
+        return max(0.0, seconds)
+
+    def _too_slow(self) -> SlowRequestError:
+        """Return what the caller gets when no more has come in time."""
+        settings = self._settings
+        match self._bound_by:
+            case "PROXY_UPLOAD_TIMEOUT":
+                detail = f"The request body did not arrive within {settings.upload_timeout:g} s"
+            case "PROXY_UPLOAD_MIN_RATE":
+                detail = f"The request body came at less than {settings.upload_min_rate} bytes a second"
+            case _:
+                detail = f"No byte of the request body came for {settings.idle_timeout:g} s"
+        return SlowRequestError(f"{detail} ({self._bound_by}).")
+
+    def _too_large(self) -> BodyTooLargeError:
+        """Return what the caller gets when more is declared, or comes, than may."""
+        most = self._settings.max_request_body
+        return BodyTooLargeError(f"The request body is larger than {most} bytes (PROXY_MAX_REQUEST_BODY).")
 
     async def _next(self) -> bytes:
         started = self._now()

@@ -1,9 +1,17 @@
-"""Holds one request that aiohttp's server parsed, without the URL, cookie and form machinery."""
+"""Holds one request that aiohttp's server parsed, without the URL, cookie and form machinery, or says why it is none.
+
+The parser's text quotes what was sent, and is never passed on.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from aiohttp.http_exceptions import BadHttpMessage, BadStatusLine, LineTooLong
+
+from proxy.errors import HeaderTooLargeError, MethodForbiddenError, RelayError
+from proxy.relay.request.framing import unclear
+from proxy.relay.request.request_line import MOST_TARGET, target_too_long
 from proxy.relay.server.request_stream import CONNECT
 
 if TYPE_CHECKING:
@@ -14,6 +22,9 @@ if TYPE_CHECKING:
     from aiohttp.streams import StreamReader
 
     from proxy.relay.server.connection import CallerConnection
+
+MOST_FIELD: Final = 8190  # bytes of a field's name and value; not MOST_TARGET, so that the parser's error tells which
+MOST_FIELDS: Final = 128
 
 
 class IncomingRequest:
@@ -67,3 +78,23 @@ class IncomingRequest:
             # aiohttp tells of the server's end by a CancelledError, which would end only the one who reads.
             lost = error if isinstance(error, Exception) else ConnectionResetError("the server ends")
             self.content.set_exception(lost)
+
+
+def unreadable(error: BaseException | None) -> RelayError:
+    """Return what the caller gets for what was raised when its request line had been judged, or by that."""
+    match error:
+        case RelayError():
+            return error
+        case BadStatusLine():  # what the parser has against a line that is well-formed is the method
+            detail = "The sidecar knows no such method; methods have a case, and are written in upper case."
+            return MethodForbiddenError(detail)
+        case LineTooLong(args=(_, limit, *_)) if limit == MOST_TARGET:
+            return target_too_long()
+        case LineTooLong():
+            detail = f"A header field is longer than {MOST_FIELD} bytes, which is more than the sidecar accepts."
+            return HeaderTooLargeError(detail)
+        case BadHttpMessage(message="Too many headers received"):
+            detail = f"The request has more than {MOST_FIELDS} header fields, which is more than the sidecar accepts."
+            return HeaderTooLargeError(detail)
+        case _:
+            return unclear()

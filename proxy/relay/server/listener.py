@@ -14,9 +14,8 @@ from aiohttp import web
 from proxy.errors import OverloadedError
 from proxy.relay.request.request_line import MOST_TARGET
 from proxy.relay.server.connection import CallerConnection
-from proxy.relay.server.incoming_request import IncomingRequest
+from proxy.relay.server.incoming_request import MOST_FIELD, MOST_FIELDS, IncomingRequest
 from proxy.relay.server.lingering import MOST_LINGERING, LingeringCloses
-from proxy.relay.server.parse_errors import MOST_FIELD, MOST_FIELDS
 from proxy.relay.server.receiving_side import READ_AHEAD
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_protocol import _ErrInfo
 
-from proxy.errors import BadRequestError, HeaderTooLargeError, RelayError
+from proxy.errors import HeaderTooLargeError, RelayError
 from proxy.process.memory import Holding
 from proxy.relay.concurrency import memory_full
-from proxy.relay.request.framing import declared_length
+from proxy.relay.request.framing import declared_length, unclear
 from proxy.relay.request.request_line import check_beginning, check_request_line
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ class RequestStream:
             self._parser.set_upgraded(False)
         head_ends = self._place is _Place.HEAD and self._seam == _SECTION_END
         if len(messages) != int(head_ends):
-            raise _unclear()
+            raise unclear()
         if head_ends:
             self._waiting, self._head = self._head, 0
             found.extend(messages)
@@ -230,7 +230,7 @@ class RequestStream:
         else:
             clear = not whole or self._seam == _SECTION_END
         if not clear:
-            raise _unclear()
+            raise unclear()
         if whole:
             self._place, self._paused = _Place.LINE, False
 
@@ -250,7 +250,3 @@ def _line_is_whole(held: bytes, at: int) -> bool:
         return False
     check_request_line(held[at:end])
     return True
-
-
-def _unclear() -> BadRequestError:
-    return BadRequestError("The request cannot be read as HTTP/1.1 in exactly one way; nothing was sent.")

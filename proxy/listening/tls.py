@@ -1,4 +1,4 @@
-"""Who are we to callers, and whose certificates do we take from them?
+"""Makes the TLS context that callers meet: our certificate, those asked of them, and why a handshake failed.
 
 It must never ask for a passphrase on a terminal, and never fall back to taking callers without a certificate.
 """
