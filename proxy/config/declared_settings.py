@@ -45,8 +45,11 @@ def _declared() -> Iterator[Setting]:
 
 
 SETTINGS: Final = {setting.variable: setting for setting in _declared()}
+FORMERLY: Final = {setting.formerly: setting.variable for setting in SETTINGS.values() if setting.formerly}
 # What is sealed when it is read, and removed from the environment.
-SECRETS: Final = frozenset(variable for variable, setting in SETTINGS.items() if setting.secret)
+SECRETS: Final = frozenset(
+    name for each in SETTINGS.values() if each.secret for name in (each.variable, each.formerly) if name
+)
 
 
 def is_service_link(variable: str, value: str) -> bool:

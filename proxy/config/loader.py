@@ -16,6 +16,7 @@ from proxy.config.consistency import RULES, logins_in, presence_problems, source
 from proxy.config.credential_sources import CredentialSource, EnvironmentSource, FilesSource
 from proxy.config.declared_settings import (
     CONFIG_FILE,
+    FORMERLY,
     PREFIXES,
     SECRETS,
     SETTINGS,
@@ -45,17 +46,21 @@ class _Reading:
     Attributes:
         written: variable → value, as written; secrets are Secrets already.
         from_file: variables whose value stands in the TOML file.
+        former: variables that are written by an old name, which is the value.
         problems: the mistakes found.
         reported: variables that need no second line.
         meant: variables that a misspelt name stands for.
+        warnings: what is accepted in this release alone.
         complete: whether everything that may hold settings could be read.
     """
 
     written: dict[str, object] = field(default_factory=dict)
     from_file: set[str] = field(default_factory=set)
+    former: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     reported: set[str] = field(default_factory=set)
     meant: set[str] = field(default_factory=set)
+    warnings: list[str] = field(default_factory=list)
     complete: bool = True
 
     @property
@@ -68,7 +73,7 @@ class _Reading:
         value = self.written[variable]
         shown = None if variable in SECRETS or may_be_content(variable, value) else fit(str(value))
         text += " (set in the settings file)" if variable in self.from_file else ""
-        self.problems.append(Problem(variable, shown, text))
+        self.problems.append(Problem(self.former.get(variable, variable), shown, text))
         self.reported.add(variable)
 
 
@@ -77,12 +82,14 @@ def load(environ: Mapping[str, str]) -> Settings:
     reading = _Reading()
     _read_environment(environ, reading)
     _read_config_file(reading)
+    _take_former_names(reading)
     _take_state_directory(environ, reading)
     values = {variable: _value(setting, reading) for variable, setting in SETTINGS.items()}
     _judge_together(values, reading)
     if reading.problems:
         raise SettingsError(_in_order(reading.problems))
-    settings: Settings = _made(Settings, values, credentials=_source(values, reading.variables))
+    parts = {"credentials": _source(values, reading.variables), "warnings": tuple(reading.warnings)}
+    settings: Settings = _made(Settings, values, **parts)
     return settings
 
 
@@ -90,7 +97,7 @@ def _read_environment(environ: Mapping[str, str], reading: _Reading) -> None:
     for variable, value in sorted(environ.items()):
         if not variable.startswith(PREFIXES) or not value or is_service_link(variable, value):
             continue
-        if variable in SETTINGS:
+        if variable in SETTINGS or variable in FORMERLY:
             reading.written[variable] = _sealed(variable, value)
         else:
             _refuse_unknown(variable, fit(variable), reading)
@@ -122,7 +129,7 @@ def _take_table(table: dict[str, object], path: str, reading: _Reading) -> None:
         if variable == CONFIG_FILE:
             text = f"cannot be set in the file itself: remove it from {path}"
             reading.problems.append(Problem(CONFIG_FILE, None, text))
-        elif key != key.lower() or variable not in SETTINGS:
+        elif key != key.lower() or (variable not in SETTINGS and variable not in FORMERLY):
             _refuse_unknown(key, f"{fit(key)} (in {path})", reading)
         elif value != "" and variable not in reading.written:  # the environment wins
             reading.written[variable] = _sealed(variable, value)
@@ -137,6 +144,20 @@ def _refuse_unknown(name: str, shown: str, reading: _Reading) -> None:
         text = f"unknown setting: did you mean {meant if name == name.upper() else meant.lower()}?"
         reading.meant.add(meant)
     reading.problems.append(Problem(shown, None, text))
+
+
+def _take_former_names(reading: _Reading) -> None:
+    for former, variable in FORMERLY.items():
+        if former not in reading.written:
+            continue
+        value = reading.written.pop(former)
+        if variable in reading.written:
+            text = f"is the old name of {variable}, which is set too: remove {former}"
+            reading.problems.append(Problem(former, None, text))
+            continue
+        reading.written[variable], reading.former[variable] = value, former
+        reading.from_file |= {variable} if former in reading.from_file else set()
+        reading.warnings.append(f"{former} is now called {variable}: rename it, the next release refuses the old name")
 
 
 def _take_state_directory(environ: Mapping[str, str], reading: _Reading) -> None:
@@ -169,6 +190,7 @@ def _judge_together(values: Values, reading: _Reading) -> None:
 def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """Sort as the documentation does, unknown names last."""
     order = {variable: place for place, variable in enumerate(SETTINGS)}
+    order |= {former: order[variable] for former, variable in FORMERLY.items()}
     return tuple(sorted(problems, key=lambda problem: order.get(problem.variable, len(order))))
 
 

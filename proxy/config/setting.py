@@ -54,6 +54,7 @@ class Setting(NamedTuple):
         otherwise: the value when it is not set and nothing else says what holds; None without one.
         secret: whether its value is sealed before it is read, and never shown.
         reloads: whether a reload takes a new value.
+        formerly: an old name, which is accepted with a warning.
         needed: what to write when it is missing: always, or once its source of credentials is chosen.
     """
 
@@ -66,6 +67,7 @@ class Setting(NamedTuple):
     otherwise: Any = None
     secret: bool = False
     reloads: bool = False
+    formerly: str = ""
     needed: str = ""
 
 

@@ -5,7 +5,7 @@ A setting is declared here, or in `credential_sources`, and nowhere else; the or
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
@@ -66,6 +66,7 @@ class Settings:
         origin: Localpayment's API, pinned for the process's life.
         credentials: where username and password come from.
         allowed_hosts: lower case, without port, an IPv6 address in brackets.
+        warnings: what the operator should change before the next release.
     """
 
     # fmt: off
@@ -118,7 +119,8 @@ class Settings:
     redact_echoes: bool = setting("PROXY_REDACT_ECHOES", FLAG, "false",
         "Masks the sidecar's token in an answer's header and in the first 64 KiB of its body.")
     hardening: Literal["auto", "off"] = setting("PROXY_HARDENING", choice("auto", "off"), "auto",
-        "`auto` takes files, new privileges and core dumps from the process: [hardening](explanation/hardening.md).")
+        "`auto` takes files, new privileges and core dumps from the process: [hardening](explanation/hardening.md).",
+        formerly="PROXY_SANDBOX")
     max_request_body: int = setting("PROXY_MAX_REQUEST_BODY", SIZE, "32MiB",
         "A larger request body is refused with 413.", section="Sizes")
     replay_buffer: int = setting("PROXY_REPLAY_BUFFER", SIZE_OR_ZERO, "1MiB",
@@ -194,6 +196,7 @@ class Settings:
     otel_headers_file: Path | None = optional("PROXY_OTEL_HEADERS_FILE", HEADERS_FILE,
         "Header fields for the collector, one a line, such as `Authorization: Bearer …`.")
     # fmt: on
+    warnings: tuple[str, ...] = field(default=(), compare=False)
 
 
 class Problem(NamedTuple):

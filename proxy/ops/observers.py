@@ -156,6 +156,8 @@ class Observers:
             credentials=source.describe(),
             settings=changed(settings),
         )
+        for text in settings.warnings:
+            logger.warning("setting.deprecated", text=text)
         for risk in risks(settings):
             self.metrics.unsafe_options.labels(risk.option).set(1)
             logger.warning("option.unsafe", option=risk.option, text=risk.text)

@@ -46,6 +46,7 @@ def _entry(setting: Setting) -> str:
     elif setting.note:
         facts.append(setting.note if setting.note == "required" else f"else {setting.note}")
     meaning = setting.meaning + " A reload takes a new value." * setting.reloads
+    meaning += f" Until the next release also `{setting.formerly}`." if setting.formerly else ""
     return f"- **`{setting.variable}`** ({'; '.join(facts)}): {meaning}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,6 +83,19 @@ async def test_what_serves_has_imported_no_library_for_settings_and_started_no_p
     assert children == ""
     assert {"proxy", "structlog"} <= imported
     assert not imported & {"pydantic", "pydantic_core", "pydantic_settings", "dotenv", "annotated_types"}
+
+
+async def test_an_old_name_of_a_setting_is_a_warning_in_the_log_and_in_a_check(simulator: Simulator) -> None:
+    settings = told(simulator, PROXY_SANDBOX="off")
+    async with running("serve", settings=settings) as sidecar:
+        line = json.loads(await sidecar.says("setting.deprecated"))
+        assert (await sidecar.stopped()).code == 0
+    assert line["level"] == "warning"
+    assert line["text"].startswith("PROXY_SANDBOX is now called PROXY_HARDENING: rename it")
+    checked = await ran("check", settings=settings)
+    assert checked.code == 0
+    assert line["text"] in checked.out
+    assert re.search(r"PROXY_HARDENING\W+off", checked.out)
 
 
 async def test_a_wrong_password_leaves_it_alive_and_unready(simulator: Simulator) -> None:

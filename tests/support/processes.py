@@ -92,7 +92,7 @@ async def gone(process: int) -> bool:
 def cleaned(settings: Mapping[str, str]) -> dict[str, str]:
     """An environment with these settings and nothing of the tester's, but for what coverage needs in a child."""
     kept = {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("COVERAGE_")}
-    if len(kept) > 1:
+    if len(kept) > 1 and "PROXY_SANDBOX" not in settings:  # the old name of the same setting
         kept["PROXY_HARDENING"] = "off"  # a confined process cannot write what coverage has measured
     return {**kept, **settings}
 

@@ -317,6 +317,32 @@ def test_a_value_and_a_file_for_the_same_are_one_too_many(tmp_path: Path) -> Non
     assert line == "LOCALPAYMENT_PASSWORD_FILE: LOCALPAYMENT_PASSWORD is set too: remove one of the two"
 
 
+# A name that has changed is accepted for one more release.
+
+
+def test_an_old_name_means_the_new_one_and_is_warned_of(tmp_path: Path) -> None:
+    warning = "PROXY_SANDBOX is now called PROXY_HARDENING: rename it, the next release refuses the old name"
+    settings = load_settings({**SANDBOX, "PROXY_SANDBOX": "off"})
+    assert (settings.hardening, settings.warnings) == ("off", (warning,))
+    settings = load_settings(from_file(tmp_path / "c.toml", 'proxy_sandbox = "off"', **SANDBOX))
+    assert (settings.hardening, settings.warnings) == ("off", (warning,))
+    assert load_settings({**SANDBOX, "PROXY_HARDENING": "off"}).warnings == ()
+    assert load_settings({**SANDBOX, "PROXY_SANDBOX": ""}).warnings == ()
+
+
+def test_a_wrong_value_of_an_old_name_is_told_with_the_old_name(tmp_path: Path) -> None:
+    assert only_problem({**SANDBOX, "PROXY_SANDBOX": "on"}) == "PROXY_SANDBOX=on: write auto or off"
+    line = only_problem(from_file(tmp_path / "c.toml", 'proxy_sandbox = "on"', **SANDBOX))
+    assert line == "PROXY_SANDBOX=on: write auto or off (set in the settings file)"
+
+
+def test_an_old_name_beside_the_new_one_is_a_mistake_wherever_they_stand(tmp_path: Path) -> None:
+    told = "PROXY_SANDBOX: is the old name of PROXY_HARDENING, which is set too: remove PROXY_SANDBOX"
+    assert only_problem({**SANDBOX, "PROXY_SANDBOX": "off", "PROXY_HARDENING": "off"}) == told
+    both = from_file(tmp_path / "c.toml", 'proxy_sandbox = "off"', **SANDBOX, PROXY_HARDENING="auto")
+    assert only_problem(both) == told
+
+
 # Nothing that was written as a secret comes out again.
 
 

@@ -36,7 +36,8 @@ def run_checks(environ: Mapping[str, str], *, live: bool, country: str) -> Repor
         return Report([*found, Finding(SOURCE, Result.SKIPPED, f"not tried, because {steps[0]} failed")])
     fine = Finding(SETTINGS, Result.OK, f"{settings.environment} at {settings.origin}")
     further = asyncio.run(cancelled_by_sigterm(_found(settings, live=live, country=country)))
-    found = [fine, *_policy(settings), *_ledger(settings, live=live), *further]
+    outdated = [Finding(SETTINGS, Result.OK, f"but {text}") for text in settings.warnings]
+    found = [fine, *outdated, *_policy(settings), *_ledger(settings, live=live), *further]
     return Report(found, effective(settings))
 
 
