@@ -13,11 +13,12 @@ from proxy.simulator.faults import Fault, Kind
 from proxy.simulator.server import Simulator
 from tests.support.held_calls import DECLINED, PAYOUT, READ, STREAM, Held, slow_egress, the_line
 from tests.support.origins import HELLO, calling, greeting, localpayment, request, until
-from tests.support.scripted_origin import Wire
+from tests.support.scripted_origin import Wire, server_tls
 from tests.support.sidecars import BOUND, settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 async def test_a_read_ends_upstream_with_its_caller() -> None:
@@ -80,10 +81,10 @@ async def test_what_becomes_of_an_orphan_that_gets_no_answer_is_unknown() -> Non
 
 
 @pytest.mark.parametrize("sent", [READ, PAYOUT, STREAM], ids=["read", "held", "streamed"])
-async def test_a_call_whose_caller_left_before_there_was_a_connection_is_not_sent(sent: bytes) -> None:
+async def test_a_call_whose_caller_left_before_there_was_a_connection_is_not_sent(sent: bytes, ca_file: Path) -> None:
     asked = asyncio.Event()
-    async with localpayment(greeting) as there, slow_egress(asked) as by_way_of:
-        where = settings_for(there.url, egress_proxy=by_way_of, replay_buffer=64)
+    async with localpayment(greeting, tls=server_tls()) as there, slow_egress(asked) as by_way_of:
+        where = settings_for(there.url, egress_proxy=by_way_of, upstream_ca_file=ca_file, replay_buffer=64)
         async with sidecar(where) as relay, calling(relay) as caller:
             await caller.send(sent)
             await asked.wait()
