@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import serialization
 from proxy.config import UnixAddress
 from proxy.relay.server.tls import CertificateError, caller_tls
 from tests.support.callers import Certificates, get, policy
-from tests.support.origins import HELLO, greeting, localpayment
+from tests.support.origins import HELLO, greeting, localpayment, until
 from tests.support.processes import ran
 from tests.support.sidecars import BOUND, DEFAULTS, Running, settings_for, sidecar
 
@@ -69,6 +69,16 @@ async def test_a_caller_is_who_its_certificate_says(relay: Running, certificates
     assert await get(relay, BALANCE, certificates.client("SHOP.internal")) == 200
     assert await get(relay, BALANCE, certificates.client("else.internal")) == 403
     assert sorted(line["caller"] for line in relay.calls) == ["shop", "shop", "unknown"]
+
+
+async def test_a_certificate_with_an_empty_name_is_nobodys_and_its_connection_is_counted_as_any(
+    relay: Running, certificates: Certificates
+) -> None:
+    assert await get(relay, BALANCE, certificates.nameless()) == 403
+    assert relay.calls[0]["caller"] == "unknown"
+    await until(lambda: relay.sidecar.listener.connected == 0)
+    assert await relay.sidecar.drain()
+    assert relay.lines("library.logged") == []
 
 
 async def test_a_caller_without_a_certificate_or_with_one_of_another_ca_gets_no_answer(
