@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from proxy.relay.record import Record
+
 
 async def test_a_read_ends_upstream_with_its_caller() -> None:
     held = Held()
@@ -104,6 +106,33 @@ async def test_a_call_whose_caller_left_before_there_was_a_token_is_not_sent() -
             caller.leave()
             line = await the_line(relay)
             assert (line["outcome"], line["attempts"], line["token_generation"]) == ("not_sent", 0, 0)
+
+
+async def test_a_call_whose_caller_left_in_the_turn_in_which_it_began_is_not_sent() -> None:
+    chunks = PAYOUT.replace(b"Connection: close\r\n", b"").partition(b"Content-Length")[0]
+    chunks += b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"
+    held = Held()
+    async with localpayment(held) as there, sidecar(settings_for(there.url)) as relay, calling(relay) as caller:
+        parts, memory = relay.sidecar.relay.parts, relay.sidecar.memory
+        observe = parts.observe
+
+        def lose_the_connection(record: Record) -> None:
+            parts.observe = observe
+            observe(record)
+            (connection,) = relay.sidecar.listener.connections
+            assert connection.transport is not None
+            asyncio.get_running_loop().call_soon(connection.transport.abort)
+
+        parts.observe = lose_the_connection
+        await caller.send(chunks + b"0\r\n\r\n")
+        await held.begun.wait()
+        before = memory.used
+        await caller.send(chunks)
+        await until(lambda: memory.used > before)
+        held.go.set()
+        await until(lambda: len(relay.calls) == 2)
+        assert [(line["outcome"], line["attempts"]) for line in relay.calls] == [("answered", 1), ("not_sent", 0)]
+        assert relay.lines("request.failed") == []
 
 
 async def test_a_call_whose_caller_left_in_the_middle_of_a_held_body_is_not_sent() -> None:
