@@ -147,6 +147,24 @@ async def test_a_refusal_that_ends_the_connection_can_be_read_over_tls(
     writer.close()
 
 
+async def test_a_stop_ends_well_though_a_caller_has_yet_to_take_leave_of_its_last_answer(
+    there: Localpayment, certificates: Certificates
+) -> None:
+    tls = certificates.client()
+    async with sidecar(settings_for(there.url, **certificates.settings)) as relay:
+        host, port = relay.url.removeprefix("https://").split(":")
+
+        def send_nonsense() -> ssl.SSLSocket:
+            wrapped = tls.wrap_socket(socket.create_connection((host, int(port)), BOUND), server_hostname=host)
+            wrapped.sendall(b"nonsense\r\n\r\n")
+            return wrapped
+
+        caller = await asyncio.to_thread(send_nonsense)
+        await until(lambda: len(relay.sidecar.listener.lingering))
+    with caller:
+        assert (await asyncio.to_thread(caller.recv, 65536)).startswith(b"HTTP/1.1 400 ")
+
+
 # Changes while running
 
 
