@@ -76,7 +76,7 @@ def upstream_pool(
         settings.origin,
         limits=limits,
         ssl_context=tls,
-        egress=settings.egress_proxy,
+        egress=settings.egress_proxy if settings.origin.tls else None,  # a plain origin is on this machine
         now=now,
         chance=random.random,
         connected=connected,

@@ -165,8 +165,8 @@ class Ledger:
             self._key = self._key or await self.journal.ask(lambda store: store.key())
             for entry in await self.journal.ask(partial(_alive, self.instance, self._clock.wall())):
                 self._report(Interrupted(entry))
-        except LedgerError as error:
-            self._note(Written(0.0, str(error)))
+        except Exception as error:  # noqa: BLE001 - the loop's end would be the process's, and cut the calls in flight
+            self._failed(error)
             return False
         return True
 
@@ -179,8 +179,8 @@ class Ledger:
                 await self._prune()
             await self.settler.settle_due()
             await self.take_stock()
-        except LedgerError as error:
-            self._note(Written(0.0, str(error)))
+        except Exception as error:  # noqa: BLE001 - as above
+            self._failed(error)
 
     async def take_stock(self) -> None:
         """Read anew what is not settled, and what became of what was not; raises LedgerError."""
@@ -229,6 +229,11 @@ class Ledger:
         if isinstance(report, CallSettled):
             self._found.append(report.entry.number)
         self._report(report)
+
+    def _failed(self, error: Exception) -> None:
+        """Tell what kept the ledger from being looked after; the next round tries again."""
+        known = isinstance(error, LedgerError)
+        self._note(Written(0.0, str(error) if known else f"the ledger failed: {type(error).__name__}"))
 
     def _note(self, written: Written) -> None:
         self.fault = written.fault

@@ -58,7 +58,7 @@ def identities(subject_alt_name: Iterable[tuple[str, str]]) -> frozenset[str]:
     Args:
         subject_alt_name: as `ssl.SSLSocket.getpeercert()` gives it: pairs of kind and value.
     """
-    return frozenset(san(f"{kind}:{value}") for kind, value in subject_alt_name if kind in _SAN_KINDS)
+    return frozenset(san(f"{kind}:{value}") for kind, value in subject_alt_name if kind in _SAN_KINDS and value)
 
 
 def san(text: str) -> str:

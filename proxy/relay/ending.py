@@ -149,13 +149,16 @@ def finish(call: Call, last: bool, linger: bool = False) -> None:  # noqa: FBT00
 
 
 def refuse_unreadable(parts: RelayParts, connection: CallerConnection, error: RelayError) -> None:
-    """Refuse what could not be read as a request; the connection ends with it."""
-    if isinstance(error, WrongProtocolError):
-        parts.wrong_protocol(error.came)
-    identity = uuid7(int(parts.wall() * 1000), parts.bits(RANDOM_BITS))
-    record = Record(identity, OTHER_METHOD, parts.now(), status=error.status, code=error.code)
-    record.outcome = error.outcome
-    head, body = own_answer(error, record, check=None, close=True)
-    if connection.transport is not None and not connection.transport.is_closing():
-        connection.transport.write(head + body)
-    parts.observe(record)
+    """Refuse what could not be read as a request, raising nothing; the connection ends with it."""
+    try:
+        identity = uuid7(int(parts.wall() * 1000), parts.bits(RANDOM_BITS))
+        record = Record(identity, OTHER_METHOD, parts.now(), status=error.status, code=error.code)
+        record.outcome = error.outcome
+        head, body = own_answer(error, record, check=None, close=True)
+        if connection.transport is not None and not connection.transport.is_closing():
+            connection.transport.write(head + body)
+        parts.observe(record)
+        if isinstance(error, WrongProtocolError):
+            parts.wrong_protocol(error.came)
+    except Exception as defect:  # noqa: BLE001 - its caller must be free to end the connection
+        parts.failed(defect)

@@ -21,7 +21,7 @@ from proxy.relay.request.plain_request import Reader
 from proxy.relay.request.request_fields import TRACEPARENT
 from proxy.relay.request.trace_context import RANDOM_BITS, lineage, trace_id, uuid7
 from proxy.relay.retry_rules import unknown
-from proxy.relay.server.body import SMALL, body_in_pieces
+from proxy.relay.server.body import SMALL, CallerGoneError, body_in_pieces
 from proxy.upstream.model import UpstreamFault, held
 from proxy.upstream.request import PIECE
 
@@ -220,6 +220,8 @@ class Relay:
         token = await attempts.token(call)
         if body is not None:
             if not body.arrived:
+                if call.gone:  # before the server knew of the call, so that it has not ended the body
+                    raise CallerGoneError
                 if call.framing.waits:
                     call.writer.invite()
                 call.content = await body.take()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import sqlite3
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +16,15 @@ from proxy.ledger.postgres import PostgresStore
 from proxy.secret import Secret
 from tests.support.held_calls import PAYOUT, Held
 from tests.support.ledgers import held_up, ledger_rows
-from tests.support.origins import HELLO, calling, localpayment
+from tests.support.origins import HELLO, calling, localpayment, until
 from tests.support.postgres import PostgresServer, needs_postgres, postgres_server
+from tests.support.scripted_origin import Wire
 from tests.support.sidecars import BOUND, Running, settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.support.scripted_origin import Wire
 
 READ = "/api/resources/banks"
 FIRST = b'"externalId": "order-1"'  # which `held` keeps until it is let go
@@ -213,3 +214,23 @@ async def test_an_outcome_that_cannot_be_written_until_the_end_is_told(tmp_path:
                 assert (await caller.one()).status == 200
             (line,) = relay.lines("ledger.cut")
             assert (line["level"], line["waiting"]) == ("error", 1)
+
+
+async def test_a_row_that_this_version_cannot_read_is_told_and_ends_no_loop(tmp_path: Path) -> None:
+    """Another version shares the ledger, or a person has written into it."""
+    path = tmp_path / "ledger.db"
+    async with (
+        localpayment(Wire.until_end) as there,
+        sidecar(settings_for(there.url, ledger=LedgerFile(path), response_timeout=0.1)) as relay,
+    ):
+        ledger = relay.sidecar.ledger
+        assert ledger is not None
+        assert await pay(relay) == (504, "upstream_timeout")
+        await until(lambda: not ledger.journal.waiting)
+        await ledger.look_after()
+        assert len(ledger.unsettled) == 1
+        with contextlib.closing(sqlite3.connect(path)) as database, database:
+            database.execute("UPDATE entry SET settled = 'refunded', settled_at = 1")
+        await ledger.look_after()
+        assert ledger.fault == "the ledger failed: ValueError"
+        assert await pay(relay) == (504, "upstream_timeout")

@@ -11,6 +11,7 @@ from proxy.ops.admin.history import History
 from proxy.ops.logs.events import Events
 from proxy.ops.metrics.metrics import Metrics
 from proxy.simulator.server import Simulator
+from tests.support.origins import calling
 from tests.support.sidecars import Running, settings_for, sidecar
 
 if TYPE_CHECKING:
@@ -72,6 +73,24 @@ async def test_even_what_no_observer_contains_frees_a_place_once(localpayment: S
         for _ in range(CALLS):
             await relay.get("/api/resources/payment-methods?country=ARG")
         assert relay.sidecar.concurrency.in_flight == 0
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [(b"nonsense\r\n\r\n", 400), (b"PRI * HTTP/2.0\r\n\r\n", 400), (b"GET / HT", 408)],
+    ids=["unreadable", "another protocol", "too slow"],
+)
+async def test_what_cannot_be_read_is_refused_once_and_ended_even_so(
+    localpayment: Simulator, sent: bytes, status: int
+) -> None:
+    async with sidecar(settings_for(localpayment.url, header_timeout=0.1)) as relay, calling(relay) as caller:
+        relay.sidecar.relay.parts.observe = relay.sidecar.relay.parts.wrong_protocol = fails
+        await caller.send(sent)
+        refused = await caller.rest()
+        assert refused.problem["status"] == status
+        assert refused.raw.count(b"Proxy-Status: ") == 1
+        assert len(relay.lines("request.failed")) == 1
+        assert CANARY not in relay.text_of_log
 
 
 async def test_a_line_that_cannot_be_made_is_told_by_type(localpayment: Simulator) -> None:

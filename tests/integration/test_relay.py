@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from proxy.config import EgressProxy
 from proxy.simulator.faults import Fault, Kind
 from proxy.simulator.server import Simulator
+from tests.support.scripted_origin import Wire, origin
 from tests.support.sidecars import Running, settings_for, sidecar
 
 if TYPE_CHECKING:
@@ -36,6 +38,16 @@ async def test_a_call_without_credentials_is_answered_by_localpayment(relay: Run
     assert status == 200
     assert "balance" in json.loads(body) or json.loads(body)
     assert relay.value("requests_total", operation="get_balance", method="GET", status="200", outcome="answered") == 1
+
+
+async def test_a_call_to_a_plain_origin_stays_on_this_machine_whatever_egress_proxy_is_set(
+    localpayment: Simulator,
+) -> None:
+    async with origin(Wire.until_end) as proxy:
+        by_way_of = EgressProxy("127.0.0.1", proxy.at.port, None)
+        async with sidecar(settings_for(localpayment.url, egress_proxy=by_way_of)) as relay:
+            assert (await relay.get(BALANCE))[0] == 200
+        assert proxy.wires == []
 
 
 async def test_a_call_is_one_line_of_the_log(relay: Running) -> None:

@@ -11,9 +11,12 @@ import pytest
 
 from tests.support.held_calls import Held, slow_egress
 from tests.support.origins import HELLO, calling, localpayment, request, until
+from tests.support.scripted_origin import server_tls
 from tests.support.sidecars import settings_for, sidecar
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.scripted_origin import Wire
 
 PAYOUT = request("POST", "/api/payout", body=b'{"externalId": "order-1"}')
@@ -49,10 +52,15 @@ async def test_an_answer_that_has_begun_is_aborted() -> None:
         assert (line["outcome"], line["status"]) == ("aborted", 200)
 
 
-async def test_a_call_that_was_not_begun_was_not_sent() -> None:
+async def test_a_call_that_was_not_begun_was_not_sent(ca_file: Path) -> None:
     asked = asyncio.Event()
-    async with localpayment(Held()) as there, slow_egress(asked) as by_way_of, contextlib.AsyncExitStack() as after:
-        async with sidecar(settings_for(there.url, egress_proxy=by_way_of, connect_timeout=60.0)) as relay:
+    async with (
+        localpayment(Held(), tls=server_tls()) as there,
+        slow_egress(asked) as by_way_of,
+        contextlib.AsyncExitStack() as after,
+    ):
+        where = settings_for(there.url, egress_proxy=by_way_of, upstream_ca_file=ca_file, connect_timeout=60.0)
+        async with sidecar(where) as relay:
             caller = await after.enter_async_context(calling(relay))
             await caller.send(PAYOUT)
             await asked.wait()

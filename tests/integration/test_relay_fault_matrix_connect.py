@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import ssl
 from dataclasses import replace
@@ -12,15 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
-from proxy.config.addresses import EgressProxy
 from tests.support.addresses import black_hole, closed_port
 from tests.support.fault_matrix import CALLS, Call, Expected, observed
-from tests.support.origins import TOKEN_CALL, Localpayment, calling, greeting, hand_out, localpayment
+from tests.support.held_calls import egress
+from tests.support.origins import TOKEN_CALL, Localpayment, calling, greeting, localpayment
 from tests.support.scripted_origin import Wire, authority, origin, server_tls
 from tests.support.sidecars import settings_for, sidecar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
 UNREACHABLE = Expected(status=503, outcome="not_sent", code="upstream_unreachable", sent=0)
@@ -141,27 +139,14 @@ async def test_an_impostor_gets_nothing(call: Call, how: str, ca_file: Path, mon
 EGRESS_TRAPS = {"refuses": refuses, "ends": ends, "talks": talks, "stalls": stalls}
 
 
-@contextlib.asynccontextmanager
-async def egress(script: Any) -> AsyncIterator[EgressProxy]:
-    """A proxy that lets logins through, being the origin itself, and fails for everything else."""
-
-    async def serve(wire: Wire) -> None:
-        if await wire.begins_with(b"POST http"):
-            await hand_out(wire)
-        else:
-            await script(wire)
-
-    async with origin(serve) as served:
-        yield EgressProxy("127.0.0.1", served.at.port, None)
-
-
 @every_call
 @pytest.mark.parametrize("how", EGRESS_TRAPS)
-async def test_without_a_tunnel_nothing_was_sent(call: Call, how: str) -> None:
-    async with localpayment(greeting) as there, egress(EGRESS_TRAPS[how]) as by_way_of:
+async def test_without_a_tunnel_nothing_was_sent(call: Call, how: str, ca_file: Path) -> None:
+    async with localpayment(greeting, tls=server_tls()) as there, egress(EGRESS_TRAPS[how]) as by_way_of:
         budget = 0.1 if how in {"stalls", "talks"} else 5.0  # of what it says, no line is a whole head
         expected = SLOW if how in {"stalls", "talks"} else UNREACHABLE
-        await refused(there, call, expected, lambda: None, connect_timeout=budget, egress_proxy=by_way_of)
+        way = {"egress_proxy": by_way_of, "upstream_ca_file": ca_file}
+        await refused(there, call, expected, lambda: None, connect_timeout=budget, **way)
 
 
 async def test_the_origin_of_these_tests_tells_tokens_from_calls() -> None:

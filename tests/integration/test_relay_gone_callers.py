@@ -13,11 +13,14 @@ from proxy.simulator.faults import Fault, Kind
 from proxy.simulator.server import Simulator
 from tests.support.held_calls import DECLINED, PAYOUT, READ, STREAM, Held, slow_egress, the_line
 from tests.support.origins import HELLO, calling, greeting, localpayment, request, until
-from tests.support.scripted_origin import Wire
+from tests.support.scripted_origin import Wire, server_tls
 from tests.support.sidecars import BOUND, settings_for, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
+
+    from proxy.relay.record import Record
 
 
 async def test_a_read_ends_upstream_with_its_caller() -> None:
@@ -80,10 +83,10 @@ async def test_what_becomes_of_an_orphan_that_gets_no_answer_is_unknown() -> Non
 
 
 @pytest.mark.parametrize("sent", [READ, PAYOUT, STREAM], ids=["read", "held", "streamed"])
-async def test_a_call_whose_caller_left_before_there_was_a_connection_is_not_sent(sent: bytes) -> None:
+async def test_a_call_whose_caller_left_before_there_was_a_connection_is_not_sent(sent: bytes, ca_file: Path) -> None:
     asked = asyncio.Event()
-    async with localpayment(greeting) as there, slow_egress(asked) as by_way_of:
-        where = settings_for(there.url, egress_proxy=by_way_of, replay_buffer=64)
+    async with localpayment(greeting, tls=server_tls()) as there, slow_egress(asked) as by_way_of:
+        where = settings_for(there.url, egress_proxy=by_way_of, upstream_ca_file=ca_file, replay_buffer=64)
         async with sidecar(where) as relay, calling(relay) as caller:
             await caller.send(sent)
             await asked.wait()
@@ -103,6 +106,33 @@ async def test_a_call_whose_caller_left_before_there_was_a_token_is_not_sent() -
             caller.leave()
             line = await the_line(relay)
             assert (line["outcome"], line["attempts"], line["token_generation"]) == ("not_sent", 0, 0)
+
+
+async def test_a_call_whose_caller_left_in_the_turn_in_which_it_began_is_not_sent() -> None:
+    chunks = PAYOUT.replace(b"Connection: close\r\n", b"").partition(b"Content-Length")[0]
+    chunks += b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"
+    held = Held()
+    async with localpayment(held) as there, sidecar(settings_for(there.url)) as relay, calling(relay) as caller:
+        parts, memory = relay.sidecar.relay.parts, relay.sidecar.memory
+        observe = parts.observe
+
+        def lose_the_connection(record: Record) -> None:
+            parts.observe = observe
+            observe(record)
+            (connection,) = relay.sidecar.listener.connections
+            assert connection.transport is not None
+            asyncio.get_running_loop().call_soon(connection.transport.abort)
+
+        parts.observe = lose_the_connection
+        await caller.send(chunks + b"0\r\n\r\n")
+        await held.begun.wait()
+        before = memory.used
+        await caller.send(chunks)
+        await until(lambda: memory.used > before)
+        held.go.set()
+        await until(lambda: len(relay.calls) == 2)
+        assert [(line["outcome"], line["attempts"]) for line in relay.calls] == [("answered", 1), ("not_sent", 0)]
+        assert relay.lines("request.failed") == []
 
 
 async def test_a_call_whose_caller_left_in_the_middle_of_a_held_body_is_not_sent() -> None:

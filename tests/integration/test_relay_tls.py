@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import serialization
 from proxy.config import UnixAddress
 from proxy.listening.tls import CertificateError, caller_tls
 from tests.support.callers import Certificates, get, policy
-from tests.support.origins import HELLO, greeting, localpayment
+from tests.support.origins import HELLO, greeting, localpayment, until
 from tests.support.processes import ran
 from tests.support.sidecars import BOUND, DEFAULTS, Running, settings_for, sidecar
 
@@ -69,6 +69,16 @@ async def test_a_caller_is_who_its_certificate_says(relay: Running, certificates
     assert await get(relay, BALANCE, certificates.client("SHOP.internal")) == 200
     assert await get(relay, BALANCE, certificates.client("else.internal")) == 403
     assert sorted(line["caller"] for line in relay.calls) == ["shop", "shop", "unknown"]
+
+
+async def test_a_certificate_with_an_empty_name_is_nobodys_and_its_connection_is_counted_as_any(
+    relay: Running, certificates: Certificates
+) -> None:
+    assert await get(relay, BALANCE, certificates.nameless()) == 403
+    assert relay.calls[0]["caller"] == "unknown"
+    await until(lambda: relay.sidecar.listener.connected == 0)
+    assert await relay.sidecar.drain()
+    assert relay.lines("library.logged") == []
 
 
 async def test_a_caller_without_a_certificate_or_with_one_of_another_ca_gets_no_answer(
@@ -135,6 +145,24 @@ async def test_a_refusal_that_ends_the_connection_can_be_read_over_tls(
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"bad_request" in answer
     writer.close()
+
+
+async def test_a_stop_ends_well_though_a_caller_has_yet_to_take_leave_of_its_last_answer(
+    there: Localpayment, certificates: Certificates
+) -> None:
+    tls = certificates.client()
+    async with sidecar(settings_for(there.url, **certificates.settings)) as relay:
+        host, port = relay.url.removeprefix("https://").split(":")
+
+        def send_nonsense() -> ssl.SSLSocket:
+            wrapped = tls.wrap_socket(socket.create_connection((host, int(port)), BOUND), server_hostname=host)
+            wrapped.sendall(b"nonsense\r\n\r\n")
+            return wrapped
+
+        caller = await asyncio.to_thread(send_nonsense)
+        await until(lambda: len(relay.sidecar.listener.lingering))
+    with caller:
+        assert (await asyncio.to_thread(caller.recv, 65536)).startswith(b"HTTP/1.1 400 ")
 
 
 # Changes while running

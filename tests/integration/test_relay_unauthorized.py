@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
 
 from proxy.config.addresses import EgressProxy
+from tests.support.held_calls import open_tunnel
 from tests.support.origins import HELLO, TOKEN_CALL, calling, hand_out, localpayment, request, said, until
 from tests.support.refused_tokens import CHALLENGE, LINE, PAYOUT, STREAM, declined, first
-from tests.support.scripted_origin import Wire, origin
+from tests.support.scripted_origin import Wire, origin, server_tls
 from tests.support.sidecars import BOUND, settings_for, sidecar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
 
 READ = request("GET", "/api/accounts/1/balance")
 
@@ -118,38 +118,26 @@ async def test_a_401_that_breaks_off_is_no_answer_and_proves_nothing() -> None:
         assert there.calls.count(LINE) == 1
 
 
-@contextlib.asynccontextmanager
-async def one_tunnel(script: Callable[[Wire], Awaitable[None]]) -> AsyncIterator[EgressProxy]:
-    """A proxy that lets logins through and opens one tunnel, behind which the script answers."""
-    tunnels = 0
-
-    async def serve(wire: Wire) -> None:
-        nonlocal tunnels
-        if await wire.begins_with(b"POST http"):
-            await hand_out(wire)
-        await wire.head()
-        tunnels += 1
-        if tunnels > 1:
-            await wire.send(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
-            return
-        await wire.send(b"HTTP/1.1 200 OK\r\n\r\n")
-        await script(wire)
-
-    async with origin(serve) as served:
-        yield EgressProxy("127.0.0.1", served.at.port, None)
-
-
-async def test_a_call_that_was_declined_and_then_finds_no_connection_was_not_carried_out() -> None:
+async def test_a_call_that_was_declined_and_then_finds_no_connection_was_not_carried_out(ca_file: Path) -> None:
     async def decline(wire: Wire) -> None:
         await wire.request()
         await wire.send(declined(fields=CHALLENGE + b"Connection: close\r\n"))
 
-    async with (
-        localpayment(first()) as there,
-        one_tunnel(decline) as by_way_of,
-        sidecar(settings_for(there.url, egress_proxy=by_way_of)) as relay,
-    ):
-        problem = (await said(relay, PAYOUT)).problem
+    tunnels = 0
+
+    async def tunnel(wire: Wire) -> None:
+        nonlocal tunnels
+        tunnels += bool(there.wires)
+        if tunnels > 1:  # once the call was declined, the first is for the newer token
+            await wire.head()
+            await wire.send(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
+        else:
+            await open_tunnel(wire)
+
+    async with localpayment(decline, tls=server_tls()) as there, origin(tunnel) as proxy:
+        way = {"egress_proxy": EgressProxy("127.0.0.1", proxy.at.port, None), "upstream_ca_file": ca_file}
+        async with sidecar(settings_for(there.url, effects_idle=0.5, **way)) as relay:  # which keeps none warm
+            problem = (await said(relay, PAYOUT)).problem
         assert (problem["status"], problem["outcome"], problem["retryable"]) == (503, "not_sent", True)
         assert str(problem["detail"]).startswith("The call had been sent before, and could not be sent again: ")
 

@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.support.sidecars import BOUND
 
@@ -86,6 +89,25 @@ class Certificates:
         context.load_verify_locations(cadata=(trusting or self.ca).cert_pem.bytes().decode())
         if names:
             self.ca.issue_cert(*names).configure_cert(context)
+        return context
+
+    def nameless(self) -> ssl.SSLContext:
+        """A caller's context, with a certificate whose only name is empty."""
+        context, key = self.client(), ec.generate_private_key(ec.SECP256R1())
+        issuer = x509.load_pem_x509_certificate(self.ca.cert_pem.bytes())
+        signed_with = serialization.load_pem_private_key(self.ca.private_key_pem.bytes(), None)
+        assert isinstance(signed_with, ec.EllipticCurvePrivateKey)
+        made = (
+            x509.CertificateBuilder(issuer.subject, x509.Name([]), key.public_key(), x509.random_serial_number())
+            .not_valid_before(issuer.not_valid_before_utc)
+            .not_valid_after(issuer.not_valid_after_utc)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName("")]), critical=False)
+            .sign(signed_with, hashes.SHA256())
+        )
+        form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        path = self.folder / "nameless.pem"
+        path.write_bytes(made.public_bytes(serialization.Encoding.PEM) + key.private_bytes(*form))
+        context.load_cert_chain(path)
         return context
 
 

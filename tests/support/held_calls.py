@@ -7,11 +7,11 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from proxy.config.addresses import EgressProxy
-from tests.support.origins import HELLO, hand_out, request, until
-from tests.support.scripted_origin import origin
+from tests.support.origins import HELLO, request, until
+from tests.support.scripted_origin import origin, tunnel_to
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from tests.support.scripted_origin import Wire
     from tests.support.sidecars import Running
@@ -53,14 +53,36 @@ async def the_line(relay: Running) -> dict[str, Any]:
 
 
 @contextlib.asynccontextmanager
-async def slow_egress(asked: asyncio.Event) -> AsyncIterator[EgressProxy]:
-    """A proxy that lets logins through and lets everything else wait."""
+async def egress(script: Callable[[Wire], Awaitable[None]]) -> AsyncIterator[EgressProxy]:
+    """An egress proxy that opens one tunnel, which is the login's; a script says what becomes of the others."""
+    asked = 0
 
     async def serve(wire: Wire) -> None:
-        if await wire.begins_with(b"POST http"):
-            await hand_out(wire)
-        asked.set()
-        await wire.until_end()
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            await script(wire)
+        else:
+            await open_tunnel(wire)
 
     async with origin(serve) as served:
         yield EgressProxy("127.0.0.1", served.at.port, None)
+
+
+async def open_tunnel(wire: Wire) -> None:
+    """Do what an egress proxy is asked for; every name is that of this machine."""
+    head = await wire.head()
+    await wire.send(b"HTTP/1.1 200 OK\r\n\r\n")
+    await tunnel_to(wire, int(head.split()[1].rpartition(b":")[2]))
+
+
+@contextlib.asynccontextmanager
+async def slow_egress(asked: asyncio.Event) -> AsyncIterator[EgressProxy]:
+    """An egress proxy that lets the login through and lets everything else wait."""
+
+    async def wait(wire: Wire) -> None:
+        asked.set()
+        await wire.until_end()
+
+    async with egress(wait) as by_way_of:
+        yield by_way_of

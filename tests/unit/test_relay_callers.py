@@ -30,7 +30,13 @@ def test_a_key_too_short_to_be_random_belongs_to_nobody_even_if_its_hash_is_list
 
 
 def test_a_certificates_names_of_hosts_and_uris_are_its_identities() -> None:
-    names = (("DNS", "Shop.Internal"), ("URI", "spiffe://A/b"), ("email", "a@b"), ("IP Address", "10.0.0.1"))
+    names = (
+        ("DNS", "Shop.Internal"),
+        ("URI", "spiffe://A/b"),
+        ("email", "a@b"),
+        ("IP Address", "10.0.0.1"),
+        ("DNS", ""),
+    )
     assert identities(names) == {"DNS:shop.internal", "URI:spiffe://A/b"}
     assert identities(()) == frozenset()
 

@@ -98,6 +98,8 @@ class AnsweringSide(web.RequestHandler):
         """End the connection, and visibly so when that cuts the answer to a call."""
         if self._call is not None:
             self.reset()
+        if self.transport is not None and self.transport.is_closing():
+            self.transport = None  # closed a second time, asyncio's TLS transport can tell and end nothing any more
         super().force_close()
 
     # What asyncio reports
