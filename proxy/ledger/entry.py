@@ -218,6 +218,11 @@ class Summary:
     size: int = 0
 
 
+def was_accepted(state: State, status: int) -> bool:
+    """Tell whether the call was answered, and with no error."""
+    return state in _ANSWERED and status < _REFUSED.start
+
+
 def may_have_been_done(state: State, status: int, settled: Settled | None) -> bool:
     """Tell whether a call may have been carried out, so that the same call again is a repeat.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from proxy.ledger.entry import UNSETTLED, Earlier, End, Entry, Intent, Settled, State, may_have_been_done
+from proxy.ledger.entry import UNSETTLED, Earlier, End, Entry, Intent, Settled, State, may_have_been_done, was_accepted
 from proxy.ledger.schedule import next_ask
 
 if TYPE_CHECKING:
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 LAST: Final = 2**63 - 1  # the largest number of an entry
 # Word for word the condition of an index: with values in place of these words no planner sees that the index will do.
 UNSETTLED_ROWS: Final = "settled IS NULL AND state IN ('open', 'interrupted', 'unknown', 'orphaned')"
-_FOUND: Final = "NULLIF(settled, 'undetermined')"  # what was found out, if anything was
+# What was found out, if anything was; the answer that is `1` for has shown since that the call was carried out.
+_FOUND: Final = "CASE WHEN settled = 'executed' OR (settled <> 'undetermined' AND ? = 0) THEN settled END"
 INTENT: Final = "serial, request_id, at, instance, caller, operation, kind, external_id, digest, check_path"
 COLUMNS: Final = (
     f"number, {INTENT.removeprefix('serial, ')}, "
@@ -81,7 +82,9 @@ def key(ticket: Ticket) -> Values:
 def end_row(ticket: Ticket, end: End) -> Values:
     """Return the values of `FINISH`."""
     due = next_ask(end.at, end.at) if end.state in UNSETTLED else None
-    return (end.state.value, end.at, end.status, end.attempts, due, repeatable(end.state, end.status), *key(ticket))
+    done = int(was_accepted(end.state, end.status))
+    told = (end.state.value, end.at, end.status, end.attempts)
+    return (*told, done, done, done, due, done, repeatable(end.state, end.status), *key(ticket))
 
 
 def earlier_values(ticket: Ticket) -> Values:

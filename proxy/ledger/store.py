@@ -107,7 +107,7 @@ class Store(ABC):
     # Calls
 
     def finish(self, tickets: Sequence[Ticket]) -> None:
-        """Note how calls ended; what was found out meanwhile, because this process was taken for dead, stays."""
+        """Note how calls ended; what was found out meanwhile stays, unless the answer shows that it is wrong."""
         tickets = sorted(
             tickets, key=lambda ticket: ticket.serial
         )  # as they stand there, lest two writers wait in a circle
