@@ -160,11 +160,18 @@ class Ledger:
             loops.create_task(self._look_after_for_ever())
 
     async def renew(self) -> bool:
-        """Renew the lease, and find calls whose process has died; return whether that was possible."""
+        """Renew the lease, and find calls whose process has died; return whether that was possible.
+
+        A ledger that could not be written is tried: it is told as mended although no call comes.
+        """
         try:
             self._key = self._key or await self.journal.ask(lambda store: store.key())
             for entry in await self.journal.ask(partial(_alive, self.instance, self._clock.wall())):
                 self._report(Interrupted(entry))
+            if self.fault:
+                started = self._clock.now()
+                await self.journal.ask(lambda store: store.probe())
+                self._note(Written(self._clock.now() - started, ""))
         except LedgerError as error:
             self._note(Written(0.0, str(error)))
             return False

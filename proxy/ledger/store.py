@@ -215,6 +215,15 @@ class Store(ABC):
             )
         return len(found)
 
+    def probe(self) -> None:
+        """Write something, so that it is known whether that can be done; raises LedgerError."""
+        with self.transaction():
+            self.execute_each(
+                "INSERT INTO fact (name, value) VALUES ('probed', '1')"
+                " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                [()],
+            )
+
     def key(self) -> bytes:
         """Return the key of the bodies' digests, which the ledger made when it was made."""
         with self.transaction(writes=False):

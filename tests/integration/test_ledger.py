@@ -56,6 +56,12 @@ class Fallible(SqliteStore):
             raise LedgerError(message)
         super().write(begun, ended)
 
+    def probe(self) -> None:
+        if self.fails:
+            message = "database or disk is full"
+            raise LedgerError(message)
+        super().probe()
+
 
 class Reads:
     """Localpayment's status reads, as the test has them answered."""
@@ -218,6 +224,19 @@ async def test_a_ledger_that_cannot_be_written_refuses_calls_and_serves_again(op
         await scene.entries()
         assert scene.ledger.fault == ""
         assert [one for one in scene.reports(Written) if one.fault]
+
+
+async def test_a_ledger_that_can_be_written_again_is_noticed_without_another_call(opened: Opened) -> None:
+    async with opened() as scene:
+        scene.store.fails = True
+        with pytest.raises(LedgerError):
+            await scene.begin()
+        assert not await scene.ledger.renew()
+        assert scene.ledger.fault == "database or disk is full"
+        scene.store.fails = False
+        assert await scene.ledger.renew()
+        assert scene.ledger.fault == ""
+        assert not scene.reports(Written)[-1].fault
 
 
 async def test_or_lets_them_go_on_and_writes_them_once_it_can(opened: Opened) -> None:
