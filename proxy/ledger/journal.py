@@ -233,6 +233,7 @@ class Journal:
         return self._store.shared and refused and earlier is not None and earlier.state is State.OPEN
 
     def _look_again(self, one: _Begun) -> None:
+        one.ticket.earlier = None  # what was seen is over: should the call be given up now, its entry needs an end
         self._begun.append(one)
         self._wake()
 

@@ -33,6 +33,10 @@ _CONNECT: Final = 2  # seconds, the least that libpq takes
 _VANISHED: Final[dict[str, Any]] = {
     "keepalives_idle": 3, "keepalives_interval": 1, "keepalives_count": 2, "tcp_user_timeout": 5000,
 }  # fmt: skip
+# The same for the server: a sidecar whose machine is gone in a transaction keeps the others from the calls in it.
+_GONE: Final = (
+    "-c tcp_keepalives_idle=3 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=5 -c tcp_user_timeout=8000"
+)
 _SCHEMA_LOCK: Final = 0x6C70_6C67  # a number of ours for pg_advisory_lock: one process at a time migrates
 _NUMBER: Final = "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
 MIGRATIONS: Final = (
@@ -79,7 +83,7 @@ class PostgresStore(Store):
                 connect_timeout=_CONNECT,
                 # What the server's own configuration may say must not make an intent less durable.
                 options="-c search_path=localpayment_proxy -c synchronous_commit=on"
-                f" -c statement_timeout={int(self._timeout * 1000)}",
+                f" -c statement_timeout={int(self._timeout * 1000)} {_GONE}",
                 application_name="localpayment-proxy",
                 **_VANISHED,
             )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -182,6 +184,31 @@ async def test_where_others_share_the_ledger_a_repeat_of_a_call_that_stays_open_
     earlier = (await begin(journal, refused=True)).earlier
     assert earlier is not None
     assert (earlier.state, len(await journal.ask(entries))) == (State.OPEN, 1)
+
+
+async def test_a_call_that_is_given_up_while_it_is_looked_at_again_is_closed(journal: Journal, store: Gated) -> None:
+    store.shared = True
+    first, write = await begin(journal), store.write
+    of_first = replace(first, end=End(NOW, State.NOT_SENT))
+    looks, looked_again, go_on = itertools.count(1), threading.Event(), threading.Event()
+
+    def written(begun: Sequence[Ticket], ended: Sequence[Ticket]) -> None:
+        if next(looks) == 2:
+            looked_again.set()
+            go_on.wait(BOUND)
+            write([], [of_first])  # as another sidecar may do just then
+        write(begun, ended)
+
+    store.write = written  # type: ignore[method-assign]  # which both looks go through
+    task = asyncio.create_task(begin(journal, refused=True))
+    await asyncio.to_thread(looked_again.wait, BOUND)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    go_on.set()
+    await journal.ask(lambda _store: None)
+    await all_written(journal)
+    assert [entry.state for entry in await journal.ask(entries)] == [State.NOT_SENT, State.NOT_SENT]
 
 
 async def test_a_store_that_fails_refuses_calls_and_keeps_ends(journal: Journal, store: Gated) -> None:
