@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 HEAD: Final = ("NUMBER", "BEGAN", "OPERATION", "EXTERNAL ID", "STATE", "STATUS", "WHAT BECAME OF IT")
 _TIMES: Final = ("at", "ended_at", "next_ask", "settled_at")
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # what the text of a formula begins with
+# What the text of a formula begins with; some spreadsheets take the full-width signs for the others.
+_FORMULA: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\t", "\r")
 _UNITS: Final = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 

@@ -123,15 +123,20 @@ def conditions(wanted: Wanted) -> tuple[list[str], list[object]]:
         found.append(f"number IN ({', '.join('?' * len(wanted.numbers)) or 'NULL'})")
         values.extend(wanted.numbers)
     if wanted.name is not None:
-        numbers = wanted.name if wanted.name.isascii() and wanted.name.isdigit() else "0"
         found.append("(request_id = ? OR external_id = ? OR number = ?)")
-        values.extend((wanted.name, wanted.name, min(int(numbers[:19]), LAST)))
+        values.extend((wanted.name, wanted.name, _number(wanted.name)))
     if wanted.states:
         found.append(f"state IN ({', '.join('?' * len(wanted.states))})")
         values.extend(sorted(state.value for state in wanted.states))
     if wanted.unsettled:
         found.append(UNSETTLED_ROWS)
     return found, values
+
+
+def _number(name: str) -> int:
+    """Return the number of an entry; 0, which none has, for a name that is not written as one, such as `007`."""
+    digits = name.isascii() and name.isdigit() and len(name) < len(str(LAST)) and not name.startswith("0")
+    return int(name) if digits else 0
 
 
 def entry(row: Sequence[Any]) -> Entry:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from proxy.config import LedgerFile
+from proxy.ops.admin.ledger_commands import AT_ONCE
 from proxy.simulator.faults import Fault, Kind
 from proxy.simulator.server import Simulator
-from tests.support.ledgers import PAYIN, ledger_rows, pay, until_ended
+from tests.support.ledgers import PAYIN, begun, intent, ledger_rows, pay, until_ended
 from tests.support.processes import Finished, ran
 from tests.support.sidecars import Running, settings_for, sidecar
 
@@ -133,6 +134,19 @@ async def test_the_command_shows_what_was_found_and_its_exit_code_what_was_not(
     unknown = await typed(relay, "settle", "order 9")
     assert (unknown.code, unknown.out) == (1, "")
     assert unknown.err.startswith("no call in the ledger has this number")
+
+
+async def test_a_command_that_leaves_calls_out_says_so_and_is_no_success(relay: Running) -> None:
+    ledger = relay.sidecar.ledger
+    assert ledger is not None
+    without_a_read = [intent(instance="dead") for _ in range(AT_ONCE + 1)]
+    await ledger.journal.ask(lambda store: begun(store, *without_a_read))
+    await ledger.renew()
+    cut = await typed(relay, "settle")
+    assert (cut.code, cut.out.count("undetermined")) == (1, AT_ONCE)
+    assert cut.err == "these are the newest; the sidecar asks about the others by itself\n"
+    rest = await typed(relay, "settle")
+    assert (rest.code, rest.out, rest.err) == (0, "1 create_payout: undetermined\n", "")
 
 
 async def test_an_id_that_is_no_text_is_that_of_no_call(relay: Running, origin: Simulator) -> None:

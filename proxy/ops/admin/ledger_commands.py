@@ -57,9 +57,10 @@ class LedgerCommands:
         return response
 
     async def _settle(self, ledger: Ledger, request: web.Request) -> web.Response:
-        """Ask about the call that `id` names, or about all that are not settled, the oldest last."""
+        """Ask about the call that `id` names, or about the newest that are not settled; `more` tells of others."""
         name = request.query.get("id")
-        entries: list[Entry] = await ledger.journal.ask(_unsettled if name is None else partial(_named, name))
+        found: list[Entry] = await ledger.journal.ask(_unsettled if name is None else partial(_named, name))
+        entries, more = found[:AT_ONCE], len(found) > AT_ONCE
         if entries and not ledger.settler.can_ask:
             return _refused(503, "nothing can be asked now: no usable token is held, or Localpayment cannot be reached")
         for entry in entries:
@@ -67,7 +68,7 @@ class LedgerCommands:
                 await ledger.settler.settle(entry)
         now = await ledger.journal.ask(partial(_again, [entry.number for entry in entries]))
         await ledger.take_stock()
-        return web.json_response({"calls": [facts(entry) for entry in now]})
+        return web.json_response({"calls": [facts(entry) for entry in now], **({"more": True} if more else {})})
 
     async def _resolve(self, ledger: Ledger, request: web.Request) -> web.Response:
         """Note what the body says of a call, such as `{"as": "executed", "note": "webhook"}`.
@@ -93,7 +94,7 @@ class LedgerCommands:
 
 
 def _unsettled(store: Store) -> list[Entry]:
-    return list(store.entries(Wanted(states=UNSETTLED, unsettled=True, most=AT_ONCE)))
+    return list(store.entries(Wanted(states=UNSETTLED, unsettled=True, most=AT_ONCE + 1)))
 
 
 def _named(name: str, store: Store) -> list[Entry]:
