@@ -287,6 +287,21 @@ async def test_a_call_that_is_not_found_is_asked_about_for_a_day(opened: Opened)
         assert (entry.settled, entry.asks) == (Settled.NOT_FOUND, len(ASKS))
 
 
+async def test_a_clock_that_is_set_ahead_makes_no_ask_the_last_before_its_time(opened: Opened) -> None:
+    async with opened() as scene:
+        scene.end(await scene.begin(), State.UNKNOWN, 0)
+        await scene.entries()
+        scene.clock.jump(2 * DAY)  # which this machine alone believes
+        passed = 0.0
+        for at in ASKS:
+            assert scene.reports(CallSettled) == []
+            scene.reads.answer = Reading(404, b"", date=NOW + at)
+            await scene.later(at - passed)
+            passed = at
+        (settled,) = scene.reports(CallSettled)
+        assert (settled.settled, len(scene.reads.asked)) == (Settled.NOT_FOUND, len(ASKS))
+
+
 async def test_nothing_is_asked_while_asking_makes_no_sense_and_nothing_is_concluded(opened: Opened) -> None:
     async with opened() as scene:
         scene.end(await scene.begin(), State.ORPHANED, 200)
