@@ -156,7 +156,8 @@ class Ledger:
     async def run(self) -> None:
         """Look after the ledger until cancelled."""
         async with asyncio.TaskGroup() as loops:
-            loops.create_task(self._renew_for_ever())  # apart, lest a slow status read let the lease end
+            loops.create_task(self._renew_for_ever())
+            loops.create_task(self._settle_for_ever())  # apart: Localpayment may let each read wait for a minute
             loops.create_task(self._look_after_for_ever())
 
     async def renew(self) -> bool:
@@ -177,14 +178,20 @@ class Ledger:
             return False
         return True
 
+    async def settle(self) -> None:
+        """Make the status reads that are due."""
+        try:
+            await self.settler.settle_due()
+        except LedgerError as error:
+            self._note(Written(0.0, str(error)))
+
     async def look_after(self) -> None:
-        """Do once what is due: removal of old entries, status reads, the summary."""
+        """Remove old entries when that is due, and take stock."""
         try:
             now = self._clock.now()
             if now >= self._pruning_at:
                 self._pruning_at = now + PRUNING
                 await self._prune()
-            await self.settler.settle_due()
             await self.take_stock()
         except LedgerError as error:
             self._note(Written(0.0, str(error)))
@@ -192,12 +199,18 @@ class Ledger:
     async def take_stock(self) -> None:
         """Read anew what is not settled, and what became of what was not; raises LedgerError."""
         shown = {entry.number for entry in (*self.unsettled, *self.settled)}
-        self.summary, self.unsettled, self.settled = await self.journal.ask(partial(_stock, shown.union(self._found)))
-        self._found.clear()
+        found = set(self._found)
+        self.summary, self.unsettled, self.settled = await self.journal.ask(partial(_stock, shown | found))
+        self._found = deque((number for number in self._found if number not in found), SHOWN)
 
     async def _renew_for_ever(self) -> None:
         while True:
             await self._clock.wait(self._never, HEARTBEAT if await self.renew() else ROUND)
+
+    async def _settle_for_ever(self) -> None:
+        while True:
+            await self.settle()
+            await self._clock.wait(self._never, ROUND)
 
     async def _look_after_for_ever(self) -> None:
         while True:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     Opened = Callable[..., AbstractAsyncContextManager["Scene"]]
 
 Told = TypeVar("Told")
-LOOPS = 2  # of a ledger that runs
+LOOPS = 3  # of a ledger that runs
 BOUND = 30.0  # seconds that only a defect reaches
 RULES = Rules(on_failure="refuse", timeout=BOUND, keep=30 * DAY, duplicates="report", window=DAY)
 PAYOUT = match("POST", "/api/payout")
@@ -70,9 +70,12 @@ class Reads:
         self.healthy = True
         self.answer: Reading | None = Reading(404, b"")
         self.asked: list[str] = []
+        self.coming = asyncio.Event()  # whether answers come
+        self.coming.set()
 
     async def __call__(self, path: str) -> Reading | None:
         self.asked.append(path)
+        await self.coming.wait()
         return self.answer
 
 
@@ -93,6 +96,7 @@ class Scene:
 
     async def look_after(self) -> None:
         await self.ledger.renew()
+        await self.ledger.settle()
         await self.ledger.look_after()
 
     async def begin(
@@ -364,6 +368,23 @@ async def test_it_looks_after_itself_round_after_round(opened: Opened) -> None:
         await scene.clock.asleep(LOOPS)
         assert len(scene.reads.asked) == 1
         assert HEARTBEAT % ROUND == 0
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_a_status_read_that_hangs_keeps_nothing_from_being_counted(opened: Opened) -> None:
+    async with opened() as scene:
+        scene.end(await scene.begin(), State.UNKNOWN, 0)
+        await scene.entries()
+        scene.reads.coming.clear()
+        task = asyncio.create_task(scene.ledger.run())
+        for _ in range(int(ASKS[0] / ROUND)):
+            await scene.clock.advance(ROUND, LOOPS)
+        await scene.begin(body("p-2"))
+        await scene.clock.advance(ROUND, LOOPS - 1)
+        await scene.clock.asleep(LOOPS - 1)
+        assert (len(scene.reads.asked), scene.ledger.summary.open.total()) == (1, 2)
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task

@@ -72,6 +72,16 @@ def test_a_lock_that_was_removed_is_made_again_with_the_next_call(path: Path) ->
     store.close()
 
 
+def test_a_lock_that_cannot_be_taken_anew_takes_no_intent(path: Path) -> None:
+    store = sqlite_store(path)
+    lock = Path(f"{path}.lock")
+    lock.unlink()
+    lock.mkdir()
+    with pytest.raises(LedgerError, match="lock: Is a directory"):
+        begun(store, intent("p-1"))
+    store.close()
+
+
 def test_of_two_sidecars_on_one_file_the_one_whose_lock_was_removed_writes_no_more(path: Path) -> None:
     store = sqlite_store(path)
     Path(f"{path}.lock").unlink()
