@@ -54,6 +54,7 @@ UNSETTLED: Final = frozenset((State.INTERRUPTED, State.UNKNOWN, State.ORPHANED))
 _NOTHING_DONE: Final = frozenset((State.REJECTED, State.NOT_SENT))
 _ANSWERED: Final = frozenset((State.ANSWERED, State.ABORTED, State.ORPHANED))  # the answer's status was seen
 _REFUSED: Final = range(400, 500)  # RFC 9110 section 15.5
+_FAILED: Final = 500  # the first status that says so of the server: section 15.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +217,14 @@ class Summary:
     open: Counter[str] = field(default_factory=Counter)
     oldest: float | None = None
     size: int = 0
+
+
+def may_be_asked_about(state: State, status: int) -> bool:
+    """Tell whether a status read may tell more of a call than is known.
+
+    After an answer of 5xx a person has it made: the caller was told, and many such calls were never carried out.
+    """
+    return state in UNSETTLED or (state in _ANSWERED and status >= _FAILED)
 
 
 def was_accepted(state: State, status: int) -> bool:

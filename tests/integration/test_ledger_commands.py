@@ -88,6 +88,22 @@ async def test_an_answer_that_proves_nothing_settles_nothing(relay: Running, ori
     assert (call["settled"], call["asks"]) == ("executed", 2)
 
 
+async def test_a_call_that_was_answered_with_an_error_of_the_server_is_asked_about_when_it_is_named(
+    relay: Running, origin: Simulator
+) -> None:
+    origin.add_fault(Fault(Kind.STATUS, "create_payin", status=502))
+    assert (await pay(relay))[0] == 502
+    await until_ended(relay)
+    assert await told(relay, SETTLE) == (200, {"calls": []}), "it was answered, and is asked about by a person alone"
+    origin.add_fault(Fault(Kind.STATUS, "get_transaction_status", status=404))
+    vain = await typed(relay, "settle", "order-1")
+    assert (vain.code, vain.out) == (1, "1 create_payin: not known; asks: 1; `ledger settle` asks\n")
+    assert (await pay(relay))[0] == 201
+    found = await typed(relay, "settle", "1")
+    assert (found.code, found.out) == (0, "1 create_payin: executed (COMPLETED)\n")
+    assert (await typed(relay, "settle", "2")).code == 0
+
+
 async def test_what_is_settled_is_not_asked_about_again(relay: Running, origin: Simulator) -> None:
     await lost(relay, origin)
     await told(relay, SETTLE)

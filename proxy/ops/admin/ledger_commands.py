@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
-from proxy.ledger.entry import UNSETTLED, LedgerError, Settled, Wanted
+from proxy.ledger.entry import UNSETTLED, LedgerError, Settled, Wanted, may_be_asked_about
 from proxy.ledger.one_call import SAYS, NotOneCallError, note_problem, one_call
 from proxy.ops.admin.ledger_view import facts
 
@@ -64,7 +64,8 @@ class LedgerCommands:
         if entries and not ledger.settler.can_ask:
             return _refused(503, "nothing can be asked now: no usable token is held, or Localpayment cannot be reached")
         for entry in entries:
-            if entry.settled is None and entry.state in UNSETTLED and ledger.settler.can_ask:
+            left = entry.settled is None and may_be_asked_about(entry.state, entry.status)
+            if left and ledger.settler.can_ask:
                 await ledger.settler.settle(entry)
         now = await ledger.journal.ask(partial(_again, [entry.number for entry in entries]))
         await ledger.take_stock()
