@@ -200,9 +200,11 @@ class PostgresStore(Store):
         with connection.transaction():
             if self._writes:
                 self.execute("SELECT pg_advisory_xact_lock(?)", (_SCHEMA_LOCK,))
+            there = self.execute("SELECT to_regclass('schema_version')")[0][0] is not None
+            if self._writes and not there:  # asking for it again takes the right to create
                 self.execute_each("CREATE SCHEMA IF NOT EXISTS localpayment_proxy", [()])
                 self.execute_each("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)", [()])
-            elif self.execute("SELECT to_regclass('schema_version')")[0][0] is None:
+            elif not there:
                 message = "there is no ledger in this database: a sidecar makes it at its first start"
                 raise NoLedgerYetError(message)
             version = int(self.execute("SELECT max(version) FROM schema_version")[0][0] or 0)

@@ -370,6 +370,22 @@ def test_a_database_of_a_newer_release_is_left_alone(server: PostgresServer) -> 
 
 
 @needs_postgres
+def test_a_user_that_may_create_nothing_carries_calls_once_the_tables_are_there(server: PostgresServer) -> None:
+    url = server.create("granted")
+    postgres_store(url).close()
+    server.ask(
+        "granted",
+        "CREATE ROLE payer LOGIN; GRANT USAGE ON SCHEMA localpayment_proxy TO payer;"
+        " GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA localpayment_proxy TO payer",
+    )
+    store = postgres_store(url.replace("postgres:", "payer:"))
+    begun(store, intent("p-1"))
+    store.alive("one", NOW)
+    assert [entry.state for entry in store.entries(EVERYTHING)] == [State.OPEN]
+    store.close()
+
+
+@needs_postgres
 def test_commits_are_durable_whatever_the_server_s_own_setting_says(server: PostgresServer) -> None:
     url = server.create("careless")
     server.ask("careless", "ALTER DATABASE careless SET synchronous_commit = off")
