@@ -169,6 +169,7 @@ class Ticket:
         refused: whether a repeat is to be left out, since its call will not be sent.
         late: whether the call goes on although its intent may not have been written; it is written with its end.
         earlier: the call that it repeats, once that was looked up.
+        written: whether its entry is known to be there.
         end: how the call ended, once it has.
     """
 
@@ -178,12 +179,18 @@ class Ticket:
     refused: bool
     late: bool = False
     earlier: Earlier | None = None
+    written: bool = False
     end: End | None = None
 
     @property
     def call(self) -> tuple[str, str]:
         """What makes it a repeat of another: operation and external id."""
         return self.intent.operation, self.intent.external_id
+
+    @property
+    def left_out(self) -> bool:
+        """Whether it was not written, as the repeat of a call."""
+        return self.refused and self.earlier is not None and not self.late
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,8 +55,14 @@ def store(tmp_path: Path) -> Gated:
 
 
 @pytest.fixture
-async def journal(store: Gated) -> AsyncIterator[Journal]:
-    journal = Journal(store, clock=lambda: 0.0)
+def faults() -> list[str]:
+    """Why each commit failed that was told, empty for one that went well."""
+    return []
+
+
+@pytest.fixture
+async def journal(store: Gated, faults: list[str]) -> AsyncIterator[Journal]:
+    journal = Journal(store, clock=lambda: 0.0, wrote=lambda _seconds, fault: faults.append(fault))
     yield journal
     store.gate.set()
     store.fails = False
@@ -223,6 +229,23 @@ async def test_a_store_that_fails_refuses_calls_and_keeps_ends(journal: Journal,
     await all_written(journal)
     states = {entry.intent.external_id: entry.state for entry in await journal.ask(entries)}
     assert states == {"p-1": State.ANSWERED, "p-3": State.OPEN}
+
+
+async def test_a_commit_that_had_nothing_to_write_proves_nothing(
+    journal: Journal, store: Gated, faults: list[str]
+) -> None:
+    await begin(journal, "p-open")
+    refused_ticket = journal.ticket(intent("p-1"), window=DAY, refused=False)
+    store.fails = True
+    with pytest.raises(LedgerError):
+        await journal.begin(refused_ticket, BOUND)
+    store.fails = False
+    give_up(journal, refused_ticket)
+    await all_written(journal)
+    await begin(journal, "p-open", refused=True)  # a repeat that is left out
+    assert faults == ["", "database or disk is full"]
+    await begin(journal, "p-2")
+    assert faults == ["", "database or disk is full", ""]
 
 
 async def test_that_nobody_waits_any_more_for_an_intent_that_failed_is_no_defect(
