@@ -21,7 +21,7 @@ from proxy.cli.exits import Exit, failed
 from proxy.cli.ledger_text import HEAD, as_json, csv_lines, fate, in_full, json_lines, row
 from proxy.cli.operations import table
 from proxy.config.ledger_place import ledger_place
-from proxy.ledger.entry import UNSETTLED, LedgerError, Settled, State, Wanted
+from proxy.ledger.entry import UNSETTLED, LedgerError, Settled, State, Wanted, may_be_asked_about
 from proxy.ledger.one_call import NotOneCallError, note_problem, one_call
 from proxy.ledger.places import store_at
 from proxy.ledger.store import PRUNED
@@ -80,8 +80,14 @@ def settle_calls(name: str | None, *, in_json: bool) -> Exit:
         click.echo("nothing is left to find out")
     for call in () if in_json else calls:
         click.echo(f"{call['number']} {call['operation']}: {fate(call, time.time()) or call['state']}")
-    unknown = [call for call in calls if call["settled"] is None and call["state"] in UNSETTLED | {State.OPEN}]
-    return Exit.FAILED if unknown else Exit.FINE
+    if "more" in told:
+        click.echo("these are the newest; the sidecar asks about the others by itself", err=True)
+    unknown = [call for call in calls if call["settled"] is None and _left_open(State(call["state"]), call["status"])]
+    return Exit.FAILED if unknown or "more" in told else Exit.FINE
+
+
+def _left_open(state: State, status: int) -> bool:
+    return state is State.OPEN or may_be_asked_about(state, status)
 
 
 def resolve_call(name: str, settled: str, note: str, *, external: bool = False) -> Exit:

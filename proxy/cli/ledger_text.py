@@ -12,7 +12,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from proxy.ledger.entry import UNSETTLED, State
+from proxy.ledger.entry import UNSETTLED, State, may_be_asked_about
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 HEAD: Final = ("NUMBER", "BEGAN", "OPERATION", "EXTERNAL ID", "STATE", "STATUS", "WHAT BECAME OF IT")
 _TIMES: Final = ("at", "ended_at", "next_ask", "settled_at")
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # what the text of a formula begins with
+# What the text of a formula begins with; some spreadsheets take the full-width signs for the others.
+_FORMULA: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\t", "\r")
 _UNITS: Final = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 
@@ -37,16 +38,18 @@ def fate(facts: Mapping[str, Any], now: float) -> str:
     """Say what became of a call whose end was not seen, or how far that is from being known.
 
     Args:
-        facts: state, settled, detail, asks, next_ask and at of an entry, times in seconds since the Unix epoch.
+        facts: state, status, settled, detail, asks, next_ask and at of an entry, times in seconds since the Unix epoch.
         now: the same.
     """
     if facts["settled"] is not None:
         return str(facts["settled"]) + (f" ({facts['detail']})" if facts["detail"] else "")
     if facts["state"] == State.OPEN:
         return f"no end yet, after {age(now - facts['at'])}"
-    if facts["state"] not in UNSETTLED:
+    if not may_be_asked_about(facts["state"], facts["status"]):
         return ""
     asked = f"asks: {facts['asks']}" if facts["asks"] else "not asked yet"
+    if facts["state"] not in UNSETTLED:
+        return f"not known; {asked}; `ledger settle` asks"
     return f"not known; {asked}" + ("" if facts["next_ask"] is None else f", next in {age(facts['next_ask'] - now)}")
 
 

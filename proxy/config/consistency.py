@@ -13,6 +13,7 @@ from proxy.config.addresses import Collector, Listen, Origin, TcpAddress, is_loo
 from proxy.config.credential_sources import AUTH_MOUNT, LOGINS, SOURCES, Choices, VaultSource, VaultToken
 from proxy.config.setting import settings_in, settings_of
 from proxy.config.settings import SANDBOX_URL, Environment, Problem, Settings
+from proxy.config.units import duration_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -100,6 +101,16 @@ def _tracing_problems(collector: Collector | None, headers: Path | None) -> Iter
         yield Problem("PROXY_OTEL_HEADERS_FILE", str(headers), text)
 
 
+def _ledger_problems(keep: float, window: float) -> Iterator[Problem]:
+    """Whether an entry would be forgotten while it tells repeats."""
+    if keep < window:
+        text = (
+            f"is shorter than PROXY_DUPLICATE_WINDOW={duration_text(window)}, in which a repeat would not be seen: "
+            "make it no shorter"
+        )
+        yield Problem("PROXY_LEDGER_KEEP", duration_text(keep), text)
+
+
 # Each rule with the settings that it is asked about, in the order of its arguments.
 RULES: Final[tuple[tuple[Callable[..., Iterator[Problem]], tuple[str, ...]], ...]] = (
     (_origin_problems, ("LOCALPAYMENT_ENVIRONMENT", "LOCALPAYMENT_BASE_URL")),
@@ -108,6 +119,7 @@ RULES: Final[tuple[tuple[Callable[..., Iterator[Problem]], tuple[str, ...]], ...
     (_address_problems, ("PROXY_LISTEN", "PROXY_ADMIN_LISTEN")),
     (_tls_problems, _TLS_FILES),
     (_audit_problems, ("PROXY_AUDIT_LOG", "PROXY_AUDIT_KEY_FILE")),
+    (_ledger_problems, ("PROXY_LEDGER_KEEP", "PROXY_DUPLICATE_WINDOW")),
     (_tracing_problems, ("PROXY_OTEL_ENDPOINT", "PROXY_OTEL_HEADERS_FILE")),
 )
 

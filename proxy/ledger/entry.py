@@ -54,6 +54,7 @@ UNSETTLED: Final = frozenset((State.INTERRUPTED, State.UNKNOWN, State.ORPHANED))
 _NOTHING_DONE: Final = frozenset((State.REJECTED, State.NOT_SENT))
 _ANSWERED: Final = frozenset((State.ANSWERED, State.ABORTED, State.ORPHANED))  # the answer's status was seen
 _REFUSED: Final = range(400, 500)  # RFC 9110 section 15.5
+_FAILED: Final = 500  # the first status that says so of the server: section 15.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +164,7 @@ class Ticket:
         refused: whether a repeat is to be left out, since its call will not be sent.
         late: whether the call goes on although its intent may not have been written; it is written with its end.
         earlier: the call that it repeats, once that was looked up.
+        written: whether its entry is known to be there.
         end: how the call ended, once it has.
     """
 
@@ -172,12 +174,18 @@ class Ticket:
     refused: bool
     late: bool = False
     earlier: Earlier | None = None
+    written: bool = False
     end: End | None = None
 
     @property
     def call(self) -> tuple[str, str]:
         """What makes it a repeat of another: operation and external id."""
         return self.intent.operation, self.intent.external_id
+
+    @property
+    def left_out(self) -> bool:
+        """Whether it was not written, as the repeat of a call."""
+        return self.refused and self.earlier is not None and not self.late
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +219,19 @@ class Summary:
     open: Counter[str] = field(default_factory=Counter)
     oldest: float | None = None
     size: int = 0
+
+
+def may_be_asked_about(state: State, status: int) -> bool:
+    """Tell whether a status read may tell more of a call than is known.
+
+    After an answer of 5xx a person has it made: the caller was told, and many such calls were never carried out.
+    """
+    return state in UNSETTLED or (state in _ANSWERED and status >= _FAILED)
+
+
+def was_accepted(state: State, status: int) -> bool:
+    """Tell whether the call was answered, and with no error."""
+    return state in _ANSWERED and status < _REFUSED.start
 
 
 def may_have_been_done(state: State, status: int, settled: Settled | None) -> bool:

@@ -50,7 +50,8 @@ class Journal:
         store: only this thread uses it from now on.
         clock: seconds on a clock that only moves forward.
         wrote: told how many seconds each commit took, and why it failed; the text is empty when it went well. Told of
-            each call, too, that would wait no longer.
+            each call, too, that would wait no longer. Not told of a commit that had nothing to write, such as the ends
+            of calls whose intents were not written: it goes well on a disk that is full.
 
     Attributes:
         lost: ends that were dropped because too many waited; their entries stay open until the process has ended.
@@ -112,8 +113,8 @@ class Journal:
         if ticket.end is not None:
             return
         ticket.end = end
-        if ticket.refused and ticket.earlier is not None and not ticket.late:
-            return  # it was never written
+        if ticket.left_out:
+            return
         if len(self._ended) >= MOST_WAITING:
             self.lost += 1
             return
@@ -196,7 +197,8 @@ class Journal:
             self._ended.extendleft(reversed(ended))
             self._gathered = self._gathered or bool(ended)
         self._ending = 0
-        self._later(partial(self._tell, begun, fault, self._clock() - started))
+        wrote = fault is None and _wrote([one.ticket for one in begun], ended)
+        self._later(partial(self._tell, begun, fault, self._clock() - started, wrote=wrote))
         return fault is None
 
     def _ends_to_write(self, begun: list[_Begun]) -> list[Ticket]:
@@ -217,8 +219,9 @@ class Journal:
                 result, fault = None, error
             self._later(partial(_settle, future, result, fault))
 
-    def _tell(self, begun: list[_Begun], fault: LedgerError | None, seconds: float) -> None:
-        self._wrote(seconds, "" if fault is None else str(fault))
+    def _tell(self, begun: list[_Begun], fault: LedgerError | None, seconds: float, *, wrote: bool) -> None:
+        if fault is not None or wrote:
+            self._wrote(seconds, "" if fault is None else str(fault))
         for one in begun:
             if fault is None and not (one.again or one.waits.done()) and self._may_change(one.ticket):
                 self._loop.call_later(GATHERING, self._look_again, one._replace(again=True))
@@ -233,12 +236,20 @@ class Journal:
         return self._store.shared and refused and earlier is not None and earlier.state is State.OPEN
 
     def _look_again(self, one: _Begun) -> None:
+        one.ticket.earlier = None  # what was seen is over: should the call be given up now, its entry needs an end
         self._begun.append(one)
         self._wake()
 
     def _later(self, told: Callable[[], None]) -> None:
         with suppress(RuntimeError):  # the loop has ended, and with it all that waits
             self._loop.call_soon_threadsafe(told)
+
+
+def _wrote(begun: list[Ticket], ended: list[Ticket]) -> bool:
+    """Note which entries are there after a commit; return whether it wrote anything for sure."""
+    for ticket in begun:
+        ticket.written = not ticket.left_out
+    return any(ticket.written for ticket in begun) or any(ticket.written or ticket.late for ticket in ended)
 
 
 def _settle(future: asyncio.Future[Any], result: object, fault: Exception | None) -> None:

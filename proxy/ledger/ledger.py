@@ -156,28 +156,42 @@ class Ledger:
     async def run(self) -> None:
         """Look after the ledger until cancelled."""
         async with asyncio.TaskGroup() as loops:
-            loops.create_task(self._renew_for_ever())  # apart, lest a slow status read let the lease end
+            loops.create_task(self._renew_for_ever())
+            loops.create_task(self._settle_for_ever())  # apart: Localpayment may let each read wait for a minute
             loops.create_task(self._look_after_for_ever())
 
     async def renew(self) -> bool:
-        """Renew the lease, and find calls whose process has died; return whether that was possible."""
+        """Renew the lease, and find calls whose process has died; return whether that was possible.
+
+        A ledger that could not be written is tried: it is told as mended although no call comes.
+        """
         try:
             self._key = self._key or await self.journal.ask(lambda store: store.key())
             for entry in await self.journal.ask(partial(_alive, self.instance, self._clock.wall())):
                 self._report(Interrupted(entry))
+            if self.fault:
+                started = self._clock.now()
+                await self.journal.ask(lambda store: store.probe())
+                self._note(Written(self._clock.now() - started, ""))
         except Exception as error:  # noqa: BLE001 - the loop's end would be the process's, and cut the calls in flight
             self._failed(error)
             return False
         return True
 
+    async def settle(self) -> None:
+        """Make the status reads that are due."""
+        try:
+            await self.settler.settle_due()
+        except Exception as error:  # noqa: BLE001 - as above
+            self._failed(error)
+
     async def look_after(self) -> None:
-        """Do once what is due: removal of old entries, status reads, the summary."""
+        """Remove old entries when that is due, and take stock."""
         try:
             now = self._clock.now()
             if now >= self._pruning_at:
                 self._pruning_at = now + PRUNING
                 await self._prune()
-            await self.settler.settle_due()
             await self.take_stock()
         except Exception as error:  # noqa: BLE001 - as above
             self._failed(error)
@@ -185,12 +199,18 @@ class Ledger:
     async def take_stock(self) -> None:
         """Read anew what is not settled, and what became of what was not; raises LedgerError."""
         shown = {entry.number for entry in (*self.unsettled, *self.settled)}
-        self.summary, self.unsettled, self.settled = await self.journal.ask(partial(_stock, shown.union(self._found)))
-        self._found.clear()
+        found = set(self._found)
+        self.summary, self.unsettled, self.settled = await self.journal.ask(partial(_stock, shown | found))
+        self._found = deque((number for number in self._found if number not in found), SHOWN)
 
     async def _renew_for_ever(self) -> None:
         while True:
             await self._clock.wait(self._never, HEARTBEAT if await self.renew() else ROUND)
+
+    async def _settle_for_ever(self) -> None:
+        while True:
+            await self.settle()
+            await self._clock.wait(self._never, ROUND)
 
     async def _look_after_for_ever(self) -> None:
         while True:

@@ -46,11 +46,16 @@ def one_call(store: Store, name: str, *, external: bool = False) -> Entry:
     if not found:
         raise NotOneCallError(_NONE, 0)
     if len(found) > 1:
-        numbers = ", ".join(f"{entry.number} ({entry.intent.operation})" for entry in found[:_NAMED])
+        numbers = ", ".join(_told(entry, name) for entry in found[:_NAMED])
         more = " and more" if len(found) > _NAMED else ""
         message = f"several calls have this id, so name one by its number: {numbers}{more}"
         raise NotOneCallError(message, len(found))
     return found[0]
+
+
+def _told(entry: Entry, name: str) -> str:
+    other = f", by its request id {entry.intent.request_id}" if str(entry.number) == name else ""
+    return f"{entry.number} ({entry.intent.operation}{other})"
 
 
 def note_problem(note: str) -> str:

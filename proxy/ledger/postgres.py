@@ -33,6 +33,10 @@ _CONNECT: Final = 2  # seconds, the least that libpq takes
 _VANISHED: Final[dict[str, Any]] = {
     "keepalives_idle": 3, "keepalives_interval": 1, "keepalives_count": 2, "tcp_user_timeout": 5000,
 }  # fmt: skip
+# The same for the server: a sidecar whose machine is gone in a transaction keeps the others from the calls in it.
+_GONE: Final = (
+    "-c tcp_keepalives_idle=3 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=5 -c tcp_user_timeout=8000"
+)
 _SCHEMA_LOCK: Final = 0x6C70_6C67  # a number of ours for pg_advisory_lock: one process at a time migrates
 _NUMBER: Final = "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
 MIGRATIONS: Final = (
@@ -79,7 +83,7 @@ class PostgresStore(Store):
                 connect_timeout=_CONNECT,
                 # What the server's own configuration may say must not make an intent less durable.
                 options="-c search_path=localpayment_proxy -c synchronous_commit=on"
-                f" -c statement_timeout={int(self._timeout * 1000)}",
+                f" -c statement_timeout={int(self._timeout * 1000)} {_GONE}",
                 application_name="localpayment-proxy",
                 **_VANISHED,
             )
@@ -196,9 +200,11 @@ class PostgresStore(Store):
         with connection.transaction():
             if self._writes:
                 self.execute("SELECT pg_advisory_xact_lock(?)", (_SCHEMA_LOCK,))
+            there = self.execute("SELECT to_regclass('schema_version')")[0][0] is not None
+            if self._writes and not there:  # asking for it again takes the right to create
                 self.execute_each("CREATE SCHEMA IF NOT EXISTS localpayment_proxy", [()])
                 self.execute_each("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)", [()])
-            elif self.execute("SELECT to_regclass('schema_version')")[0][0] is None:
+            elif not there:
                 message = "there is no ledger in this database: a sidecar makes it at its first start"
                 raise NoLedgerYetError(message)
             version = int(self.execute("SELECT max(version) FROM schema_version")[0][0] or 0)

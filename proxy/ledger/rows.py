@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from proxy.ledger.entry import UNSETTLED, Earlier, End, Entry, Intent, Settled, State, may_have_been_done
+from proxy.ledger.entry import UNSETTLED, Earlier, End, Entry, Intent, Settled, State, may_have_been_done, was_accepted
 from proxy.ledger.schedule import next_ask
 
 if TYPE_CHECKING:
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 LAST: Final = 2**63 - 1  # the largest number of an entry
 # Word for word the condition of an index: with values in place of these words no planner sees that the index will do.
 UNSETTLED_ROWS: Final = "settled IS NULL AND state IN ('open', 'interrupted', 'unknown', 'orphaned')"
-_FOUND: Final = "NULLIF(settled, 'undetermined')"  # what was found out, if anything was
+# What was found out, if anything was; the answer that is `1` for has shown since that the call was carried out.
+_FOUND: Final = "CASE WHEN settled = 'executed' OR (settled <> 'undetermined' AND ? = 0) THEN settled END"
 INTENT: Final = "serial, request_id, at, instance, caller, operation, kind, external_id, digest, check_path"
 COLUMNS: Final = (
     f"number, {INTENT.removeprefix('serial, ')}, "
@@ -81,7 +82,9 @@ def key(ticket: Ticket) -> Values:
 def end_row(ticket: Ticket, end: End) -> Values:
     """Return the values of `FINISH`."""
     due = next_ask(end.at, end.at) if end.state in UNSETTLED else None
-    return (end.state.value, end.at, end.status, end.attempts, due, repeatable(end.state, end.status), *key(ticket))
+    done = int(was_accepted(end.state, end.status))
+    told = (end.state.value, end.at, end.status, end.attempts)
+    return (*told, done, done, done, due, done, repeatable(end.state, end.status), *key(ticket))
 
 
 def earlier_values(ticket: Ticket) -> Values:
@@ -120,15 +123,20 @@ def conditions(wanted: Wanted) -> tuple[list[str], list[object]]:
         found.append(f"number IN ({', '.join('?' * len(wanted.numbers)) or 'NULL'})")
         values.extend(wanted.numbers)
     if wanted.name is not None:
-        numbers = wanted.name if wanted.name.isascii() and wanted.name.isdigit() else "0"
         found.append("(request_id = ? OR external_id = ? OR number = ?)")
-        values.extend((wanted.name, wanted.name, min(int(numbers[:19]), LAST)))
+        values.extend((wanted.name, wanted.name, _number(wanted.name)))
     if wanted.states:
         found.append(f"state IN ({', '.join('?' * len(wanted.states))})")
         values.extend(sorted(state.value for state in wanted.states))
     if wanted.unsettled:
         found.append(UNSETTLED_ROWS)
     return found, values
+
+
+def _number(name: str) -> int:
+    """Return the number of an entry; 0, which none has, for a name that is not written as one, such as `007`."""
+    digits = name.isascii() and name.isdigit() and len(name) < len(str(LAST)) and not name.startswith("0")
+    return int(name) if digits else 0
 
 
 def entry(row: Sequence[Any]) -> Entry:

@@ -22,14 +22,19 @@ if TYPE_CHECKING:
 
 AT_ONCE: Final = 20  # entries that are claimed together; they are asked about one after the other
 PAUSE: Final = 60.0  # seconds until an ask that could not be made is tried again
+AHEAD: Final = 60.0  # seconds that our clock is ahead of Localpayment's from which it is not believed
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The answer to a status read; status 0 when it was sent and got no answer."""
+    """The answer to a status read; status 0 when it was sent and got no answer.
+
+    `date` is when it was made, by Localpayment's clock in seconds since the Unix epoch; None when it does not say.
+    """
 
     status: int
     body: bytes
+    date: float | None = None
 
 
 class StatusReads(Protocol):
@@ -100,7 +105,7 @@ class Settler:
         if reading is None:
             await self._postpone(entry, now + PAUSE, asked=False)
             return
-        following = next_ask(intent.at if entry.ended_at is None else entry.ended_at, now)
+        following = _following(intent.at if entry.ended_at is None else entry.ended_at, now, reading.date)
         found = verdict(intent.operation, intent.external_id, reading.status, reading.body, last=following is None)
         if found is not None:
             await self._note(entry, *found)
@@ -114,6 +119,18 @@ class Settler:
         now = self._wall()
         if await self._journal.ask(lambda store: store.settle(entry.number, settled, word, now)):
             self._report(CallSettled(entry, settled, word))
+
+
+def _following(ended_at: float, now: float, date: float | None) -> float | None:
+    """Return when to ask again; None only if Localpayment's clock, too, says that it is late enough.
+
+    A clock of ours that was set ahead must not settle a payment as not found that may still come.
+    """
+    following, ahead = next_ask(ended_at, now), 0.0 if date is None else now - date
+    if following is None and ahead > AHEAD:
+        due = next_ask(ended_at, now - ahead)
+        following = None if due is None else due + ahead
+    return following
 
 
 def _result(reading: Reading | None) -> ReadResult:

@@ -52,6 +52,7 @@ class SqliteStore(Store):
         self._wall = wall
         self._damaged = damaged
         self._writes = writes
+        self._lock_path = Path(f"{path}.lock")
         self._lock: int | None = None
         self._file: os.stat_result
         self._database: sqlite3.Connection
@@ -147,18 +148,24 @@ class SqliteStore(Store):
         return [row[0] for row in rows if row[0] != "ok"]
 
     def _check_file(self) -> None:
-        """Raise LedgerError where nobody would find again what is written: SQLite goes on in a file without a name."""
-        try:
-            there = os.path.samestat(self._path.stat(), self._file)
-        except OSError:
-            there = False
-        if not there:
+        """Raise LedgerError where nobody would find again what is written: SQLite goes on in a file without a name.
+
+        A lock that was removed is taken anew; so long, another sidecar could have begun to write.
+        """
+        if not _is_there(self._path, self._file):
             message = f"{self._path} was removed or replaced while it was in use: put it back, or restart the sidecar"
             raise LedgerError(message)
+        if self._lock is not None and not _is_there(self._lock_path, os.fstat(self._lock)):
+            removed = self._lock
+            try:
+                self._lock = self._locked()
+            except OSError as error:
+                raise file_error(self._lock_path, error) from error
+            os.close(removed)
 
     def _locked(self) -> int:
         """Take the lock of the process that carries calls with this ledger; the kernel frees it with the process."""
-        lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
+        lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -221,6 +228,14 @@ class SqliteStore(Store):
             if not version:
                 self.execute("INSERT INTO fact (name, value) VALUES ('digest_key', ?)", (secrets.token_hex(32),))
             self._database.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _is_there(path: Path, file: os.stat_result) -> bool:
+    """Whether the path still leads to this file."""
+    try:
+        return os.path.samestat(path.stat(), file)
+    except OSError:
+        return False
 
 
 def file_error(path: Path, error: OSError | sqlite3.Error) -> LedgerError:

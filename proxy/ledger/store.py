@@ -5,6 +5,7 @@ It is used from one thread. It never updates what was intended, and never forget
 
 from __future__ import annotations
 
+import secrets
 from abc import ABC, abstractmethod
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 VERSION: Final = 1  # of the schema; a migration leads from each to the next
 CLAIM: Final = 120.0  # seconds that an ask takes at most, its waits for a token and a connection included
 _PAGE: Final = 1000  # entries that are read at once, so that a reader of all of them takes little memory
+_PROBED: Final = 16_384  # bytes
 PRUNED: Final = 1000  # entries that one transaction forgets, lest calls wait for it
 
 
@@ -107,7 +109,7 @@ class Store(ABC):
     # Calls
 
     def finish(self, tickets: Sequence[Ticket]) -> None:
-        """Note how calls ended; what was found out meanwhile, because this process was taken for dead, stays."""
+        """Note how calls ended; what was found out meanwhile stays, unless the answer shows that it is wrong."""
         tickets = sorted(
             tickets, key=lambda ticket: ticket.serial
         )  # as they stand there, lest two writers wait in a circle
@@ -214,6 +216,15 @@ class Store(ABC):
                 (before, PRUNED),
             )
         return len(found)
+
+    def probe(self) -> None:
+        """Write more than an intent takes, so that it is known whether one can be written; raises LedgerError."""
+        with self.transaction():
+            self.execute_each(
+                "INSERT INTO fact (name, value) VALUES ('probed', ?)"
+                " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                [(secrets.token_hex(_PROBED),)],  # never the same: SQLite would write nothing
+            )
 
     def key(self) -> bytes:
         """Return the key of the bodies' digests, which the ledger made when it was made."""

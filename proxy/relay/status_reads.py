@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.http1.proxied_fields import VIA
 from proxy.ledger.settler import Reading
+from proxy.tokens.issuer import http_date
+from proxy.upstream.json_client import first_value
 from proxy.upstream.model import OutgoingRequest, Progress, UpstreamFault
 
 if TYPE_CHECKING:
@@ -67,4 +69,4 @@ class UpstreamStatusReads:
                 if not piece:
                     break
                 body += piece
-            return Reading(answer.status, body)
+            return Reading(answer.status, body, http_date(first_value(answer.headers, b"date")))

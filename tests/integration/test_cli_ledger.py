@@ -211,6 +211,19 @@ def test_an_id_of_very_many_calls_names_the_newest(store: Store, person: Person)
     assert person("show", "order-1").err.rstrip().endswith("3 (create_payout) and more")
 
 
+def test_an_entry_whose_number_is_the_id_of_another_call_can_be_named(store: Store, person: Person) -> None:
+    begun(store, intent("order-1"), intent("order-2", request_id="second"), intent("2", request_id="third"))
+    said = person("show", "2")
+    assert said.code == 1
+    assert said.err.endswith(": 3 (create_payout), 2 (create_payout, by its request id second)\n")
+    assert person.json("show", "second")["number"] == 2
+
+
+def test_an_external_id_that_begins_with_noughts_is_no_number(store: Store, person: Person) -> None:
+    begun(store, intent("order-1"))
+    assert person("resolve", "0000001", "--as", "not_executed").code == 1
+
+
 @pytest.mark.parametrize("name", ["99", "no-such", "", "9" * 40, "order-\udcff", "order-1\0"])
 @pytest.mark.usefixtures("calls")
 def test_an_unknown_id_is_told_and_not_repeated(person: Person, name: str) -> None:
@@ -275,7 +288,7 @@ def test_an_export_holds_every_call_in_both_forms(person: Person) -> None:
     assert (rows[2]["external_id"], rows[2]["settled"], rows[2]["status"]) == ("order-2", "", "502")
 
 
-@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t"])
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t", "\uff1d"])
 def test_an_export_for_spreadsheets_holds_no_formula_and_no_control(store: Store, person: Person, sign: str) -> None:
     begun(store, intent(f"{sign}HYPERLINK(1)\x1b[2J", at=time.time()))
     (row,) = csv.DictReader(io.StringIO(person("export", "--format", "csv").out))

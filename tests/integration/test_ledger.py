@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     Opened = Callable[..., AbstractAsyncContextManager["Scene"]]
 
 Told = TypeVar("Told")
-LOOPS = 2  # of a ledger that runs
+LOOPS = 3  # of a ledger that runs
 BOUND = 30.0  # seconds that only a defect reaches
 RULES = Rules(on_failure="refuse", timeout=BOUND, keep=30 * DAY, duplicates="report", window=DAY)
 PAYOUT = match("POST", "/api/payout")
@@ -56,6 +56,12 @@ class Fallible(SqliteStore):
             raise LedgerError(message)
         super().write(begun, ended)
 
+    def probe(self) -> None:
+        if self.fails:
+            message = "database or disk is full"
+            raise LedgerError(message)
+        super().probe()
+
 
 class Reads:
     """Localpayment's status reads, as the test has them answered."""
@@ -64,9 +70,12 @@ class Reads:
         self.healthy = True
         self.answer: Reading | None = Reading(404, b"")
         self.asked: list[str] = []
+        self.coming = asyncio.Event()  # whether answers come
+        self.coming.set()
 
     async def __call__(self, path: str) -> Reading | None:
         self.asked.append(path)
+        await self.coming.wait()
         return self.answer
 
 
@@ -87,6 +96,7 @@ class Scene:
 
     async def look_after(self) -> None:
         await self.ledger.renew()
+        await self.ledger.settle()
         await self.ledger.look_after()
 
     async def begin(
@@ -220,6 +230,19 @@ async def test_a_ledger_that_cannot_be_written_refuses_calls_and_serves_again(op
         assert [one for one in scene.reports(Written) if one.fault]
 
 
+async def test_a_ledger_that_can_be_written_again_is_noticed_without_another_call(opened: Opened) -> None:
+    async with opened() as scene:
+        scene.store.fails = True
+        with pytest.raises(LedgerError):
+            await scene.begin()
+        assert not await scene.ledger.renew()
+        assert scene.ledger.fault == "database or disk is full"
+        scene.store.fails = False
+        assert await scene.ledger.renew()
+        assert scene.ledger.fault == ""
+        assert not scene.reports(Written)[-1].fault
+
+
 async def test_or_lets_them_go_on_and_writes_them_once_it_can(opened: Opened) -> None:
     async with opened(replace(RULES, on_failure="continue")) as scene:
         scene.store.fails = True
@@ -266,6 +289,21 @@ async def test_a_call_that_is_not_found_is_asked_about_for_a_day(opened: Opened)
         assert (settled.settled, len(scene.reads.asked)) == (Settled.NOT_FOUND, len(ASKS))
         (entry,) = await scene.entries()
         assert (entry.settled, entry.asks) == (Settled.NOT_FOUND, len(ASKS))
+
+
+async def test_a_clock_that_is_set_ahead_makes_no_ask_the_last_before_its_time(opened: Opened) -> None:
+    async with opened() as scene:
+        scene.end(await scene.begin(), State.UNKNOWN, 0)
+        await scene.entries()
+        scene.clock.jump(2 * DAY)  # which this machine alone believes
+        passed = 0.0
+        for at in ASKS:
+            assert scene.reports(CallSettled) == []
+            scene.reads.answer = Reading(404, b"", date=NOW + at)
+            await scene.later(at - passed)
+            passed = at
+        (settled,) = scene.reports(CallSettled)
+        assert (settled.settled, len(scene.reads.asked)) == (Settled.NOT_FOUND, len(ASKS))
 
 
 async def test_nothing_is_asked_while_asking_makes_no_sense_and_nothing_is_concluded(opened: Opened) -> None:
@@ -330,6 +368,23 @@ async def test_it_looks_after_itself_round_after_round(opened: Opened) -> None:
         await scene.clock.asleep(LOOPS)
         assert len(scene.reads.asked) == 1
         assert HEARTBEAT % ROUND == 0
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_a_status_read_that_hangs_keeps_nothing_from_being_counted(opened: Opened) -> None:
+    async with opened() as scene:
+        scene.end(await scene.begin(), State.UNKNOWN, 0)
+        await scene.entries()
+        scene.reads.coming.clear()
+        task = asyncio.create_task(scene.ledger.run())
+        for _ in range(int(ASKS[0] / ROUND)):
+            await scene.clock.advance(ROUND, LOOPS)
+        await scene.begin(body("p-2"))
+        await scene.clock.advance(ROUND, LOOPS - 1)
+        await scene.clock.asleep(LOOPS - 1)
+        assert (len(scene.reads.asked), scene.ledger.summary.open.total()) == (1, 2)
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from proxy.config import LedgerFile
+from proxy.ops.admin.ledger_commands import AT_ONCE
 from proxy.simulator.faults import Fault, Kind
 from proxy.simulator.server import Simulator
-from tests.support.ledgers import PAYIN, ledger_rows, pay, until_ended
+from tests.support.ledgers import PAYIN, begun, intent, ledger_rows, pay, until_ended
 from tests.support.processes import Finished, ran
 from tests.support.sidecars import Running, settings_for, sidecar
 
@@ -87,6 +88,22 @@ async def test_an_answer_that_proves_nothing_settles_nothing(relay: Running, ori
     assert (call["settled"], call["asks"]) == ("executed", 2)
 
 
+async def test_a_call_that_was_answered_with_an_error_of_the_server_is_asked_about_when_it_is_named(
+    relay: Running, origin: Simulator
+) -> None:
+    origin.add_fault(Fault(Kind.STATUS, "create_payin", status=502))
+    assert (await pay(relay))[0] == 502
+    await until_ended(relay)
+    assert await told(relay, SETTLE) == (200, {"calls": []}), "it was answered, and is asked about by a person alone"
+    origin.add_fault(Fault(Kind.STATUS, "get_transaction_status", status=404))
+    vain = await typed(relay, "settle", "order-1")
+    assert (vain.code, vain.out) == (1, "1 create_payin: not known; asks: 1; `ledger settle` asks\n")
+    assert (await pay(relay))[0] == 201
+    found = await typed(relay, "settle", "1")
+    assert (found.code, found.out) == (0, "1 create_payin: executed (COMPLETED)\n")
+    assert (await typed(relay, "settle", "2")).code == 0
+
+
 async def test_what_is_settled_is_not_asked_about_again(relay: Running, origin: Simulator) -> None:
     await lost(relay, origin)
     await told(relay, SETTLE)
@@ -133,6 +150,19 @@ async def test_the_command_shows_what_was_found_and_its_exit_code_what_was_not(
     unknown = await typed(relay, "settle", "order 9")
     assert (unknown.code, unknown.out) == (1, "")
     assert unknown.err.startswith("no call in the ledger has this number")
+
+
+async def test_a_command_that_leaves_calls_out_says_so_and_is_no_success(relay: Running) -> None:
+    ledger = relay.sidecar.ledger
+    assert ledger is not None
+    without_a_read = [intent(instance="dead") for _ in range(AT_ONCE + 1)]
+    await ledger.journal.ask(lambda store: begun(store, *without_a_read))
+    await ledger.renew()
+    cut = await typed(relay, "settle")
+    assert (cut.code, cut.out.count("undetermined")) == (1, AT_ONCE)
+    assert cut.err == "these are the newest; the sidecar asks about the others by itself\n"
+    rest = await typed(relay, "settle")
+    assert (rest.code, rest.out, rest.err) == (0, "1 create_payout: undetermined\n", "")
 
 
 async def test_an_id_that_is_no_text_is_that_of_no_call(relay: Running, origin: Simulator) -> None:

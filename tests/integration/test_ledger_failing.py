@@ -105,6 +105,27 @@ async def test_a_full_disk_refuses_payments_but_no_reads_and_loses_no_outcome(di
     assert set(rows.values()) <= {"answered", "not_sent"}
 
 
+async def test_a_disk_that_stays_full_is_told_once_and_stays_told(disk: Path) -> None:
+    async with localpayment(OneHeld()) as there:
+        settings = settings_for(there.url, ledger=LedgerFile(disk / "ledger.db"), ledger_timeout=BOUND)
+        async with sidecar(settings) as relay:
+            ledger = relay.sidecar.ledger
+            assert ledger is not None
+            await asyncio.to_thread(fill, disk / "filling")
+            assert await refused(relay)
+            for _ in range(3):
+                assert await pay(relay) == (503, "ledger_unavailable")
+                while ledger.journal.waiting:
+                    await ledger.journal.ask(lambda _store: None)
+                assert not await ledger.renew()
+                assert relay.value("ledger_writable") == 0
+            assert (len(relay.lines("ledger.failing")), relay.lines("ledger.recovered")) == (1, [])
+            (disk / "filling").unlink()
+            assert await ledger.renew()
+            assert relay.value("ledger_writable") == 1
+            assert len(relay.lines("ledger.recovered")) == 1
+
+
 async def refused(relay: Running) -> bool:
     """Pay until that is refused: what SQLite had reserved already may take a few more."""
     for _ in range(200):

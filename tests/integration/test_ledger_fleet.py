@@ -104,6 +104,23 @@ async def test_a_database_that_is_stopped_refuses_payments_but_no_reads_until_it
     assert "never-shown" not in relay.text_of_log
 
 
+async def test_a_database_that_is_back_is_written_again_before_the_next_call(
+    origin: Simulator, server: PostgresServer, database: str
+) -> None:
+    async with sidecar(sharing(origin, server, database)) as relay:
+        ledger = relay.sidecar.ledger
+        assert ledger is not None
+        await asyncio.to_thread(server.stop)
+        try:
+            assert not await ledger.renew()
+            assert relay.value("ledger_writable") == 0
+        finally:
+            await asyncio.to_thread(server.start)
+        assert await ledger.renew()
+        assert relay.value("ledger_writable") == 1
+        assert relay.lines("ledger.recovered")
+
+
 async def test_a_sidecar_starts_without_its_database_and_writes_once_it_is_there(
     origin: Simulator, server: PostgresServer, database: str
 ) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -53,8 +55,14 @@ def store(tmp_path: Path) -> Gated:
 
 
 @pytest.fixture
-async def journal(store: Gated) -> AsyncIterator[Journal]:
-    journal = Journal(store, clock=lambda: 0.0)
+def faults() -> list[str]:
+    """Why each commit failed that was told, empty for one that went well."""
+    return []
+
+
+@pytest.fixture
+async def journal(store: Gated, faults: list[str]) -> AsyncIterator[Journal]:
+    journal = Journal(store, clock=lambda: 0.0, wrote=lambda _seconds, fault: faults.append(fault))
     yield journal
     store.gate.set()
     store.fails = False
@@ -184,6 +192,31 @@ async def test_where_others_share_the_ledger_a_repeat_of_a_call_that_stays_open_
     assert (earlier.state, len(await journal.ask(entries))) == (State.OPEN, 1)
 
 
+async def test_a_call_that_is_given_up_while_it_is_looked_at_again_is_closed(journal: Journal, store: Gated) -> None:
+    store.shared = True
+    first, write = await begin(journal), store.write
+    of_first = replace(first, end=End(NOW, State.NOT_SENT))
+    looks, looked_again, go_on = itertools.count(1), threading.Event(), threading.Event()
+
+    def written(begun: Sequence[Ticket], ended: Sequence[Ticket]) -> None:
+        if next(looks) == 2:
+            looked_again.set()
+            go_on.wait(BOUND)
+            write([], [of_first])  # as another sidecar may do just then
+        write(begun, ended)
+
+    store.write = written  # type: ignore[method-assign]  # which both looks go through
+    task = asyncio.create_task(begin(journal, refused=True))
+    await asyncio.to_thread(looked_again.wait, BOUND)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    go_on.set()
+    await journal.ask(lambda _store: None)
+    await all_written(journal)
+    assert [entry.state for entry in await journal.ask(entries)] == [State.NOT_SENT, State.NOT_SENT]
+
+
 async def test_a_store_that_fails_refuses_calls_and_keeps_ends(journal: Journal, store: Gated) -> None:
     ticket = await begin(journal)
     store.fails = True
@@ -196,6 +229,23 @@ async def test_a_store_that_fails_refuses_calls_and_keeps_ends(journal: Journal,
     await all_written(journal)
     states = {entry.intent.external_id: entry.state for entry in await journal.ask(entries)}
     assert states == {"p-1": State.ANSWERED, "p-3": State.OPEN}
+
+
+async def test_a_commit_that_had_nothing_to_write_proves_nothing(
+    journal: Journal, store: Gated, faults: list[str]
+) -> None:
+    await begin(journal, "p-open")
+    refused_ticket = journal.ticket(intent("p-1"), window=DAY, refused=False)
+    store.fails = True
+    with pytest.raises(LedgerError):
+        await journal.begin(refused_ticket, BOUND)
+    store.fails = False
+    give_up(journal, refused_ticket)
+    await all_written(journal)
+    await begin(journal, "p-open", refused=True)  # a repeat that is left out
+    assert faults == ["", "database or disk is full"]
+    await begin(journal, "p-2")
+    assert faults == ["", "database or disk is full", ""]
 
 
 async def test_that_nobody_waits_any_more_for_an_intent_that_failed_is_no_defect(

@@ -64,3 +64,9 @@ async def test_a_read_that_lets_no_token_in_is_an_ask_that_told_nothing() -> Non
         assert second.status == 401
         assert await read(PATH) == Reading(200, b"{}")
         assert await read(PATH) is None, "a read let this token in, so that it may be the token"
+
+
+async def test_an_answer_tells_what_time_it_is_there() -> None:
+    dated = b"HTTP/1.1 404 Not Found\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 0\r\n\r\n"
+    async with localpayment(answering(dated)) as there, sidecar(settings_for(there.url)) as relay:
+        assert await reads(relay)(PATH) == Reading(404, b"", date=784_111_777.0)

@@ -63,6 +63,37 @@ def test_two_sidecars_do_not_share_a_file(path: Path) -> None:
     sqlite_store(path).close()
 
 
+def test_a_lock_that_was_removed_is_made_again_with_the_next_call(path: Path) -> None:
+    store = sqlite_store(path)
+    Path(f"{path}.lock").unlink()
+    begun(store, intent("p-1"))
+    with pytest.raises(UnusableLedgerError, match="another sidecar uses the ledger"):
+        sqlite_store(path)
+    store.close()
+
+
+def test_a_lock_that_cannot_be_taken_anew_takes_no_intent(path: Path) -> None:
+    store = sqlite_store(path)
+    lock = Path(f"{path}.lock")
+    lock.unlink()
+    lock.mkdir()
+    with pytest.raises(LedgerError, match="lock: Is a directory"):
+        begun(store, intent("p-1"))
+    store.close()
+
+
+def test_of_two_sidecars_on_one_file_the_one_whose_lock_was_removed_writes_no_more(path: Path) -> None:
+    store = sqlite_store(path)
+    Path(f"{path}.lock").unlink()
+    second = sqlite_store(path)
+    with pytest.raises(LedgerError, match="another sidecar uses the ledger"):
+        begun(store, intent("p-1"))
+    begun(second, intent("p-2"))
+    second.close()
+    begun(store, intent("p-3"))
+    store.close()
+
+
 def test_a_person_reads_beside_the_sidecar(path: Path) -> None:
     store = sqlite_store(path)
     begun(store, intent("p-1"))

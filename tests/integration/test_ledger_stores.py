@@ -223,6 +223,36 @@ def test_an_end_that_comes_after_nothing_was_found_out_counts(
     assert (again.earlier is not None) is repeats
 
 
+@pytest.mark.parametrize("said", [Settled.NOT_EXECUTED, Settled.NOT_FOUND, Settled.EXECUTED])
+def test_an_answer_that_comes_later_is_stronger_than_word_that_nothing_was_carried_out(
+    store: Store, said: Settled
+) -> None:
+    (one,) = begun(store, intent("p-1"))
+    (entry,) = store.entries(EVERYTHING)
+    assert store.resolve(entry.number, said, "said while it was on its way", NOW)
+    store.write([], [ended(one, State.ANSWERED, 201)])
+    (entry,) = store.entries(EVERYTHING)
+    stands = said is Settled.EXECUTED
+    assert (entry.state, entry.settled) == (State.ANSWERED, said if stands else None)
+    assert (entry.detail, entry.settled_at) == ("said while it was on its way", NOW if stands else None)
+    (again,) = begun(store, intent("p-1"))
+    assert again.earlier is not None
+
+
+@pytest.mark.parametrize(("state", "status"), [(State.UNKNOWN, 0), (State.ANSWERED, 502), (State.ANSWERED, 422)])
+def test_word_that_nothing_was_carried_out_stands_when_the_call_ends_without_an_answer_or_with_an_error(
+    store: Store, state: State, status: int
+) -> None:
+    (one,) = begun(store, intent("p-1"))
+    (entry,) = store.entries(EVERYTHING)
+    assert store.resolve(entry.number, Settled.NOT_EXECUTED, "", NOW)
+    store.write([], [ended(one, state, status)])
+    (entry,) = store.entries(EVERYTHING)
+    assert (entry.state, entry.settled, entry.next_ask) == (state, Settled.NOT_EXECUTED, None)
+    (again,) = begun(store, intent("p-1"))
+    assert again.earlier is None
+
+
 def test_calls_of_a_process_that_died_become_interrupted_once(store: Store) -> None:
     store.alive("two", NOW)
     begun(store, intent("p-1", instance="one"), intent("p-2", instance="two"))
@@ -337,6 +367,22 @@ def test_a_database_of_a_newer_release_is_left_alone(server: PostgresServer) -> 
     server.ask("newer", "INSERT INTO localpayment_proxy.schema_version VALUES (99)")
     with pytest.raises(LedgerError, match="newer release"):
         postgres_store(url)
+
+
+@needs_postgres
+def test_a_user_that_may_create_nothing_carries_calls_once_the_tables_are_there(server: PostgresServer) -> None:
+    url = server.create("granted")
+    postgres_store(url).close()
+    server.ask(
+        "granted",
+        "CREATE ROLE payer LOGIN; GRANT USAGE ON SCHEMA localpayment_proxy TO payer;"
+        " GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA localpayment_proxy TO payer",
+    )
+    store = postgres_store(url.replace("postgres:", "payer:"))
+    begun(store, intent("p-1"))
+    store.alive("one", NOW)
+    assert [entry.state for entry in store.entries(EVERYTHING)] == [State.OPEN]
+    store.close()
 
 
 @needs_postgres

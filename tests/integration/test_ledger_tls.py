@@ -97,3 +97,13 @@ async def test_a_confined_sidecar_finds_a_database_again_that_was_restarted(
             start_with_tls(server, ca, port)
             assert await paid("order-3") == 201
             await sidecar.stopped()
+
+
+def test_the_server_is_told_to_look_whether_a_sidecar_s_machine_is_gone(server: PostgresServer, port: int) -> None:
+    server.start(f"-c listen_addresses=127.0.0.1 -p {port}")
+    store = postgres_store(f"postgresql://{USER}:never-shown@127.0.0.1:{port}/payments?sslmode=disable")
+    names = ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout")
+    with store.transaction():
+        told = [store.execute(f"SHOW {name}")[0][0] for name in names]
+    store.close()
+    assert told == ["3", "1", "5", "8000"]

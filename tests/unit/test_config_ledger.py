@@ -52,7 +52,7 @@ def test_anything_else_is_refused_and_not_quoted(text: str) -> None:
 
 @pytest.mark.parametrize(("text", "seconds"), [("30d", 2_592_000.0), ("12h", 43_200.0), ("3653d", 315_619_200.0)])
 def test_how_long_entries_are_kept_may_be_said_in_days(text: str, seconds: float) -> None:
-    settings = load_settings({**GIVEN, "PROXY_LEDGER_KEEP": text})
+    settings = load_settings({**GIVEN, "PROXY_LEDGER_KEEP": text, "PROXY_DUPLICATE_WINDOW": "12h"})
     assert (settings.ledger_keep, effective(settings)["PROXY_LEDGER_KEEP"]) == (seconds, text)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
-from proxy.ledger.entry import UNSETTLED, LedgerError, Settled, Wanted
+from proxy.ledger.entry import UNSETTLED, LedgerError, Settled, Wanted, may_be_asked_about
 from proxy.ledger.one_call import SAYS, NotOneCallError, note_problem, one_call
 from proxy.ops.admin.ledger_view import facts
 
@@ -57,17 +57,19 @@ class LedgerCommands:
         return response
 
     async def _settle(self, ledger: Ledger, request: web.Request) -> web.Response:
-        """Ask about the call that `id` names, or about all that are not settled, the oldest last."""
+        """Ask about the call that `id` names, or about the newest that are not settled; `more` tells of others."""
         name = request.query.get("id")
-        entries: list[Entry] = await ledger.journal.ask(_unsettled if name is None else partial(_named, name))
+        found: list[Entry] = await ledger.journal.ask(_unsettled if name is None else partial(_named, name))
+        entries, more = found[:AT_ONCE], len(found) > AT_ONCE
         if entries and not ledger.settler.can_ask:
             return _refused(503, "nothing can be asked now: no usable token is held, or Localpayment cannot be reached")
         for entry in entries:
-            if entry.settled is None and entry.state in UNSETTLED and ledger.settler.can_ask:
+            left = entry.settled is None and may_be_asked_about(entry.state, entry.status)
+            if left and ledger.settler.can_ask:
                 await ledger.settler.settle(entry)
         now = await ledger.journal.ask(partial(_again, [entry.number for entry in entries]))
         await ledger.take_stock()
-        return web.json_response({"calls": [facts(entry) for entry in now]})
+        return web.json_response({"calls": [facts(entry) for entry in now], **({"more": True} if more else {})})
 
     async def _resolve(self, ledger: Ledger, request: web.Request) -> web.Response:
         """Note what the body says of a call, such as `{"as": "executed", "note": "webhook"}`.
@@ -93,7 +95,7 @@ class LedgerCommands:
 
 
 def _unsettled(store: Store) -> list[Entry]:
-    return list(store.entries(Wanted(states=UNSETTLED, unsettled=True, most=AT_ONCE)))
+    return list(store.entries(Wanted(states=UNSETTLED, unsettled=True, most=AT_ONCE + 1)))
 
 
 def _named(name: str, store: Store) -> list[Entry]:

@@ -34,6 +34,7 @@ def facts(entry: Entry) -> dict[str, Any]:
         "operation": entry.intent.operation,
         "at": entry.intent.at,
         "state": entry.state.value,
+        "status": entry.status,
         "asks": entry.asks,
         "next_ask": entry.next_ask,
         "settled": None if entry.settled is None else entry.settled.value,
