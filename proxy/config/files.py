@@ -35,6 +35,22 @@ class UnusableFileError(ValueError):
     """A file cannot be used; the text says why and what to do, without path or content."""
 
 
+class UnusableSettingError(ValueError):
+    """What a setting names cannot be used.
+
+    Attributes:
+        setting: the variable.
+        path: its value.
+        text: what is wrong, and what to do; quotes no content.
+    """
+
+    def __init__(self, setting: str, path: Path, text: str) -> None:
+        super().__init__(f"{setting}={path}: {text}")
+        self.setting = setting
+        self.path = path
+        self.text = text
+
+
 class UnusablePairError(ValueError):
     """A document holds no username and password; the text says what is missing and what to write."""
 
