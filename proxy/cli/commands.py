@@ -96,10 +96,12 @@ def serve() -> Exit:
 @click.option(
     "--listen",
     type=option_types.loopback_address,
-    help="Where the sidecar takes calls.  [default: 127.0.0.1:8080 if free]",
+    help="Where the sidecar takes calls; port 0: the kernel chooses a free port.  [default: 127.0.0.1:8080 if free]",
 )
 @click.option(
-    "--admin-listen", type=option_types.loopback_address, help="Its admin listener.  [default: 127.0.0.1:8081 if free]"
+    "--admin-listen",
+    type=option_types.loopback_address,
+    help="Its admin listener; port 0 as above.  [default: 127.0.0.1:8081 if free]",
 )
 @click.option("--once", is_flag=True, help="End after the last step, with exit code 1 if a step went wrong.")
 def demo(*, listen: TcpAddress | None, admin_listen: TcpAddress | None, once: bool) -> Exit:
