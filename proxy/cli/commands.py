@@ -37,8 +37,9 @@ EXIT_CODES = (
 
 def exit_code(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code; wrong usage is explained on stderr."""
+    color = False if os.environ.get("NO_COLOR") else None  # None: where a terminal shows it; https://no-color.org
     try:
-        return int(commands.main(arguments, prog_name=NAME, standalone_mode=False) or 0)
+        return int(commands.main(arguments, prog_name=NAME, standalone_mode=False, color=color) or 0)
     except click.ClickException as error:
         error.show()
         return error.exit_code
