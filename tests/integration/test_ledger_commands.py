@@ -87,6 +87,14 @@ async def test_an_answer_that_proves_nothing_settles_nothing(relay: Running, ori
     assert (call["settled"], call["asks"]) == ("executed", 2)
 
 
+async def test_a_call_whose_end_is_not_written_yet_is_not_left_out(relay: Running, origin: Simulator) -> None:
+    for number in range(20):
+        origin.add_fault(Fault(Kind.DROP_AFTER_READ, "create_payin"))
+        assert (await pay(relay, f"order-{number}"))[0] == 502
+        status, answer = await told(relay, SETTLE)
+        assert (status, [call["settled"] for call in answer["calls"]]) == (200, ["executed"])
+
+
 async def test_what_is_settled_is_not_asked_about_again(relay: Running, origin: Simulator) -> None:
     await lost(relay, origin)
     await told(relay, SETTLE)
