@@ -144,9 +144,9 @@ async def test_a_page_that_lost_its_sidecar_says_that_it_is_old(page: Page, rela
     await relay.sidecar.__aexit__(None, None, None)
     await page.until("document.getElementById('link').textContent.includes('what is shown is old')")
     assert "bad" in await page.evaluate("document.getElementById('link').className")
-    seen = "(({top, bottom}) => top >= 0 && bottom <= innerHeight)(document.getElementById('link').getBoundingClientRect())"
+    box = "document.getElementById('link').getBoundingClientRect()"
     assert await page.evaluate("document.documentElement.scrollHeight > innerHeight")
-    assert await page.evaluate(seen), "it is in sight though nobody scrolls"
+    assert await page.evaluate(f"{box}.top >= 0 && {box}.bottom <= innerHeight"), "in sight though nobody scrolls"
     assert await page.evaluate(CONTRAST) == []
 
 
