@@ -37,8 +37,9 @@ EXIT_CODES = (
 
 def exit_code(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code; wrong usage is explained on stderr."""
+    color = False if os.environ.get("NO_COLOR") else None  # None: where a terminal shows it; https://no-color.org
     try:
-        return int(commands.main(arguments, prog_name=NAME, standalone_mode=False) or 0)
+        return int(commands.main(arguments, prog_name=NAME, standalone_mode=False, color=color) or 0)
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -96,10 +97,12 @@ def serve() -> Exit:
 @click.option(
     "--listen",
     type=option_types.loopback_address,
-    help="Where the sidecar takes calls.  [default: 127.0.0.1:8080 if free]",
+    help="Where the sidecar takes calls; port 0: the kernel chooses a free port.  [default: 127.0.0.1:8080 if free]",
 )
 @click.option(
-    "--admin-listen", type=option_types.loopback_address, help="Its admin listener.  [default: 127.0.0.1:8081 if free]"
+    "--admin-listen",
+    type=option_types.loopback_address,
+    help="Its admin listener; port 0 as above.  [default: 127.0.0.1:8081 if free]",
 )
 @click.option("--once", is_flag=True, help="End after the last step, with exit code 1 if a step went wrong.")
 def demo(*, listen: TcpAddress | None, admin_listen: TcpAddress | None, once: bool) -> Exit:

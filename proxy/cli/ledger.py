@@ -88,7 +88,14 @@ def resolve(name: str, settled: str, note: str, *, external: bool) -> Exit:
 
 
 @ledger.command(short_help="Write calls to stdout, for other programs.")
-@click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), default="jsonl", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["jsonl", "csv"]),
+    default="jsonl",
+    show_default=True,
+    help="JSON, an object a line, or CSV.",
+)
 @_SINCE
 @_OPERATION
 def export(form: str, since: float | None, operation: str | None) -> Exit:

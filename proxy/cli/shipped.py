@@ -48,7 +48,7 @@ def list_() -> Exit:
     return Exit.FINE
 
 
-@files.command()
+@files.command(short_help="Write the files into a folder.")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 def export(folder: Path) -> Exit:
     """Write the files into FOLDER; nothing if one of them is there already."""

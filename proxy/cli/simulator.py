@@ -22,8 +22,10 @@ _PORT: Final = click.IntRange(0, 65535)
 
 @click.command(short_help="Run a local Localpayment to test against.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address; no other is accepted.")
-@click.option("--port", type=_PORT, default=8090, show_default=True, help="Port of the API; 0: any.")
-@click.option("--control-port", type=_PORT, default=8091, show_default=True, help="Port of the controls; 0: any.")
+@click.option(
+    "--port", type=_PORT, default=8090, show_default=True, help="Port of the API; 0: the kernel chooses a free port."
+)
+@click.option("--control-port", type=_PORT, default=8091, show_default=True, help="Port of the controls; 0 as above.")
 @click.option("--username", help="The only username that logs in.  [default: any]")
 @click.option("--password", help="The only password that logs in; an invented one.  [default: any]")
 @click.option(
@@ -73,7 +75,7 @@ async def _serve(simulator: Simulator) -> None:
             await running.enter_async_context(simulator)
         except OSError as error:
             why = error.strerror or error
-            end(f"cannot listen: {why}: choose other ports with --port and --control-port; 0 is any")
+            end(f"cannot listen: {why}: choose other ports with --port and --control-port; 0 is any free one")
         click.echo(f"""\
 Simulated Localpayment  {simulator.url}
 Control interface       {simulator.control_url}  (curl it: it explains its commands)

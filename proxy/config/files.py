@@ -33,6 +33,22 @@ class UnusableContentError(ValueError):
     """A file, or a document, cannot be used; the text says why and what to do, without path or content."""
 
 
+class UnusableSettingError(ValueError):
+    """What a setting names cannot be used.
+
+    Attributes:
+        setting: the variable.
+        path: its value.
+        text: what is wrong, and what to do; quotes no content.
+    """
+
+    def __init__(self, setting: str, path: Path, text: str) -> None:
+        super().__init__(f"{setting}={path}: {text}")
+        self.setting = setting
+        self.path = path
+        self.text = text
+
+
 class FileText(NamedTuple):
     """A text file.
 

@@ -31,7 +31,7 @@ from proxy.config.settings import Problem, Settings, SettingsError
 from proxy.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     Values = Mapping[str, Any]  # variable → value, None where nothing holds
 
@@ -100,7 +100,7 @@ def _read_environment(environ: Mapping[str, str], reading: _Reading) -> None:
         if variable in SETTINGS or variable in FORMERLY:
             reading.written[variable] = _sealed(variable, value)
         else:
-            _refuse_unknown(variable, fit(variable), reading)
+            _refuse_unknown(variable, fit(variable), str.upper, reading)
 
 
 def _read_config_file(reading: _Reading) -> None:
@@ -130,18 +130,18 @@ def _take_table(table: dict[str, object], path: str, reading: _Reading) -> None:
             text = f"cannot be set in the file itself: remove it from {path}"
             reading.problems.append(Problem(CONFIG_FILE, None, text))
         elif key != key.lower() or (variable not in SETTINGS and variable not in FORMERLY):
-            _refuse_unknown(key, f"{fit(key)} (in {path})", reading)
+            _refuse_unknown(key, f"{fit(key)} (in {path})", str.lower, reading)
         elif value != "" and variable not in reading.written:  # the environment wins
             reading.written[variable] = _sealed(variable, value)
             reading.from_file.add(variable)
 
 
-def _refuse_unknown(name: str, shown: str, reading: _Reading) -> None:
+def _refuse_unknown(name: str, shown: str, case: Callable[[str], str], reading: _Reading) -> None:
     meant = near_miss(name)
     if meant is None:
         text = "unknown setting: remove it; docs/settings.md lists all of them"
     else:
-        text = f"unknown setting: did you mean {meant if name == name.upper() else meant.lower()}?"
+        text = f"unknown setting: did you mean {case(meant)}?"
         reading.meant.add(meant)
     reading.problems.append(Problem(shown, None, text))
 

@@ -142,7 +142,7 @@ def listen(value: object) -> Listen:
     if "/" in text or not colon or not host:
         refuse("write host:port, such as 127.0.0.1:8080, or unix:/path")
     if _PORT.fullmatch(port) is None or int(port) > _MAX_PORT:
-        refuse("the port must be a number from 1 to 65535")
+        refuse("the port must be a number from 1 to 65535, or 0: the kernel chooses a free port")
     if host == "*":
         refuse(f"name the address: 0.0.0.0:{port} for all of IPv4, [::]:{port} for all")
     if ":" in host and not (host.startswith("[") and host.endswith("]")):

@@ -81,9 +81,11 @@ class Settings:
         "The time between two looks at the source. `POST /-/reload` looks now.",
         section="Credentials: reading them again", note="`5s` for files, `5m` for the others")
     listen: Listen = setting("PROXY_LISTEN", _ADDRESS, "127.0.0.1:8080",
-        "Where callers connect. A Unix socket has mode 0660. `[::]`: every address, of IPv4 too.", section="Listening")
+        "Where callers connect. A Unix socket has mode 0660. `[::]`: every address, of IPv4 too. Port 0: the kernel "
+        "chooses a free port, and `sidecar.started` in the log names it.", section="Listening")
     admin_listen: Listen = setting("PROXY_ADMIN_LISTEN", _ADDRESS, "127.0.0.1:8081",
-        "Where health, metrics and status are served.")
+        "Where health, metrics and status are served. Port 0 as above; `healthcheck` and other commands then "
+        "cannot find it.")
     admin_key_file: Path | None = optional("PROXY_ADMIN_KEY_FILE", SECRET_FILE,
         "A file with a key of at least 16 characters, which admin commands (`POST /-/…`) carry as "
         "`Authorization: Bearer "

@@ -30,7 +30,7 @@ def duration(value: object) -> float:
     text = str(value).strip()
     found = _DURATION.fullmatch(text)
     if found is None:
-        number = text if _BARE.fullmatch(text) else "5"
+        number = _meant(text, "5")
         refuse(f"a duration carries its unit: write {number}s, {number}ms, {number}m or {number}h")
     seconds = float(found[1]) * _SECONDS[found[2]]
     if seconds > MAX_SECONDS:
@@ -49,9 +49,14 @@ def size(value: object) -> int:
     if found is None:
         if almost := _ALMOST_SIZE.fullmatch(text):
             refuse(f"a size carries its unit, in powers of 1024: write {almost[1]}{almost[2].upper()}iB")
-        number = text if _BARE.fullmatch(text) else "32"
+        number = _meant(text, "32")
         refuse(f"a size carries its unit, in powers of 1024: write {number}MiB, {number}KiB or {number}B")
     return int(found[1]) * _BYTES[found[2]]
+
+
+def _meant(text: str, otherwise: str) -> str:
+    """Return the number that lacks its unit, to be written with one; another if it is none, or a long one."""
+    return text if _BARE.fullmatch(text) else otherwise
 
 
 def positive_duration(value: object) -> float:
@@ -70,8 +75,15 @@ def age(value: object) -> float:
     Raises:
         ValueError: it is none; the text says how to write one.
     """
-    found = _DAYS.fullmatch(str(value).strip())
+    text = str(value).strip()
+    found = _DAYS.fullmatch(text)
     if found is None:
+        span = _DURATION.fullmatch(text)
+        if span is None:
+            number = _meant(text, "30")
+            refuse(f"a duration carries its unit: write {number}d, {number}h, {number}m or {number}s")
+        if float(span[1]) * _SECONDS[span[2]] > MAX_SECONDS:
+            refuse("more than a day is written in days, such as 30d")
         return positive_duration(value)
     if not 1 <= int(found[1]) <= _MOST_DAYS:
         refuse(f"must be from 1d to {_MOST_DAYS}d")

@@ -128,8 +128,9 @@ class Journal:
             self._loop.call_later(GATHERING, self._write_ends)
 
     async def ask(self, work: Callable[[Store], Result]) -> Result:
-        """Have the thread do something with the store; raises what it raises."""
+        """Have the thread do something with the store, once it has tried to write the ends; raises what it raises."""
         future: asyncio.Future[Result] = self._loop.create_future()
+        self._gathered = self._gathered or bool(self._ended)
         self._asked.append((work, future))
         self._wake()
         return await future

@@ -63,7 +63,7 @@ class PostgresStore(Store):
         try:
             import psycopg  # noqa: PLC0415 - there only with the extra
         except ImportError as error:
-            message = "a ledger in PostgreSQL takes the extra: pip install 'localpayment-proxy[postgres]'"
+            message = "PROXY_LEDGER needs the extra `postgres`, which is not here: install localpayment-proxy[postgres]"
             raise UnusableLedgerError(message) from error
         self._driver = psycopg
         self._address = address

@@ -241,5 +241,6 @@ def _is_there(path: Path, file: os.stat_result) -> bool:
 def file_error(path: Path, error: OSError | sqlite3.Error) -> LedgerError:
     """Return what is told of a file that cannot be used."""
     if isinstance(error, OSError):
-        return LedgerError(f"{path}: {error.strerror}: name a file in a folder that this user may write to")
+        owner = "run this as the user who owns it, or " if isinstance(error, PermissionError) else ""
+        return LedgerError(f"{path}: {error.strerror}: {owner}name a file in a folder that this user may write to")
     return LedgerError(f"{path}: {error}")

@@ -9,6 +9,7 @@ import ssl
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NoReturn, cast
 
+from proxy.config.files import UnusableSettingError
 from proxy.process import landlock
 
 if TYPE_CHECKING:
@@ -55,14 +56,8 @@ class CallerTls(ssl.SSLContext):
     refused: Callable[[Refusal], None]
 
 
-class CertificateError(ValueError):
-    """A certificate, key or CA file cannot be used; `setting` names the one, the text says what to do."""
-
-    def __init__(self, setting: str, path: Path, text: str) -> None:
-        super().__init__(f"{setting}={path}: {text}")
-        self.setting = setting
-        self.path = path
-        self.text = text
+class CertificateError(UnusableSettingError):
+    """A certificate, key or CA file cannot be used."""
 
 
 def caller_tls(settings: Settings, refused: Callable[[Refusal], None] = lambda _: None) -> CallerTls | None:

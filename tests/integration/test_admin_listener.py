@@ -134,7 +134,8 @@ async def test_orders_are_given_by_post_only(relay: Running) -> None:
 
 async def test_drain_makes_unready_and_quit_ends(relay: Running) -> None:
     assert (await relay.admin("/-/drain", "POST"))[0] == 202
-    assert await relay.admin("/readyz") == (503, "draining\n")
+    status, told = await relay.admin("/readyz")
+    assert (status, told.splitlines()[0]) == (503, "draining: it was told to stop, or to drain")
     assert relay.value("draining_since_timestamp_seconds") > 0
     assert (await relay.get(BALANCE))[0] == 200
     assert (await relay.admin("/-/quit", "POST"))[0] == 202

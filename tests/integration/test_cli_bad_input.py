@@ -83,6 +83,26 @@ MISTAKES: dict[str, tuple[dict[str, str | None], str, str]] = {
         "line 2: callers.shop.allow: unknown name",
         "did you mean 'read'?",
     ),
+    "an admin key that can be guessed": (
+        {"PROXY_ADMIN_KEY_FILE": "{tmp}/password"},
+        "PROXY_ADMIN_KEY_FILE={tmp}/password: the key has less than 16 characters",
+        "make one with `openssl rand -hex 32`",
+    ),
+    "an audit key that can be guessed": (
+        {"PROXY_AUDIT_LOG": "stdout", "PROXY_AUDIT_KEY_FILE": "{tmp}/password"},
+        "PROXY_AUDIT_KEY_FILE={tmp}/password: the key has less than 16 characters",
+        "make one with `openssl rand -hex 32`",
+    ),
+    "an audit log in no folder": (
+        {"PROXY_AUDIT_LOG": "{tmp}/nothing/audit.jsonl"},
+        "PROXY_AUDIT_LOG={tmp}/nothing/audit.jsonl: No such file or directory",
+        "name a file in a folder that this process may write to",
+    ),
+    "an audit log that is a folder": (
+        {"PROXY_AUDIT_LOG": "{tmp}"},
+        "PROXY_AUDIT_LOG={tmp}: Is a directory",
+        "name a file in a folder that this process may write to",
+    ),
     "a CA file without certificates": ({"PROXY_UPSTREAM_CA_FILE": "{tmp}/password"}, "holds no certificate", "PEM"),
 }
 
@@ -100,8 +120,11 @@ def mistaken(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("mistaken", "mistake"), [(name, name) for name in MISTAKES], indirect=["mistaken"])
-async def test_a_mistake_is_one_line_with_its_fix_and_exit_code_78(mistaken: dict[str, str], mistake: str) -> None:
+async def test_a_mistake_is_one_line_with_its_fix_and_exit_code_78(
+    mistaken: dict[str, str], mistake: str, tmp_path: Path
+) -> None:
     _, wrong, fix = MISTAKES[mistake]
+    wrong = wrong.replace("{tmp}", str(tmp_path))
     served, checked = await asyncio.gather(ran("serve", settings=mistaken), ran("check", "--json", settings=mistaken))
     assert (served.code, served.out) == (78, "")
     assert len(served.err.splitlines()) == 1

@@ -273,6 +273,17 @@ async def test_a_clock_that_is_off_is_told_and_the_read_call_made_all_the_same(o
     assert found.findings[-1].result is Result.OK
 
 
+SHOWN = [(0.0, "within 2 s of"), (20.0, r"(19|20|21) s behind"), (-20.0, r"(19|20|21) s ahead of")]
+
+
+@pytest.mark.parametrize(("offset", "shown"), SHOWN)
+async def test_a_clock_that_is_near_enough_is_told_without_a_sign(offset: float, shown: str) -> None:
+    async with Simulator(SimulatorOptions(clock=lambda: time.time() + offset)) as simulator:
+        found = await report(told(simulator.url))
+    (clock,) = (finding.found for finding in found.findings if finding.step == "clock skew")
+    assert re.fullmatch(f"{shown} Localpayment's", clock)
+
+
 async def test_tokens_too_short_lived_to_renew_are_told(simulator: Simulator) -> None:
     simulator.change_settings(access_lifetime=20)
     found = await report(told(simulator.url))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 from typing import TYPE_CHECKING
@@ -111,3 +112,24 @@ async def test_a_sidecar_of_another_version_is_told_and_its_json_shown_as_it_is(
     assert (shown.code, shown.out, len(shown.err.splitlines())) == (1, "", 1)
     assert "version '9.9.9'" in shown.err
     assert (as_json.code, json.loads(as_json.out)) == (0, view)
+
+
+@pytest.mark.parametrize(("environ", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True)])
+async def test_a_terminal_gets_colours_unless_no_color_is_set(
+    settings: dict[str, str], environ: dict[str, str], *, coloured: bool
+) -> None:
+    ours, its = os.openpty()
+    try:
+        async with running("serve", settings={**settings, **environ}, stdout=its):
+            ready = await ran("wait", settings=settings)
+            log = os.read(ours, 65536)
+            async with running("status", settings={**settings, **environ}, stdout=its) as status:
+                await status.finished()
+            shown = os.read(ours, 65536)
+    finally:
+        os.close(ours)
+        os.close(its)
+    assert ready.code == 0
+    assert b"sidecar.started" in log
+    assert b"Sandbox" in shown
+    assert (b"\x1b[" in log, b"\x1b[" in shown) == (coloured, coloured)

@@ -104,6 +104,14 @@ async def test_a_call_that_was_answered_with_an_error_of_the_server_is_asked_abo
     assert (await typed(relay, "settle", "2")).code == 0
 
 
+async def test_a_call_whose_end_is_not_written_yet_is_not_left_out(relay: Running, origin: Simulator) -> None:
+    for number in range(20):
+        origin.add_fault(Fault(Kind.DROP_AFTER_READ, "create_payin"))
+        assert (await pay(relay, f"order-{number}"))[0] == 502
+        status, answer = await told(relay, SETTLE)
+        assert (status, [call["settled"] for call in answer["calls"]]) == (200, ["executed"])
+
+
 async def test_what_is_settled_is_not_asked_about_again(relay: Running, origin: Simulator) -> None:
     await lost(relay, origin)
     await told(relay, SETTLE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from proxy.ledger.entry import LedgerError, Settled, State, UnusableLedgerError, Wanted
-from proxy.ledger.sqlite import SqliteStore
+from proxy.ledger.sqlite import SqliteStore, file_error
 from tests.support.ledgers import NOW, begun, ended, intent, sqlite_store, ticket
 
 if TYPE_CHECKING:
@@ -263,3 +264,11 @@ def test_the_file_holds_nothing_of_a_body(path: Path) -> None:
         "repeatable",
     })  # fmt: skip
     store.close()
+
+
+def test_another_user_s_file_is_told_from_a_folder_that_is_missing() -> None:
+    path = Path("/data/ledger.db")
+    refused = str(file_error(path, PermissionError(errno.EACCES, "Permission denied")))
+    assert refused.startswith("/data/ledger.db: Permission denied: run this as the user who owns it, or name a file")
+    missing = str(file_error(path, FileNotFoundError(errno.ENOENT, "No such file or directory")))
+    assert missing.startswith("/data/ledger.db: No such file or directory: name a file")

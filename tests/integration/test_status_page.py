@@ -144,6 +144,10 @@ async def test_a_page_that_lost_its_sidecar_says_that_it_is_old(page: Page, rela
     await relay.sidecar.__aexit__(None, None, None)
     await page.until("document.getElementById('link').textContent.includes('what is shown is old')")
     assert "bad" in await page.evaluate("document.getElementById('link').className")
+    box = "document.getElementById('link').getBoundingClientRect()"
+    assert await page.evaluate("document.documentElement.scrollHeight > innerHeight")
+    assert await page.evaluate(f"{box}.top >= 0 && {box}.bottom <= innerHeight"), "in sight though nobody scrolls"
+    assert await page.evaluate(CONTRAST) == []
 
 
 async def test_no_script_or_style_of_anybody_elses_would_run(page: Page, relay: Running) -> None:

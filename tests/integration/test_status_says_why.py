@@ -191,6 +191,12 @@ async def test_a_lock_says_how_it_ends() -> None:
         assert relay.sidecar.keeper.state.value == "locked"
 
 
+async def test_a_drain_says_how_it_ends() -> None:
+    async with Simulator() as there, sidecar(load_settings(environment(there.url))) as relay:
+        await relay.admin("/-/drain", "POST")
+        assert "restart it" in (await told(relay))["advice"]
+
+
 async def test_renewals_that_fail_are_told_while_the_token_still_serves() -> None:
     async with Simulator() as there, sidecar(load_settings(environment(there.url))) as relay:
         there.add_fault(Fault(Kind.STATUS, "token_endpoints", times=None, status=500))

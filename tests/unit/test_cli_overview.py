@@ -122,6 +122,19 @@ def test_the_worst_state_fits_a_terminal_of_80_by_24_and_why_is_whole() -> None:
     assert lines[-1].startswith("version")
 
 
+@pytest.mark.parametrize("width", [30, 40, 60])
+def test_no_line_is_wider_than_a_narrow_terminal(width: int) -> None:
+    lines = status_lines(view(warnings=["LOCALPAYMENT_BASE_URL is http."]), "utf-8", width)
+    assert max(len(click.unstyle(line)) for line in lines) <= width
+
+
+@pytest.mark.parametrize("width", [1, 10, 11])
+def test_a_terminal_that_is_narrower_than_any_word_gets_lines_that_can_be_read(width: int) -> None:
+    said = [click.unstyle(line) for line in status_lines(view(), "utf-8", width)]
+    assert "state     ready" in said
+    assert "token     valid, ends in 4 min" in said
+
+
 def test_without_calls_there_is_nothing_to_draw() -> None:
     silent = {"calls": [0] * 60, "errors": [0] * 60, "p95_ms": [None] * 60}
     assert "0 in 15 minutes, 0 failed\nunknown" in text(last_15_minutes=silent)

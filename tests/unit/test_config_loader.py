@@ -184,6 +184,11 @@ def test_every_mistake_is_told_at_once_and_in_the_order_of_the_documentation(tmp
     assert by_variable[f"listen (in {tmp_path}/c.toml)"].text == "unknown setting: did you mean proxy_listen?"
 
 
+def test_a_key_of_the_file_in_upper_case_is_answered_with_the_one_in_lower_case(tmp_path: Path) -> None:
+    (problem,) = problems(from_file(tmp_path / "c.toml", 'PROXY_LOG_LEVEL = "info"\n', **SANDBOX))
+    assert problem.text == "unknown setting: did you mean proxy_log_level?"
+
+
 # One mistake, one line.
 
 

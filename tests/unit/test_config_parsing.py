@@ -141,7 +141,7 @@ def test_a_listener_is_a_host_and_port_or_a_socket_and_is_written_as_it_is_read(
         ("http://127.0.0.1:8080", "write host:port"),
         ("*:8080", r"0\.0\.0\.0:8080"),
         ("::1:8080", r"write \[::1\]:8080"),
-        ("127.0.0.1:http", "a number from 1 to 65535"),
+        ("127.0.0.1:http", "from 1 to 65535, or 0: the kernel chooses a free port"),
         ("127.0.0.1:65536", "a number from 1 to 65535"),
         ("127.0.0.1:\N{ARABIC-INDIC DIGIT EIGHT}", "a number from 1 to 65535"),
         ("127.0.0.1:", "a number from 1 to 65535"),

@@ -36,6 +36,13 @@ def test_more_than_a_day_is_a_typing_error() -> None:
         units.duration("25h")
 
 
+def test_what_may_be_days_is_never_answered_with_hours_alone() -> None:
+    with pytest.raises(ValueError, match="write 30d, 30h, 30m or 30s"):
+        units.age("30")
+    with pytest.raises(ValueError, match="more than a day is written in days, such as 30d"):
+        units.age("48h")
+
+
 def test_a_timeout_of_zero_is_refused() -> None:
     assert units.positive_duration("1ms") == pytest.approx(0.001)
     with pytest.raises(ValueError, match="longer than zero"):

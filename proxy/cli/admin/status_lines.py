@@ -20,6 +20,7 @@ _SETTLED: Final = 3  # calls that the ledger settled last
 _UNDETERMINED: Final = "what became of a call is unknown: ask Localpayment, then `localpayment-proxy ledger resolve`"
 _BARS: Final = ("▁▂▃▄▅▆▇█", "_.-=+*#@")  # the second for terminals that have no such characters
 _WIDTH: Final = 10  # of the words at the left
+_NARROWEST: Final = 20  # of what stands right of them, however narrow the terminal
 _MEANS: Final = {"sandbox": ("Sandbox: play money", "green"), "production": ("Production: real money", "red")}
 _UNITS: Final = (("h", 3600), ("min", 60), ("s", 1))
 
@@ -33,7 +34,7 @@ def status_lines(view: View, encoding: str, width: int = 80, height: int | None 
         width: columns that a line may have.
         height: lines that there may be; None for all. Why the sidecar is not ready is never cut.
     """
-    above = [*_state(view, width), *_token(view, width), *_calls(view, encoding)]
+    above = [*_state(view, width), *_token(view, width), *_calls(view, encoding, width)]
     unsettled = _unsettled(view["unsettled"], width) if view["ledger"] is None else _ledger(view, width)
     warnings = [line for text in view["warnings"] for line in _rows("warning", text, width, fg="yellow")]
     calls = [
@@ -41,7 +42,7 @@ def status_lines(view: View, encoding: str, width: int = 80, height: int | None 
         for index, call in enumerate(view["last_calls"][:CALLS_SHOWN])
         for line in _call(call, width, f"{call['milliseconds']:.1f} ms", "" if index else "last")
     ]
-    below = [_row("version", f"{view['version']}, running for {_span(view['now'] - view['started'])}")]
+    below = _rows("version", f"{view['version']}, running for {_span(view['now'] - view['started'])}", width)
     if height is None:
         return [*above, *unsettled, *calls, *warnings, *below]
     left = height - len(above) - len(below)
@@ -78,29 +79,30 @@ def _why(why: View | None, width: int) -> Iterator[str]:
 def _token(view: View, width: int) -> Iterator[str]:
     token, now = view["token"], view["now"]
     refresh = f"refresh token {_left('ends', token['refresh_expires'], now)}"
-    yield _row("token", f"{token['state']}, {_left('ends', token['expires'], now)}; {refresh}")
+    yield from _rows("token", f"{token['state']}, {_left('ends', token['expires'], now)}; {refresh}", width)
     if token["credentials_rejected"]:
-        yield _row("", click.style("Localpayment refuses the credentials", fg="red", bold=True))
+        yield from _rows("", "Localpayment refuses the credentials", width, fg="red", bold=True)
     if view["ready"]:
         yield from _why(token["failing"], width)
 
 
-def _calls(view: View, encoding: str) -> Iterator[str]:
+def _calls(view: View, encoding: str, width: int) -> Iterator[str]:
     minutes, flight = view["last_15_minutes"], view["in_flight"]
     calls, errors = sum(minutes["calls"]), sum(minutes["errors"])
     text = f"{flight['now']} in flight, {flight['limit']} at most; {calls} in 15 minutes, {errors} failed"
-    yield _row("calls", click.style(text, fg="red") if errors else text)
+    yield from _rows("calls", text, width, fg="red" if errors else None)
     if calls:
         slowest = max(value for value in minutes["p95_ms"] if value is not None)
-        yield _row("", f"calls {sparkline(minutes['calls'], encoding)}")
-        yield _row("", f"95 %  {sparkline(minutes['p95_ms'], encoding)}")
-        yield _row("", f"95 % of the calls within {slowest:g} ms")
+        drawn = _room(width) - len("calls ")
+        yield _row("", f"calls {sparkline(minutes['calls'], encoding)[-drawn:]}")
+        yield _row("", f"95 %  {sparkline(minutes['p95_ms'], encoding)[-drawn:]}")
+        yield from _rows("", f"95 % of the calls within {slowest:g} ms", width)
 
 
 def _unsettled(unsettled: View, width: int) -> list[str]:
     total = unsettled["total"]
     if not total:
-        return [_row("unknown", "no outcome since the start")]
+        return _rows("unknown", "no outcome since the start", width)
     lines = _rows("unknown", f"{total} outcomes since the start", width, fg="red", bold=True)
     for call in unsettled["last"]:
         lines += _call(call, width, f"request_id {call['request_id']}")
@@ -160,8 +162,13 @@ def _row(name: str, text: str) -> str:
 
 def _rows(name: str, text: str, width: int, **style: Any) -> list[str]:  # noqa: ANN401 - click's styles
     """Break a text into as many rows as it takes; the name stands before the first."""
-    pieces = textwrap.wrap(text, width - _WIDTH, break_on_hyphens=False) or [""]
+    pieces = textwrap.wrap(text, _room(width), break_on_hyphens=False) or [""]
     return [_row("" if place else name, click.style(piece, **style)) for place, piece in enumerate(pieces)]
+
+
+def _room(width: int) -> int:
+    """Return how many columns stand right of the words."""
+    return max(width - _WIDTH, _NARROWEST)
 
 
 def _cut(lines: list[str], most: int) -> list[str]:

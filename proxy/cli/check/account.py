@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 READ_PATH: Final = "/api/resources/payment-methods"  # answers for every account, and shows nothing private
 SHORTEST_LIFETIME: Final = 30.0  # seconds; below it a refresh has less than 10 s to succeed: DESIGN section 5
+SMALLEST_SKEW: Final = 2.0  # seconds; a Date says whole ones, and the answer takes its time
 LARGEST_SKEW: Final = 60.0  # seconds; a fifth of a documented token's life
 REFUSALS: Final[Mapping[int, FetchResult]] = {
     HTTPStatus.UNAUTHORIZED: FetchResult.REFUSED,
@@ -69,7 +70,9 @@ async def judge_clock(context: CheckContext) -> str:
         seen = f"this machine's clock is {duration_text(round(abs(skew)))} {'behind' if skew > 0 else 'ahead'}"
         advice = "set it, and keep it set with NTP: certificates and the times in logs are judged by it"
         raise FailedError(Diagnosis(seen, advice))
-    return f"{skew:+.0f} s from Localpayment's"
+    if abs(skew) < SMALLEST_SKEW:
+        return f"within {SMALLEST_SKEW:g} s of Localpayment's"
+    return f"{abs(skew):.0f} s {'behind' if skew > 0 else 'ahead of'} Localpayment's"
 
 
 async def read(context: CheckContext) -> str:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from proxy.tokens.keeper import Keeper
 
 _LOCKED: Final = Diagnosis("an operator has locked it", "`localpayment-proxy unlock`, once the credentials are safe")
+_DRAINING: Final = Diagnosis(
+    "it was told to stop, or to drain", "nothing while it is being replaced; else restart it, since no drain is undone"
+)
 _FETCHING: Final = Diagnosis("a token is being fetched", "wait a moment")
 _REFUSED: Final = Failure(None, FetchResult.REFUSED)
 _REJECTED: Final = Failure(Grant.PASSWORD, FetchResult.REFUSED)
@@ -68,7 +71,7 @@ class Health:
     def ready(self) -> ProbeResult:
         """Whether a call would be forwarded."""
         if self.draining:
-            return ProbeResult(good=False, reason="draining")
+            return ProbeResult(good=False, reason="draining", why=_DRAINING)
         if self._tokens.ready:
             self._was_ready = True
             return ProbeResult(good=True, reason="ready")

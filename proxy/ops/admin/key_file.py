@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from proxy.config.files import UnusableContentError, read_secret
+from proxy.config.files import UnusableContentError, UnusableSettingError, read_secret
 from proxy.secret import Secret
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 KEY_LENGTH: Final = 16  # characters; fewer can be tried out
+_ADMIN: Final = "PROXY_ADMIN_KEY_FILE"
 
 
-class KeyFileError(ValueError):
-    """A key cannot be used; the text says what to do, without quoting it."""
+class KeyFileError(UnusableSettingError):
+    """A key cannot be used."""
 
 
 def read_key(path: Path, setting: str) -> Secret:
@@ -30,13 +31,10 @@ def read_key(path: Path, setting: str) -> Secret:
     try:
         text = read_secret(path).text.reveal().strip()
     except UnusableContentError as error:
-        message = f"{setting}={path}: {error}"
-        raise KeyFileError(message) from None
+        raise KeyFileError(setting, path, str(error)) from None
     if len(text) < KEY_LENGTH:
-        message = (
-            f"{setting}={path}: the key has less than {KEY_LENGTH} characters: make one with `openssl rand -hex 32`"
-        )
-        raise KeyFileError(message)
+        fix = f"the key has less than {KEY_LENGTH} characters: make one with `openssl rand -hex 32`"
+        raise KeyFileError(setting, path, fix)
     return Secret(text)
 
 
@@ -46,8 +44,7 @@ def admin_key(path: Path) -> Secret:
     Raises:
         KeyFileError: as `read_key` does, and when no field of a request can carry it.
     """
-    key = read_key(path, "PROXY_ADMIN_KEY_FILE")
+    key = read_key(path, _ADMIN)
     if not key.reveal().isprintable():
-        message = f"PROXY_ADMIN_KEY_FILE={path}: the key has more than one line, or a control character: leave one line"
-        raise KeyFileError(message)
+        raise KeyFileError(_ADMIN, path, "the key has more than one line, or a control character: leave one line")
     return key

@@ -5,13 +5,16 @@ It must never write an external id in clear. Ids are keyed hashes: who has the k
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import hmac
 import math
+import os
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from proxy.api.operations import NAMED
+from proxy.config.files import UnusableSettingError
 from proxy.ops.admin.key_file import read_key
 from proxy.ops.logs.background_writer import AppendedFile, AuditLine, BackgroundWriter
 from proxy.ops.logs.log import json_line, stamped
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
     from proxy.ops.logs.log import Log
     from proxy.relay.record import Record
+    from proxy.secret import Secret
 
 EVENT: Final = "call.audited"
 SUMMED: Final = "audit.strangers_refused"
@@ -30,8 +34,8 @@ LINES: Final = 20  # refused calls of callers that are not recognised that have 
 WINDOW: Final = 60.0  # seconds in which that many do
 
 
-class AuditError(ValueError):
-    """The audit stream cannot be opened; the text says what to do."""
+class AuditError(UnusableSettingError):
+    """The audit stream cannot be opened."""
 
 
 class Audit:
@@ -146,18 +150,48 @@ def open_audit(place: Path | str, key_file: Path | None, log: Log) -> Audit:
         AuditError: the file cannot be opened; blocks for as long as that takes.
         KeyFileError: the key cannot be used.
     """
-    key = None if key_file is None else read_key(key_file, "PROXY_AUDIT_KEY_FILE").reveal().encode()
+    key = None if key_file is None else audit_key(key_file).reveal().encode()
     if isinstance(place, str):
         return Audit(lambda line: log.put(AuditLine(log.known.redacted(line))), key, lost=lambda: log.audit_lost)
     try:
         file = AppendedFile(place)
     except OSError as error:
-        message = f"PROXY_AUDIT_LOG={place}: {error.strerror}; name a file in a folder that this process may write to"
-        raise AuditError(message) from None
+        raise _unusable(place, error) from None
     writer = BackgroundWriter(
         file.write, note=lambda count: json_line(stamped("warning", "audit.lines_dropped", lines=count))
     )
     return Audit(lambda line: writer.write(log.known.redacted(line)), key, writer, lambda: writer.lost)
+
+
+def audit_key(path: Path) -> Secret:
+    """Read the hashes' key. Blocks.
+
+    Raises:
+        KeyFileError: it cannot be used.
+    """
+    return read_key(path, "PROXY_AUDIT_KEY_FILE")
+
+
+def try_place(place: Path) -> None:
+    """Find out whether lines could be appended to a file, and make none. Blocks.
+
+    Raises:
+        AuditError: they could not.
+    """
+    try:
+        if place.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        needed, wanted = (place, os.W_OK) if place.exists() else (place.parent, os.W_OK | os.X_OK)
+        needed.stat()
+        if not os.access(needed, wanted):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise _unusable(place, error) from None
+
+
+def _unusable(place: Path, error: OSError) -> AuditError:
+    text = f"{error.strerror}; name a file in a folder that this process may write to"
+    return AuditError("PROXY_AUDIT_LOG", place, text)
 
 
 def fingerprint(key: bytes, external_id: str) -> str:

@@ -115,7 +115,8 @@ def open_log(level: str, style: Style, stream: TextIO | None = None) -> Log:
     terminal = stream is None and _is_terminal()
     console = terminal if style is None else style == "console"
     known, threshold = KnownSecrets(), Threshold(level)
-    render = Console(colours=terminal).render if console else json_line
+    colours = terminal and not os.environ.get("NO_COLOR")  # https://no-color.org
+    render = Console(colours=colours).render if console else json_line
     writer = None
     if stream is None:
         writer = BackgroundWriter(LineWriter(STDOUT).write, note=lambda count: render(_dropped(count)))
