@@ -19,8 +19,6 @@ class Outcome(StrEnum):
     ABORTED = "aborted"
     ORPHANED = "orphaned"
 
-    __hash__ = str.__hash__  # Enum's is written in Python, and each call is looked up by its outcome
-
 
 # What may have had an effect that the caller did not learn of.
 UNSETTLED: Final = frozenset((Outcome.UNKNOWN, Outcome.ABORTED, Outcome.ORPHANED))

@@ -1,4 +1,4 @@
-"""Holds a secret so that nothing prints it by accident, and reads one from a text.
+"""Holds a secret so that nothing prints it by accident, reads one from a text, and knows a card number.
 
 It must never show its value in repr, str, format, a pickle or an error.
 """
@@ -76,6 +76,13 @@ def secret_text(text: str) -> Secret:
 def without_newline(text: str) -> str:
     """Return a text without the one newline, LF or CR LF, that editors, `echo` and secret managers end it with."""
     return text[:-2] if text.endswith("\r\n") else text.removesuffix("\n")
+
+
+def is_card_number(text: str) -> bool:
+    """Whether a number's last digit is right by Luhn's formula (ISO/IEC 7812-1 annex B)."""
+    digits = [int(character) for character in reversed(text) if character.isdigit()]
+    doubled = (sum(divmod(2 * digit, 10)) for digit in digits[1::2])
+    return (sum(digits[::2]) + sum(doubled)) % 10 == 0
 
 
 def _bytes(value: str) -> bytes:

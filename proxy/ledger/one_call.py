@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from proxy.ledger.entry import Settled, Wanted
+from proxy.secret import is_card_number
 
 if TYPE_CHECKING:
     from proxy.ledger.entry import Entry
@@ -62,7 +63,7 @@ def note_problem(note: str) -> str:
     """Say what speaks against a note; empty when nothing does. It stays in the ledger, so no card may stand in it."""
     if len(note) > _LONGEST_NOTE or not note.isprintable():
         return f"at most {_LONGEST_NOTE} printable characters"
-    if any(_is_card(found) for found in _DIGITS.findall(note)):
+    if any(map(is_card_number, _DIGITS.findall(note))):
         return "it holds what looks like a card number: write the number of a ticket or statement instead"
     return ""
 
@@ -74,9 +75,3 @@ def _can_be_held(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return "\0" not in name
-
-
-def _is_card(text: str) -> bool:
-    """Whether the last digit checks the others (ISO/IEC 7812-1, annex B)."""
-    digits = [int(char) for char in text if char.isdigit()][::-1]
-    return sum(digits[::2]) % 10 == -sum(sum(divmod(2 * digit, 10)) for digit in digits[1::2]) % 10

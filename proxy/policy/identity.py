@@ -51,6 +51,10 @@ class Identity:
     keys: tuple[bytes, ...] = field(default=(), repr=False)
     anyone: bool = False
 
+    def fits(self, peer: Peer) -> bool:
+        """Whether a peer is this caller, as far as its connection tells."""
+        return self.anyone or peer.uid in self.uids or peer.gid in self.gids or not peer.sans.isdisjoint(self.sans)
+
 
 def identities(subject_alt_name: Iterable[tuple[str, str]]) -> frozenset[str]:
     """Return the names of a verified certificate.

@@ -132,7 +132,7 @@ class Policy:
         duplicates: what becomes of repeats, by operation, where it is not what PROXY_DUPLICATES says.
     """
 
-    __slots__ = ("_anyone", "_gids", "_keys", "_sans", "_tables", "_uids", "_unknown", "callers", "duplicates", "mode")
+    __slots__ = ("_keys", "_tables", "_unknown", "callers", "duplicates", "mode")
 
     def __init__(
         self,
@@ -145,12 +145,8 @@ class Policy:
         self.duplicates = duplicates
         self._tables = {caller.name: _table(caller) for caller in callers}
         self._unknown = _unknown_table(mode)
-        placed = [(at, caller.identity) for at, caller in reversed(tuple(enumerate(callers)))]
-        self._uids = {uid: at for at, identity in placed for uid in identity.uids}
-        self._gids = {gid: at for at, identity in placed for gid in identity.gids}
-        self._sans = {name: at for at, identity in placed for name in identity.sans}
-        self._keys = [(key, at) for at, identity in placed for key in identity.keys]
-        self._anyone = min((at for at, identity in placed if identity.anyone), default=len(self.callers))
+        placed = reversed(tuple(enumerate(callers)))  # of callers with the same key, the first is its holder
+        self._keys = [(key, at) for at, caller in placed for key in caller.identity.keys]
 
     def caller(self, peer: Peer, keys: Sequence[bytes] = ()) -> Caller | None:
         """Return who calls; None for a caller the policy does not know.
@@ -163,15 +159,7 @@ class Policy:
         if keys and self._keys:
             at = holder(self._keys, keys[0]) if len(keys) == 1 else None
             return None if at is None else self.callers[at]
-        none = len(self.callers)
-        at = self._anyone
-        if peer.uid is not None:
-            at = min(at, self._uids.get(peer.uid, none))
-        if peer.gid is not None:
-            at = min(at, self._gids.get(peer.gid, none))
-        for name in peer.sans:
-            at = min(at, self._sans.get(name, none))
-        return self.callers[at] if at < none else None
+        return next((caller for caller in self.callers if caller.identity.fits(peer)), None)
 
     def decide(self, caller: Caller | None, operation: Operation) -> Decision:
         """Judge an operation of a caller of this policy."""

@@ -31,8 +31,6 @@ class Holding(StrEnum):
     ANSWERS = "answers"
     PIPELINED = "pipelined"
 
-    __hash__ = str.__hash__  # Enum's is written in Python
-
 
 class MemoryBudget:
     """Counts the bytes that are held for callers.

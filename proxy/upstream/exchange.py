@@ -30,19 +30,8 @@ class Exchange:
     """
 
     __slots__ = (
-        "_loop",
-        "_waiter",
-        "fault",
-        "handed_out",
-        "held",
-        "over",
-        "parser",
-        "paused",
-        "pieces",
-        "progress",
-        "timings",
-        "watcher",
-        "written",
+        "_loop", "_waiter", "fault", "handed_out", "held", "over", "parser", "paused", "pieces", "progress", "timings",
+        "watcher", "written",
     )  # fmt: skip
 
     def __init__(self, parser: AnswerParser, timings: Timings, loop: asyncio.AbstractEventLoop) -> None:

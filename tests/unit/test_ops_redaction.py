@@ -8,8 +8,8 @@ from urllib.parse import quote
 import jwt
 import pytest
 
-from proxy.ops.logs.redaction import MASK, KnownSecrets, is_card_number
-from proxy.secret import Secret
+from proxy.ops.logs.redaction import MASK, KnownSecrets
+from proxy.secret import Secret, is_card_number
 
 PASSWORD = 'canary "pass\\word" ü/?'
 TOKEN = jwt.encode({"exp": 1}, "k" * 32)

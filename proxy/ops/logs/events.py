@@ -50,8 +50,12 @@ class Events:
             self._observe_json(record, at)
         else:
             self._logger.log(_severity(record), _event(record), **call_facts(record))
-        if record.echoed or record.mesh_attempt > 1:
-            self._observe_oddities(record)
+        if record.echoed:
+            facts = {"request_id": record.request_id, "operation": record.operation, "place": record.echoed}
+            self._logger.error("token.echoed", **facts, token_generation=record.generation)
+        if record.mesh_attempt > 1:
+            facts = {"request_id": record.request_id, "operation": record.operation, "outcome": record.outcome.value}
+            self._logger.warning("request.repeated_by_mesh", **facts, mesh_attempt=record.mesh_attempt)
 
     def _observe_json(self, record: Record, at: float) -> None:
         calls = call_shape(record)
@@ -64,14 +68,6 @@ class Events:
         if type(request_id) is OwnId:
             return '"' + request_id + '"'
         return encode_basestring(self._log.known.redacted(request_id))
-
-    def _observe_oddities(self, record: Record) -> None:
-        if record.echoed:
-            facts = {"request_id": record.request_id, "operation": record.operation, "place": record.echoed}
-            self._logger.error("token.echoed", **facts, token_generation=record.generation)
-        if record.mesh_attempt > 1:
-            facts = {"request_id": record.request_id, "operation": record.operation, "outcome": record.outcome.value}
-            self._logger.warning("request.repeated_by_mesh", **facts, mesh_attempt=record.mesh_attempt)
 
     def fetched(self, report: TokenFetched) -> None:
         """Log a token fetch."""

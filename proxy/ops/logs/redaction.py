@@ -12,6 +12,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
+from proxy.secret import is_card_number
+
 if TYPE_CHECKING:
     from proxy.secret import Secret
 
@@ -86,10 +88,3 @@ def _json(text: str) -> str:
 
 def _card_masked(found: re.Match[str]) -> str:
     return MASK if is_card_number(found[0]) else found[0]
-
-
-def is_card_number(text: str) -> bool:
-    """Whether a number's last digit is right by Luhn's formula (ISO/IEC 7812-1 annex B)."""
-    digits = [int(character) for character in reversed(text) if character.isdigit()]
-    doubled = (sum(divmod(2 * digit, 10)) for digit in digits[1::2])
-    return (sum(digits[::2]) + sum(doubled)) % 10 == 0

@@ -159,10 +159,6 @@ class Metrics:
             series.own.observe(record.own_seconds)
         self._request_bytes.value += record.request_bytes
         self._response_bytes.value += record.response_bytes
-        if record.resends or record.echoed or record.mesh_attempt > 1:
-            self._observe_oddities(record)
-
-    def _observe_oddities(self, record: Record) -> None:
         for reason in record.resends:
             self.resends.labels(reason).inc()
         if record.echoed:

@@ -22,7 +22,6 @@ _CONTENT_LENGTH: Final = b"content-length"
 _CODING: Final = b"transfer-encoding"
 _EXPECT: Final = b"expect"
 _UPGRADE: Final = b"upgrade"
-_JUDGED: Final = frozenset((_CONTENT_LENGTH, _CODING, _EXPECT, _UPGRADE))
 _MOST_DIGITS: Final = 18  # fits 63 bits, as in answers; leading zeros are digits too
 
 
@@ -36,9 +35,6 @@ class Framing(NamedTuple):
 
     length: int | None
     waits: bool
-
-
-_NO_BODY: Final = Framing(None, waits=False)
 
 
 def request_framing(version: tuple[int, int], told: Told) -> Framing:
@@ -55,8 +51,6 @@ def request_framing(version: tuple[int, int], told: Told) -> Framing:
     if version not in _VERSIONS:
         detail = "The sidecar speaks HTTP/1.1 and HTTP/1.0; send the request as one of them."
         raise BadRequestError(detail)
-    if _JUDGED.isdisjoint(told):
-        return _NO_BODY
     for value in told.get(_UPGRADE, ()):
         _check_upgrade(value)
     codings = told.get(_CODING, ())
@@ -108,7 +102,7 @@ def _check_upgrade(value: bytes) -> None:
 def declared_length(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
     """Return the declared Content-Length if it is one that `request_framing` accepts, else None."""
     for name, value in headers:
-        if len(name) == len(_CONTENT_LENGTH) and name.lower() == _CONTENT_LENGTH:
+        if name.lower() == _CONTENT_LENGTH:
             return int(value) if _is_plain_number(value) else None
     return None
 

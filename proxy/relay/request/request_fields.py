@@ -5,8 +5,7 @@ Pure. It must never let a field cross that stays here, and never lose the value 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from operator import itemgetter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from proxy.http1.framing import field_value, is_token
@@ -65,8 +64,6 @@ _STAYS: Final = HOP_BY_HOP | {
 _STAY_PREFIXES: Final = (b"proxy-", b"x-forwarded-")
 # What Connection mostly holds, and whether the connection ends then.
 _LAST: Final[Mapping[tuple[bytes, ...], bool]] = {(b"keep-alive",): False, (b"Keep-Alive",): False, (b"close",): True}
-_LINE: Final[Callable[[Read], bytes]] = itemgetter(1)
-_PAIR: Final[Callable[[Read], tuple[bytes, tuple[bytes, ...]] | None]] = itemgetter(2)
 _LINE_END: Final = b"\r\n"
 
 
@@ -114,8 +111,8 @@ def read_field(name: bytes, value: bytes, required: bytes | None = None) -> Read
 
 def gather(read: Sequence[Read]) -> RequestFields:
     """Return what all fields of a request come to."""
-    lines = b"".join(map(_LINE, read))
-    pairs = list(filter(None, map(_PAIR, read)))
+    lines = b"".join([one[1] for one in read])
+    pairs = [one[2] for one in read if one[2] is not None]
     told = dict(pairs)
     repeated = len(told) != len(pairs)
     if repeated:

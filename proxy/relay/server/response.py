@@ -6,7 +6,7 @@ An answer that was cut is never ended cleanly: the connection is aborted, lest a
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -45,10 +45,6 @@ class Written(web.StreamResponse):
         del data
         if self._then is not None:
             await self._then()
-
-
-NEXT: Final = Written(last=False)
-LAST: Final = Written(last=True)
 
 
 class ResponseWriter:
@@ -105,7 +101,7 @@ class ResponseWriter:
             return Written(last=True, then=self._connection.lingered)
         if self._connection.writing_paused:
             return Written(last=self.last, then=self._connection.drained)
-        return LAST if self.last else NEXT
+        return Written(last=self.last)
 
     @property
     def _request_came(self) -> bool:
