@@ -1,4 +1,8 @@
-"""Puts together what keeps the token of one account: credentials, issuer, keeper, and the watch on their source."""
+"""Puts together what keeps the token of one account: credentials, issuer, keeper, and the watch on their source.
+
+Every secret that passes the token endpoints is recorded on the way, so that the log can mask it; that must never hold
+back or change an answer, nor fail a fetch.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +10,22 @@ import random
 from typing import TYPE_CHECKING
 
 from proxy.credentials.watch import Reloaded, Watch
-from proxy.ops.logs.secret_recorder import SecretRecordingIssuer
 from proxy.tokens.issuer import Issuer
 from proxy.tokens.keeper import Keeper
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
 
     from proxy.clock import Clock
     from proxy.config import Settings
     from proxy.credentials.model import Credentials, Source
     from proxy.credentials.watch import Event
+    from proxy.ops.logs.redaction import KnownSecrets
     from proxy.ops.observers import Observers
-    from proxy.tokens.keeper import TokenDisputed, TokenFetched
+    from proxy.secret import Secret
+    from proxy.tokens.keeper import TokenDisputed, TokenEndpoints, TokenFetched
+    from proxy.tokens.model import Issued
 
 
 class ControlPlane:
@@ -75,3 +82,40 @@ class ControlPlane:
 
     def _reported(self, report: TokenFetched | TokenDisputed) -> None:
         self._observers.reported(report, self.keeper.state)
+
+
+class SecretRecordingIssuer:
+    """Token endpoints whose secrets are recorded; stands between keeper and issuer.
+
+    Args:
+        endpoints: what is asked.
+        known: takes the secrets.
+        failed: called with an exception that recording has raised; the fetch goes on.
+    """
+
+    def __init__(
+        self, endpoints: TokenEndpoints, known: KnownSecrets, failed: Callable[[str, Exception], None]
+    ) -> None:
+        self._endpoints = endpoints
+        self._known = known
+        self._failed = failed
+
+    async def log_in(self, credentials: Credentials, timeout: float) -> Issued:  # noqa: ASYNC109 - part of the call
+        """Exchange username and password for a pair, as the endpoints do."""
+        self._note(self._known.keep, credentials.password)
+        return self._noted(await self._endpoints.log_in(credentials, timeout))
+
+    async def refresh(self, token: Secret, timeout: float) -> Issued:  # noqa: ASYNC109 - part of the call
+        """Exchange a refresh token for an access token, as the endpoints do."""
+        self._note(self._known.learn, token)
+        return self._noted(await self._endpoints.refresh(token, timeout))
+
+    def _noted(self, issued: Issued) -> Issued:
+        self._note(self._known.learn, issued.access, issued.refresh)
+        return issued
+
+    def _note(self, take: Callable[..., None], *secrets: Secret | None) -> None:
+        try:
+            take(*secrets)
+        except Exception as error:  # noqa: BLE001 - a recorder must not fail a fetch
+            self._failed("witness", error)

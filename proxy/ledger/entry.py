@@ -126,11 +126,6 @@ class Entry:
     detail: str
     settled_at: float | None
 
-    @property
-    def needs_attention(self) -> bool:
-        """Whether what became of the call is not known yet."""
-        return self.settled is None and (self.state is State.OPEN or self.state in UNSETTLED)
-
 
 @dataclass(frozen=True, slots=True)
 class Earlier:

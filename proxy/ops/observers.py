@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from proxy.ops.tracing.exporter import Traces
     from proxy.relay.record import Record
     from proxy.tokens.keeper import TokenDisputed
-    from proxy.tokens.lifecycle import State
+    from proxy.tokens.lifecycle_steps import State
     from proxy.upstream.model import ConnectResult
 
 

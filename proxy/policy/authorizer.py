@@ -5,7 +5,6 @@ It must never hold a caller's key, and a swap of the policy must never give a ca
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from proxy.policy.payout_release import releases_by_date
@@ -19,16 +18,9 @@ if TYPE_CHECKING:
     from proxy.policy.rules import Caller, Decision, Policy
 
 
-class Reported(StrEnum):
-    """What would have been refused, had it not been for mode `report`: the values of a log field and a label."""
-
-    UNKNOWN_CALLER = "unknown_caller"
-    NOT_ALLOWED = "not_allowed"
-    DENIED = "denied"
-    OVER_RATE = "over_rate"
-
-
-_REPORTED: Final = {verdict: Reported(verdict.value) for verdict in Verdict if verdict is not Verdict.ALLOWED}
+OVER_RATE: Final = "over_rate"
+# What would have been refused, had it not been for mode `report`: the values of a log field and a label.
+REPORTED: Final = (*(verdict.value for verdict in Verdict if verdict is not Verdict.ALLOWED), OVER_RATE)
 
 
 class Authorizer:
@@ -69,7 +61,7 @@ class Authorizer:
             operation: what the call means.
 
         Returns:
-            The decision, and what would have been refused, had it not been for mode `report`: a value of Reported, or
+            The decision, and what would have been refused, had it not been for mode `report`: one of REPORTED, or
             empty.
 
         Raises:
@@ -82,7 +74,7 @@ class Authorizer:
             refusal = decision.refusal()
             if refusal is not None:
                 raise refusal
-            reported = _REPORTED[decision.verdict].value
+            reported = decision.verdict.value
         late = "" if caller is None or caller.rate is None else self.count(caller)
         return decision, reported or late
 
@@ -90,7 +82,7 @@ class Authorizer:
         """Count a call against its caller's rate, if it has one; raises OverloadedError as `admit` does.
 
         Returns:
-            Reported.OVER_RATE when the rate is only reported, else empty.
+            OVER_RATE when the rate is only reported, else empty.
         """
         if caller.rate is None:
             return ""
@@ -100,7 +92,7 @@ class Authorizer:
         late = rate_refusal(caller, seconds)
         if late is not None:
             raise late
-        return Reported.OVER_RATE.value
+        return OVER_RATE
 
 
 def check_release(

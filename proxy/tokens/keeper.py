@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, assert_never
 
 from proxy.errors import CredentialsRejectedError, LockedError, NotSentError, TokenRefusedError, TokenUnavailableError
+from proxy.tokens.disputes import Dispute
 from proxy.tokens.events import TokenDisputed, TokenFetched
-from proxy.tokens.lifecycle import Dispute, Lifecycle, State
+from proxy.tokens.lifecycle import Lifecycle
+from proxy.tokens.lifecycle_steps import State
 from proxy.tokens.renewal import Renewal, TokenEndpoints
 
 if TYPE_CHECKING:

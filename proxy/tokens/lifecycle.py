@@ -23,8 +23,6 @@ from proxy.tokens.model import AccessToken, Grant, Issued, RefreshToken, access_
 if TYPE_CHECKING:
     from proxy.credentials.model import Credentials
 
-__all__ = ["Dispute", "Fetch", "Lifecycle", "LogIn", "Refresh", "State", "Step", "Wait"]
-
 
 class Lifecycle:
     """One account's tokens, and the steps that renew them.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol, assert_never
 
 from proxy.tokens.events import TokenFetched
 from proxy.tokens.issuer import FetchFailedError, FetchResult, unforeseen
-from proxy.tokens.lifecycle import Fetch, Lifecycle, LogIn, Refresh, Wait
+from proxy.tokens.lifecycle_steps import Fetch, LogIn, Refresh, Wait
 from proxy.tokens.model import Grant
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from proxy.clock import Clock
     from proxy.credentials.model import Credentials
     from proxy.secret import Secret
+    from proxy.tokens.lifecycle import Lifecycle
     from proxy.tokens.model import Issued
 
 LONGEST_SLEEP: Final = 15.0  # seconds; the loop's timer stops in suspend, so it looks at the clock at least this often

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from proxy.secret import Secret
 from proxy.tokens.issuer import FetchResult
-from proxy.tokens.lifecycle import State
+from proxy.tokens.lifecycle_steps import State
 from proxy.tokens.model import Grant
 from tests.support.simplejwt.keeping import credentials, keeping
 from tests.support.simplejwt.peer import PeerOptions

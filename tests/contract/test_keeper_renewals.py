@@ -13,7 +13,7 @@ from proxy.clock import SystemClock
 from proxy.config import Origin
 from proxy.tokens.issuer import FetchResult, Issuer
 from proxy.tokens.keeper import Keeper
-from proxy.tokens.lifecycle import State
+from proxy.tokens.lifecycle_steps import State
 from proxy.tokens.model import Grant
 from tests.support.fakes import Reports
 from tests.support.simplejwt.keeping import credentials, keeping

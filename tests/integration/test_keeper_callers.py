@@ -8,7 +8,7 @@ import pytest
 
 from proxy.errors import LockedError, TokenUnavailableError
 from proxy.tokens.issuer import FetchFailedError, FetchResult
-from proxy.tokens.lifecycle import State
+from proxy.tokens.lifecycle_steps import State
 from proxy.tokens.model import Grant
 from tests.support.fakes import BROKEN, LOST, FakeClock, ScriptedEndpoints, settle
 from tests.support.running_keeper import TOKEN_WAIT, running, started

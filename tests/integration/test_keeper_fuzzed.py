@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from proxy.control_plane import SecretRecordingIssuer
 from proxy.ops.admin.history import History
 from proxy.ops.logs.events import Events
 from proxy.ops.logs.log import open_log
-from proxy.ops.logs.secret_recorder import SecretRecordingIssuer
 from proxy.ops.metrics.metrics import Metrics
 from proxy.ops.observers import Observers
 from proxy.tokens.issuer import FetchFailedError, FetchResult, http_date, read_body
-from proxy.tokens.lifecycle import State
+from proxy.tokens.lifecycle_steps import State
 from tests.support.fakes import BOUND, CREDENTIALS, FakeClock, ScriptedEndpoints, settle
 from tests.support.fuzzed_tokens import Fuzzer, HastyClock, good, jwt_of, on_the_wire
 from tests.support.running_keeper import running

@@ -9,7 +9,7 @@ import pytest
 
 from proxy.errors import CredentialsRejectedError, LockedError
 from proxy.tokens.issuer import FetchResult
-from proxy.tokens.lifecycle import State
+from proxy.tokens.lifecycle_steps import State
 from proxy.tokens.model import Grant
 from tests.support.fakes import BROKEN, CREDENTIALS, OTHERS, WRONG, FakeClock, ScriptedEndpoints, settle
 from tests.support.running_keeper import running, started

@@ -67,11 +67,11 @@ def states(store: Store, wanted: Wanted = EVERYTHING) -> list[State]:
 def test_an_intent_is_open_until_its_end_is_written(store: Store) -> None:
     (one,) = begun(store, intent("p-1", digest="ab12"))
     (entry,) = store.entries(Wanted())
-    assert (entry.intent, entry.state, entry.needs_attention) == (one.intent, State.OPEN, True)
+    assert (entry.intent, entry.state, entry.settled) == (one.intent, State.OPEN, None)
     store.write([], [ended(one, status=201)])
     (entry,) = store.entries(Wanted())
     assert (entry.intent, entry.state, entry.status, entry.attempts) == (one.intent, State.ANSWERED, 201, 1)
-    assert (entry.ended_at, entry.next_ask, entry.needs_attention) == (NOW + 1, None, False)
+    assert (entry.ended_at, entry.next_ask) == (NOW + 1, None)
 
 
 def test_the_longest_id_that_is_read_can_be_kept(store: Store) -> None:

@@ -13,7 +13,7 @@ import pytest
 from proxy.background import BackgroundTaskDiedError
 from proxy.simulator.server import Simulator
 from proxy.tokens.issuer import FetchFailedError, FetchResult
-from proxy.tokens.lifecycle import State
+from proxy.tokens.lifecycle_steps import State
 from tests.support.fakes import FakeClock, ScriptedEndpoints, again, settle
 from tests.support.origins import HELLO, Answered, Localpayment, calling, greeting, localpayment, request, said
 from tests.support.processes import running

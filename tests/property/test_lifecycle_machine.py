@@ -18,7 +18,8 @@ from proxy.secret import Secret
 from proxy.tokens.backoff import RETRY_AFTER_CAP, RETRY_CAP_ALIVE, RETRY_CAP_DEAD
 from proxy.tokens.credential_set import LOGIN_FLOOR, LOGIN_FLOOR_CAP
 from proxy.tokens.disputes import FORCED_FETCHES, FORCED_WINDOW, Dispute
-from proxy.tokens.lifecycle import Lifecycle, LogIn, Refresh, Wait
+from proxy.tokens.lifecycle import Lifecycle
+from proxy.tokens.lifecycle_steps import LogIn, Refresh, Wait
 from proxy.tokens.model import Issued
 
 LIFETIMES = st.sampled_from([1.0, 3.0, 6.0, 60.0, 300.0, 3600.0, 86400.0])

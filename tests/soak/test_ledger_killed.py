@@ -193,7 +193,7 @@ def settle(engine: Engine, bank: Bank) -> None:
 def until_settled(engine: Engine, wanted: Callable[[Entry], bool]) -> None:
     until_none(engine, lambda entry: entry.state is State.OPEN)
     engine.run("UPDATE entry SET next_ask = ? WHERE settled IS NULL AND next_ask IS NOT NULL", 0.0)
-    until_none(engine, lambda entry: entry.needs_attention and wanted(entry))
+    until_none(engine, lambda entry: entry.settled is None and entry.state in UNSETTLED and wanted(entry))
 
 
 def until_none(engine: Engine, left: Callable[[Entry], bool]) -> None:

@@ -6,13 +6,14 @@ import itertools
 from typing import TYPE_CHECKING
 
 from proxy.secret import Secret
-from proxy.tokens.lifecycle import Lifecycle, LogIn, Refresh, Wait
+from proxy.tokens.lifecycle import Lifecycle
+from proxy.tokens.lifecycle_steps import LogIn, Refresh, Wait
 from proxy.tokens.model import DATE_UNCERTAINTY, Issued
 from tests.support.fakes import CREDENTIALS
 
 if TYPE_CHECKING:
     from proxy.credentials.model import Credentials
-    from proxy.tokens.lifecycle import Fetch
+    from proxy.tokens.lifecycle_steps import Fetch
 
 DAY = 86400.0
 START = 1000.0

@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from proxy.tokens.lifecycle import Dispute, State, Wait
+from proxy.tokens.disputes import Dispute
+from proxy.tokens.lifecycle_steps import State, Wait
 from tests.support.lifecycle_bench import START, Bench
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.tokens.lifecycle import LogIn, Refresh
+from proxy.tokens.lifecycle_steps import LogIn, Refresh
 from tests.support.lifecycle_bench import DAY, START, Bench
 
 EARLY = 0.8 * DAY  # with chance 0

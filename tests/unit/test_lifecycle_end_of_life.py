@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.tokens.lifecycle import State
+from proxy.tokens.lifecycle_steps import State
 from tests.support.lifecycle_bench import START, Bench
 
 

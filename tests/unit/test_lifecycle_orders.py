@@ -6,7 +6,8 @@ import pytest
 
 from proxy.credentials.model import Credentials
 from proxy.secret import Secret
-from proxy.tokens.lifecycle import Dispute, State, Wait
+from proxy.tokens.disputes import Dispute
+from proxy.tokens.lifecycle_steps import State, Wait
 from tests.support.fakes import CREDENTIALS, OTHERS, WRONG
 from tests.support.lifecycle_bench import START, Bench
 

@@ -24,7 +24,7 @@ from proxy.relay.request.trace_context import uuid7
 from proxy.secret import Secret
 from proxy.tokens.issuer import FetchResult
 from proxy.tokens.keeper import TokenDisputed, TokenFetched
-from proxy.tokens.lifecycle import State
+from proxy.tokens.lifecycle_steps import State
 from proxy.tokens.model import Grant
 
 NOW = 1_764_000_000.25

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.api.operations import OPERATIONS
 from proxy.errors import OperationForbiddenError, OverloadedError
-from proxy.policy.authorizer import Authorizer, Reported
+from proxy.policy.authorizer import OVER_RATE, REPORTED, Authorizer
 from proxy.policy.grants import allowed_by
 from proxy.policy.identity import Identity, Peer
 from proxy.policy.rate_limit import Rate
@@ -56,10 +56,10 @@ def test_a_refused_call_costs_its_caller_nothing() -> None:
 
 def test_a_report_names_the_verdict_before_the_rate() -> None:
     authority = Authorizer(Clock(), policy(Rate(1.0, 1), Mode.REPORT))
-    assert asked(authority, PAY) == Reported.NOT_ALLOWED
-    assert asked(authority, PAY) == Reported.NOT_ALLOWED
-    assert asked(authority) == Reported.OVER_RATE
-    assert {verdict.value for verdict in Verdict} - {"allowed"} == {value.value for value in Reported} - {"over_rate"}
+    assert asked(authority, PAY) == Verdict.NOT_ALLOWED
+    assert asked(authority, PAY) == Verdict.NOT_ALLOWED
+    assert asked(authority) == OVER_RATE
+    assert {verdict.value for verdict in Verdict} - {"allowed"} == set(REPORTED) - {OVER_RATE}
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,6 @@ if TYPE_CHECKING:
 _COLOURS: Final = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "31;1"}
 _LEADING: Final = ("time", "level", "event")
 _CALLS: Final = frozenset(("request.relayed", "request.refused"))
-# What a call's line tells in words; the rest of its facts is for machines.
-_TOLD: Final = frozenset(
-    ("method", "operation", "status", "outcome", "total_ms", "upstream_ms", "code", "attempts", "request_id", "caller")
-)
 _LEVEL_WIDTH: Final = 8  # the length of `critical`
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from proxy.relay.record import Record
     from proxy.relay.request.request_line import WrongProtocol
     from proxy.tokens.keeper import TokenDisputed, TokenFetched
-    from proxy.tokens.lifecycle import State
+    from proxy.tokens.lifecycle_steps import State
 
 _LEVELS: Final = {logging.INFO: "info", logging.WARNING: "warning"}
 _MINUTE: Final = 60.0  # seconds

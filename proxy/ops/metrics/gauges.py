@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from proxy.process.memory import Holding
-from proxy.tokens.lifecycle import State
+from proxy.tokens.lifecycle_steps import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,7 +21,7 @@ from proxy.ops.metrics.instruments import Instruments
 from proxy.ops.metrics.ledger_metrics import LedgerMetrics
 from proxy.ops.metrics.series import CallSeries
 from proxy.ops.risks import OPTIONS
-from proxy.policy.authorizer import Reported
+from proxy.policy.authorizer import REPORTED
 from proxy.relay.record import Resend
 from proxy.tokens.issuer import FetchResult
 from proxy.tokens.model import Grant
@@ -193,7 +193,7 @@ class Metrics:
             (self.denials, product(DENIALS)),
             (self.refusals, product(codes())),
             (self.resends, product(Resend)),
-            (self.policy_reports, product(Reported)),
+            (self.policy_reports, product(REPORTED)),
             (self.handshakes_refused, product(Refusal)),
             (self.accept_pauses, product(("data", "admin"))),
             (self.mesh_repeats, product(_MOVING_MONEY)),

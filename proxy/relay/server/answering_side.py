@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, cast
 from aiohttp import web
 
 from proxy.errors import InternalError
-from proxy.http1.timeouts import Deadline
 from proxy.process.memory import Holding
 from proxy.relay.server.caller_socket import CallerSocket
 from proxy.relay.server.incoming_request import unreadable
@@ -20,6 +19,7 @@ from proxy.relay.server.response import Written
 
 if TYPE_CHECKING:
     from proxy.errors import RelayError
+    from proxy.http1.timeouts import Deadline
     from proxy.relay.server.connection import CallerConnection
     from proxy.relay.server.listener import Listener
     from proxy.relay.server.ports import Call
@@ -43,7 +43,7 @@ class AnsweringSide(web.RequestHandler):
         self._call: Call | None = None
         self._socket: CallerSocket
         self._lost = asyncio.Event()
-        self._patience = Deadline(loop, self._ran_out)
+        self._patience: Deadline
         self._untaken = 0  # bytes of answers that the budget has counted
         self.deaf = self.lingers = False
 
@@ -150,7 +150,3 @@ class AnsweringSide(web.RequestHandler):
     def _refused(self, error: RelayError) -> Written:
         self._listener.relay.unreadable(cast("CallerConnection", self), error)
         return Written(last=True, then=self.lingered)
-
-    def _ran_out(self) -> None:
-        """End it, whose caller had time to read the last answer."""
-        self.cut()

@@ -9,6 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from proxy.errors import OverloadedError, SlowRequestError
+from proxy.http1.timeouts import Deadline
 from proxy.policy.identity import Peer
 from proxy.relay.concurrency import draining
 from proxy.relay.server.caller_socket import address_of, peer_of
@@ -38,6 +39,7 @@ class CallerConnection(ReceivingSide):
 
     def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop, options: dict[str, Any]) -> None:
         super().__init__(listener, loop, options)
+        self._patience = Deadline(loop, self._ran_out)
         self.peer = Peer()
         self.caller: Caller | None = None
         self.known_by: Policy | None = None
@@ -186,7 +188,7 @@ class CallerConnection(ReceivingSide):
 
     def _ran_out(self) -> None:
         if self.lingers:
-            super()._ran_out()
+            self.cut()
             return
         if self._call is not None:
             self._call.stalled()
