@@ -95,10 +95,9 @@ def give_back() -> None:
         trim(0)
 
 
-def memory_limit(
-    groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup"), *, least: int = _UNLIMITED
-) -> int | None:
+def memory_limit(groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int | None:
     """Return the bytes that the process's memory cgroup allows, of version 1 or 2; None where nothing limits it."""
+    least = _UNLIMITED
     for line in _text(own).splitlines():
         _, kind, path = line.split(":", 2)
         if kind == "memory":

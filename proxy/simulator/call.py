@@ -50,9 +50,9 @@ class Call:
             raise invalid(**{name: "This field is required and must be a non-empty text."})
         return value
 
-    def amount(self, name: str = "amount", default: Decimal | None = None) -> Decimal:
-        """A positive amount of money of the body, in units with two decimals."""
-        value = self.fields.get(name, default)
+    def amount(self, default: Decimal | None = None) -> Decimal:
+        """The `amount` of the body, positive, in units with two decimals."""
+        value = self.fields.get("amount", default)
         try:
             amount = Decimal(str(value)) if value is not None and not isinstance(value, bool) else Decimal(0)
         except InvalidOperation:

@@ -64,7 +64,7 @@ def create_payin(ledger: Ledger, call: Call) -> Answer:
 def capture_payin(ledger: Ledger, call: Call) -> Answer:
     """A hold becomes a charge, in full or in part, once."""
     payin = _payin(ledger, call)
-    amount = call.amount(default=payin.amount)
+    amount = call.amount(payin.amount)
     if payin.state is not State.AUTHORIZED or amount > payin.amount:
         raise _impossible(payin)
     payin.amount = amount
@@ -77,7 +77,7 @@ def refund_payin(ledger: Ledger, call: Call) -> Answer:
     """A completed payin is paid back, in full or in parts."""
     payin = _payin(ledger, call)
     left = payin.amount - payin.refunded
-    amount = call.amount(default=left or payin.amount)
+    amount = call.amount(left or payin.amount)
     if payin.state is not State.COMPLETED or amount > left:
         raise _impossible(payin)
     ledger.post(payin, -amount, call.now)
