@@ -71,7 +71,6 @@ class Log:
         known: the secrets that no line may hold.
         threshold: the level below which nothing is written.
         writer: where lines wait to be written; None when they are written at once.
-        emit: masks and writes one finished line, whatever the level.
         put: writes one that is known to hold no secret.
         render: makes a line of facts.
     """
@@ -80,7 +79,6 @@ class Log:
     known: KnownSecrets
     threshold: Threshold
     writer: BackgroundWriter | None
-    emit: Callable[[str], None]
     put: Callable[[str], object]
     render: Callable[[EventDict], str]
 
@@ -139,7 +137,7 @@ def open_log(level: str, style: Style, stream: TextIO | None = None) -> Log:
     capture_library_logs(logger)
     if stream is None:
         _capture_crashes(logger)
-    return Log(logger, known, threshold, writer, emit, write, render)
+    return Log(logger, known, threshold, writer, write, render)
 
 
 def stamped(level: str, event: str, **facts: object) -> EventDict:
