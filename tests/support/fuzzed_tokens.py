@@ -49,9 +49,12 @@ class Fuzzed:
 
 
 def jwt_of(payload: object) -> str:
-    """A token with any claims at all, which no library would write."""
+    """A token with any claims at all, lone surrogates too, which no library would write."""
     text = payload if isinstance(payload, str) else json.dumps(payload)
-    parts = (base64.urlsafe_b64encode(part.encode()).decode().rstrip("=") for part in ('{"alg":"HS256"}', text))
+    parts = (
+        base64.urlsafe_b64encode(part.encode("utf-8", "surrogatepass")).decode().rstrip("=")
+        for part in ('{"alg":"HS256"}', text)
+    )
     return ".".join((*parts, "c2ln"))
 
 
