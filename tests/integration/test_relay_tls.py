@@ -147,22 +147,42 @@ async def test_a_refusal_that_ends_the_connection_can_be_read_over_tls(
     writer.close()
 
 
+async def silent_caller(relay: Running, tls: ssl.SSLContext, sent: bytes) -> ssl.SSLSocket:
+    """A caller that sends something, and says and reads no more, not even that it takes leave."""
+    host, port = relay.url.removeprefix("https://").split(":")
+
+    def begin() -> ssl.SSLSocket:
+        wrapped = tls.wrap_socket(socket.create_connection((host, int(port)), BOUND), server_hostname=host)
+        wrapped.sendall(sent)
+        return wrapped
+
+    return await asyncio.to_thread(begin)
+
+
 async def test_a_stop_ends_well_though_a_caller_has_yet_to_take_leave_of_its_last_answer(
     there: Localpayment, certificates: Certificates
 ) -> None:
-    tls = certificates.client()
     async with sidecar(settings_for(there.url, **certificates.settings)) as relay:
-        host, port = relay.url.removeprefix("https://").split(":")
-
-        def send_nonsense() -> ssl.SSLSocket:
-            wrapped = tls.wrap_socket(socket.create_connection((host, int(port)), BOUND), server_hostname=host)
-            wrapped.sendall(b"nonsense\r\n\r\n")
-            return wrapped
-
-        caller = await asyncio.to_thread(send_nonsense)
+        caller = await silent_caller(relay, certificates.client(), b"nonsense\r\n\r\n")
         await until(lambda: len(relay.sidecar.listener.lingering))
     with caller:
         assert (await asyncio.to_thread(caller.recv, 65536)).startswith(b"HTTP/1.1 400 ")
+
+
+async def test_a_connection_that_was_closed_twice_keeps_no_place_from_others(
+    there: Localpayment, certificates: Certificates
+) -> None:
+    tls = certificates.client()
+    async with sidecar(settings_for(there.url, **certificates.settings), most_connections=1) as relay:
+        with await silent_caller(relay, tls, b"G"):
+            await until(lambda: relay.sidecar.memory.used)
+            (connection,) = relay.sidecar.listener.connections
+            assert connection.transport is not None
+            connection.transport.close()
+            connection.transport.close()
+            assert await get(relay, BALANCE, tls) in {200, 503}
+        await until(lambda: relay.sidecar.listener.connected == 0)
+        assert await get(relay, BALANCE, tls) == 200
 
 
 # Changes while running

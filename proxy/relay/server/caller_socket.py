@@ -44,8 +44,11 @@ class CallerSocket:
 
     @property
     def unsent(self) -> int:
-        """Bytes of answers that the kernel has not taken."""
-        return self._transport.get_write_buffer_size()
+        """Bytes of answers that the kernel has not taken, as far as that can be known of a connection that ends."""
+        try:
+            return self._transport.get_write_buffer_size()
+        except AttributeError:  # of asyncio's TLS transport once it was closed twice; aiohttp closes what we closed
+            return 0
 
     def reset(self) -> None:
         """End the connection at once with a TCP reset, and without TLS's farewell; a Unix socket only ends."""
