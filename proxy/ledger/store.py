@@ -104,7 +104,7 @@ class Store(ABC):
 
     @abstractmethod
     def verify(self) -> list[str]:
-        """Check the database itself; return what is wrong with it."""
+        """Check the database itself; return what is wrong with it. Raises LedgerError where that cannot be told."""
 
     # Calls
 

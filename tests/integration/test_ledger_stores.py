@@ -11,8 +11,10 @@ import pytest
 
 from proxy.api.external_id import LONGEST
 from proxy.ledger.entry import LedgerError, Settled, State, Wanted
+from proxy.ledger.postgres import PostgresStore
 from proxy.ledger.schedule import ASKS
 from proxy.ledger.store import CLAIM
+from proxy.secret import Secret
 from tests.support.ledgers import DAY, NOW, begun, ended, intent, postgres_store, sqlite_store, ticket
 from tests.support.postgres import PostgresServer, needs_postgres, postgres_server
 
@@ -383,6 +385,21 @@ def test_a_user_that_may_create_nothing_carries_calls_once_the_tables_are_there(
     store.alive("one", NOW)
     assert [entry.state for entry in store.entries(EVERYTHING)] == [State.OPEN]
     store.close()
+
+
+@needs_postgres
+def test_a_ledger_that_cannot_be_read_just_now_is_not_called_damaged(server: PostgresServer) -> None:
+    url = server.create("busy")
+    store, other = PostgresStore(Secret(url), timeout=0.1), postgres_store(url)
+    store.open()
+    with other.transaction():
+        other.execute_each("LOCK TABLE entry", [()])
+        other.execute("SELECT 1")  # which has what was sent before carried out
+        with pytest.raises(LedgerError, match="QueryCanceled"):
+            store.verify()
+    assert store.verify() == []
+    store.close()
+    other.close()
 
 
 @needs_postgres
