@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 # RFC 9110 section 9.3 and RFC 5789; any other method is a label of its own, so that callers cannot make up series.
 METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 OTHER_METHOD: Final = "other"
+CallShape = tuple[str, str, str, int, str, str, int, str]
+# A sidecar sees dozens; an origin that makes up statuses must not fill the memory with what is kept for each.
+MOST_SHAPES: Final = 1024
 
 
 class Resend(StrEnum):
@@ -85,3 +88,14 @@ class Record:
         if own < 0.0:  # half of what max() takes, and asked twice for each call
             return 0.0
         return own
+
+
+def call_shape(record: Record) -> CallShape:
+    """Return what is the same for calls that are alike: they share their series, and their lines differ in numbers.
+
+    All of it comes from closed sets, or is a small number.
+    """
+    return (
+        record.caller, record.method, record.operation, record.status, record.outcome, record.code, record.attempts,
+        record.policy,
+    )  # fmt: skip

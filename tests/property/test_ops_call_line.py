@@ -11,8 +11,7 @@ from proxy.errors import Outcome
 from proxy.ops.logs.call_line import call_line, form, milliseconds
 from proxy.ops.logs.events import call_facts
 from proxy.ops.logs.log import json_line
-from proxy.ops.metrics.call_shape import call_shape
-from proxy.relay.record import METHODS, Record
+from proxy.relay.record import METHODS, Record, call_shape
 
 SECONDS = st.floats(0, 1e5)
 COUNTS = st.integers(0, 10**9)

@@ -13,9 +13,8 @@ from prometheus_client import generate_latest
 
 from proxy.api.operations import match
 from proxy.errors import Outcome
-from proxy.ops.metrics.call_shape import KEPT
 from proxy.ops.metrics.metrics import MOST_CALLERS, Metrics, codes
-from proxy.relay.record import Record, Resend
+from proxy.relay.record import MOST_SHAPES, Record, Resend
 from proxy.tokens.issuer import FetchResult
 from proxy.tokens.keeper import TokenFetched
 from proxy.tokens.model import Grant
@@ -100,10 +99,10 @@ def test_callers_beyond_the_64th_share_a_series() -> None:
 def test_more_sorts_of_calls_than_are_kept_are_all_counted() -> None:
     metrics = Metrics("1", "sandbox")
     for _ in range(2):
-        for number in range(KEPT + 10):
+        for number in range(MOST_SHAPES + 10):
             metrics.observe(record(status=0, outcome=Outcome.NOT_SENT, attempts=number), NOW)
     labels = {"operation": "create_payout", "method": "POST", "status": "0", "outcome": "not_sent"}
-    assert value(metrics, "requests_total", **labels) == 2 * (KEPT + 10)
+    assert value(metrics, "requests_total", **labels) == 2 * (MOST_SHAPES + 10)
 
 
 def test_a_call_that_the_policy_only_reports_is_counted_by_what_it_would_have_been_refused_for() -> None:

@@ -11,8 +11,8 @@ from proxy.errors import UNSETTLED
 from proxy.http1.header_cache import keep
 from proxy.ops.logs.call_line import call_line, form
 from proxy.ops.logs.log import moment
-from proxy.ops.metrics.call_shape import KEPT, call_shape
 from proxy.process.error_location import where
+from proxy.relay.record import MOST_SHAPES, call_shape
 from proxy.relay.request.trace_context import OwnId
 from proxy.tokens.issuer import FetchResult
 
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from proxy.credentials.watch import Event
     from proxy.ops.logs.call_line import Form
     from proxy.ops.logs.log import Log
-    from proxy.ops.metrics.call_shape import CallShape
-    from proxy.relay.record import Record
+    from proxy.relay.record import CallShape, Record
     from proxy.relay.request.request_line import WrongProtocol
     from proxy.tokens.keeper import TokenDisputed, TokenFetched
     from proxy.tokens.lifecycle_steps import State
@@ -59,7 +58,7 @@ class Events:
 
     def _observe_json(self, record: Record, at: float) -> None:
         calls = call_shape(record)
-        shared = self._forms.get(calls) or keep(self._forms, calls, _form(record), most=KEPT)
+        shared = self._forms.get(calls) or keep(self._forms, calls, _form(record), most=MOST_SHAPES)
         if self._threshold.lets(shared.severity):
             self._log.put(call_line(moment(at), shared, record, self._quoted(record.request_id)))
 

@@ -16,13 +16,12 @@ from proxy.api.operations import NAMED
 from proxy.errors import UNSETTLED, Outcome, RelayError
 from proxy.http1.header_cache import keep
 from proxy.listening.tls import Refusal
-from proxy.ops.metrics.call_shape import KEPT, call_shape
 from proxy.ops.metrics.instruments import Instruments
 from proxy.ops.metrics.ledger_metrics import LedgerMetrics
 from proxy.ops.metrics.series import CallSeries
 from proxy.ops.risks import OPTIONS
 from proxy.policy.authorizer import REPORTED
-from proxy.relay.record import Resend
+from proxy.relay.record import MOST_SHAPES, Resend, call_shape
 from proxy.tokens.issuer import FetchResult
 from proxy.tokens.model import Grant
 from proxy.upstream.model import ConnectResult
@@ -32,10 +31,9 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry, Gauge
 
-    from proxy.ops.metrics.call_shape import CallShape
     from proxy.ops.metrics.instruments import Declared
     from proxy.ops.metrics.series import FastCounter
-    from proxy.relay.record import Record
+    from proxy.relay.record import CallShape, Record
     from proxy.tokens.keeper import TokenFetched
 
 # Seconds. Payment APIs answer in tens of milliseconds to tens of seconds; 60 s is the default response timeout.
@@ -148,7 +146,7 @@ class Metrics:
     def observe(self, record: Record, at: float) -> None:
         """Count a request that was over `at` seconds since the epoch."""
         calls = call_shape(record)
-        series = self._series.get(calls) or keep(self._series, calls, self._series_of(record), most=KEPT)
+        series = self._series.get(calls) or keep(self._series, calls, self._series_of(record), most=MOST_SHAPES)
         for count in series.counts:
             count.value += 1
         trace_id = record.trace_id
