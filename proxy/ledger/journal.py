@@ -167,8 +167,11 @@ class Journal:
             self._calls.get()
             self._called = False  # before the looking, so that what comes from now on calls anew
             self._since = self._clock()
+            asked = [
+                self._asked.popleft() for _ in range(len(self._asked))
+            ]  # first: what they must see is written next
             written = self._commit()
-            self._answer()
+            self._answer(asked)
             self._since = None
             if self._closing.is_set() and not (self._begun or self._asked or (self._ended and written)):
                 self._store.close()
@@ -211,9 +214,8 @@ class Journal:
         self._ending = len(self._ended)
         return [self._ended.popleft() for _ in range(self._ending)]
 
-    def _answer(self) -> None:
-        for _ in range(len(self._asked)):
-            work, future = self._asked.popleft()
+    def _answer(self, asked: list[tuple[Callable[[Store], Any], asyncio.Future[Any]]]) -> None:
+        for work, future in asked:
             try:
                 result, fault = work(self._store), None
             except Exception as error:  # noqa: BLE001 - it belongs to the one who asked
