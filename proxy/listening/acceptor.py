@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from proxy.process.file_descriptors import scarce
 
@@ -104,11 +104,11 @@ class Acceptor:
             except OSError as error:
                 self._pause_for(errno.errorcode.get(error.errno or 0, "other"))
                 return
-            task = self._loop.create_task(self._begin(connection, self._factory()))
-            self._beginning[task] = self._loop.time()
-            task.add_done_callback(lambda task: self._beginning.pop(task, None))
+            self._loop.create_task(self._begin(connection, self._factory()))
 
     async def _begin(self, connection: socket.socket, protocol: asyncio.BaseProtocol) -> None:
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+        self._beginning[task] = self._loop.time()  # only now: cancelled before this, it could not say that it ended
         connection.setblocking(False)
         try:
             await self._loop.connect_accepted_socket(lambda: protocol, connection, **self._tls)
@@ -118,6 +118,8 @@ class Acceptor:
         except asyncio.CancelledError:
             self._admission.abandoned(protocol)
             raise
+        finally:
+            self._beginning.pop(task, None)
 
     def _end_oldest_handshake(self) -> bool:
         oldest = next(iter(self._beginning), None)

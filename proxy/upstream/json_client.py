@@ -42,6 +42,9 @@ class JsonAnswer(NamedTuple):
     fields: Sequence[tuple[bytes, bytes]]
     content: bytes
 
+    def __repr__(self) -> str:
+        return object.__repr__(self)  # it may hold tokens
+
 
 @contextlib.asynccontextmanager
 async def connection_to(

@@ -183,7 +183,7 @@ def _nothing() -> None:
     """Do nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)  # its lines hold a token
 class OutgoingRequest:
     """One request, without Host and framing fields: the pool writes those itself.
 

@@ -219,3 +219,49 @@ def test_without_a_limit_descriptors_are_never_scarce() -> None:
         assert scarce()
     with descriptors_left(33):
         assert not scarce()
+
+
+class LoopOfItsOwnTime(asyncio.SelectorEventLoop):
+    """An event loop whose clock a test sets ahead."""
+
+    ahead = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.ahead
+
+
+def test_a_connection_that_has_yet_to_begin_is_not_ended_for_a_newcomer_however_slow_the_loop() -> None:
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, LoopOfItsOwnTime)
+        taken = asyncio.Queue[asyncio.BaseTransport]()
+        sock = bind(TcpAddress("127.0.0.1", 0), "PROXY_LISTEN")
+        acceptor = Acceptor(
+            sock,
+            lambda: Taken(taken),
+            backlog=8,
+            reserve=False,
+            paused=list[str]().append,
+            admission=RoomForOne(loop),
+            tls={},
+        )
+        with socket.create_connection(sock.getsockname()), socket.create_connection(sock.getsockname()):
+            async with asyncio.timeout(20):
+                (await taken.get()).close()
+        acceptor.close()
+
+    with asyncio.Runner(loop_factory=LoopOfItsOwnTime) as runner:
+        runner.run(scenario())
+
+
+class RoomForOne(Unbounded):
+    """Has room for the first connection alone; each time that it is asked takes two seconds."""
+
+    def __init__(self, loop: LoopOfItsOwnTime) -> None:
+        self._loop = loop
+        self._asked = 0
+
+    def has_room(self) -> bool:
+        self._loop.ahead += 2.0
+        self._asked += 1
+        return self._asked == 1

@@ -69,6 +69,9 @@ class PlainRequest(NamedTuple):
     owed: int = 0
     http_1_1: bool = True
 
+    def __repr__(self) -> str:
+        return object.__repr__(self)  # its body may hold a card's number
+
 
 class Reader:
     """Reads requests to one listener.

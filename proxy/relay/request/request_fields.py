@@ -88,6 +88,9 @@ class RequestFields(NamedTuple):
     last: bool = False
     clear: bool = True
 
+    def __repr__(self) -> str:
+        return object.__repr__(self)  # a field may hold a caller's key
+
 
 def read_field(name: bytes, value: bytes, required: bytes | None = None) -> Read:
     """Tell whether one field crosses and whether it decides something.
