@@ -112,6 +112,27 @@ def _meaning(node: _Node, segments: list[str], method: str) -> _Meaning | None:
     return None
 
 
+def every_match(method: str, path: str) -> set[Operation]:
+    """Find all that a raw path may mean where each encoded slash parts segments, or is data of a parameter.
+
+    Letter case, repeated slashes, what is behind a `;`, and spaces or dots at an end make no difference. The cost
+    grows with the path's length alone.
+    """
+    ways = {(_ROOT.literals[""], False)}  # each with whether its last segment is a parameter's
+    for segment in path.lower().split("/")[1:]:
+        parts = segment.split("%2f")
+        for at, part in enumerate(part.partition(";")[0].strip(" +").rstrip(" +.") for part in parts):
+            reached = {way for way in ways if not part or (at and way[1])}
+            for node, _ in ways:
+                if part in node.literals:
+                    reached.add((node.literals[part], False))
+                if node.parameter is not None and (part or len(parts) > 1):
+                    reached.add((node.parameter, True))
+            ways = reached
+    method = "GET" if method == "HEAD" else method
+    return {node.meanings[method].operation for node, _ in ways if method in node.meanings}
+
+
 def _meanings() -> Iterator[tuple[str, list[str], _Meaning]]:
     """Give every method and template with its meaning, those that settle a contest last."""
     plain = [

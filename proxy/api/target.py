@@ -15,7 +15,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from proxy.api.method_override import names_method
-from proxy.api.operations import OTHER, match
+from proxy.api.operations import OTHER, every_match, match
 from proxy.api.readings import Change, UnreadableError, readings
 from proxy.errors import BadTargetError, OperationForbiddenError
 
@@ -30,6 +30,8 @@ _PLAIN: Final = re.compile(
 ).fullmatch
 _QUESTION_MARK: Final = ord("?")
 _ACCEPTABLE: Final = re.compile(rb"/[!\"$-~]*").fullmatch
+_ENCODED_SLASH: Final = re.compile("%2F", re.IGNORECASE).search
+_DOT_SEGMENT: Final = re.compile(r"(?:/|%2F)[ +]*\.[ +.]*(?:[/;]|%2F|\Z)", re.IGNORECASE).search
 _MALFORMED_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})").search
 # A word that only begins so, such as /api/tokens, is another path; /api/token.json or /api/token:x is the endpoint.
 _TOKEN_ENDPOINT: Final = re.compile(r"/api/token(?:(/|\Z)|(?![a-z0-9_-]))", re.IGNORECASE).match
@@ -103,12 +105,21 @@ def _compare_readings(path: str, method: str, operation: Operation) -> None:
         for reading, change in readings(path):
             if _TOKEN_ENDPOINT(reading):
                 raise BadTargetError(_ambiguous("a token endpoint"))
-            # An encoded slash is data of its parameter (card tokens hold some), unless decoding makes it a known path.
+            # An encoded slash is data of its parameter (card tokens hold some), unless a known path has one there.
+            if _ENCODED_SLASH(reading):
+                _compare_slashes(reading, method, operation)
             has_data = change is Change.DECODED and reading.count("/") > slashes
             for spelling in {reading, reading.lower()}:
                 _compare(match(method, spelling), operation, has_data=has_data)
     except UnreadableError as error:
         raise BadTargetError(_ESCAPE_DETAIL if error.is_escape else _ambiguous("more than can be followed")) from None
+
+
+def _compare_slashes(reading: str, method: str, operation: Operation) -> None:
+    if _DOT_SEGMENT(reading):
+        raise BadTargetError(_ambiguous("another path"))
+    for other in every_match(method, reading) - {operation}:
+        raise BadTargetError(_ambiguous(other.name))
 
 
 def _compare(found: Match, operation: Operation, *, has_data: bool = False) -> None:

@@ -276,6 +276,26 @@ def test_a_slash_at_the_end_is_none_of_the_id_beside_it(external_id: str, end: s
         read_target(f"/api./payin/{external_id}/refund{end}".encode(), "PATCH")
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/api%2fsubscriptions/plan/dG9r%2fZW4%2B%3D"),
+        ("PATCH", "/api/payin/x%2Fy%2Frefund"),
+        ("PATCH", "/api/Payin%2Fcapture/x%2Fy"),
+        ("PUT", "/api/virtual-account/a%2Fb%2Factivation%2Fenable"),
+        ("GET", "/api%2Fimages%2Fa%2Fb%2Fc"),
+        ("POST", "/api%252Fchargeback/documentation/a%252Fb"),
+        ("GET", "//api/fx/currency-exchange%20%2fdG9r%2fZW4%2B%3D/"),
+        ("PATCH", "/api/payin;x%2Fa%2Fb/refund."),
+        ("PATCH", "/api/x%2F..%2Fpayin/a%2Fb/refund"),
+        ("PATCH", "/api/./payin/a%2F.%20%2Frefund"),
+    ],
+)
+def test_an_encoded_slash_parts_no_path_while_another_one_is_data_of_the_id(method: str, path: str) -> None:
+    with pytest.raises(BadTargetError):
+        read_target(path.encode(), method)
+
+
 @given(st.sampled_from(peer.CATALOGUE), st.sampled_from(["", "/"]), st.data())
 def test_every_operation_passes_as_it_is_documented(operation: peer.Operation, end: str, data: st.DataObject) -> None:
     for method in operation.methods:
