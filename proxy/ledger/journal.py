@@ -167,9 +167,8 @@ class Journal:
             self._calls.get()
             self._called = False  # before the looking, so that what comes from now on calls anew
             self._since = self._clock()
-            asked = [
-                self._asked.popleft() for _ in range(len(self._asked))
-            ]  # first: what they must see is written next
+            # Before the commit, which writes what the answers must show.
+            asked = [self._asked.popleft() for _ in range(len(self._asked))]
             written = self._commit()
             self._answer(asked)
             self._since = None

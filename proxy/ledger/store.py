@@ -110,9 +110,8 @@ class Store(ABC):
 
     def finish(self, tickets: Sequence[Ticket]) -> None:
         """Note how calls ended; what was found out meanwhile stays, unless the answer shows that it is wrong."""
-        tickets = sorted(
-            tickets, key=lambda ticket: ticket.serial
-        )  # as they stand there, lest two writers wait in a circle
+        # As they stand there, lest two writers wait in a circle.
+        tickets = sorted(tickets, key=lambda ticket: ticket.serial)
         late = [ticket for ticket in tickets if ticket.late]
         self.execute_each(rows.INSERT_IF_MISSING, [rows.intent_row(one) + rows.key(one) for one in late])
         self.execute_each(rows.FINISH, [rows.end_row(one, one.end) for one in tickets if one.end is not None])
