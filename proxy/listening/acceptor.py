@@ -122,6 +122,8 @@ class Acceptor:
             self._beginning.pop(task, None)
 
     def _end_oldest_handshake(self) -> bool:
+        if not self._tls:
+            return False  # a plain connection begins within two turns of the loop
         oldest = next(iter(self._beginning), None)
         if oldest is None or self._loop.time() - self._beginning[oldest] < _UNDISTURBED:
             return False

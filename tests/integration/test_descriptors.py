@@ -10,6 +10,7 @@ import os
 import resource
 import signal
 import socket
+import ssl
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -230,11 +231,12 @@ class LoopOfItsOwnTime(asyncio.SelectorEventLoop):
         return super().time() + self.ahead
 
 
-def test_a_connection_that_has_yet_to_begin_is_not_ended_for_a_newcomer_however_slow_the_loop() -> None:
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_connection_begins_or_is_said_to_have_been_none_however_slow_the_loop(*, tls: bool) -> None:
     async def scenario() -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, LoopOfItsOwnTime)
-        taken = asyncio.Queue[asyncio.BaseTransport]()
+        admission, taken = RoomForOne(loop), asyncio.Queue[asyncio.BaseTransport]()
         sock = bind(TcpAddress("127.0.0.1", 0), "PROXY_LISTEN")
         acceptor = Acceptor(
             sock,
@@ -242,12 +244,15 @@ def test_a_connection_that_has_yet_to_begin_is_not_ended_for_a_newcomer_however_
             backlog=8,
             reserve=False,
             paused=list[str]().append,
-            admission=RoomForOne(loop),
-            tls={},
+            admission=admission,
+            tls={"ssl": ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)} if tls else {},
         )
         with socket.create_connection(sock.getsockname()), socket.create_connection(sock.getsockname()):
             async with asyncio.timeout(20):
-                (await taken.get()).close()
+                if tls:
+                    await admission.none.wait()
+                else:
+                    (await taken.get()).close()
         acceptor.close()
 
     with asyncio.Runner(loop_factory=LoopOfItsOwnTime) as runner:
@@ -260,6 +265,10 @@ class RoomForOne(Unbounded):
     def __init__(self, loop: LoopOfItsOwnTime) -> None:
         self._loop = loop
         self._asked = 0
+        self.none = asyncio.Event()
+
+    def abandoned(self, protocol: asyncio.BaseProtocol) -> None:  # noqa: ARG002 - whichever it is
+        self.none.set()
 
     def has_room(self) -> bool:
         self._loop.ahead += 2.0
