@@ -58,12 +58,14 @@ class BackgroundTasks:
 
 
 async def give_memory_back(memory: MemoryBudget, listener: Listener) -> None:
-    """After each burst, give the system back what it took."""
-    most = 0
+    """Give the system back what a burst took: once much of it is over, and once more when nothing is held."""
+    most, rest = 0, False
     while True:
         await asyncio.sleep(LOOK_AT_MEMORY)
         connections = listener.connected * CONNECTION
         now, most = memory.used + connections, max(most, memory.most + connections)
-        if most - now > MUCH:
+        burst = most - now > MUCH
+        if burst or (rest and not memory.used):
             most = memory.most = 0
+            rest = burst
             await asyncio.to_thread(give_back)
