@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from proxy.process.memory import CONNECTION, give_back
+from proxy.process.memory import CONNECTION, Bursts, give_back
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from proxy.relay.server.listener import Listener
 
 LOOK_AT_MEMORY: Final = 5.0  # seconds
-MUCH: Final = 4 * 1024 * 1024  # bytes held for callers, of which the allocator keeps a part
 
 
 class BackgroundTaskDiedError(RuntimeError):
@@ -58,14 +57,10 @@ class BackgroundTasks:
 
 
 async def give_memory_back(memory: MemoryBudget, listener: Listener) -> None:
-    """Give the system back what a burst took: once much of it is over, and once more when nothing is held."""
-    most, rest = 0, False
+    """After each burst, give the system back what it took."""
+    bursts = Bursts()
     while True:
         await asyncio.sleep(LOOK_AT_MEMORY)
-        connections = listener.connected * CONNECTION
-        now, most = memory.used + connections, max(most, memory.most + connections)
-        burst = most - now > MUCH
-        if burst or (rest and not memory.used):
-            most = memory.most = 0
-            rest = burst
+        if bursts.over(memory.used, memory.most, listener.connected * CONNECTION):
+            memory.most = 0
             await asyncio.to_thread(give_back)

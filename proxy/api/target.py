@@ -118,8 +118,8 @@ def _compare_readings(path: str, method: str, operation: Operation) -> None:
 def _compare_slashes(reading: str, method: str, operation: Operation) -> None:
     if _DOT_SEGMENT(reading):
         raise BadTargetError(_ambiguous("another path"))
-    for other in every_match(method, reading) - {operation}:
-        raise BadTargetError(_ambiguous(other.name))
+    if others := every_match(method, reading) - {operation}:
+        raise BadTargetError(_ambiguous(min(other.name for other in others)))
 
 
 def _compare(found: Match, operation: Operation, *, has_data: bool = False) -> None:

@@ -42,6 +42,7 @@ _SIGNAL = "/v1/traces"
 
 # A field's name, a token of RFC 9110 section 5.6.2, and its value, in visible ASCII.
 FIELD: Final = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,64})\s*:\s*([!-~](?:[ !-~]*[!-~])?)", re.ASCII)
+_LONGEST_VALUE: Final = 256  # characters of a required field
 # A required field is taken off before a request goes on, so it can be none that says something of the call.
 _MEANING = frozenset(
     (
@@ -187,8 +188,8 @@ def _accepted_host(text: str) -> str:
 def required_header(value: object) -> RequiredHeader:
     """Read `Name: value`."""
     field = FIELD.fullmatch(value.strip()) if isinstance(value, str) else None
-    if field is None:
-        refuse("write a name and a value in visible ASCII, such as X-Internal: yes")
+    if field is None or len(field[2]) > _LONGEST_VALUE:
+        refuse(f"write a name and a value, at most {_LONGEST_VALUE} of visible ASCII, such as X-Internal: yes")
     name, content = field.groups()
     if name.lower().replace("_", "-") in _MEANING or name.lower().startswith(_MEANING_PREFIXES):
         refuse("this field says something of the call, and would be taken off it: choose a name of your own")

@@ -20,6 +20,7 @@ _OF_THE_LIMIT: Final = 4  # one part in so many is the most that connections may
 LEAST: Final = 8 * KIB * KIB  # of a budget
 OF_A_CALL: Final = 256 * KIB  # of a budget, for each call in flight, where nothing limits the memory
 _SPARE: Final = 10  # one part in so many of the limit is left for what the allocator cannot give back
+MUCH: Final = 4 * KIB * KIB  # held for callers, of which the allocator keeps a part
 _UNLIMITED: Final = 1 << 60
 
 
@@ -64,6 +65,29 @@ class MemoryBudget:
         self.used += size
         if self.used > self.most:  # noqa: PLR1730 - a call of `max` costs three times as much
             self.most = self.used
+
+
+class Bursts:
+    """Tells when to give back what bursts took: once much of one is over, and once more when nothing is held. Pure."""
+
+    def __init__(self) -> None:
+        self._most = 0
+        self._rest = False
+
+    def over(self, used: int, most: int, connections: int) -> bool:
+        """Tell whether to give back now.
+
+        Args:
+            used: bytes that are held for callers.
+            most: the most that were since the last time that it was so.
+            connections: bytes that callers' connections take.
+        """
+        self._most = max(self._most, most + connections)
+        burst = self._most - used - connections > MUCH
+        if not (burst or (self._rest and not used)):
+            return False
+        self._most, self._rest = 0, burst
+        return True
 
 
 def default_budget(limit: int | None, in_flight: int, connections: int, *, tls: bool) -> int:

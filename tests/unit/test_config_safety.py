@@ -117,3 +117,9 @@ def test_what_tls_needs_must_be_there_together(given: set[str], missing: set[str
 )
 def test_a_wrong_value_is_told_with_the_right_form(variable: str, value: str, text: str) -> None:
     assert any(line.startswith(f"{variable}={value}: ") and text in line for line in objections(**{variable: value}))
+
+
+def test_a_required_header_has_a_value_that_any_client_can_send() -> None:
+    assert required_header("X-Internal: " + 256 * "y").value == 256 * "y"
+    with pytest.raises(ValueError, match="at most 256"):
+        required_header("X-Internal: " + 257 * "y")

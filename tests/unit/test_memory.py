@@ -8,7 +8,9 @@ import pytest
 
 from proxy.process.memory import (
     LEAST,
+    MUCH,
     OF_A_CALL,
+    Bursts,
     Holding,
     MemoryBudget,
     connections_in,
@@ -82,3 +84,23 @@ def test_bodies_leave_room_for_anything_else() -> None:
 
 def test_memory_can_be_given_back() -> None:
     give_back()
+
+
+def test_what_a_burst_took_is_given_back_when_much_of_it_is_over_and_once_more_when_nothing_is_held() -> None:
+    bursts = Bursts()
+    assert not bursts.over(used=2 * MUCH, most=2 * MUCH, connections=0)
+    assert bursts.over(used=MUCH - 1, most=2 * MUCH, connections=0)
+    assert not bursts.over(used=1, most=MUCH - 1, connections=0), "the rest is little, and some is held"
+    assert bursts.over(used=0, most=1, connections=0), "nothing is held any more"
+    assert not bursts.over(used=0, most=0, connections=0)
+
+
+def test_little_that_comes_and_goes_gives_nothing_back() -> None:
+    bursts = Bursts()
+    assert not any(bursts.over(used, most=MUCH, connections=0) for used in (MUCH, 0, MUCH // 2, 0))
+
+
+def test_callers_connections_count_as_a_burst() -> None:
+    bursts = Bursts()
+    assert not bursts.over(used=0, most=0, connections=2 * MUCH)
+    assert bursts.over(used=0, most=0, connections=0)
